@@ -1,0 +1,48 @@
+"""Ids in paths, queries and bodies: UUIDs or the callers' own, each found without a look-up by another name (R1)."""
+
+from uuid import UUID
+
+import asyncpg
+
+from api.problems import FieldError, Problem
+from billing.errors import InvalidValue
+from billing.identity import check_id, customer_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
+from db import masters, people
+
+
+async def partner_id_of(connection: asyncpg.Connection, text: str) -> UUID:
+    """Row key of a partner; Problem 404 if there is none."""
+    return await _existing(connection, "partner", partner_uuid(_checked(text)), text)
+
+
+async def product_id_of(connection: asyncpg.Connection, text: str) -> UUID:
+    """Row key of a product; Problem 404 if there is none."""
+    return await _existing(connection, "product", product_uuid(_checked(text)), text)
+
+
+async def customer_id_of(connection: asyncpg.Connection, text: str) -> UUID:
+    """Row key of the person behind a customer id or alias; Problem 404 if there is none."""
+    row_id = customer_uuid(_checked(text))
+    known = await people.resolve(connection, [row_id])
+    if row_id not in known:
+        raise Problem(404, f"There is no customer {text!r}.")
+    return known[row_id]
+
+
+def find_lead(source: str, text: str) -> list[UUID]:
+    """Row keys that a lead id can mean: the lead's own, or the UUID we gave it."""
+    own = uuid_from_text(text)
+    return list(dict.fromkeys([lead_uuid(source, _checked(text)), *([own] if own else [])]))
+
+
+async def _existing(connection: asyncpg.Connection, kind: str, row_id: UUID, text: str) -> UUID:
+    if not await masters.exists(connection, kind, row_id):
+        raise Problem(404, f"There is no {kind} {text!r}.")
+    return row_id
+
+
+def _checked(text: str) -> str:
+    try:
+        return check_id(text)
+    except InvalidValue as error:
+        raise Problem(400, f"An id {error}.", [FieldError("path", str(error))]) from None

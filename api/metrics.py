@@ -1,0 +1,58 @@
+"""The figures of /metrics: business counters from Postgres, process figures from this process."""
+
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from db.metrics import Figures
+
+
+def registry_with(figures: Figures, doorbell_failures: int) -> CollectorRegistry:
+    """A registry of what is known now, beside the process's own metrics."""
+    registry = CollectorRegistry()
+    registry.register(_Fixed(list(_families(figures, doorbell_failures))))  # type: ignore[arg-type]
+    registry.register(_Fixed(list(REGISTRY.collect())))  # type: ignore[arg-type]
+    return registry
+
+
+class _Fixed:
+    """A collector of metrics that are already there."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _families(figures: Figures, doorbell_failures: int) -> Iterable[Metric]:
+    leads = CounterMetricFamily("leadger_leads", "Accepted leads by what became of them", labels=["state"])
+    for state, count in figures.leads.items():
+        leads.add_metric([state], count)
+    yield leads
+    yield CounterMetricFamily("leadger_leads_accepted", "Leads that were accepted", value=figures.accepted)
+    actions = GaugeMetricFamily("leadger_actions", "Actions on record by outcome", labels=["outcome"])
+    for outcome, count in figures.actions.items():
+        actions.add_metric([outcome], count)
+    yield actions
+    money = GaugeMetricFamily("leadger_money_minor", "Money on record in minor units", labels=["currency", "kind"])
+    for (currency, kind), minor in figures.money_minor.items():
+        money.add_metric([currency, kind], minor)
+    yield money
+    yield GaugeMetricFamily("leadger_inbox_waiting_leads", "Leads that wait", value=figures.waiting)
+    yield GaugeMetricFamily("leadger_inbox_oldest_seconds", "Age of the oldest waiting lead", value=figures.oldest_s)
+    yield GaugeMetricFamily("leadger_quarantined_leads", "Leads in quarantine", value=figures.quarantined)
+    yield GaugeMetricFamily("leadger_dead_letters", "Dead letters", value=figures.dead_letters)
+    yield GaugeMetricFamily("leadger_tasks_unfinished", "Background tasks not finished", value=figures.tasks)
+    yield GaugeMetricFamily(
+        "leadger_invariant_violations", "Customer periods that did not add up at the last check", value=figures.violations
+    )
+    batches = CounterMetricFamily("leadger_batches", "Worker transactions that decided leads", value=figures.batches)
+    yield batches
+    yield CounterMetricFamily(
+        "leadger_batch_seconds", "Time spent in worker transactions", value=figures.batch_us / 1_000_000
+    )
+    yield CounterMetricFamily(
+        "leadger_doorbell_failures", "Messages this process could not send", value=doorbell_failures
+    )

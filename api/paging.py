@@ -1,0 +1,29 @@
+"""Keyset pages: `next` is an opaque place in the order, so pages stay right while rows come in."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Query
+
+from api.problems import FieldError, Problem
+
+Place = TypeVar("Place")
+
+Limit = Annotated[int, Query(ge=1, le=500, description="how many items at most")]
+After = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
+
+
+def cursor_from_place(place: Any) -> str:
+    """A place in an order (JSON values, instants, UUIDs) as `next`."""
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def place_from_cursor(cursor: str | None, kind: type[Place]) -> Place | None:
+    """Read what `cursor_from_place` wrote; Problem 400 for any other text."""
+    if cursor is None:
+        return None
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
+    except (ValueError, msgspec.MsgspecError):
+        raise Problem(400, "`after` must be `next` of an earlier page.", [FieldError("query:after", "is not a place")]) from None

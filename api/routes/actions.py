@@ -1,0 +1,70 @@
+"""Single actions: why they were billed, and holding, releasing and returning them (R10, R11, R15)."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import require
+from api.problems import Problem
+from api.schemas.fields import Body, LongText
+from api.schemas.verdicts import action_out_from_line
+from api.state import state_of
+from api.wire import json_response
+from db import leads, standing
+from db.engine import transaction
+from db.policies import Policies
+
+router = APIRouter(prefix="/api/actions", tags=["actions"])
+_BILL = Depends(require("bill"))
+_Change = Callable[[asyncpg.Connection, Policies, UUID, str], Awaitable[None]]
+
+
+class ReasonIn(Body):
+    """Why a person decided so; it is part of the explanation."""
+
+    reason: LongText
+
+
+@router.get("/{action_id}", dependencies=[Depends(require("read"))])
+async def get_action(request: Request, action_id: UUID) -> Response:
+    """One action with every figure behind its verdict, and the sentence that explains it."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        line = await leads.action_line(connection, action_id)
+    if line is None:
+        raise Problem(404, f"There is no action {action_id}.")
+    return json_response(action_out_from_line(line))
+
+
+@router.post("/{action_id}/hold", dependencies=[_BILL])
+async def hold_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
+    """Set an action aside: it is not billed, holds no key and uses no cap until it is released."""
+    return await _change(request, action_id, body, standing.hold)
+
+
+@router.post("/{action_id}/release", dependencies=[_BILL])
+async def release_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
+    """Let a held action count again."""
+    return await _change(request, action_id, body, standing.release)
+
+
+@router.post("/{action_id}/return", dependencies=[_BILL])
+async def return_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
+    """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
+    return await _change(request, action_id, body, standing.give_back)
+
+
+async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Change) -> Response:
+    state = state_of(request)
+    try:
+        async with transaction(state.engine) as connection:
+            await change(connection, state.policies, action_id, body.reason)
+            line = await leads.action_line(connection, action_id)
+    except LookupError:
+        raise Problem(404, f"There is no action {action_id}.") from None
+    except BaseException:
+        state.policies.forget()
+        raise
+    assert line is not None
+    return json_response(action_out_from_line(line))

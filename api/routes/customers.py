@@ -1,0 +1,75 @@
+"""Customers: the people whose interest is billed, known by their e-mail (R12)."""
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import require
+from api.ids import customer_id_of
+from api.paging import After, Limit, cursor_from_place, place_from_cursor
+from api.problems import Problem
+from api.schemas.masters import CustomerChange, CustomerIn, customer_out_from_row
+from api.state import state_of
+from api.wire import json_response
+from billing.identity import customer_uuid
+from billing.leads import Person
+from db import locks, people
+from db.doorbell import REPLAY_QUARANTINE
+from db.engine import transaction
+
+router = APIRouter(prefix="/api/customers", tags=["customers"])
+_READ = Depends(require("read"))
+_ADMIN = Depends(require("admin"))
+
+
+@router.post("", status_code=201, dependencies=[_ADMIN])
+async def create_customer(request: Request, body: CustomerIn) -> Response:
+    """Create a customer. An unknown id with a known e-mail becomes an alias of that person, who stays as stored (200)."""
+    state = state_of(request)
+    own_id = customer_uuid(body.external_id)
+    async with transaction(state.engine) as connection:
+        await locks.own_people(connection)
+        known = own_id in await people.resolve(connection, [own_id])
+        person_id = (await people.introduce(connection, {body.external_id: Person(body.name, body.email)}))[own_id]
+        row = await people.customer(connection, person_id)
+    assert row is not None
+    if known:
+        for name in ("name", "email"):
+            if getattr(body, name) != row[name]:
+                raise Problem(409, f"Customer {body.external_id!r} exists with another {name}.")
+    else:
+        state.doorbell.ring(REPLAY_QUARANTINE, request_id=request.scope["request_id"])
+    created = not known and person_id == own_id
+    return json_response(customer_out_from_row(row), 201 if created else 200)
+
+
+@router.get("", dependencies=[_READ])
+async def list_customers(request: Request, limit: Limit = 50, after: After = None) -> Response:
+    """Customers by external id."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        rows = await people.page(connection, after=place_from_cursor(after, str), limit=limit)
+        items = [await people.customer(connection, row["id"]) for row in rows]
+    found = [customer_out_from_row(row) for row in items if row]
+    following = cursor_from_place(found[-1]["external_id"]) if len(found) == limit else None
+    return json_response({"items": found, "next": following})
+
+
+@router.get("/{customer:path}", dependencies=[_READ])
+async def get_customer(request: Request, customer: str) -> Response:
+    """One customer, by its own id or an alias."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        row = await people.customer(connection, await customer_id_of(connection, customer))
+    assert row is not None
+    return json_response(customer_out_from_row(row))
+
+
+@router.patch("/{customer:path}", dependencies=[_ADMIN])
+async def change_customer(request: Request, customer: str, body: CustomerChange) -> Response:
+    """Change a customer's name or e-mail."""
+    if None in body.sent().values():
+        raise Problem(400, "A customer must have a name and an e-mail; they cannot be null.")
+    async with transaction(state_of(request).engine) as connection:
+        customer_id = await customer_id_of(connection, customer)
+        if not await people.change(connection, customer_id, body.sent()):
+            raise Problem(409, f"Another customer has the e-mail {body.email!r}.")
+        row = await people.customer(connection, customer_id)
+    assert row is not None
+    return json_response(customer_out_from_row(row))

@@ -1,0 +1,84 @@
+"""API keys: made, rotated with an overlap, revoked."""
+
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+
+from api.auth import require
+from api.problems import Problem
+from api.schemas.fields import Body, Text
+from api.state import state_of
+from api.wire import instant_out, json_response
+from db import api_keys
+from db.engine import transaction
+
+router = APIRouter(prefix="/api/keys", tags=["API keys"], dependencies=[Depends(require("admin"))])
+
+
+class KeyIn(Body):
+    """A key to make."""
+
+    name: Text
+    scopes: list[Literal["ingest", "read", "bill", "metrics", "admin"]] = Field(min_length=1, max_length=5)
+
+
+class RotationIn(Body):
+    """How long the old key lives on beside the new one."""
+
+    overlap_s: int = Field(3600, ge=0, le=30 * 24 * 3600)
+
+
+@router.post("", status_code=201)
+async def create_key(request: Request, body: KeyIn) -> Response:
+    """Make a key. The answer is the only place where it can be read."""
+    state = state_of(request)
+    async with transaction(state.engine) as connection:
+        key_id, secret = await api_keys.create(connection, body.name, sorted(set(body.scopes)))
+    state.keys.forget()
+    return json_response({"key_id": key_id, "name": body.name, "scopes": sorted(set(body.scopes)), "key": secret}, 201)
+
+
+@router.get("")
+async def list_keys(request: Request) -> Response:
+    """All keys without their secrets, newest first."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        rows = await api_keys.page(connection)
+    items = [
+        {
+            "key_id": row["id"],
+            "name": row["name"],
+            "scopes": row["scopes"],
+            "created_at": instant_out(row["created_at"]),
+            "expires_at": instant_out(row["expires_at"]),
+            "revoked_at": instant_out(row["revoked_at"]),
+        }
+        for row in rows
+    ]
+    return json_response({"items": items, "next": None})
+
+
+@router.post("/{key_id}/rotate", status_code=201)
+async def rotate_key(request: Request, key_id: UUID, body: RotationIn) -> Response:
+    """Make a new key with the same name and scopes; the old one works on for the overlap."""
+    state = state_of(request)
+    async with transaction(state.engine) as connection:
+        rotated = await api_keys.rotate(connection, key_id, timedelta(seconds=body.overlap_s))
+    if rotated is None:
+        raise Problem(404, f"There is no valid key {key_id}.")
+    state.keys.forget()
+    new_id, secret = rotated
+    return json_response({"key_id": new_id, "key": secret, "replaces": key_id, "overlap_s": body.overlap_s}, 201)
+
+
+@router.delete("/{key_id}", status_code=204)
+async def revoke_key(request: Request, key_id: UUID) -> Response:
+    """End a key; every process refuses it within two seconds."""
+    state = state_of(request)
+    async with transaction(state.engine) as connection:
+        if not await api_keys.revoke(connection, key_id):
+            raise Problem(404, f"There is no key {key_id} that still lives.")
+    state.keys.forget()
+    return Response(status_code=204)

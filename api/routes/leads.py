@@ -1,0 +1,216 @@
+"""Leads: taking them in, and telling what became of them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.auth import authorize, require
+from api.body import read_body
+from api.ids import customer_id_of, find_lead, partner_id_of, product_id_of
+from api.paging import After, Limit, cursor_from_place, place_from_cursor
+from api.problems import FieldError, Problem
+from api.schemas.leads import LeadsIn, leads_from_body
+from api.schemas.openapi import LEADS_BODY, LEADS_RESPONSES
+from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view
+from api.state import State, state_of
+from api.wire import instant_out, json_response, totals_out
+from billing.actions import Outcome
+from billing.leads import Lead
+from db import batches, inbox, leads, people, quarantine
+from db.engine import transaction
+from db.inbox import Accepted
+from db.intake import Arrival
+from db.process import process
+
+router = APIRouter(tags=["leads"])
+_READ = Depends(require("read"))
+_JSON_TYPES = {"", "application/json", "text/json"}
+_NDJSON_TYPES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+
+
+@router.post("/leads", status_code=202, openapi_extra=LEADS_BODY, responses=LEADS_RESPONSES)
+async def post_leads(
+    request: Request,
+    partial: Annotated[bool, Query(description="accept the good leads even if others are refused")] = False,
+    dry_run: Annotated[bool, Query(description="answer the verdicts and store nothing")] = False,
+) -> Response:
+    """Accept one lead, a list of leads, or one lead per line. 202 means: stored durably, whatever happens next (R2)."""
+    await authorize(request, "ingest")
+    state = state_of(request)
+    now = datetime.now(UTC)
+    read = await _read(request, state, now)
+    if read.errors and not (partial and read.leads):
+        raise _refusal(read)
+    rejected = [error.to_wire() for error in read.errors]
+    if dry_run:
+        return json_response({"dry_run": True, "leads": await _try(state, read.leads, now), "rejected": rejected}, 200)
+    batch_id = uuid4()
+    await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
+    status_url = f"/leads/batches/{batch_id}"
+    content: dict[str, Any] = {"batch_id": batch_id, "accepted": len(read.leads), "status_url": status_url}
+    if partial:
+        content["rejected"] = rejected
+    return json_response(content, 202, {"Location": status_url})
+
+
+@router.get("/leads/batches", dependencies=[_READ])
+async def list_batches(request: Request, limit: Limit = 50, after: After = None) -> Response:
+    """The requests that were accepted, newest first, each with what became of its leads."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        page = await batches.page(connection, before=place_from_cursor(after, int), limit=limit)
+    following = cursor_from_place(page[-1][0]) if len(page) == limit else None
+    return json_response({"items": [_batch_out(batch) for _, batch in page], "next": following})
+
+
+@router.get("/leads/batches/{batch_id}", dependencies=[_READ])
+async def get_batch(request: Request, batch_id: UUID) -> Response:
+    """What became of the leads of one request; `waiting` until all are decided."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        status = await batches.status(connection, batch_id)
+    if status is None:
+        raise Problem(404, f"There is no batch {batch_id}.")
+    return json_response(_batch_out(status))
+
+
+@router.get("/leads", dependencies=[_READ])
+async def list_leads(
+    request: Request,
+    customer: Annotated[str | None, Query(max_length=200)] = None,
+    partner: Annotated[str | None, Query(max_length=200)] = None,
+    product: Annotated[str | None, Query(max_length=200)] = None,
+    lead_type: Annotated[str | None, Query(max_length=200)] = None,
+    outcome: Annotated[Outcome | None, Query(description="leads with such an action")] = None,
+    start_date: Annotated[datetime | None, Query(description="created at or after; UTC if it names no zone")] = None,
+    end_date: Annotated[datetime | None, Query(description="created before")] = None,
+    limit: Limit = 50,
+    after: After = None,
+) -> Response:
+    """Decided leads with their totals, newest first."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        only = leads.LeadFilter(
+            customer_id=await customer_id_of(connection, customer) if customer else None,
+            partner_id=await partner_id_of(connection, partner) if partner else None,
+            product_id=await product_id_of(connection, product) if product else None,
+            lead_type=lead_type,
+            outcome=outcome,
+            start=_aware(start_date),
+            end=_aware(end_date),
+        )
+        before = place_from_cursor(after, tuple[datetime, UUID])
+        page = await leads.page(connection, only, before=before, limit=limit)
+    last = page[-1][0] if len(page) == limit else None
+    return json_response(
+        {
+            "items": [_lead_summary(row, totals) for row, totals in page],
+            "next": cursor_from_place((last["created_at"], last["id"])) if last else None,
+        }
+    )
+
+
+@router.get("/leads/{lead_id:path}", dependencies=[_READ])
+async def get_lead(
+    request: Request,
+    lead_id: str,
+    source: Annotated[str, Query(max_length=200, description="the source the lead was sent with")] = "",
+) -> Response:
+    """A lead with the verdict of every action and the reason for it."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        for row_id in find_lead(source, lead_id):
+            view = await leads.view(connection, row_id)
+            if view:
+                return json_response(lead_out_from_view(view))
+            waiting = await inbox.waiting_lead(connection, row_id)
+            if waiting:
+                return json_response(lead_out_from_lead(waiting[0], "waiting"))
+            aside = await quarantine.of_lead(connection, row_id)
+            if aside:
+                lead = inbox.lead_from_payload(aside["payload"])
+                problem = {"reason": aside["reason"], "detail": aside["detail"]}
+                return json_response(lead_out_from_lead(lead, "quarantined") | {"problem": problem})
+    raise Problem(404, f"There is no lead {lead_id!r}.")
+
+
+async def _read(request: Request, state: State, now: datetime) -> LeadsIn:
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
+    if kind not in _JSON_TYPES | _NDJSON_TYPES:
+        raise Problem(415, f"Content-Type {kind!r} is not supported; send application/json or application/x-ndjson.")
+    if "charset=" in parameters and "utf-8" not in parameters:
+        raise Problem(415, "The body must be UTF-8.")
+    body = await read_body(request, state.settings.max_body_bytes)
+    return leads_from_body(
+        body,
+        ndjson=kind in _NDJSON_TYPES,
+        now=now,
+        most_leads=state.settings.max_batch_leads,
+        most_actions=state.settings.max_lead_actions,
+    )
+
+
+def _refusal(read: LeadsIn) -> Problem:
+    first: FieldError = read.errors[0]
+    more = f", and {len(read.errors) - 1} more" if len(read.errors) > 1 else ""
+    return Problem(400, f"Nothing was accepted: {first.pointer} {first.detail}{more}.", read.errors)
+
+
+class _DryRun(Exception):
+    """Rolls the transaction of a dry run back."""
+
+
+async def _try(state: State, sent: Sequence[Lead], now: datetime) -> list[dict[str, Any]]:
+    """Decide the leads exactly as a worker would, read the verdicts, and forget all of it."""
+    result: list[dict[str, Any]] = []
+    try:
+        async with transaction(state.engine) as connection:
+            arrivals = [Arrival(lead, now) for lead in sent]
+            await process(connection, state.policies, arrivals, await _people(connection, arrivals))
+            for arrival in arrivals:
+                view = None if arrival.problem else await leads.view(connection, arrival.id)
+                if view:
+                    result.append(lead_out_from_view(view))
+                else:
+                    problem = {"reason": arrival.problem, "detail": arrival.detail}
+                    result.append(lead_out_from_lead(arrival.lead, "quarantined") | {"problem": problem})
+            raise _DryRun
+    except _DryRun:
+        return result
+    finally:
+        state.policies.forget()
+
+
+async def _people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
+    known = await people.resolve(connection, {arrival.customer_id for arrival in arrivals})
+    described = {
+        arrival.lead.customer: arrival.lead.person
+        for arrival in reversed(arrivals)
+        if arrival.lead.person and arrival.customer_id not in known
+    }
+    return known | (await people.introduce(connection, described) if described else {})
+
+
+def _batch_out(batch: dict[str, Any]) -> dict[str, Any]:
+    return batch | {"received_at": instant_out(batch["received_at"]), "done_at": instant_out(batch["done_at"])}
+
+
+def _lead_summary(row: asyncpg.Record, totals: Any) -> dict[str, Any]:
+    return {
+        "state": "done",
+        "lead_id": row["external_id"],
+        "id": row["id"],
+        "source": row["source"] or None,
+        "partner": row["partner"],
+        "customer": {"customer_id": row["customer_id"], "external_id": row["customer"], "email": row["email"]},
+        "product": row["product"],
+        "lead_type": row["lead_type"],
+        "created_at": instant_out(row["created_at"]),
+        "currency": row["currency"],
+        "totals": totals_out(totals),
+    }
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=UTC) if instant and instant.tzinfo is None else instant

@@ -1,0 +1,70 @@
+"""Closing and reopening periods (R11)."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from api.auth import require
+from api.ids import partner_id_of
+from api.routes.tasks import accepted_task
+from api.state import state_of
+from api.wire import instant_out, json_response
+from billing.periods import period_from_text, text_from_period
+from db import closing, inbox, locks, masters, tasks
+from db.engine import transaction
+
+router = APIRouter(prefix="/api/partners/{partner:path}/periods", tags=["periods"])
+_BILL = Depends(require("bill"))
+PeriodPath = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2024-04"])]
+
+
+@router.post("/{period}/close", status_code=202, dependencies=[_BILL])
+async def close_period(request: Request, partner: str, period: PeriodPath) -> Response:
+    """Freeze a period's verdicts, once all leads accepted before are decided; the task tells how far that is."""
+    state = state_of(request)
+    number = period_from_text(period)
+    async with transaction(state.engine) as connection:
+        partner_id = await partner_id_of(connection, partner)
+        await locks.share_partners(connection, [partner_id])
+        policy = (await state.policies.load(connection, [partner_id]))[partner_id]
+        await closing.check_can_close(connection, policy, number, datetime.now(UTC))
+        newest = await inbox.newest_waiting(connection)
+        arguments = {"partner_id": partner_id, "period": number, "newest_waiting": newest}
+        task_id = await tasks.create(connection, "close", arguments, request.scope["request_id"])
+    return accepted_task(request, task_id)
+
+
+@router.post("/{period}/reopen", status_code=202, dependencies=[_BILL])
+async def reopen_period(request: Request, partner: str, period: PeriodPath) -> Response:
+    """Let the newest closed period's verdicts change again; its actions are re-evaluated."""
+    state = state_of(request)
+    number = period_from_text(period)
+    async with transaction(state.engine) as connection:
+        partner_id = await partner_id_of(connection, partner)
+        await locks.share_partners(connection, [partner_id])
+        policy = (await state.policies.load(connection, [partner_id]))[partner_id]
+        await closing.check_can_reopen(connection, policy, number)
+        arguments = {"partner_id": partner_id, "period": number}
+        task_id = await tasks.create(connection, "reopen", arguments, request.scope["request_id"])
+    return accepted_task(request, task_id)
+
+
+@router.get("", dependencies=[Depends(require("read"))])
+async def list_periods(request: Request, partner: str) -> Response:
+    """The periods in which the partner has actions, oldest first, with their bounds and whether they are closed."""
+    state = state_of(request)
+    async with transaction(state.engine, readonly=True) as connection:
+        partner_id = await partner_id_of(connection, partner)
+        policy = (await state.policies.load(connection, [partner_id]))[partner_id]
+        used = await masters.periods_used(connection, partner_id)
+    items = [
+        {
+            "period": text_from_period(period),
+            "starts_at": instant_out(policy.calendar.start_of(period)),
+            "ends_at": instant_out(policy.calendar.end_of(period)),
+            "closed": not policy.is_open(period),
+        }
+        for period in used
+    ]
+    return json_response({"items": items, "next": None})

@@ -1,0 +1,92 @@
+"""What was set aside: leads in quarantine and dead letters, to look at and to try again."""
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import require
+from api.paging import After, Limit, cursor_from_place, place_from_cursor
+from api.routes.tasks import accepted_task
+from api.schemas.fields import Body
+from api.state import state_of
+from api.wire import instant_out, json_response
+from db import batch, dead_letters, inbox, quarantine, tasks
+from db.doorbell import PROCESS_LEADS
+from db.engine import transaction
+
+router = APIRouter(prefix="/api/quarantine", tags=["quarantine"])
+_READ = Depends(require("read"))
+_ADMIN = Depends(require("admin"))
+
+
+class RetryIn(Body):
+    """Which rows to try again; none named: all."""
+
+    ids: list[int] | None = None
+
+
+@router.get("", dependencies=[_READ])
+async def list_quarantine(
+    request: Request, reason: str | None = None, limit: Limit = 50, after: After = None
+) -> Response:
+    """Accepted leads that cannot be billed yet, oldest first, each with the reason."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        rows = await quarantine.page(connection, reason=reason, after=place_from_cursor(after, int) or 0, limit=limit)
+    items = []
+    for row in rows:
+        lead = inbox.lead_from_payload(row["payload"])
+        items.append(
+            {
+                "id": row["id"],
+                "lead_id": lead.external_id,
+                "source": lead.source or None,
+                "customer": lead.customer,
+                "product": lead.product,
+                "lead_type": lead.lead_type,
+                "actions": len(lead.actions),
+                "reason": row["reason"],
+                "detail": row["detail"],
+                "batch_id": row["batch_id"],
+                "received_at": instant_out(row["received_at"]),
+            }
+        )
+    following = cursor_from_place(rows[-1]["id"]) if len(rows) == limit else None
+    return json_response({"items": items, "next": following})
+
+
+@router.post("/retry", status_code=202, dependencies=[_ADMIN])
+async def retry_quarantine(request: Request, body: RetryIn) -> Response:
+    """Evaluate quarantined leads again; those that still cannot be billed stay."""
+    async with transaction(state_of(request).engine) as connection:
+        task_id = await tasks.create(
+            connection, "retry_quarantine", {"ids": body.ids}, request.scope["request_id"]
+        )
+    return accepted_task(request, task_id)
+
+
+@router.get("/dead-letters", dependencies=[_READ])
+async def list_dead_letters(request: Request, limit: Limit = 50, after: After = None) -> Response:
+    """Leads that could not be decided because of a fault, oldest first."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        rows = await dead_letters.page(connection, after=place_from_cursor(after, int) or 0, limit=limit)
+    items = [
+        {
+            "id": row["id"],
+            "lead": row["lead_id"],
+            "batch_id": row["batch_id"],
+            "error": row["error"],
+            "received_at": instant_out(row["received_at"]),
+            "created_at": instant_out(row["created_at"]),
+        }
+        for row in rows
+    ]
+    following = cursor_from_place(rows[-1]["id"]) if len(rows) == limit else None
+    return json_response({"items": items, "next": following})
+
+
+@router.post("/dead-letters/retry", dependencies=[_ADMIN])
+async def retry_dead_letters(request: Request, body: RetryIn) -> Response:
+    """Put dead letters back into the inbox."""
+    state = state_of(request)
+    async with transaction(state.engine) as connection:
+        retried = await batch.retry_dead_letters(connection, body.ids)
+    state.doorbell.ring(PROCESS_LEADS, request_id=request.scope["request_id"])
+    return json_response({"retried": retried})

@@ -1,0 +1,184 @@
+"""Billing reports: live, as files, and rebuilt."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import date, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from api.auth import require
+from api.ids import customer_id_of, partner_id_of
+from api.paging import After, Limit, cursor_from_place, place_from_cursor
+from api.problems import FieldError, Problem
+from api.routes.tasks import accepted_task
+from api.schemas.fields import Body, Id, Period
+from api.schemas.reports import customer_out, report_out, version_out
+from api.state import State, state_of
+from api.wire import json_response
+from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
+from db import report_files, reports, tasks
+from db.engine import transaction
+from db.report_text import csv_text, markdown_text
+
+router = APIRouter(prefix="/billing/reports", tags=["reports"])
+_READ = Depends(require("read"))
+_CUSTOMERS_SHOWN = 100
+_TEXTS: dict[str, tuple[str, Callable[..., AsyncIterator[str]]]] = {
+    "csv": ("text/csv", csv_text),
+    "md": ("text/markdown", markdown_text),
+}
+_BLOCK_CHARACTERS = 64 * 1024
+
+
+class RebuildIn(Body):
+    """Which report to rebuild."""
+
+    partner: Id
+    period: Period
+
+
+@router.get("", dependencies=[_READ])
+async def list_reports(
+    request: Request,
+    partner: Annotated[str | None, Query(max_length=200)] = None,
+    customer: Annotated[str | None, Query(max_length=200, description="only this customer's part")] = None,
+    period: Annotated[str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2024-04"])] = None,
+    start_date: Annotated[date | None, Query(description="periods that end after this day begins")] = None,
+    end_date: Annotated[date | None, Query(description="periods that begin before this day")] = None,
+    limit: Limit = 50,
+    after: After = None,
+) -> Response:
+    """Live reports, newest period first, each with its first 100 customers."""
+    first = last = period_from_text(period) if period else 0
+    if not period:
+        first = _month(start_date) if start_date else FIRST_PERIOD
+        last = _month(end_date - timedelta(days=1)) if end_date and end_date > date.min else LAST_PERIOD
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        only = await customer_id_of(connection, customer) if customer else None
+        page = await reports.page(
+            connection,
+            partner_id=await partner_id_of(connection, partner) if partner else None,
+            customer_id=only,
+            first=first,
+            last=last,
+            after=place_from_cursor(after, tuple[int, UUID]),
+            limit=limit,
+        )
+        items = [
+            report_out(
+                await reports.live(connection, partner_id, number),
+                await reports.customers(connection, partner_id, number, only=only, limit=_CUSTOMERS_SHOWN),
+            )
+            for partner_id, number in page
+        ]
+    following = cursor_from_place((page[-1][1], page[-1][0])) if len(page) == limit else None
+    return json_response({"items": items, "next": following})
+
+
+@router.post("/rebuild", status_code=202, dependencies=[Depends(require("bill"))])
+async def rebuild_report(request: Request, body: RebuildIn) -> Response:
+    """Re-evaluate a report from the stored actions, correct what differs and say what did."""
+    async with transaction(state_of(request).engine) as connection:
+        partner_id = await partner_id_of(connection, body.partner)
+        arguments = {"partner_id": partner_id, "period": body.period}
+        task_id = await tasks.create(connection, "rebuild", arguments, request.scope["request_id"])
+    return accepted_task(request, task_id)
+
+
+@router.get("/{report_id}", dependencies=[_READ])
+async def get_report(
+    request: Request,
+    report_id: UUID,
+    format: Annotated[Literal["json", "csv", "md"] | None, Query(description="default: as Accept asks")] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="a written version")] = None,
+) -> Response:
+    """One report, live or as written, as JSON, CSV or Markdown."""
+    state = state_of(request)
+    kind = format or _asked_for(request)
+    async with transaction(state.engine, readonly=True) as connection:
+        partner_id, period = await _found(connection, report_id)
+        if version is not None:
+            return await _written(connection, report_id, version, kind)
+        report = await reports.live(connection, partner_id, period)
+        customers = await reports.customers(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
+    if kind == "json":
+        return json_response(report_out(report, customers))
+    name = f"{text_from_period(period)}-{report_id}.{kind}"
+    return StreamingResponse(
+        _stream(state, report, _TEXTS[kind][1]),
+        media_type=f"{_TEXTS[kind][0]}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@router.get("/{report_id}/customers", dependencies=[_READ])
+async def list_report_customers(
+    request: Request, report_id: UUID, limit: Limit = 100, after: After = None
+) -> Response:
+    """All customers of a report, page by page."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        partner_id, period = await _found(connection, report_id)
+        page = await reports.customers(
+            connection, partner_id, period, after=place_from_cursor(after, UUID), limit=limit
+        )
+    following = cursor_from_place(page[-1].row["customer_id"]) if len(page) == limit else None
+    return json_response({"items": [customer_out(customer) for customer in page], "next": following})
+
+
+@router.get("/{report_id}/versions", dependencies=[_READ])
+async def list_report_versions(request: Request, report_id: UUID) -> Response:
+    """The versions that were written of a report, newest first, with their files."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        await _found(connection, report_id)
+        written = await reports.versions(connection, report_id)
+    return json_response({"items": [version_out(row, files) for row, files in written], "next": None})
+
+
+def _asked_for(request: Request) -> str:
+    accept = request.headers.get("accept", "")
+    return next((kind for kind, (media_type, _) in _TEXTS.items() if media_type in accept), "json")
+
+
+async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int]:
+    found = await reports.find(connection, report_id)
+    if found is None:
+        raise Problem(404, f"There is no report {report_id}.")
+    return found
+
+
+async def _written(connection: asyncpg.Connection, report_id: UUID, version: int, kind: str) -> Response:
+    for row, files in await reports.versions(connection, report_id):
+        if row["version"] != version:
+            continue
+        if kind == "json":
+            return json_response(version_out(row, files))
+        url = next((file["url"] for file in files if file["format"] == kind), None)
+        if url:
+            content = await run_in_threadpool(report_files.read_file, url)
+            return Response(content, media_type=f"{_TEXTS[kind][0]}; charset=utf-8")
+    raise Problem(404, f"There is no version {version} of report {report_id}.", [FieldError("query:version", "unknown")])
+
+
+async def _stream(
+    state: State, report: reports.Report, text: Callable[..., AsyncIterator[str]]
+) -> AsyncIterator[str]:
+    """The text in blocks, read from one snapshot whose totals are the report's."""
+    async with transaction(state.engine, readonly=True) as connection:
+        report = await reports.live(connection, report.partner_id, report.period)
+        block: list[str] = []
+        size = 0
+        async for part in text(connection, report):
+            block.append(part)
+            size += len(part)
+            if size > _BLOCK_CHARACTERS:
+                yield "".join(block)
+                block, size = [], 0
+        yield "".join(block)
+
+
+def _month(day: date) -> int:
+    return max(day.year * 100 + day.month, FIRST_PERIOD)

@@ -1,0 +1,45 @@
+"""Background tasks and how far they are."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import require
+from api.problems import Problem
+from api.state import state_of
+from api.wire import instant_out, json_response
+from db import tasks
+from db.doorbell import RUN_TASK
+from db.engine import transaction
+
+router = APIRouter(prefix="/api/tasks", tags=["tasks"])
+
+
+@router.get("/{task_id}", dependencies=[Depends(require("read"))])
+async def get_task(request: Request, task_id: UUID) -> Response:
+    """A task's state, progress, result and error."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        row = await tasks.read(connection, task_id)
+    if row is None:
+        raise Problem(404, f"There is no task {task_id}.")
+    return json_response(
+        {
+            "task_id": row["id"],
+            "kind": row["kind"],
+            "state": row["state"],
+            "progress": {"done": row["done"], "total": row["total"]},
+            "result": row["result"],
+            "error": row["error"],
+            "created_at": instant_out(row["created_at"]),
+            "finished_at": instant_out(row["finished_at"]),
+        }
+    )
+
+
+def accepted_task(request: Request, task_id: UUID, more: dict[str, Any] | None = None) -> Response:
+    """Ring for a committed task and answer 202 with where to look."""
+    state_of(request).doorbell.ring(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
+    status_url = f"/api/tasks/{task_id}"
+    content = {"task_id": task_id, "status_url": status_url} | (more or {})
+    return json_response(content, 202, {"Location": status_url})

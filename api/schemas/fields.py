@@ -1,0 +1,106 @@
+"""Field types that the request models share: each says in one sentence what it takes."""
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from billing.errors import InvalidValue
+from billing.identity import check_id
+from billing.leads import EngagementLevel
+from billing.money import check_currency, minor_from_amount
+from billing.periods import check_timezone, period_from_text
+from billing.terms import DuplicateWindow, window_from_wire
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidValue("must be a string")
+    text = unicodedata.normalize("NFC", check_text(value)).strip()
+    if not text:
+        raise InvalidValue("must not be blank")
+    return text
+
+
+def check_text(value: str) -> str:
+    """Refuse control characters and lone surrogates."""
+    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in value):
+        raise InvalidValue("must not contain control characters or lone surrogates")
+    return value
+
+
+def _email(value: str) -> str:
+    name, at, host = value.casefold().partition("@")
+    if not name or not at or not host or "@" in host or any(c.isspace() for c in value):
+        raise InvalidValue("must be an e-mail address")
+    return value.casefold()
+
+
+def _level(value: str) -> str:
+    if value.casefold() not in set(EngagementLevel):
+        raise InvalidValue("must be High, Medium or Low")
+    return value
+
+
+def _period(value: object) -> int:
+    if not isinstance(value, str):
+        raise InvalidValue('must be a month, like "2024-04"')
+    return period_from_text(value)
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise InvalidValue('must have a time zone, like "2024-04-01T00:00:00Z"')
+    try:
+        instant = value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue("is not an instant that exists") from None
+    if instant.year < 1901:
+        raise InvalidValue("must not lie before 1901")
+    return instant
+
+
+def _instant_text(value: object) -> object:
+    if not isinstance(value, str):
+        raise InvalidValue("must be an RFC 3339 string")
+    return value
+
+
+Id = Annotated[str, BeforeValidator(check_id), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200})]
+Text = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text)]
+LongText = Annotated[str, Field(min_length=1, max_length=2000), BeforeValidator(_text)]
+Email = Annotated[str, Field(max_length=320), BeforeValidator(_text), AfterValidator(_email)]
+Level = Annotated[str, BeforeValidator(_text), AfterValidator(_level), WithJsonSchema({"enum": ["High", "Medium", "Low"]})]
+Amount = Annotated[
+    int,
+    BeforeValidator(minor_from_amount),
+    WithJsonSchema({"type": "string", "pattern": r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,2})?$", "examples": ["10.00"]}),
+]
+Currency = Annotated[str, AfterValidator(check_currency), WithJsonSchema({"type": "string", "examples": ["EUR"]})]
+Timezone = Annotated[
+    str, BeforeValidator(_text), AfterValidator(check_timezone), WithJsonSchema({"type": "string", "examples": ["UTC"]})
+]
+Period = Annotated[
+    int,
+    BeforeValidator(_period),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$", "examples": ["2024-04"]}),
+]
+Window = Annotated[
+    DuplicateWindow,
+    BeforeValidator(window_from_wire),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["forever", "period"]}, {"type": "integer", "minimum": 1, "maximum": 3650}]}
+    ),
+]
+Instant = Annotated[datetime, BeforeValidator(_instant_text), AfterValidator(_aware)]
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    def sent(self) -> dict[str, Any]:
+        """The fields that the caller named."""
+        return {name: getattr(self, name) for name in self.model_fields_set}

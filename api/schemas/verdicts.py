@@ -1,0 +1,99 @@
+"""Leads and their verdicts on the wire."""
+
+from typing import Any
+
+from api.wire import instant_out, totals_out
+from billing.leads import Lead
+from billing.money import amount_from_minor
+from billing.periods import text_from_period
+from db.leads import LeadView, Line, name_of_rule
+
+
+def lead_out_from_view(view: LeadView) -> dict[str, Any]:
+    """A decided lead with all its actions, explained."""
+    row = view.row
+    return {
+        "state": "done",
+        "lead_id": row["external_id"],
+        "id": row["id"],
+        "source": row["source"] or None,
+        "partner": row["partner"],
+        "customer": {
+            "customer_id": row["customer_id"],
+            "external_id": row["customer"],
+            "name": row["name"],
+            "email": row["email"],
+        },
+        "product": row["product"],
+        "lead_type": row["lead_type"],
+        "created_at": instant_out(row["created_at"]),
+        "received_at": instant_out(row["received_at"]),
+        "currency": view.currency,
+        "totals": totals_out(view.totals),
+        "actions": [action_out_from_line(line) for line in view.lines],
+    }
+
+
+def action_out_from_line(line: Line) -> dict[str, Any]:
+    """An action with every figure behind its verdict, and the sentence that explains it (R15)."""
+    explained, row = line.explained, line.row
+    verdict = explained.verdict
+    action = verdict.action
+    duplicate = verdict.outcome == "duplicate"
+    winning = not duplicate and verdict.outcome not in ("held", "returned")
+    return {
+        "action_id": action.id,
+        "lead_id": row["lead"],
+        "action_type": action.action_type,
+        "engagement_level": action.engagement_level,
+        "occurred_at": instant_out(action.occurred_at),
+        "occurrence": action.occurrence,
+        "value": amount_from_minor(action.value_minor),
+        "billed": amount_from_minor(verdict.billed_minor),
+        "duplicate_savings": amount_from_minor(action.value_minor if duplicate else 0),
+        "cap_savings": amount_from_minor(action.value_minor - verdict.billed_minor if winning else 0),
+        "currency": line.currency,
+        "outcome": verdict.outcome,
+        "duplicate_of": explained.winner.action_id if explained.winner else None,
+        "period": text_from_period(action.own_period),
+        "billing_period": text_from_period(action.billing_period),
+        "late": action.billing_period > action.own_period,
+        "rate": {
+            "rule_id": action.rate_rule_id,
+            "rule": name_of_rule(line.rule),
+            "amount": amount_from_minor(action.value_minor),
+            "card_version": line.card_version,
+        },
+        "cap": None if line.terms.cap_minor is None else amount_from_minor(line.terms.cap_minor),
+        "cap_before": _amount(explained.cap_before_minor),
+        "cap_after": _amount(explained.cap_after_minor),
+        "credited": _amount(line.credited_minor),
+        "reason": line.reason,
+    }
+
+
+def lead_out_from_lead(lead: Lead, state: str) -> dict[str, Any]:
+    """A lead that is not decided: waiting or in quarantine."""
+    return {
+        "state": state,
+        "lead_id": lead.external_id,
+        "id": lead.id,
+        "source": lead.source or None,
+        "customer": {"external_id": lead.customer},
+        "product": lead.product,
+        "lead_type": lead.lead_type,
+        "created_at": instant_out(lead.created_at),
+        "totals": None,
+        "actions": [
+            {
+                "action_type": action.action_type,
+                "engagement_level": action.engagement_level,
+                "occurred_at": instant_out(action.occurred_at),
+            }
+            for action in lead.actions
+        ],
+    }
+
+
+def _amount(minor: int | None) -> str | None:
+    return None if minor is None else amount_from_minor(minor)

@@ -1,0 +1,32 @@
+"""What the requests of one API process share."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.auth import KeyRing
+from api.limits import RateLimiter
+from db.doorbell import Doorbell
+from db.inbox_writer import InboxWriter
+from db.policies import Policies
+from db.settings import Settings
+
+
+@dataclass(slots=True)
+class State:
+    """Made when the process starts, see `api.app`."""
+
+    settings: Settings
+    engine: AsyncEngine
+    doorbell: Doorbell
+    inbox: InboxWriter
+    policies: Policies
+    keys: KeyRing
+    limiter: RateLimiter
+
+
+def state_of(request: Request) -> State:
+    """The state of the app that serves the request."""
+    state: State = request.app.state.leadger
+    return state

@@ -1,0 +1,38 @@
+"""How values look on the wire, the same everywhere: money as decimal strings, instants in UTC, periods as "2024-04"."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from fastapi import Response
+
+from billing.money import amount_from_minor
+from billing.totals import Totals
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(_encode(content), status, headers=dict(headers or {}), media_type="application/json")
+
+
+def instant_out(instant: datetime | None) -> str | None:
+    """An instant as RFC 3339 in UTC: "2024-04-01T10:00:00Z"."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z") if instant else None
+
+
+def totals_out(totals: Totals) -> dict[str, Any]:
+    """Totals as design and docs name them."""
+    return {
+        "leads": totals.leads,
+        "actions": totals.actions,
+        "gross": amount_from_minor(totals.gross_minor),
+        "billed": amount_from_minor(totals.billed_minor),
+        "duplicate_savings": amount_from_minor(totals.duplicate_savings_minor),
+        "cap_savings": amount_from_minor(totals.cap_savings_minor),
+        "savings": amount_from_minor(totals.savings_minor),
+        "held": amount_from_minor(totals.held_minor),
+        "returned": amount_from_minor(totals.returned_minor),
+    }

@@ -1,0 +1,18 @@
+"""Refusals of the domain. The message is the sentence a person reads.
+
+BillingError
+├── InvalidValue     a text that is not an amount, a period, an id …
+└── RuleViolation    a request that the rules refuse in the present state (a 409 at the door)
+"""
+
+
+class BillingError(Exception):
+    """Something the rules of billing refuse."""
+
+
+class InvalidValue(BillingError, ValueError):
+    """A value that can never be right, whatever the state."""
+
+
+class RuleViolation(BillingError):
+    """A request that is well formed and refused in the present state."""

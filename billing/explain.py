@@ -1,0 +1,102 @@
+"""Explaining verdicts (R15): every figure behind one, and one sentence that a person understands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from billing.actions import Outcome, Verdict, Winner, in_evaluation_order
+from billing.evaluate import winner_over
+from billing.money import amount_from_minor
+from billing.periods import name_of_period
+from billing.terms import CapScope, Terms
+
+STATUS = {
+    Outcome.BILLED: "Billed",
+    Outcome.PARTLY_BILLED: "Partly Billed (Cap)",
+    Outcome.CAPPED: "Not Billed (Cap)",
+    Outcome.DUPLICATE: "Not Billed (Duplicate)",
+    Outcome.HELD: "Not Billed (Held)",
+    Outcome.RETURNED: "Not Billed (Returned)",
+}
+"""What a report calls each outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One verdict with the winner it duplicates and the cap used before and after it, in minor units; None without a cap."""
+
+    verdict: Verdict
+    winner: Winner | None
+    cap_before_minor: int | None
+    cap_after_minor: int | None
+
+
+def explain(
+    verdicts: Iterable[Verdict], winners: Mapping[UUID, Sequence[Winner]], terms: Terms, used_before_minor: int
+) -> list[Explained]:
+    """Explain all verdicts of one customer in one billing period, in evaluation order.
+
+    `winners` are the holders of the keys that duplicates among them have, in evaluation order; `terms` are those of
+    the period; `used_before_minor` is what counts against a lifetime cap from before the period.
+    """
+    used = used_before_minor if terms.cap_scope is CapScope.LIFETIME else 0
+    lines = []
+    for verdict in sorted(verdicts, key=lambda verdict: in_evaluation_order(verdict.action)):
+        winner = None
+        if verdict.outcome is Outcome.DUPLICATE:
+            others = [w for w in winners.get(verdict.action.key, ()) if w.action_id != verdict.action.id]
+            winner = winner_over(verdict.action, others, terms.window)
+        before, used = used, used + verdict.billed_minor
+        capped = terms.cap_minor is not None
+        lines.append(Explained(verdict, winner, before if capped else None, used if capped else None))
+    return lines
+
+
+def sentence(
+    line: Explained, terms: Terms, currency: str, rule: str, standing_reason: str | None, credited_minor: int | None
+) -> str:
+    """Why the action was or was not billed, in one sentence; `rule` names the conditions of the rate that prices it."""
+    verdict = line.verdict
+    action = verdict.action
+    value = f"{amount_from_minor(action.value_minor)} {currency}"
+    month = name_of_period(action.billing_period)
+    reason = f" ({standing_reason})" if standing_reason else ""
+    match verdict.outcome:
+        case Outcome.BILLED:
+            text = f"Billed in full: {value} by the rate for {rule}"
+            text += _room(line, terms, currency, month)
+        case Outcome.PARTLY_BILLED:
+            text = (
+                f"Billed {amount_from_minor(verdict.billed_minor)} of {value} (rate for {rule}), because only that was "
+                f"left of {_cap(terms, currency, month)}"
+            )
+        case Outcome.CAPPED:
+            text = f"Not billed: {_cap(terms, currency, month)} was already used up; its value is {value} (rate for {rule})"
+        case Outcome.DUPLICATE:
+            text = f"Not billed: duplicate of {_winner(line.winner)}; its value is {value} (rate for {rule})"
+        case Outcome.HELD:
+            text = f"Not billed while it is held{reason}; its value is {value} (rate for {rule})"
+        case Outcome.RETURNED:
+            text = f"Not billed, because it was returned{reason}; its value is {value} (rate for {rule})"
+    if action.billing_period > action.own_period:
+        text += f"; it belongs to {name_of_period(action.own_period)} and is billed in {month}, the first period still open"
+    if credited_minor is not None:
+        text += f"; {amount_from_minor(credited_minor)} {currency} were credited later, because it was returned{reason}"
+    return text + "."
+
+
+def _room(line: Explained, terms: Terms, currency: str, month: str) -> str:
+    if line.cap_after_minor is None:
+        return ", without a cap"
+    return f"; {amount_from_minor(line.cap_after_minor)} of {_cap(terms, currency, month)} is now used"
+
+
+def _cap(terms: Terms, currency: str, month: str) -> str:
+    cap = f"the cap of {amount_from_minor(terms.cap_minor or 0)} {currency} per customer"
+    return f"{cap} for all time" if terms.cap_scope is CapScope.LIFETIME else f"{cap} in {month}"
+
+
+def _winner(winner: Winner | None) -> str:
+    if winner is None:
+        return "an earlier action"
+    return f"action {winner.action_id} of {winner.occurred_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,96 @@
+"""Identity (R1, R3): every row key is computed from what the caller sent, so any process finds the row without a look-up."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from hashlib import sha1
+from uuid import UUID
+
+from billing.errors import InvalidValue
+
+MAX_ID_LENGTH = 200
+
+_UUID_FORM = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SEPARATOR = b"\x1f"
+
+# One fixed namespace per kind. Changing one orphans every row of that kind.
+_PARTNER = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d01").bytes
+_PRODUCT = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d02").bytes
+_CUSTOMER = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d03").bytes
+_LEAD = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d04").bytes
+_ACTION = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d05").bytes
+_KEY = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d06").bytes
+_REPORT = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d07").bytes
+
+
+def check_id(text: object) -> str:
+    """Return a caller's id as it is, or raise InvalidValue: 1–200 characters, none of them a control character."""
+    if not isinstance(text, str):
+        raise InvalidValue("must be a string")
+    if not 1 <= len(text) <= MAX_ID_LENGTH:
+        raise InvalidValue(f"must have 1 to {MAX_ID_LENGTH} characters")
+    if _CONTROL.search(text) or _SURROGATE.search(text):
+        raise InvalidValue("must not contain control characters or lone surrogates")
+    if text.isspace():
+        raise InvalidValue("must not be blank")
+    return text
+
+
+def partner_uuid(external_id: str) -> UUID:
+    """Row key of a partner."""
+    return _own_or_named(_PARTNER, external_id)
+
+
+def product_uuid(external_id: str) -> UUID:
+    """Row key of a product."""
+    return _own_or_named(_PRODUCT, external_id)
+
+
+def customer_uuid(external_id: str) -> UUID:
+    """Row key of a customer, or of an alias of one."""
+    return _own_or_named(_CUSTOMER, external_id)
+
+
+def lead_uuid(source: str, external_id: str) -> UUID:
+    """Row key of a lead, whose identity is (source, lead id); the source is empty if the caller names none."""
+    if not source:
+        return _own_or_named(_LEAD, external_id)
+    return _named(_LEAD, source.encode() + _SEPARATOR + external_id.encode())
+
+
+def action_uuid(lead_id: UUID, action_type_key: str, level_key: str, occurred_at: datetime, occurrence: int) -> UUID:
+    """Row key of an action: (lead, action type, level, instant in microseconds, occurrence)."""
+    name = f"{action_type_key}\x1f{level_key}\x1f{microseconds(occurred_at)}\x1f{occurrence}"
+    return _named(_ACTION, lead_id.bytes + name.encode())
+
+
+def duplicate_key(partner_id: UUID, customer_id: UUID, product_id: UUID, action_type_key: str, level_key: str) -> UUID:
+    """The key of R6 in one value; the lead type is not in it."""
+    name = f"{action_type_key}\x1f{level_key}"
+    return _named(_KEY, partner_id.bytes + customer_id.bytes + product_id.bytes + name.encode())
+
+
+def report_uuid(partner_id: UUID, period: int) -> UUID:
+    """Identity of the report of one partner and one period; its versions share it."""
+    return _named(_REPORT, partner_id.bytes + str(period).encode())
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00:00Z, exactly."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def uuid_from_text(text: str) -> UUID | None:
+    """The UUID a text spells in the 8-4-4-4-12 form; None for every other text."""
+    return UUID(text) if _UUID_FORM.fullmatch(text) else None
+
+
+def _own_or_named(namespace: bytes, external_id: str) -> UUID:
+    return uuid_from_text(external_id) or _named(namespace, external_id.encode())
+
+
+def _named(namespace: bytes, name: bytes) -> UUID:
+    return UUID(bytes=sha1(namespace + name, usedforsecurity=False).digest()[:16], version=5)

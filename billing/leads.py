@@ -1,0 +1,66 @@
+"""A lead as the door hands it on: validated, normalised, with the caller's spelling kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from billing.identity import action_uuid, lead_uuid
+
+
+class EngagementLevel(StrEnum):
+    """The three levels; what a caller sends compares case-folded."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+@dataclass(slots=True)
+class Person:
+    """A customer described inside a lead (R12); the e-mail is trimmed and case-folded."""
+
+    name: str
+    email: str
+
+
+@dataclass(slots=True)
+class LeadAction:
+    """One action as sent: texts NFC-normalised and trimmed, the instant in UTC."""
+
+    action_type: str
+    engagement_level: str
+    occurred_at: datetime
+
+
+@dataclass(slots=True)
+class Lead:
+    """One lead as sent. `index` is its place in the request, for problems that name it."""
+
+    index: int
+    source: str
+    external_id: str
+    customer: str
+    product: str
+    lead_type: str
+    created_at: datetime | None
+    person: Person | None
+    actions: list[LeadAction]
+
+    @property
+    def id(self) -> UUID:
+        """Row key of the lead."""
+        return lead_uuid(self.source, self.external_id)
+
+
+def identified(lead_id: UUID, actions: list[LeadAction]) -> list[tuple[UUID, LeadAction, int]]:
+    """Each action of one message with its row key and occurrence (R3): identical actions are counted from 0."""
+    seen: dict[tuple[str, str, datetime], int] = {}
+    result = []
+    for action in actions:
+        type_key, level_key = action.action_type.casefold(), action.engagement_level.casefold()
+        identity = (type_key, level_key, action.occurred_at)
+        occurrence = seen.get(identity, 0)
+        seen[identity] = occurrence + 1
+        result.append((action_uuid(lead_id, type_key, level_key, action.occurred_at, occurrence), action, occurrence))
+    return result

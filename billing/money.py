@@ -1,0 +1,45 @@
+"""Money (R14): integer minor units with a currency beside them, a decimal string on the wire, never a float."""
+
+import re
+
+from billing.errors import InvalidValue
+
+_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,12})(?:\.([0-9]{1,2}))?")
+
+CURRENCIES = frozenset(
+    """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC
+    CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD
+    KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO
+    NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SYP SZL THB
+    TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD YER ZAR ZMW ZWG
+    """.split()
+)
+"""ISO 4217 currencies with exactly two minor digits."""
+
+
+def minor_from_amount(amount: object) -> int:
+    """Read "12", "12.5" or "12.50" as 1200, 1250, 1250 minor units.
+
+    Raises InvalidValue for anything else: floats, signs, exponents, and more than two decimals, which are never
+    rounded away.
+    """
+    match = _AMOUNT.fullmatch(amount) if isinstance(amount, str) else None
+    if match is None:
+        raise InvalidValue('must be a decimal string with at most two decimals, like "12.50"')
+    units, decimals = match.groups()
+    return int(units) * 100 + int((decimals or "").ljust(2, "0"))
+
+
+def amount_from_minor(minor: int) -> str:
+    """Write minor units as the decimal string of the wire: 1250 is "12.50", -5 is "-0.05"."""
+    sign = "-" if minor < 0 else ""
+    units, cents = divmod(abs(minor), 100)
+    return f"{sign}{units}.{cents:02d}"
+
+
+def check_currency(code: str) -> str:
+    """Return the code if it is an ISO 4217 currency with two minor digits, else raise InvalidValue."""
+    if code not in CURRENCIES:
+        raise InvalidValue('must be an ISO 4217 code with two minor digits, like "EUR"')
+    return code

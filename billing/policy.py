@@ -1,0 +1,34 @@
+"""Everything that decides the verdicts of one partner, besides the actions themselves."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from billing.periods import Calendar, next_period
+from billing.rates import RateCard
+from billing.terms import TermsHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Terms, rates and calendar of one partner. `version` counts their changes; a customer judged by an older one is stale."""
+
+    partner_id: UUID
+    currency: str
+    version: int
+    closed_through: int | None
+    calendar: Calendar
+    terms: TermsHistory
+    card: RateCard
+
+    @property
+    def first_open(self) -> int:
+        """The first billing period that is not closed; 0, which is before every period, if none is closed."""
+        return 0 if self.closed_through is None else next_period(self.closed_through)
+
+    def is_open(self, period: int) -> bool:
+        """Whether verdicts of the billing period can still change."""
+        return period >= self.first_open
+
+    def billing_period(self, own_period: int) -> int:
+        """The period in which an action that is first evaluated now is billed (R11): its own, or the first open one."""
+        return max(own_period, self.first_open)

@@ -1,0 +1,95 @@
+"""Valuation (R5): the rate card, its effective-dated rules and which of them prices an action."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from billing.errors import BillingError
+
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_MOST_REMEMBERED = 20_000
+
+Conditions = tuple[UUID | None, UUID | None, str | None, str | None, str | None]
+"""(partner, product, lead type key, action type key, level key); None is "any"."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateRule:
+    """From `effective_from` on, actions that meet the conditions cost `amount_minor`; None ends the override."""
+
+    id: int
+    conditions: Conditions
+    amount_minor: int | None
+    effective_from: datetime = BEGINNING
+
+
+class Rate(NamedTuple):
+    """The price of one action and the rule it comes from."""
+
+    rule_id: int
+    amount_minor: int
+
+
+class UnpricedAction(BillingError):
+    """No rule prices the action; the shipped card prices every level, so this card is damaged."""
+
+
+class RateCard:
+    """The rules that can price the actions of one partner.
+
+    A rule that names more important dimensions wins: (partner, product, lead type, action type, level) compare in that
+    order. Among rules that name the same dimensions the latest start at or before the action's instant wins; if its
+    amount is None, those dimensions do not count and the next ones do.
+    """
+
+    __slots__ = ("_masks", "_prices", "_rules", "partner_id")
+
+    def __init__(self, partner_id: UUID, rules: Iterable[RateRule]) -> None:
+        self.partner_id = partner_id
+        self._rules: dict[Conditions, list[RateRule]] = {}
+        for rule in sorted(rules, key=lambda rule: rule.effective_from):
+            if rule.conditions[0] in (None, partner_id):
+                self._rules.setdefault(rule.conditions, []).append(rule)
+        masks = {tuple(name is not None for name in conditions) for conditions in self._rules}
+        self._masks = sorted(masks, reverse=True)
+        self._prices: dict[Conditions, tuple[list[datetime], list[Rate | None]]] = {}
+
+    def price(
+        self, product_id: UUID, lead_type_key: str, action_type_key: str, level_key: str, occurred_at: datetime
+    ) -> Rate:
+        """The rate of an action at its own instant; raises UnpricedAction if the card has none for its level."""
+        dimensions = (self.partner_id, product_id, lead_type_key, action_type_key, level_key)
+        timeline = self._prices.get(dimensions)
+        if timeline is None:
+            if len(self._prices) >= _MOST_REMEMBERED:
+                self._prices.clear()
+            timeline = self._prices[dimensions] = self._timeline(dimensions)
+        starts, rates = timeline
+        rate = rates[bisect_right(starts, occurred_at) - 1]
+        if rate is None:
+            raise UnpricedAction(f"no rate for engagement level {level_key!r}")
+        return rate
+
+    def _timeline(self, dimensions: Conditions) -> tuple[list[datetime], list[Rate | None]]:
+        """The rates that hold for actions of these dimensions, by the instant from which each holds."""
+        matching = [rules for mask in self._masks if (rules := self._rules.get(_masked(dimensions, mask)))]
+        starts = sorted({BEGINNING, *(rule.effective_from for rules in matching for rule in rules)})
+        return starts, [_rate_at(matching, start) for start in starts]
+
+
+def _masked(dimensions: Conditions, mask: tuple[bool, ...]) -> Conditions:
+    partner, product, lead_type, action_type, level = (
+        name if named else None for name, named in zip(dimensions, mask, strict=True)
+    )
+    return partner, product, lead_type, action_type, level  # type: ignore[return-value]
+
+
+def _rate_at(matching: list[list[RateRule]], instant: datetime) -> Rate | None:
+    for rules in matching:
+        latest = bisect_right(rules, instant, key=lambda rule: rule.effective_from) - 1
+        if latest >= 0 and (amount := rules[latest].amount_minor) is not None:
+            return Rate(rules[latest].id, amount)
+    return None

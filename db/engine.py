@@ -1,0 +1,58 @@
+"""Connections to Postgres: one engine per process, made at the root of the process and handed down."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import asyncpg
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from db.settings import Settings
+
+CONNECT_TIMEOUT_S = 10.0
+
+Connection = asyncpg.Connection
+"""What every query in `db` takes: a connection inside a transaction that the edge opened and commits."""
+
+
+def create_engine(settings: Settings, application_name: str = "leadger", pool_size: int | None = None) -> AsyncEngine:
+    """An engine whose connections are opened by asyncpg itself, so a pasted URL with `sslmode` works as it is.
+
+    JSONB comes as Python values and goes as JSON text.
+    """
+    connect = partial(
+        asyncpg.connect,
+        settings.database_url,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=settings.database_command_timeout_s,
+        server_settings={"application_name": application_name, "timezone": "UTC", "lock_timeout": "30s"},
+    )
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=pool_size or settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=CONNECT_TIMEOUT_S,
+        pool_use_lifo=True,
+        json_deserializer=msgspec.json.decode,
+    )
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    """One transaction: committed if the block ends, rolled back if it raises.
+
+    `readonly` gives one snapshot for all statements of the block, so that what is read fits together.
+    """
+    async with engine.connect() as pooled:
+        raw = (await pooled.get_raw_connection()).driver_connection
+        assert raw is not None
+        isolation = "repeatable_read" if readonly else "read_committed"
+        try:
+            async with raw.transaction(isolation=isolation, readonly=readonly):
+                yield raw
+        except BaseException:
+            if raw.is_closed() or raw.is_in_transaction():
+                await pooled.invalidate()
+            raise

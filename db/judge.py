@@ -1,0 +1,206 @@
+"""From actions to verdict changes: reads what is at stake, lets `billing.evaluate` decide, and says what differs.
+
+Nothing is written here, so the same code serves the worker, a rebuild and a dry run.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+import asyncpg
+
+from billing.actions import Action, Verdict, Winner
+from billing.evaluate import State, evaluate
+from billing.policy import Policy
+from billing.reach import PeriodRecord, contested_keys, crossing_is_beyond, reach, unseating_can_free_others
+from billing.terms import CapScope
+from db import ledger
+from db.ledger import Customer
+
+
+@dataclass(slots=True)
+class Case:
+    """One customer to be judged: what is new, what is on record and at stake, and what came of it.
+
+    `lead_periods` are the (lead, billing period) pairs on record of leads that get new actions. `whole` tells that all
+    verdicts that can still change were judged, not only those at stake.
+    """
+
+    customer: Customer
+    policy: Policy
+    new: list[Action] = field(default_factory=list)
+    lead_periods: set[tuple[UUID, int]] = field(default_factory=set)
+    whole: bool = False
+    recorded: dict[UUID, Verdict] = field(default_factory=dict)
+    winners: dict[UUID, list[Winner]] = field(default_factory=dict)
+    periods: dict[int, PeriodRecord] = field(default_factory=dict)
+    used_minor: dict[int, int] = field(default_factory=dict)
+    prefixes: dict[int, int] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def first_period(self) -> int:
+        """From which billing period on the counters matter."""
+        if any(terms.cap_scope is CapScope.LIFETIME for terms in self.policy.terms.versions):
+            return 0
+        return min((action.billing_period for action in self.new), default=0)
+
+    @property
+    def changes(self) -> list[tuple[Verdict | None, Verdict]]:
+        """(recorded or None, new) for every verdict that is new or differs."""
+        return [
+            (before, verdict)
+            for verdict in self.verdicts
+            if (before := self.recorded.get(verdict.action.id)) is None or _differs(before, verdict)
+        ]
+
+    def decide(self, actions: Iterable[Action]) -> None:
+        """Judge the actions, given what others at work on the same keys and the same cap have done before."""
+        judged = list(actions)
+        at_hand = {action.id for action in judged}
+        winners = {
+            key: [winner for winner in holders if winner.action_id not in at_hand]
+            for key, holders in self.winners.items()
+        }
+        credited = {period: record.credited_minor for period, record in self.periods.items()}
+        self.verdicts = evaluate(judged, self.policy.terms, State(winners, self.used_minor, credited))
+
+
+async def judge_new(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+    """Judge the new actions of customers whose recorded verdicts follow the present policy."""
+    periods = await ledger.periods_of(connection, [(case.customer, case.first_period) for case in cases])
+    winners = await ledger.winners_of(connection, {action.key for case in cases for action in case.new})
+    for case in cases:
+        case.periods = periods.get(case.customer, {})
+        case.winners = {action.key: winners.get(action.key, []) for action in case.new}
+    await _record_contested(connection, cases)
+    for case in cases:
+        chosen = reach(case.new, list(case.recorded.values()), case.policy.terms, case.periods)
+        case.used_minor, case.prefixes = chosen.used_minor, chosen.prefixes
+    await _record_prefixes(connection, [case for case in cases if case.prefixes])
+    for case in cases:
+        case.decide(_at_hand(case))
+    await _go_beyond(connection, cases)
+
+
+async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+    """Judge everything of customers whose verdict can still change, priced anew by the present policy."""
+    periods = await ledger.periods_of(connection, [(case.customer, 0) for case in cases])
+    by_customer = {case.customer: case for case in cases}
+    lead_types: dict[UUID, str] = {}
+    for row in await ledger.open_verdicts(connection, [(case.customer, case.policy.first_open) for case in cases]):
+        by_customer[ledger.customer_from_row(row)].recorded[row["id"]] = ledger.verdict_from_row(row)
+        lead_types[row["id"]] = row["lead_type"].casefold()
+    priced = {
+        case.customer: [
+            *(_priced(verdict.action, lead_types[verdict.action.id], case.policy) for verdict in case.recorded.values()),
+            *case.new,
+        ]
+        for case in cases
+    }
+    keys = {action.key for actions in priced.values() for action in actions}
+    winners = await ledger.winners_of(connection, keys)
+    for case in cases:
+        case.whole = True
+        case.periods = periods.get(case.customer, {})
+        case.used_minor = {
+            period: record.billed_minor
+            for period, record in case.periods.items()
+            if not case.policy.is_open(period)
+        }
+        case.winners = {
+            action.key: [w for w in winners.get(action.key, ()) if not case.policy.is_open(w.billing_period)]
+            for action in priced[case.customer]
+        }
+        case.decide(priced[case.customer])
+
+
+async def _record_contested(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
+    """Put the winners that new actions contest at stake, or their whole keys where unseating may free others."""
+    winners: list[UUID] = []
+    keys: list[tuple[Customer, int, UUID]] = []
+    by_customer: dict[Customer, Case] = {}
+    for case in cases:
+        contested = contested_keys(case.new, case.winners, case.policy.is_open)
+        if not contested:
+            continue
+        by_customer[case.customer] = case
+        if unseating_can_free_others(case.policy.terms):
+            first = min(action.billing_period for action in case.new)
+            keys += [(case.customer, first, key) for key in contested]
+        else:
+            winners += [
+                winner.action_id
+                for key in contested
+                for winner in case.winners[key]
+                if case.policy.is_open(winner.billing_period)
+            ]
+    rows = await ledger.verdicts_of_winners(connection, winners) if winners else []
+    rows += await ledger.verdicts_of_keys(connection, keys) if keys else []
+    for row in rows:
+        by_customer[ledger.customer_from_row(row)].recorded[row["id"]] = ledger.verdict_from_row(row)
+
+
+async def _record_prefixes(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+    """Put the winners up to the crossing of the cap at stake."""
+    if not cases:
+        return
+    by_customer = {case.customer: case for case in cases}
+    wanted = [(case.customer, period, most) for case in cases for period, most in case.prefixes.items() if most]
+    for row in await ledger.verdicts_of_prefixes(connection, wanted) if wanted else ():
+        by_customer[ledger.customer_from_row(row)].recorded[row["id"]] = ledger.verdict_from_row(row)
+
+
+async def _go_beyond(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
+    """Judge once more, with all winners of the period, where money was freed for winners after the crossing."""
+    again = []
+    for case in cases:
+        beyond = {
+            period: case.periods[period].winners
+            for period, most in case.prefixes.items()
+            if crossing_is_beyond(
+                most, case.periods[period], [v for v in case.verdicts if v.action.billing_period == period]
+            )
+        }
+        if beyond:
+            case.prefixes = beyond
+            again.append(case)
+    await _record_prefixes(connection, again)
+    for case in again:
+        case.decide(_at_hand(case))
+
+
+def _at_hand(case: Case) -> list[Action]:
+    return [*case.new, *(verdict.action for verdict in case.recorded.values())]
+
+
+def _priced(action: Action, lead_type_key: str, policy: Policy) -> Action:
+    """The action as the present policy sees it: its rate, and its periods if the time zone changed (R16)."""
+    rate = policy.card.price(
+        action.product_id, lead_type_key, action.action_type_key, action.level_key, action.occurred_at
+    )
+    own_period = policy.calendar.period_of(action.occurred_at)
+    was_late = action.billing_period > action.own_period
+    billing_period = action.billing_period if was_late else policy.billing_period(own_period)
+    if (action.value_minor, action.rate_rule_id, action.own_period) == (rate.amount_minor, rate.rule_id, own_period):
+        return action
+    return replace(
+        action,
+        value_minor=rate.amount_minor,
+        rate_rule_id=rate.rule_id,
+        own_period=own_period,
+        billing_period=max(billing_period, own_period),
+    )
+
+
+def _differs(before: Verdict, after: Verdict) -> bool:
+    if before.outcome is not after.outcome or before.billed_minor != after.billed_minor:
+        return True
+    old, new = before.action, after.action
+    return old is not new and (
+        old.value_minor != new.value_minor
+        or old.rate_rule_id != new.rate_rule_id
+        or old.billing_period != new.billing_period
+        or old.own_period != new.own_period
+        or old.standing is not new.standing
+    )

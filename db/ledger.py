@@ -1,0 +1,173 @@
+"""What is on record for customers, read for the evaluator. Call under the locks of `db.locks.lock_customers`."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from billing.actions import Action, Outcome, Standing, Verdict, Winner
+from billing.reach import PeriodRecord
+
+Customer = tuple[UUID, UUID]
+"""(partner, customer): the unit that is locked, judged and counted."""
+
+_VERDICT_COLUMNS = """
+    actions.id, actions.lead_id, actions.partner_id, actions.customer_id, actions.product_id, actions.action_type,
+    actions.engagement_level, actions.occurred_at, actions.occurrence, actions.duplicate_key, actions.own_period,
+    actions.billing_period, actions.value_minor, actions.rate_rule_id, actions.standing, actions.outcome,
+    actions.billed_minor
+"""
+
+
+async def periods_of(
+    connection: asyncpg.Connection, customers: Iterable[tuple[Customer, int]]
+) -> dict[Customer, dict[int, PeriodRecord]]:
+    """The counters of customers from a first period on, each given as ((partner, customer), first period)."""
+    wanted = list(customers)
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, customer_id, period, billed_minor, cap_savings_minor, credited_minor,
+               billed + partly_billed AS cap_users, billed + partly_billed + capped AS winners, last_occurred_at
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (partner_id, customer_id, first)
+        JOIN customer_periods USING (partner_id, customer_id)
+        WHERE period >= first
+        """,
+        [customer[0] for customer, _ in wanted],
+        [customer[1] for customer, _ in wanted],
+        [first for _, first in wanted],
+    )
+    result: dict[Customer, dict[int, PeriodRecord]] = defaultdict(dict)
+    for row in rows:
+        result[row["partner_id"], row["customer_id"]][row["period"]] = PeriodRecord(
+            billed_minor=row["billed_minor"],
+            cap_savings_minor=row["cap_savings_minor"],
+            credited_minor=row["credited_minor"],
+            cap_users=row["cap_users"],
+            winners=row["winners"],
+            last_occurred_at=row["last_occurred_at"],
+        )
+    return result
+
+
+async def winners_of(connection: asyncpg.Connection, keys: Iterable[UUID]) -> dict[UUID, list[Winner]]:
+    """Who holds, or once held, each duplicate key, in evaluation order."""
+    rows = await connection.fetch(
+        """
+        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
+        FROM winners WHERE duplicate_key = ANY($1::uuid[])
+        ORDER BY duplicate_key, billing_period, occurred_at
+        """,
+        list(keys),
+    )
+    result: dict[UUID, list[Winner]] = {}
+    for row in rows:
+        result.setdefault(row["duplicate_key"], []).append(winner_from_row(row))
+    return result
+
+
+async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
+    """The recorded verdicts of actions, by id."""
+    return await connection.fetch(
+        f"SELECT {_VERDICT_COLUMNS} FROM actions WHERE id = ANY($1::uuid[])", list(action_ids)
+    )
+
+
+async def verdicts_of_keys(
+    connection: asyncpg.Connection, keys: Iterable[tuple[Customer, int, UUID]]
+) -> list[asyncpg.Record]:
+    """All verdicts with a duplicate key from a first billing period on: ((partner, customer), first period, key)."""
+    wanted = list(keys)
+    return await connection.fetch(
+        f"""
+        SELECT {_VERDICT_COLUMNS}
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[]) AS wanted (partner_id, customer_id, first, key)
+        JOIN actions ON actions.partner_id = wanted.partner_id AND actions.customer_id = wanted.customer_id
+            AND actions.billing_period >= wanted.first AND actions.duplicate_key = wanted.key
+        """,
+        [customer[0] for customer, _, _ in wanted],
+        [customer[1] for customer, _, _ in wanted],
+        [first for _, first, _ in wanted],
+        [key for _, _, key in wanted],
+    )
+
+
+async def verdicts_of_prefixes(
+    connection: asyncpg.Connection, prefixes: Sequence[tuple[Customer, int, int]]
+) -> list[asyncpg.Record]:
+    """The verdicts of the first winners of periods: ((partner, customer), period, how many), ties included."""
+    return await connection.fetch(
+        f"""
+        SELECT {_VERDICT_COLUMNS}
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) AS wanted (partner_id, customer_id, period, most)
+        CROSS JOIN LATERAL (
+            SELECT action_id FROM winners
+            WHERE winners.partner_id = wanted.partner_id AND winners.customer_id = wanted.customer_id
+                AND winners.billing_period = wanted.period
+            ORDER BY occurred_at FETCH FIRST (wanted.most) ROWS WITH TIES
+        ) AS first_winners
+        JOIN actions ON actions.id = first_winners.action_id
+        """,
+        [customer[0] for customer, _, _ in prefixes],
+        [customer[1] for customer, _, _ in prefixes],
+        [period for _, period, _ in prefixes],
+        [most for _, _, most in prefixes],
+    )
+
+
+async def open_verdicts(
+    connection: asyncpg.Connection, customers: Iterable[tuple[Customer, int]]
+) -> list[asyncpg.Record]:
+    """All verdicts of customers from a first billing period on, with the lead type that prices them."""
+    wanted = list(customers)
+    return await connection.fetch(
+        f"""
+        SELECT {_VERDICT_COLUMNS}, leads.lead_type
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (partner_id, customer_id, first)
+        JOIN actions ON actions.partner_id = wanted.partner_id AND actions.customer_id = wanted.customer_id
+            AND actions.billing_period >= wanted.first
+        JOIN leads ON leads.id = actions.lead_id
+        """,
+        [customer[0] for customer, _ in wanted],
+        [customer[1] for customer, _ in wanted],
+        [first for _, first in wanted],
+    )
+
+
+def customer_from_row(row: asyncpg.Record) -> Customer:
+    """Whose verdict a row is."""
+    return row["partner_id"], row["customer_id"]
+
+
+def verdict_from_row(row: asyncpg.Record) -> Verdict:
+    """A row of actions as the evaluator knows it."""
+    action = Action(
+        id=row["id"],
+        lead_id=row["lead_id"],
+        product_id=row["product_id"],
+        action_type=row["action_type"],
+        action_type_key=row["action_type"].casefold(),
+        engagement_level=row["engagement_level"],
+        level_key=row["engagement_level"].casefold(),
+        occurred_at=row["occurred_at"],
+        occurrence=row["occurrence"],
+        key=row["duplicate_key"],
+        own_period=row["own_period"],
+        billing_period=row["billing_period"],
+        value_minor=row["value_minor"],
+        rate_rule_id=row["rate_rule_id"],
+        standing=Standing(row["standing"]),
+    )
+    return Verdict(action, Outcome(row["outcome"]), row["billed_minor"])
+
+
+def winner_from_row(row: asyncpg.Record) -> Winner:
+    """A row of winners as the evaluator knows it."""
+    return Winner(
+        action_id=row["action_id"],
+        key=row["duplicate_key"],
+        billing_period=row["billing_period"],
+        own_period=row["own_period"],
+        occurred_at=row["occurred_at"],
+        released_from=row["released_from"],
+    )

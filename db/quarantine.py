@@ -1,0 +1,101 @@
+"""The quarantine (R12): accepted leads that cannot be billed yet, kept with the reason until they can."""
+
+from collections.abc import Iterable, Sequence
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import asyncpg
+
+from billing.identity import customer_uuid
+from db import inbox
+from db.intake import Arrival
+
+
+async def add(connection: asyncpg.Connection, batch_ids: Sequence[UUID], arrivals: Sequence[Arrival]) -> None:
+    """Set leads aside, each with its batch; the same lead with the same content is kept once."""
+    if not arrivals:
+        return
+    payloads = [inbox.payload_from_lead(arrival.lead) for arrival in arrivals]
+    await connection.execute(
+        """
+        INSERT INTO quarantine
+            (content_id, lead_id, batch_id, received_at, reason, detail, product_id, customer_id, payload)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::uuid[],
+            $8::uuid[], $9::bytea[])
+        ON CONFLICT (content_id) DO UPDATE
+            SET reason = excluded.reason, detail = excluded.detail, resolved_at = NULL
+        """,
+        [_content_id(arrival) for arrival in arrivals],
+        [arrival.id for arrival in arrivals],
+        list(batch_ids),
+        [arrival.received_at for arrival in arrivals],
+        [arrival.problem for arrival in arrivals],
+        [arrival.detail for arrival in arrivals],
+        [arrival.product_id for arrival in arrivals],
+        [customer_uuid(arrival.lead.customer) for arrival in arrivals],
+        payloads,
+    )
+
+
+def _content_id(arrival: Arrival) -> UUID:
+    """One id for one content, wherever in a request it stood."""
+    lead = arrival.lead
+    actions = [(a.action_type, a.engagement_level, a.occurred_at.isoformat()) for a in lead.actions]
+    return uuid5(NAMESPACE_OID, repr((arrival.id.hex, lead.customer, lead.product, lead.lead_type, actions)))
+
+
+async def claim_resolvable(
+    connection: asyncpg.Connection, most: int, only: Sequence[int] | None = None
+) -> list[asyncpg.Record]:
+    """Lock quarantined leads whose product and customer now exist (or may be created), oldest first.
+
+    `only` names rows that a person wants to try again whatever the reason.
+    """
+    return await connection.fetch(
+        """
+        SELECT id, batch_id, received_at, payload FROM quarantine
+        WHERE resolved_at IS NULL AND (
+            id = ANY($2::bigint[])
+            OR $2::bigint[] IS NULL AND reason <> 'conflict'
+                AND EXISTS (SELECT FROM products WHERE products.id = quarantine.product_id)
+                AND (reason = 'unknown_product'
+                    OR EXISTS (SELECT FROM customers WHERE customers.id = quarantine.customer_id)
+                    OR EXISTS (SELECT FROM customer_aliases WHERE customer_aliases.id = quarantine.customer_id))
+        )
+        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        """,
+        most,
+        only,
+    )
+
+
+async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:
+    """Mark quarantined leads as decided."""
+    await connection.execute(
+        "UPDATE quarantine SET resolved_at = clock_timestamp() WHERE id = ANY($1::bigint[])", list(ids)
+    )
+
+
+async def page(
+    connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int
+) -> list[asyncpg.Record]:
+    """Unresolved quarantined leads, oldest first."""
+    return await connection.fetch(
+        """
+        SELECT id, lead_id, batch_id, received_at, reason, detail, payload FROM quarantine
+        WHERE resolved_at IS NULL AND ($1::text IS NULL OR reason = $1) AND id > $2 ORDER BY id LIMIT $3
+        """,
+        reason,
+        after,
+        limit,
+    )
+
+
+async def of_lead(connection: asyncpg.Connection, lead_id: UUID) -> asyncpg.Record | None:
+    """The quarantined lead with this id, if there is one."""
+    return await connection.fetchrow(
+        """
+        SELECT reason, detail, received_at, payload FROM quarantine
+        WHERE lead_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT 1
+        """,
+        lead_id,
+    )

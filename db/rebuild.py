@@ -1,0 +1,96 @@
+"""Rebuilding a report: every verdict that can still change is judged again, every counter is counted again."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.actions import Verdict
+from billing.money import amount_from_minor
+from billing.policy import Policy
+from db import locks, recount, rejudge
+from db.engine import transaction
+from db.policies import Policies
+
+_CUSTOMERS_AT_ONCE = 200
+_MOST_DIFFERENCES = 100
+
+
+async def rebuild(
+    engine: AsyncEngine,
+    policies: Policies,
+    partner_id: UUID,
+    period: int,
+    progress: Callable[[int, int], Awaitable[None]],
+) -> dict[str, Any]:
+    """Re-evaluate one partner and period, correct what differs, and say what did.
+
+    Verdicts of a closed period are frozen; of it only the counters are checked and corrected.
+    """
+    async with transaction(engine) as connection:
+        await locks.share_partners(connection, [partner_id])
+        policy = (await policies.load(connection, [partner_id]))[partner_id]
+        people = [
+            row["customer_id"]
+            for row in await connection.fetch(
+                """
+                SELECT customer_id FROM customer_states
+                WHERE partner_id = $1 AND EXISTS (
+                    SELECT FROM actions WHERE actions.partner_id = $1 AND billing_period = $2
+                        AND actions.customer_id = customer_states.customer_id
+                ) ORDER BY customer_id
+                """,
+                partner_id,
+                period,
+            )
+        ]
+    differences: list[dict[str, Any]] = []
+    corrected = actions = 0
+    for start in range(0, len(people) if policy.is_open(period) else 0, _CUSTOMERS_AT_ONCE):
+        some = people[start : start + _CUSTOMERS_AT_ONCE]
+        async with transaction(engine) as connection:
+            await locks.share_partners(connection, [partner_id])
+            for case in await rejudge.rejudge(connection, policies, partner_id, some):
+                actions += len(case.verdicts)
+                for before, after in case.changes:
+                    assert before is not None
+                    corrected += 1
+                    differences.append(_difference(before, after))
+        del differences[_MOST_DIFFERENCES:]
+        await progress(start + len(some), len(people))
+    counters = await _correct_counters(engine, policy, period)
+    await progress(len(people), len(people))
+    return {
+        "customers": len(people),
+        "actions": actions,
+        "verdicts_corrected": corrected,
+        "counters_corrected": counters,
+        "differences": differences,
+    }
+
+
+async def _correct_counters(engine: AsyncEngine, policy: Policy, period: int) -> int:
+    async with transaction(engine, readonly=True) as connection:
+        found = await recount.drift(connection, policy.partner_id, period)
+    if found.count:
+        async with transaction(engine) as connection:
+            await recount.correct(connection, found, policy.version)
+    return found.count
+
+
+def _difference(before: Verdict, after: Verdict) -> dict[str, Any]:
+    return {
+        "action_id": after.action.id,
+        "was": _shown(before),
+        "is": _shown(after),
+    }
+
+
+def _shown(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "outcome": verdict.outcome,
+        "value": amount_from_minor(verdict.action.value_minor),
+        "billed": amount_from_minor(verdict.billed_minor),
+        "billing_period": verdict.action.billing_period,
+    }

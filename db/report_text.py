@@ -1,0 +1,182 @@
+"""Reports as CSV and Markdown: the table finance checks, streamed line by line."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from billing.actions import Outcome
+from billing.explain import STATUS
+from billing.money import amount_from_minor
+from billing.periods import name_of_period
+from billing.totals import Totals
+from db import reports
+from db.leads import Line
+from db.reports import Report
+
+CSV_COLUMNS = (
+    "row",
+    "customer_email",
+    "customer",
+    "product",
+    "lead_type",
+    "action_type",
+    "engagement_level",
+    "occurred_at",
+    "amount",
+    "duplicate",
+    "status",
+    "billed",
+    "duplicate_savings",
+    "cap_savings",
+    "currency",
+    "lead",
+    "action_id",
+    "duplicate_of",
+    "reason",
+)
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def explanation(report: Report) -> str:
+    """The totals of a report in one sentence."""
+    totals = report.totals
+    parts = [
+        f"{_money(totals.billed_minor, report)} billed of {_money(totals.gross_minor, report)} gross",
+        f"{_money(totals.duplicate_savings_minor, report)} saved as duplicates",
+        f"{_money(totals.cap_savings_minor, report)} saved by the cap",
+    ]
+    if totals.held_minor:
+        parts.append(f"{_money(totals.held_minor, report)} held")
+    if totals.returned_minor:
+        parts.append(f"{_money(totals.returned_minor, report)} returned")
+    if report.credited_minor:
+        parts.append(f"{_money(report.credited_minor, report)} to be credited for actions of closed periods")
+    return ", ".join(parts) + "."
+
+
+async def csv_text(connection: asyncpg.Connection, report: Report) -> AsyncIterator[str]:
+    """One row per action, then one per product, then the total and the explanation; `row` tells which is which."""
+    yield _csv_row(CSV_COLUMNS)
+    async for line in reports.lines(connection, report.partner_id, report.period):
+        yield _csv_row(_cells(line))
+    for product in report.products:
+        yield _csv_row(_sum_cells("product total", product.product, product.totals, report.currency, ""))
+    yield _csv_row(_sum_cells("total", "", report.totals, report.currency, explanation(report)))
+
+
+async def markdown_text(connection: asyncpg.Connection, report: Report) -> AsyncIterator[str]:
+    """The report as a page: the table of actions, subtotals per product, totals and the explanation."""
+    state = "Final" if report.final else "Not final: the period is open"
+    yield (
+        f"# Billing report: {_md(report.partner_name)}, {name_of_period(report.period)}\n\n"
+        f"{state}. Amounts in {report.currency}. As of {report.as_of:%Y-%m-%d %H:%M:%S} UTC.\n\n"
+        "| Customer | Product | Lead type | Action type | Level | Amount | Duplicate | Status | Billed |\n"
+        "|---|---|---|---|---|---:|---|---|---:|\n"
+    )
+    async for line in reports.lines(connection, report.partner_id, report.period):
+        verdict = line.explained.verdict
+        cells = (
+            line.row["email"],
+            line.row["product_name"],
+            line.row["lead_type"],
+            verdict.action.action_type,
+            verdict.action.engagement_level,
+            amount_from_minor(verdict.action.value_minor),
+            "Yes" if verdict.outcome is Outcome.DUPLICATE else "No",
+            STATUS[verdict.outcome],
+            amount_from_minor(verdict.billed_minor),
+        )
+        yield "| " + " | ".join(map(_md, cells)) + " |\n"
+    yield (
+        "\n## By product\n\n| Product | Actions | Gross | Billed | Duplicate savings | Cap savings |\n"
+        "|---|---:|---:|---:|---:|---:|\n"
+    )
+    for product in report.products:
+        yield _md_totals(product.name, product.totals)
+    yield _md_totals("Total", report.totals)
+    yield f"\n{_md(explanation(report))}\n"
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    explained, row = line.explained, line.row
+    verdict = explained.verdict
+    action = verdict.action
+    duplicate = verdict.outcome is Outcome.DUPLICATE
+    capped = verdict.outcome in (Outcome.PARTLY_BILLED, Outcome.CAPPED)
+    return (
+        "action",
+        row["email"],
+        row["customer"],
+        row["product_name"],
+        row["lead_type"],
+        action.action_type,
+        action.engagement_level,
+        f"{action.occurred_at:%Y-%m-%dT%H:%M:%S.%fZ}".replace(".000000Z", "Z"),
+        amount_from_minor(action.value_minor),
+        "Yes" if duplicate else "No",
+        STATUS[verdict.outcome],
+        amount_from_minor(verdict.billed_minor),
+        amount_from_minor(action.value_minor if duplicate else 0),
+        amount_from_minor(action.value_minor - verdict.billed_minor if capped else 0),
+        line.currency,
+        row["lead"],
+        str(action.id),
+        str(explained.winner.action_id) if explained.winner else "",
+        line.reason,
+    )
+
+
+def _sum_cells(kind: str, product: str, totals: Totals, currency: str, reason: str) -> tuple[str, ...]:
+    return (
+        kind,
+        "",
+        "",
+        product,
+        "",
+        "",
+        "",
+        "",
+        amount_from_minor(totals.gross_minor),
+        "",
+        "",
+        amount_from_minor(totals.billed_minor),
+        amount_from_minor(totals.duplicate_savings_minor),
+        amount_from_minor(totals.cap_savings_minor),
+        currency,
+        "",
+        "",
+        "",
+        reason,
+    )
+
+
+def _csv_row(cells: tuple[str, ...]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow([_defused(cell) for cell in cells])
+    return buffer.getvalue()
+
+
+def _defused(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _md(cell: str) -> str:
+    escaped = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return escaped.replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+
+
+def _md_totals(name: str, totals: Totals) -> str:
+    amounts = (
+        totals.gross_minor,
+        totals.billed_minor,
+        totals.duplicate_savings_minor,
+        totals.cap_savings_minor,
+    )
+    return f"| {_md(name)} | {totals.actions} | " + " | ".join(map(amount_from_minor, amounts)) + " |\n"
+
+
+def _money(minor: int, report: Report) -> str:
+    return f"{amount_from_minor(minor)} {report.currency}"

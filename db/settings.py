@@ -1,0 +1,60 @@
+"""Every setting of Leadger, read from the environment once at the root of each process."""
+
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgres+asyncpg"}
+
+
+class Settings(BaseSettings):
+    """Settings by environment variable; the README's configuration table is checked against this class.
+
+    `DATABASE_URL` and `REDIS_URL` are taken as pasted: `postgres://`, `postgresql://` or
+    `postgresql+asyncpg://` with `sslmode`, and `redis://` or `rediss://`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LEADGER_", extra="ignore", frozen=True)
+
+    database_url: str = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    redis_url: str = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    log_level: str = Field("INFO", validation_alias=AliasChoices("LOG_LEVEL", "log_level"))
+
+    home: Path = Field(Path(".leadger"), description="folder for embedded data, logs and report files")
+    report_files_url: str = Field("", description="where report files go, e.g. s3://bucket/reports; empty: HOME/reports")
+    database_pool_size: int = Field(8, ge=1, description="database connections per process")
+    database_command_timeout_s: float = Field(60.0, gt=0, description="longest time one SQL statement may take")
+
+    max_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="largest request body, after decompression")
+    max_batch_leads: int = Field(10_000, ge=1, description="most leads in one request")
+    max_lead_actions: int = Field(1_000, ge=1, description="most actions in one lead")
+    rate_limit_per_s: float = Field(0, ge=0, description="requests per second per API key and process; 0: no limit")
+
+    task_max_leads: int = Field(1_000, ge=1, description="leads that one worker transaction takes at most")
+    sweep_interval_s: float = Field(2.0, gt=0, description="how often the sweeper rings for waiting work")
+    snapshot_interval_s: float = Field(900.0, gt=0, description="how often changed reports are snapshot")
+    invariants_interval_s: float = Field(900.0, gt=0, description="how often conservation (R9) is checked")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url_is_postgres(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in _POSTGRES_SCHEMES:
+            raise ValueError("DATABASE_URL must begin with postgres://, postgresql:// or postgresql+asyncpg://")
+        return urlunsplit(parts._replace(scheme="postgresql"))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_is_redis(cls, url: str) -> str:
+        if urlsplit(url).scheme not in {"redis", "rediss"}:
+            raise ValueError("REDIS_URL must begin with redis:// or rediss://")
+        return url
+
+    @field_validator("log_level")
+    @classmethod
+    def _log_level_is_known(cls, level: str) -> str:
+        if level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+            raise ValueError("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        return level.upper()

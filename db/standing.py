@@ -1,0 +1,87 @@
+"""Hold, release and return of single actions (R10, R11)."""
+
+from uuid import UUID
+
+import asyncpg
+
+from billing.actions import WINNING, Outcome, Standing
+from billing.errors import RuleViolation
+from billing.periods import name_of_period
+from db import locks, rejudge
+from db.closing import add_credit
+from db.policies import Policies
+
+
+async def hold(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
+    """Set an action aside: it neither holds its key nor uses the cap until it is released."""
+    row = await _locked(connection, policies, action_id)
+    if not policies.known(row["partner_id"]).is_open(row["billing_period"]):
+        raise RuleViolation(f"{name_of_period(row['billing_period'])} is closed; its verdicts never change.")
+    if row["standing"] == Standing.RETURNED:
+        raise RuleViolation("The action was returned; it cannot be held any more.")
+    await _stand(connection, policies, row, Standing.HELD, reason)
+
+
+async def release(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
+    """Let a held action count again."""
+    row = await _locked(connection, policies, action_id)
+    if row["standing"] != Standing.HELD:
+        raise RuleViolation("The action is not held.")
+    await _stand(connection, policies, row, Standing.COUNTED, reason)
+
+
+async def give_back(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
+    """Return an action: in an open period it is no longer billed; a frozen one gets one credit of what was billed."""
+    row = await _locked(connection, policies, action_id)
+    policy = policies.known(row["partner_id"])
+    if policy.is_open(row["billing_period"]):
+        await _stand(connection, policies, row, Standing.RETURNED, reason)
+        return
+    booked = await connection.fetchval(
+        """
+        INSERT INTO credits (action_id, partner_id, customer_id, product_id, period, amount_minor, reason)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING period
+        """,
+        row["id"],
+        row["partner_id"],
+        row["customer_id"],
+        row["product_id"],
+        policy.first_open,
+        row["billed_minor"],
+        reason,
+    )
+    if booked is None:
+        return
+    await add_credit(
+        connection, row["partner_id"], row["customer_id"], row["product_id"], policy.first_open, row["billed_minor"]
+    )
+    if Outcome(row["outcome"]) in WINNING:
+        await connection.execute(
+            "UPDATE winners SET released_from = $3 WHERE duplicate_key = $1 AND action_id = $2",
+            row["duplicate_key"],
+            row["id"],
+            policy.first_open,
+        )
+    await rejudge.rejudge(connection, policies, row["partner_id"], [row["customer_id"]])
+
+
+async def _locked(connection: asyncpg.Connection, policies: Policies, action_id: UUID) -> asyncpg.Record:
+    """The action, under the locks that let its customer's verdicts change; raises LookupError if there is none."""
+    owner = await connection.fetchrow("SELECT partner_id, customer_id FROM actions WHERE id = $1", action_id)
+    if owner is None:
+        raise LookupError(action_id)
+    await locks.share_partners(connection, [owner["partner_id"]])
+    await locks.lock_customers(connection, [(owner["partner_id"], owner["customer_id"])])
+    await policies.load(connection, [owner["partner_id"]])
+    return await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
+
+
+async def _stand(
+    connection: asyncpg.Connection, policies: Policies, row: asyncpg.Record, standing: Standing, reason: str
+) -> None:
+    if row["standing"] == standing:
+        return
+    await connection.execute(
+        "UPDATE actions SET standing = $2, standing_reason = $3 WHERE id = $1", row["id"], standing, reason
+    )
+    await rejudge.rejudge(connection, policies, row["partner_id"], [row["customer_id"]])

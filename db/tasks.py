@@ -1,0 +1,68 @@
+"""Background tasks with progress: the row is the task, the message only says that it is there."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+
+_json = msgspec.json.Encoder().encode
+
+
+async def create(connection: asyncpg.Connection, kind: str, arguments: Mapping[str, Any], request_id: str) -> UUID:
+    """Put a task on record; ring for it after the commit."""
+    task_id = uuid4()
+    await connection.execute(
+        "INSERT INTO tasks (id, kind, arguments, request_id) VALUES ($1, $2, $3, $4)",
+        task_id,
+        kind,
+        _json(arguments).decode(),
+        request_id,
+    )
+    return task_id
+
+
+async def read(connection: asyncpg.Connection, task_id: UUID) -> asyncpg.Record | None:
+    """One task."""
+    return await connection.fetchrow("SELECT * FROM tasks WHERE id = $1", task_id)
+
+
+async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: int, total: int) -> None:
+    """Say how far a running task is."""
+    await connection.execute(
+        "UPDATE tasks SET state = 'running', done = $2, total = $3 WHERE id = $1 AND finished_at IS NULL",
+        task_id,
+        done,
+        total,
+    )
+
+
+async def finish(connection: asyncpg.Connection, task_id: UUID, result: Mapping[str, Any]) -> None:
+    """The task is done."""
+    await connection.execute(
+        "UPDATE tasks SET state = 'done', result = $2, finished_at = clock_timestamp() WHERE id = $1",
+        task_id,
+        _json(result).decode(),
+    )
+
+
+async def fail(connection: asyncpg.Connection, task_id: UUID, error: str) -> None:
+    """The task cannot be done; the sentence says why."""
+    await connection.execute(
+        "UPDATE tasks SET state = 'failed', error = $2, finished_at = clock_timestamp() WHERE id = $1",
+        task_id,
+        error,
+    )
+
+
+async def unfinished(connection: asyncpg.Connection, older_than_s: float) -> list[UUID]:
+    """Tasks that nobody may be working on: old enough that their message should have come."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM tasks
+        WHERE finished_at IS NULL AND created_at < clock_timestamp() - make_interval(secs => $1) ORDER BY created_at
+        """,
+        older_than_s,
+    )
+    return [row["id"] for row in rows]

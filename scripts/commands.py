@@ -1,0 +1,43 @@
+"""The commands that `leadger up` supervises beside the servers."""
+
+import sys
+from pathlib import Path
+
+from scripts.home import Home
+from scripts.process import Command
+
+_ROOT = Path(__file__).parent.parent
+
+
+def api(port: int, env: dict[str, str]) -> Command:
+    options = ("--interface", "asgi", "--factory", "--workers", "1", "--no-ws", "--respawn-failed-workers")
+    address = ("--host", "127.0.0.1", "--port", str(port))
+    level = ("--log-level", env["LOG_LEVEL"].lower())
+    return _python("granian", *options, *address, *level, "api.app:create_app", env=env)
+
+
+def worker(env: dict[str, str]) -> Command:
+    # A batch that is being billed may end; one that is cut off is billed again later, at the price of the
+    # time.
+    return _celery("worker", "--concurrency", "2", *_level(env), env=env, grace_s=30)
+
+
+def beat(home: Home, env: dict[str, str]) -> Command:
+    return _celery("beat", "--schedule", str(home.beat_schedule), "--pidfile=", *_level(env), env=env)
+
+
+def flower(port: int, env: dict[str, str]) -> Command:
+    # Flower waits for its threads when asked to stop; it holds nothing that is worth waiting for.
+    return _celery("flower", "--address=127.0.0.1", f"--port={port}", env=env, grace_s=3)
+
+
+def _level(env: dict[str, str]) -> tuple[str, str]:
+    return "--loglevel", env["LOG_LEVEL"]
+
+
+def _celery(*words: str, env: dict[str, str], grace_s: float = 10) -> Command:
+    return _python("celery", "-A", "worker.app", *words, env=env, grace_s=grace_s)
+
+
+def _python(module: str, *words: str, env: dict[str, str], grace_s: float = 10) -> Command:
+    return Command((sys.executable, "-m", module, *words), env=env, cwd=_ROOT, grace_s=grace_s)

@@ -1,0 +1,5 @@
+"""What the launcher says when it cannot go on."""
+
+
+class CannotStart(Exception):
+    """Leadger cannot start or go on; the message is one sentence for the person who typed the command."""

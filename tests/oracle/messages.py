@@ -1,0 +1,62 @@
+"""One acknowledged lead as it came in, in the form in which it is compared."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from tests.oracle.model import ActionId, LeadId
+from tests.oracle.values import UUID_FORM, clean, fold, instant, plain_id
+
+WireLead = Mapping[str, Any]
+Reason = Literal["unknown_product", "unknown_customer", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A lead message: what it claims about the lead, and how often it holds each action."""
+
+    wire: WireLead
+    lead: LeadId
+    product: str
+    customer: str
+    lead_type: str
+    counts: Mapping[tuple[str, str, datetime], int]
+
+    @property
+    def claim(self) -> tuple[LeadId, str, str, str]:
+        """Two messages with the same claim speak of the same lead in the same way."""
+        return (self.lead, self.product, self.customer, self.lead_type)
+
+    def actions(self) -> Iterator[ActionId]:
+        """The identities of its actions; equal ones are told apart by their occurrence (R3)."""
+        for (action_type, level, at), count in self.counts.items():
+            for occurrence in range(1, count + 1):
+                yield ActionId(*self.lead, action_type, level, at, occurrence)
+
+
+def lead_identity(source: str, lead_id: str) -> LeadId:
+    """A lead's identity. A UUID is one in any letter case, but only where no source stands before it."""
+    source = clean(source)
+    return LeadId(source, plain_id(lead_id) if not source else lead_id)
+
+
+def is_uuid(lead: LeadId) -> bool:
+    """Whether the lead's identifier is its UUID."""
+    return not lead.source and UUID_FORM.fullmatch(lead.lead_id) is not None
+
+
+def message_from_wire(wire: WireLead) -> Message:
+    """Read a lead in the wire shape of `POST /leads`."""
+    return Message(
+        wire=wire,
+        lead=lead_identity(wire.get("source") or "", wire["lead_id"]),
+        product=plain_id(wire["product_id"]),
+        customer=plain_id(wire["customer_id"]),
+        lead_type=fold(wire["lead_type"]),
+        counts=Counter(
+            (fold(action["action_type"]), fold(action["engagement_level"]), instant(action["timestamp"]))
+            for action in wire["actions"]
+        ),
+    )

@@ -1,0 +1,272 @@
+"""The oracle: fed with what a client saw acknowledged and with events, it says what must have been billed."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+
+from tests.oracle.intake import Intake
+from tests.oracle.judge import evaluation_order, judge
+from tests.oracle.messages import Reason, WireLead, lead_identity
+from tests.oracle.model import Action, ActionId, ActionRef, Credit, Partner, Totals, Verdict
+from tests.oracle.people import People
+from tests.oracle.periods import Calendar, checked, following, preceding
+from tests.oracle.rates import ALWAYS, RateCard, dimensions
+from tests.oracle.terms import KEEP, CapScope, Keep, Terms, TermsHistory, Window
+from tests.oracle.totals import totals_of
+from tests.oracle.values import Refused, default_lead_uuid, fold, instant, minor_units, plain_id
+
+
+class Oracle:
+    """All partners, single-threaded and in memory. Every event and every question settles first.
+
+    An event that the rules do not allow raises `Refused` and changes nothing.
+    """
+
+    def __init__(self, lead_uuid: Callable[[str, str], uuid.UUID] = default_lead_uuid) -> None:
+        """`lead_uuid(source, lead_id)` names the UUID of a lead that does not bring its own (R1)."""
+        self._people = People()
+        self._partners: dict[str, Partner] = {}
+        self._product_owner: dict[str, Partner] = {}
+        self._card = RateCard()
+        self._intake = Intake(self._people, self._product_owner, lead_uuid)
+        self._by_customer: dict[tuple[str, str], list[Action]] = defaultdict(list)
+        self._by_product: dict[str, list[Action]] = defaultdict(list)
+        self._by_partner: dict[str, list[Action]] = defaultdict(list)
+        self._stale: set[tuple[str, str]] = set()
+
+    # -- masters, terms and rates
+
+    def add_partner(
+        self,
+        external_id: str,
+        currency: str = "EUR",
+        timezone: str = "UTC",
+        cap: str | None = "100.00",
+        cap_scope: CapScope = "period",
+        dedup_window: Window = "forever",
+    ) -> None:
+        """Create a partner. The currency decides nothing: money of two partners is never mixed."""
+        if plain_id(external_id) in self._partners:
+            raise Refused(f"{external_id} exists")
+        cap_minor = None if cap is None else minor_units(cap)
+        terms = TermsHistory(Terms(cap_minor, cap_scope, dedup_window))
+        key = plain_id(external_id)
+        self._partners[key] = Partner(key, currency, Calendar(timezone), terms)
+
+    def add_product(self, external_id: str, partner: str) -> None:
+        """Create a product, for ever of this partner; leads that wait for it enter at the next settling."""
+        self.settle()
+        owner = self._partner(partner)
+        if self._product_owner.setdefault(plain_id(external_id), owner) is not owner:
+            raise Refused(f"{external_id} belongs to another partner")
+        self._intake.masters_changed()
+
+    def add_customer(self, external_id: str, email: str, name: str = "") -> None:
+        """Create a person, or an alias of the person with this e-mail; leads that wait for the id enter."""
+        self.settle()
+        self._people.register(external_id, email, name)
+        self._intake.masters_changed()
+
+    def set_terms(
+        self,
+        partner: str,
+        from_period: str,
+        cap: str | Keep | None = KEEP,
+        cap_scope: CapScope | Keep = KEEP,
+        dedup_window: Window | Keep = KEEP,
+    ) -> None:
+        """A version of the terms from an open period on; fields not given stay as they are there."""
+        self.settle()
+        owner = self._partner(partner)
+        if owner.closed_through is not None and from_period <= owner.closed_through:
+            raise Refused(f"{from_period} of {partner} is closed")
+        changed = owner.terms.at(checked(from_period)).changed(cap, cap_scope, dedup_window)
+        owner.terms.put(from_period, changed)
+        self._judge_again(owner)
+
+    def add_rate(
+        self,
+        amount: str | None,
+        partner: str | None = None,
+        product: str | None = None,
+        lead_type: str | None = None,
+        action_type: str | None = None,
+        engagement_level: str | None = None,
+        effective_from: str | None = None,
+    ) -> None:
+        """Add a rule to the card; it may not reach into a closed period of a partner it touches (R16)."""
+        self.settle()
+        start = ALWAYS if effective_from is None else instant(effective_from)
+        touched = self._touched(partner, product)
+        for owner in touched:
+            closed = owner.closed_through
+            if closed is not None and start < owner.calendar.start(following(closed)):
+                raise Refused(f"{closed} of {owner.external_id} is closed")
+        conditions = dimensions(partner, product, lead_type, action_type, engagement_level)
+        self._card.add(conditions, start, None if amount is None else minor_units(amount))
+        for owner in touched:
+            self._judge_again(owner)
+
+    # -- leads
+
+    def accept(self, lead: WireLead) -> None:
+        """One acknowledged lead, in the wire shape. It is evaluated by the next settling."""
+        self._intake.accept(lead)
+
+    def settle(self) -> None:
+        """Evaluate everything accepted since, and every customer that an event has touched."""
+        for action in self._intake.enter():
+            self._by_customer[_account(action)].append(action)
+            self._by_product[action.lead.product].append(action)
+            self._by_partner[action.lead.partner.external_id].append(action)
+            self._stale.add(_account(action))
+        for account in self._stale:
+            judge(self._by_customer[account], self._card)
+        self._stale.clear()
+
+    # -- periods
+
+    def close(self, partner: str, period: str) -> None:
+        """Freeze the verdicts of a period; what is held in it moves to the next one."""
+        self.settle()
+        owner = self._partner(partner)
+        actions = self._by_partner[owner.external_id]
+        if owner.closed_through is not None and owner.closed_through != preceding(checked(period)):
+            raise Refused(f"{partner} is closed through {owner.closed_through}")
+        if any(action.billing_period < checked(period) and not action.frozen for action in actions):
+            raise Refused(f"{partner} has open actions before {period}")
+        owner.closed_through = period
+        for action in actions:
+            if action.billing_period == period and action.held:
+                action.billing_period = following(period)
+                self._stale.add(_account(action))
+            elif action.billing_period == period:
+                action.frozen = True
+
+    def reopen(self, partner: str, period: str) -> None:
+        """Open the newest closed period again; credits for actions of that period are taken back."""
+        self.settle()
+        owner = self._partner(partner)
+        if owner.closed_through != checked(period):
+            raise Refused(f"{partner} is closed through {owner.closed_through}")
+        owner.closed_through = preceding(period)
+        for action in self._by_partner[owner.external_id]:
+            if action.billing_period == period:
+                action.frozen = False
+                action.returned = action.returned or action.credit is not None
+                action.credit = None
+        self._judge_again(owner)
+
+    # -- single actions
+
+    def hold(self, action: ActionRef) -> None:
+        """Hold an open action. Again: nothing changes."""
+        found = self._open_action(action)
+        if found.returned:
+            raise Refused(f"{action} is returned")
+        found.held = True
+        self._stale.add(_account(found))
+
+    def release(self, action: ActionRef) -> None:
+        """Release a held action; one that is not held stays as it is."""
+        found = self._open_action(action)
+        found.held = False
+        self._stale.add(_account(found))
+
+    def return_(self, action: ActionRef) -> None:
+        """Return an action: an open one counts as returned, a frozen one gets a credit. Again: no change."""
+        found = self._action(action)
+        if found.returned or found.credit is not None:
+            return
+        if found.frozen:
+            closed_through = found.lead.partner.closed_through
+            assert closed_through is not None
+            verdict = found.decided()
+            found.credit = Credit(
+                found.id, verdict.customer, verdict.product, following(closed_through), verdict.billed_minor
+            )
+        else:
+            found.held = False
+            found.returned = True
+        self._stale.add(_account(found))
+
+    # -- answers
+
+    def verdicts(self, partner: str) -> list[Verdict]:
+        """All verdicts of a partner, in evaluation order."""
+        self.settle()
+        actions = self._by_partner[self._partner(partner).external_id]
+        return [action.decided() for action in sorted(actions, key=evaluation_order)]
+
+    def credits(self, partner: str) -> list[Credit]:
+        """All credits of a partner, in the evaluation order of the actions they are for."""
+        self.settle()
+        actions = sorted(self._by_partner[self._partner(partner).external_id], key=evaluation_order)
+        return [action.credit for action in actions if action.credit is not None]
+
+    def totals(self, partner: str, period: str) -> Totals:
+        """The totals of a partner and billing period."""
+        self.settle()
+        return totals_of(self._by_partner[self._partner(partner).external_id], checked(period))
+
+    def customer_totals(self, partner: str, period: str, customer: str) -> Totals:
+        """The part of one customer, by any of the person's identifiers."""
+        self.settle()
+        person = self._people.find(customer)
+        if person is None:
+            raise Refused(f"no customer {customer}")
+        account = (self._partner(partner).external_id, person.email)
+        return totals_of(self._by_customer.get(account, []), checked(period))
+
+    def product_totals(self, partner: str, period: str, product: str) -> Totals:
+        """The part of one product."""
+        self.settle()
+        if self._product_owner.get(plain_id(product)) is not self._partner(partner):
+            raise Refused(f"{partner} has no product {product}")
+        return totals_of(self._by_product[plain_id(product)], checked(period))
+
+    def quarantine(self) -> list[tuple[WireLead, Reason]]:
+        """The leads that are set aside and why."""
+        self.settle()
+        return list(self._intake.set_aside())
+
+    # -- helpers
+
+    def _partner(self, external_id: str) -> Partner:
+        if plain_id(external_id) not in self._partners:
+            raise Refused(f"no partner {external_id}")
+        return self._partners[plain_id(external_id)]
+
+    def _touched(self, partner: str | None, product: str | None) -> list[Partner]:
+        """The partners whose prices a rule can change."""
+        if product is not None and plain_id(product) not in self._product_owner:
+            raise Refused(f"no product {product}")
+        if partner is not None:
+            return [self._partner(partner)]
+        if product is not None:
+            return [self._product_owner[plain_id(product)]]
+        return list(self._partners.values())
+
+    def _judge_again(self, partner: Partner) -> None:
+        actions = self._by_partner[partner.external_id]
+        self._stale.update(_account(action) for action in actions if not action.frozen)
+
+    def _action(self, reference: ActionRef) -> Action:
+        self.settle()
+        source, lead_id, action_type, level, at, occurrence = reference
+        lead = lead_identity(source, lead_id)
+        found = self._intake.action(ActionId(*lead, fold(action_type), fold(level), instant(at), occurrence))
+        if found is None:
+            raise Refused(f"no action {reference}")
+        return found
+
+    def _open_action(self, reference: ActionRef) -> Action:
+        found = self._action(reference)
+        if found.frozen:
+            raise Refused(f"{reference} is frozen")
+        return found
+
+
+def _account(action: Action) -> tuple[str, str]:
+    """The partner and the person: verdicts of different accounts have nothing to do with each other."""
+    return (action.lead.partner.external_id, action.lead.person.email)

@@ -1,0 +1,64 @@
+"""One event loop and one engine per worker process, made when the child starts and closed when it ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import create_engine
+from db.logs import configure_logging
+from db.policies import Policies
+from db.settings import Settings
+
+Result = TypeVar("Result")
+
+
+class Runtime:
+    """What the tasks of one process share."""
+
+    def __init__(self, settings: Settings) -> None:
+        configure_logging(settings.log_level)
+        self.settings = settings
+        self.policies = Policies()
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self.engine: AsyncEngine = create_engine(settings, "leadger-worker", pool_size=3)
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a task's coroutine on the process's loop."""
+        return self._runner.run(work)
+
+    def close(self) -> None:
+        """Close the connections and the loop."""
+        self._runner.run(self.engine.dispose())
+        self._runner.close()
+
+
+_runtime: Runtime | None = None
+
+
+def start(settings: Settings | None = None) -> None:
+    """Make the runtime of this process; Celery calls it when a child starts."""
+    global _runtime  # one per process is the point of this module
+    _runtime = Runtime(settings or Settings())
+
+
+def stop() -> None:
+    """Close the runtime of this process."""
+    global _runtime
+    if _runtime is not None:
+        _runtime.close()
+        _runtime = None
+
+
+def run(work: Callable[[Runtime], Awaitable[Result]]) -> Result:
+    """Run `work` with the runtime of this process."""
+    if _runtime is None:
+        start()
+    assert _runtime is not None
+    return _runtime.run(_call(work, _runtime))
+
+
+async def _call(work: Callable[[Runtime], Awaitable[Result]], runtime: Runtime) -> Result:
+    return await work(runtime)

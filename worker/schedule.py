@@ -1,0 +1,18 @@
+"""What beat rings for, and how often."""
+
+from typing import Any
+
+from db.settings import Settings
+
+
+def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The schedule; messages expire after one interval, so an absent worker does not come back to a pile of them."""
+    intervals_s = {
+        "leads.sweep": settings.sweep_interval_s,
+        "reports.snapshot": settings.snapshot_interval_s,
+        "ledger.check_invariants": settings.invariants_interval_s,
+    }
+    return {
+        task: {"task": task, "schedule": interval_s, "options": {"expires": interval_s}}
+        for task, interval_s in intervals_s.items()
+    }

@@ -1,0 +1,151 @@
+"""Background tasks: rebuild, close, reopen, re-evaluate, retry. Each can be killed anywhere and started again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+
+from billing.errors import BillingError
+from db import batch, closing, inbox, locks, rebuild, rejudge, report_files, tasks
+from db.doorbell import RUN_TASK
+from db.engine import transaction
+from worker import runtime
+from worker.runtime import Runtime
+
+log = structlog.get_logger()
+
+Progress = Callable[[int, int], Awaitable[None]]
+Handler = Callable[[Runtime, dict[str, Any], Progress], Awaitable[dict[str, Any]]]
+
+_PAUSE_S = 0.1
+
+
+@shared_task(name=RUN_TASK)
+def run_task(task_id: str) -> None:
+    """Run one task unless another worker does or it is finished."""
+    runtime.run(lambda at: _run(at, UUID(task_id)))
+
+
+async def _run(at: Runtime, task_id: UUID) -> None:
+    async with at.engine.connect() as pooled:
+        connection = (await pooled.get_raw_connection()).driver_connection
+        assert connection is not None
+        if not await locks.try_task(connection, task_id):
+            return
+        try:
+            row = await tasks.read(connection, task_id)
+            if row is None or row["finished_at"]:
+                return
+            structlog.contextvars.bind_contextvars(request_id=row["request_id"], background_task_id=str(task_id))
+
+            async def progress(done: int, total: int) -> None:
+                await tasks.report_progress(connection, task_id, done, total)
+
+            await progress(0, 0)
+            try:
+                result = await _HANDLERS[row["kind"]](at, row["arguments"], progress)
+            except batch.TRANSIENT as error:
+                log.warning("task_interrupted", kind=row["kind"], error=repr(error))  # the sweeper resumes it
+            except BillingError as refusal:
+                await tasks.fail(connection, task_id, str(refusal))
+            except Exception as error:
+                log.exception("task_failed", kind=row["kind"])
+                await tasks.fail(connection, task_id, f"An unexpected error: {error!r}")
+            else:
+                await tasks.finish(connection, task_id, result)
+                log.info("task_done", kind=row["kind"], **result)
+        finally:
+            if not connection.is_closed():
+                await locks.leave_task(connection, task_id)
+
+
+async def _reevaluate(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Judge the stale customers of partners by the present terms and rates."""
+    judged = 0
+    partner_ids = [UUID(each) for each in arguments["partner_ids"]]
+    async with transaction(at.engine, readonly=True) as connection:
+        total = sum([await rejudge.stale_customers(connection, partner_id) for partner_id in partner_ids])
+    for partner_id in partner_ids:
+        while count := await rejudge.rejudge_some_stale(at.engine, at.policies, partner_id):
+            judged += count
+            await progress(judged, max(total, judged))
+    return {"customers": judged}
+
+
+async def _close(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Wait until what was accepted before is decided, freeze the period and write its final report."""
+    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    total: int | None = None
+    while True:
+        async with transaction(at.engine, readonly=True) as connection:
+            waiting = await inbox.waiting_up_to(connection, arguments["newest_waiting"])
+        total = waiting if total is None else total
+        await progress(total - waiting, total)
+        if not waiting:
+            break
+        if not await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads):
+            await asyncio.sleep(_PAUSE_S)
+    while not await _freeze(at, partner_id, period):
+        await _reevaluate(at, {"partner_ids": [str(partner_id)]}, progress)
+    version = await report_files.snapshot(at.engine, at.settings, partner_id, period)
+    return {"closed": True, "report_version": version}
+
+
+async def _freeze(at: Runtime, partner_id: UUID, period: int) -> bool:
+    try:
+        async with transaction(at.engine) as connection:
+            closed_through = await connection.fetchval(
+                "SELECT closed_through FROM partners WHERE id = $1", partner_id
+            )
+            if closed_through is not None and closed_through >= period:
+                return True  # this task was killed after the freeze and started again
+            return await closing.close(connection, at.policies, partner_id, period, datetime.now(UTC))
+    finally:
+        at.policies.forget()
+
+
+async def _reopen(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Open the newest closed period again and judge every customer of the partner anew."""
+    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    try:
+        async with transaction(at.engine) as connection:
+            closed_through = await connection.fetchval(
+                "SELECT closed_through FROM partners WHERE id = $1", partner_id
+            )
+            if closed_through is not None and closed_through >= period:
+                await closing.reopen(connection, at.policies, partner_id, period)
+    finally:
+        at.policies.forget()
+    return await _reevaluate(at, {"partner_ids": [str(partner_id)]}, progress)
+
+
+async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Re-evaluate a report from its stored actions, correct what differs, and write a version if anything did."""
+    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    result = await rebuild.rebuild(at.engine, at.policies, partner_id, period, progress)
+    result["report_version"] = await report_files.snapshot(at.engine, at.settings, partner_id, period)
+    return result
+
+
+async def _retry_quarantine(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Evaluate quarantined leads again."""
+    if arguments["ids"] is not None:
+        return {"released": await batch.replay_quarantine(at.engine, at.policies, 10_000, arguments["ids"])}
+    released = 0
+    while count := await batch.replay_quarantine(at.engine, at.policies):
+        released += count
+        await progress(released, released)
+    return {"released": released}
+
+
+_HANDLERS: dict[str, Handler] = {
+    "reevaluate": _reevaluate,
+    "close": _close,
+    "reopen": _reopen,
+    "rebuild": _rebuild,
+    "retry_quarantine": _retry_quarantine,
+}

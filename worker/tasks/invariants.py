@@ -1,0 +1,32 @@
+"""Conservation (R9), checked on a schedule; a violation is logged with partner, period and difference, and counted."""
+
+import structlog
+from celery import shared_task
+
+from db import invariants, tallies
+from db.engine import transaction
+from worker import runtime
+from worker.runtime import Runtime
+
+log = structlog.get_logger()
+
+
+@shared_task(name="ledger.check_invariants")
+def check_invariants() -> int:
+    """Compare the counters of every open report with its verdicts; returns how many customer periods differ."""
+    return runtime.run(_check)
+
+
+async def _check(at: Runtime) -> int:
+    async with transaction(at.engine, readonly=True) as connection:
+        reports = await invariants.recently_changed(connection)
+    found = 0
+    for partner_id, period in reports:
+        async with transaction(at.engine, readonly=True) as connection:
+            for violation in await invariants.violations(connection, partner_id, period):
+                found += 1
+                log.error("invariant_violated", **violation)
+    async with transaction(at.engine) as connection:
+        await tallies.put(connection, "invariant_violations", found)
+    log.info("invariants_checked", reports=len(reports), violations=found)
+    return found

@@ -1,0 +1,69 @@
+"""Deciding leads: what the doorbell rings for, and the sweeper for what nobody rang for."""
+
+import asyncio
+import random
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+
+from db import batch, tasks
+from db.doorbell import PROCESS_LEADS, REPLAY_QUARANTINE, REQUEST_ID_HEADER
+from db.engine import transaction
+from worker import runtime
+from worker.runtime import Runtime
+from worker.tasks.background import run_task
+
+log = structlog.get_logger()
+
+_MOST_TRIES = 5
+
+
+@shared_task(name=PROCESS_LEADS, bind=True)
+def process_leads(self: Any) -> None:
+    """Decide what waits in the inbox until nothing does."""
+    structlog.contextvars.bind_contextvars(request_id=self.request.get(REQUEST_ID_HEADER, ""), task_id=self.request.id)
+    runtime.run(_empty_inbox)
+
+
+@shared_task(name=REPLAY_QUARANTINE)
+def replay_quarantine() -> None:
+    """Decide quarantined leads whose product and customer now exist."""
+    runtime.run(_empty_quarantine)
+
+
+@shared_task(name="leads.sweep")
+def sweep() -> None:
+    """Do what nobody rang for: a lost message, an emptied Redis or a killed worker costs one interval."""
+    runtime.run(_empty_inbox)
+    runtime.run(_empty_quarantine)
+    for task_id in runtime.run(_forgotten_tasks):
+        run_task.delay(str(task_id))
+
+
+async def _empty_inbox(at: Runtime) -> None:
+    tries = 0
+    while True:
+        try:
+            settled = await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads)
+        except batch.TRANSIENT as error:
+            tries += 1
+            log.warning("batch_failed", error=repr(error), tries=tries)
+            if tries == _MOST_TRIES:
+                return  # the rows still wait; the sweeper comes again
+            await asyncio.sleep(random.uniform(0, 0.1 * 2**tries))
+            continue
+        if not settled:
+            return
+        tries = 0
+
+
+async def _empty_quarantine(at: Runtime) -> None:
+    while await batch.replay_quarantine(at.engine, at.policies):
+        pass
+
+
+async def _forgotten_tasks(at: Runtime) -> list[UUID]:
+    async with transaction(at.engine, readonly=True) as connection:
+        return await tasks.unfinished(connection, older_than_s=5.0)
