@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import docs, problems
-from api.auth import KeyRing
+from api.auth import Gate, KeyRing
 from api.limits import RateLimiter
 from api.requests import RequestContext
 from api.routes import (
@@ -55,9 +55,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await engine.dispose()
 
     app = FastAPI(title="Leadger", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(Gate)
     app.add_middleware(RequestContext)
     problems.install(app)
     docs.install(app)
-    for area in (leads, reports, partners, products, customers, rate_cards, periods, actions, tasks, quarantine, keys, operations):
+    for area in (
+        leads,
+        reports,
+        partners,
+        products,
+        customers,
+        rate_cards,
+        periods,
+        actions,
+        tasks,
+        quarantine,
+        keys,
+        operations,
+    ):
         app.include_router(area.router)
     return app

@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import Problem
+from api.problems import Problem, problem_from, problem_response
 from db import api_keys
 from db.api_keys import ApiKey
 from db.engine import transaction
 
 _REMEMBERED_S = 2.0
 _MOST_REMEMBERED = 10_000
+_FOR_EVERYBODY = {"/health", "/ready", "/docs", "/openapi.json"}
 
 
 class KeyRing:
@@ -20,18 +24,19 @@ class KeyRing:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._known: dict[str, tuple[float, ApiKey | None]] = {}
+        self._known: dict[bytes, tuple[float, ApiKey | None]] = {}
 
     async def find(self, secret: str) -> ApiKey | None:
         """The key that is valid now; None for every other text."""
-        known = self._known.get(secret)
+        digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        known = self._known.get(digest)
         if known and known[0] > time.monotonic():
             return known[1]
         async with transaction(self._engine) as connection:
             key = await api_keys.find(connection, secret)
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
-        self._known[secret] = (time.monotonic() + _REMEMBERED_S, key)
+        self._known[digest] = (time.monotonic() + _REMEMBERED_S, key)
         return key
 
     def forget(self) -> None:
@@ -39,20 +44,37 @@ class KeyRing:
         self._known.clear()
 
 
-def require(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
-    """A dependency that lets only keys with the scope pass, within their rate."""
+class Gate:
+    """Lets nobody in without a valid key, whatever the path, but to the few pages for everybody.
 
-    async def dependency(request: Request) -> ApiKey:
-        return await authorize(request, scope)
+    It stands before the routes, so that no new route can forget it, and before the bodies, so that nobody without a key
+    can make the process read one. What the key may do is each route's own question, see `require`.
+    """
 
-    return dependency
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or answer 401 without a valid key and 429 over its rate."""
+        if scope["type"] != "http" or scope["path"] in _FOR_EVERYBODY or scope["path"].startswith("/docs/"):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            scope["api_key"] = await _caller(request)
+        except Exception as error:
+            problem = problem_from(error, request)
+            if problem is None:
+                raise
+            await problem_response(request, problem)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
-async def authorize(request: Request, scope: str) -> ApiKey:
-    """The calling key; Problem 401 without a valid one, 403 without the scope, 429 over its rate."""
-    state = request.app.state.leadger
+async def _caller(request: Request) -> ApiKey:
+    state: Any = request.app.state.leadger  # State itself is made of what this module defines
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
-    key = await state.keys.find(secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
+    key: ApiKey | None = await state.keys.find(secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
     if key is None:
         raise Problem(
             401,
@@ -60,7 +82,16 @@ async def authorize(request: Request, scope: str) -> ApiKey:
             "Make one with `leadger keys create`; `scripts/run` prints a development key.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    if scope not in key.scopes and "admin" not in key.scopes:
-        raise Problem(403, f"This key has the scopes {', '.join(key.scopes)}; {scope!r} is needed here.")
     state.limiter.check(key.id)
     return key
+
+
+def require(scope: str) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that lets only keys with the scope pass; Problem 403 for others."""
+
+    async def dependency(request: Request) -> None:
+        key: ApiKey = request.scope["api_key"]
+        if scope not in key.scopes and "admin" not in key.scopes:
+            raise Problem(403, f"This key has the scopes {', '.join(key.scopes)}; {scope!r} is needed here.")
+
+    return dependency

@@ -1,13 +1,33 @@
 """Reading a request body within limits, whatever it claims about itself."""
 
 import zlib
+from collections.abc import Iterable
+from typing import Any
 
+import msgspec
 from fastapi import Request
 
-from api.problems import Problem
+from api.problems import FieldError, Problem
+
+JSON_TYPES = frozenset({"application/json", "text/json"})
 
 _MOST_DISCARDED_BYTES = 512 * 1024 * 1024
-_STEP_BYTES = 1024 * 1024
+_MOST_MEMBERS = 1000
+_STEP_BYTES = 64 * 1024
+
+_decode = msgspec.json.Decoder().decode
+
+
+def content_type(request: Request, supported: Iterable[str]) -> str:
+    """The media type of the body; Problem 415 if it is not among `supported` or not UTF-8."""
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
+    if kind not in supported:
+        shown = " or ".join(sorted(each for each in supported if each.startswith("application/")))
+        raise Problem(415, f"Content-Type {kind!r} is not supported; send {shown}.")
+    if "charset=" in parameters and "utf-8" not in parameters:
+        raise Problem(415, "The body must be UTF-8.")
+    return kind
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:
@@ -32,24 +52,48 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
     return _gunzip(body, most_bytes) if encoding == "gzip" else body
 
 
-def _gunzip(body: bytes, most_bytes: int) -> bytes:
-    unpacked = bytearray()
-    rest = body
+def json_from_body(body: bytes) -> Any:
+    """Decode JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates; Problem 400 for anything else."""
     try:
-        while rest:
-            stream = zlib.decompressobj(wbits=31)
-            while rest and not stream.eof:
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Problem(400, "The body is not valid JSON.", [FieldError("#", json_fault(error))]) from None
+
+
+def json_fault(error: Exception) -> str:
+    """What is wrong with a text that is not JSON."""
+    match error:
+        case RecursionError():
+            return "is nested too deeply"
+        case UnicodeDecodeError():
+            return f"is not UTF-8 (byte {error.start})"
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+def _gunzip(body: bytes, most_bytes: int) -> bytes:
+    """Unpack gzip in small steps, so that neither a bomb nor a body of countless empty members costs much."""
+    unpacked = bytearray()
+    stream = zlib.decompressobj(wbits=31)
+    members = 1
+    try:
+        for start in range(0, len(body), _STEP_BYTES):
+            rest = body[start : start + _STEP_BYTES]
+            while rest:
+                if stream.eof:
+                    stream = zlib.decompressobj(wbits=31)
+                    members += 1
+                    if members > _MOST_MEMBERS:
+                        raise Problem(400, f"The gzip body has more than {_MOST_MEMBERS} members.")
                 unpacked += stream.decompress(rest, _STEP_BYTES)
-                rest = stream.unconsumed_tail
                 if len(unpacked) > most_bytes:
                     raise _too_large(most_bytes)
-            if not stream.eof:
-                raise Problem(400, "The gzip body ends too early.")
-            rest = stream.unused_data
+                rest = stream.unused_data if stream.eof else stream.unconsumed_tail
     except zlib.error:
         raise Problem(400, "The body is not valid gzip, although Content-Encoding says so.") from None
+    if not stream.eof:
+        raise Problem(400, "The gzip body ends too early.")
     return bytes(unpacked)
 
 
 def _too_large(most_bytes: int) -> Problem:
-    return Problem(413, f"The body is larger than {most_bytes} bytes; send the leads in several requests.")
+    return Problem(413, f"The body is larger than {most_bytes} bytes, which is the most that is taken here.")

@@ -11,8 +11,8 @@ from db.metrics import Figures
 def registry_with(figures: Figures, doorbell_failures: int) -> CollectorRegistry:
     """A registry of what is known now, beside the process's own metrics."""
     registry = CollectorRegistry()
-    registry.register(_Fixed(list(_families(figures, doorbell_failures))))  # type: ignore[arg-type]
-    registry.register(_Fixed(list(REGISTRY.collect())))  # type: ignore[arg-type]
+    registry.register(_Fixed(list(_families(figures, doorbell_failures))))
+    registry.register(_Fixed(list(REGISTRY.collect())))
     return registry
 
 
@@ -46,7 +46,9 @@ def _families(figures: Figures, doorbell_failures: int) -> Iterable[Metric]:
     yield GaugeMetricFamily("leadger_dead_letters", "Dead letters", value=figures.dead_letters)
     yield GaugeMetricFamily("leadger_tasks_unfinished", "Background tasks not finished", value=figures.tasks)
     yield GaugeMetricFamily(
-        "leadger_invariant_violations", "Customer periods that did not add up at the last check", value=figures.violations
+        "leadger_invariant_violations",
+        "Customer periods that did not add up at the last check",
+        value=figures.violations,
     )
     batches = CounterMetricFamily("leadger_batches", "Worker transactions that decided leads", value=figures.batches)
     yield batches

@@ -26,4 +26,6 @@ def place_from_cursor(cursor: str | None, kind: type[Place]) -> Place | None:
     try:
         return msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
     except (ValueError, msgspec.MsgspecError):
-        raise Problem(400, "`after` must be `next` of an earlier page.", [FieldError("query:after", "is not a place")]) from None
+        raise Problem(
+            400, "`after` must be `next` of an earlier page.", [FieldError("query:after", "is not a place")]
+        ) from None

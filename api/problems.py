@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import msgspec
@@ -18,21 +19,27 @@ from billing.errors import InvalidValue, RuleViolation
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
-_MOST_ERRORS = 10_000
+MOST_ERRORS = 10_000
 _RETRY_AFTER_S = 2
 
 OUT_OF_REACH = (
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.exceptions.LockNotAvailableError,
     asyncpg.InterfaceError,
-    asyncpg.exceptions.AdminShutdownError,
-    asyncpg.exceptions.CrashShutdownError,
+    asyncpg.InternalClientError,
     sqlalchemy.exc.TimeoutError,
     OSError,
     TimeoutError,
 )
-"""What a Postgres that cannot be reached, or not in time, makes a request raise."""
+"""What a Postgres that is away, stopping, starting, full or too busy makes a request raise.
+
+A connection that breaks in the middle of a statement can leave asyncpg in a state that it calls an internal error.
+"""
+
+_WORDS = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
 @dataclass(slots=True)
@@ -49,8 +56,11 @@ class FieldError:
         return {"pointer": self.pointer, **place, "detail": self.detail}
 
 
-class Problem(Exception):
-    """A refusal: the status, one sentence, and the bad fields if there are any."""
+class Problem(HTTPException):
+    """A refusal: the status, one sentence, and the bad fields if there are any.
+
+    It is an HTTPException because FastAPI lets no other one through while it reads a body.
+    """
 
     def __init__(
         self,
@@ -58,80 +68,86 @@ class Problem(Exception):
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: dict[str, str] | None = None,
-        title: str | None = None,
     ) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.errors, self.headers = status, detail, errors, headers or {}
-        self.title = title or HTTPStatus(status).phrase
+        super().__init__(status, detail, headers or {})
+        self.errors = errors
+
+
+def problem_from(error: Exception, request: Request) -> Problem | None:
+    """What the caller is told about an exception; None if nobody foresaw it."""
+    match error:
+        case Problem():
+            return error
+        case RuleViolation():
+            return Problem(409, str(error))
+        case InvalidValue():
+            return Problem(400, f"A value {error}.")
+        case RequestValidationError():
+            errors = [_field_error(each) for each in error.errors()]
+            return Problem(400, f"{errors[0].pointer} {errors[0].detail}." if errors else "Not valid.", errors)
+        case HTTPException():
+            details = {404: f"There is nothing at {path_of(request)}.", 405: f"{request.method} is not allowed here."}
+            detail = details.get(error.status_code, str(error.detail))
+            return Problem(error.status_code, detail, headers=dict(error.headers or {}))
+        case asyncpg.InterfaceError() if isinstance(error, ValueError):
+            return None  # a value that asyncpg cannot send: our fault, not the server's
+        case _ if isinstance(error, OUT_OF_REACH):
+            log.warning("database_out_of_reach", error=repr(error))
+            return out_of_reach()
+    return None
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
     """The problem as a response."""
     document: dict[str, Any] = {
         "type": "about:blank",
-        "title": problem.title,
-        "status": problem.status,
+        "title": HTTPStatus(problem.status_code).phrase,
+        "status": problem.status_code,
         "detail": problem.detail,
-        "instance": request.url.path,
+        "instance": path_of(request),
         "request_id": request.scope.get("request_id", ""),
     }
     if problem.errors:
-        document["errors"] = [error.to_wire() for error in problem.errors[:_MOST_ERRORS]]
-        if len(problem.errors) > _MOST_ERRORS:
-            document["errors_left_out"] = len(problem.errors) - _MOST_ERRORS
+        document["errors"] = [error.to_wire() for error in problem.errors[:MOST_ERRORS]]
+        if len(problem.errors) > MOST_ERRORS:
+            document["errors_left_out"] = len(problem.errors) - MOST_ERRORS
     return Response(
-        msgspec.json.encode(document), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
+        msgspec.json.encode(document), problem.status_code, headers=problem.headers, media_type=MEDIA_TYPE
     )
 
 
+def path_of(request: Request) -> str:
+    """The path as it is written in a URL."""
+    return quote(request.scope["path"], errors="replace")
+
+
 def out_of_reach() -> Problem:
-    """Postgres cannot be reached: nothing was accepted, and trying again soon is right."""
+    """Postgres cannot be reached: nothing was acknowledged, and trying again soon is right."""
     return Problem(
-        503, "The database cannot be reached just now; nothing was stored.", headers={"Retry-After": str(_RETRY_AFTER_S)}
+        503,
+        "The database cannot be reached just now; try again in a moment. A lead that is sent twice counts once.",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 
 
 def install(app: FastAPI) -> None:
-    """Turn every exception of the app into a problem document."""
+    """Turn every exception that somebody foresaw into a problem document; `api.requests` does it for the others."""
 
-    @app.exception_handler(Problem)
-    async def _problem(request: Request, error: Problem) -> Response:
-        return problem_response(request, error)
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = problem_from(error, request)
+        if problem is None:
+            raise error
+        return problem_response(request, problem)
 
-    @app.exception_handler(RuleViolation)
-    async def _rule(request: Request, error: RuleViolation) -> Response:
-        return problem_response(request, Problem(409, str(error)))
-
-    @app.exception_handler(InvalidValue)
-    async def _invalid(request: Request, error: InvalidValue) -> Response:
-        return problem_response(request, Problem(400, f"A value {error}."))
-
-    @app.exception_handler(RequestValidationError)
-    async def _validation(request: Request, error: RequestValidationError) -> Response:
-        errors = [_field_error(each) for each in error.errors()]
-        detail = f"{errors[0].pointer}: {errors[0].detail}" if errors else "The request is not valid."
-        return problem_response(request, Problem(400, detail, errors))
-
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
-        detail = {
-            404: f"There is nothing at {request.url.path}.",
-            405: f"{request.method} is not allowed at {request.url.path}.",
-        }.get(error.status_code, str(error.detail))
-        return problem_response(request, Problem(error.status_code, detail, headers=dict(error.headers or {})))
-
-    for kind in OUT_OF_REACH:
-
-        @app.exception_handler(kind)
-        async def _unreachable(request: Request, error: Exception) -> Response:
-            log.warning("database_out_of_reach", error=repr(error))
-            return problem_response(request, out_of_reach())
+    for kind in (HTTPException, RuleViolation, InvalidValue, RequestValidationError, *OUT_OF_REACH):
+        app.add_exception_handler(kind, answer)
 
 
 def _field_error(error: dict[str, Any]) -> FieldError:
     where, *path = error["loc"]
-    message = str(error["msg"]).removeprefix("Value error, ")
+    detail = _WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    detail = detail.replace("Input should be", "must be").replace("String should", "must")
     if where == "body":
         pointer = "#/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
-        return FieldError(pointer if path else "#", message)
-    return FieldError(f"{where}:{'/'.join(map(str, path))}", message)
+        return FieldError(pointer if path else "#", detail)
+    return FieldError(f"{where}:{'/'.join(map(str, path))}", detail)

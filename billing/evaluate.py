@@ -69,9 +69,7 @@ def winner_over(action: Action, holders: Iterable[Winner], window: DuplicateWind
 
 def winner_from_action(action: Action) -> Winner:
     """The action as the holder of its key."""
-    return Winner(
-        action.id, action.key, action.billing_period, action.own_period, action.occurred_at, NEVER_RELEASED
-    )
+    return Winner(action.id, action.key, action.billing_period, action.own_period, action.occurred_at, NEVER_RELEASED)
 
 
 class _CapAccount:

@@ -23,7 +23,7 @@ STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One verdict with the winner it duplicates and the cap used before and after it, in minor units; None without a cap."""
+    """One verdict, the winner it duplicates, and the cap used before and after it (minor units; None without a cap)."""
 
     verdict: Verdict
     winner: Winner | None
@@ -71,7 +71,8 @@ def sentence(
                 f"left of {_cap(terms, currency, month)}"
             )
         case Outcome.CAPPED:
-            text = f"Not billed: {_cap(terms, currency, month)} was already used up; its value is {value} (rate for {rule})"
+            text = f"Not billed: {_cap(terms, currency, month)} was already used up"
+            text += f"; its value is {value} (rate for {rule})"
         case Outcome.DUPLICATE:
             text = f"Not billed: duplicate of {_winner(line.winner)}; its value is {value} (rate for {rule})"
         case Outcome.HELD:
@@ -79,7 +80,9 @@ def sentence(
         case Outcome.RETURNED:
             text = f"Not billed, because it was returned{reason}; its value is {value} (rate for {rule})"
     if action.billing_period > action.own_period:
-        text += f"; it belongs to {name_of_period(action.own_period)} and is billed in {month}, the first period still open"
+        text += (
+            f"; it belongs to {name_of_period(action.own_period)} and is billed in {month}, the first period still open"
+        )
     if credited_minor is not None:
         text += f"; {amount_from_minor(credited_minor)} {currency} were credited later, because it was returned{reason}"
     return text + "."

@@ -1,4 +1,4 @@
-"""Identity (R1, R3): every row key is computed from what the caller sent, so any process finds the row without a look-up."""
+"""Identity (R1, R3): row keys are computed from what callers send, so any process finds a row without a look-up."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -70,7 +70,7 @@ class Terms:
 
 
 class TermsHistory:
-    """The versions of a partner's terms by the period each starts with; an action is judged by those of its billing period."""
+    """The versions of a partner's terms by their first period; an action is judged by those of its billing period."""
 
     __slots__ = ("_starts", "_versions")
 

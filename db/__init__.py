@@ -1,0 +1,1 @@
+"""All that speaks to Postgres and Redis: tables, queries, locks, settings, logging, the doorbell."""

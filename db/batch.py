@@ -1,5 +1,6 @@
 """Working off the inbox, the quarantine and the dead letters, one transaction per batch of leads."""
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -79,7 +80,7 @@ async def replay_quarantine(
         resolved = [row["id"] for row, arrival in zip(rows, arrivals, strict=True) if not arrival.problem]
         remaining = [(row["batch_id"], a) for row, a in zip(rows, arrivals, strict=True) if a.problem]
         await quarantine.resolve(connection, resolved)
-        await quarantine.add(connection, [batch_id for batch_id, _ in remaining], [a for _, a in remaining])
+        await quarantine.add(connection, remaining)
         return len(resolved)
 
 
@@ -89,7 +90,15 @@ async def retry_dead_letters(connection: asyncpg.Connection, ids: Sequence[int] 
     await connection.copy_records_to_table(
         "inbox",
         records=[
-            (row["batch_id"], _RETRIED_PART, "retry", row["received_at"], 1, [row["lead_id"]], b"[" + row["payload"] + b"]")
+            (
+                row["batch_id"],
+                _RETRIED_PART,
+                "retry",
+                row["received_at"],
+                1,
+                [row["lead_id"]],
+                b"[" + row["payload"] + b"]",
+            )
             for row in rows
             if row["lead_id"]
         ],
@@ -108,6 +117,7 @@ async def _settle_chunks(
 ) -> None:
     if not chunks:
         return
+    started = time.perf_counter()
     by_chunk: dict[int, list[Arrival]] = {}
     letters: list[tuple[Chunk, UUID | None, bytes, str]] = []
     dead: dict[int, int] = defaultdict(int)
@@ -128,7 +138,7 @@ async def _settle_chunks(
     arrivals = [arrival for chunk in chunks for arrival in by_chunk[chunk.id]]
     outcomes = await process(connection, policies, arrivals, await _people(engine, connection, arrivals))
     aside = [(chunk.batch_id, arrival) for chunk in chunks for arrival in by_chunk[chunk.id] if arrival.problem]
-    await quarantine.add(connection, [batch_id for batch_id, _ in aside], [arrival for _, arrival in aside])
+    await quarantine.add(connection, aside)
     await dead_letters.add(connection, letters)
     results = []
     counted: dict[str, int] = defaultdict(int)
@@ -140,12 +150,12 @@ async def _settle_chunks(
             counted[f"leads_{kind}"] += count
         log.info("chunk_decided", batch_id=str(chunk.batch_id), request_id=chunk.request_id, **result["leads"])
     await inbox.settle(connection, results)
+    counted["batches"] = 1
+    counted["batch_us"] = round((time.perf_counter() - started) * 1_000_000)
     await tallies.add(connection, counted)
 
 
-async def _people(
-    engine: AsyncEngine, connection: asyncpg.Connection, arrivals: Sequence[Arrival]
-) -> dict[UUID, UUID]:
+async def _people(engine: AsyncEngine, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
     """The person behind each customer id, creating those that leads describe (in a transaction of its own)."""
     known = await people.resolve(connection, {arrival.customer_id for arrival in arrivals})
     described: dict[str, Person] = {}

@@ -189,7 +189,7 @@ async def _move_held(connection: asyncpg.Connection, policy: Policy, period: int
         later,
     )
     versions = dict.fromkeys(totals, policy.version)
-    await add_customer_totals(connection, totals, last, versions, {(c, p) for c, periods in known.items() for p in periods})
+    await add_customer_totals(
+        connection, totals, last, versions, {(c, p) for c, periods in known.items() for p in periods}
+    )
     await add_product_totals(connection, by_product, checksums)
-
-

@@ -16,7 +16,7 @@ CHUNK_LEADS = 500
 
 INBOX_COLUMNS = ["batch_id", "part", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
-_FIRST_FETCH = 8
+_FIRST_FETCH = 1
 _encode = msgspec.json.Encoder().encode
 _decode_leads = msgspec.json.Decoder(list[Lead]).decode
 _decode_lead = msgspec.json.Decoder(Lead).decode
@@ -98,9 +98,7 @@ async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
         if len(fetched) < wanted:
             break
         wanted = max((most_leads - leads) * len(rows) // leads, 1)
-    return [
-        Chunk(row["id"], row["batch_id"], row["request_id"], row["received_at"], row["payload"]) for row in rows
-    ]
+    return [Chunk(row["id"], row["batch_id"], row["request_id"], row["received_at"], row["payload"]) for row in rows]
 
 
 async def settle(connection: asyncpg.Connection, results: Sequence[tuple[int, dict[str, Any]]]) -> None:

@@ -1,4 +1,4 @@
-"""Taking leads in: which are new, known, in conflict or to be quarantined, and which of their actions are new (R1, R3, R12)."""
+"""Taking leads in: which are new, known or in conflict, and which of their actions are new (R1, R3, R12)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -92,9 +92,7 @@ async def known_leads(connection: asyncpg.Connection, ids: Iterable[UUID]) -> di
     rows = await connection.fetch(
         "SELECT id, customer_id, product_id, lead_type FROM leads WHERE id = ANY($1::uuid[])", list(set(ids))
     )
-    known = {
-        row["id"]: KnownLead(row["customer_id"], row["product_id"], row["lead_type"].casefold()) for row in rows
-    }
+    known = {row["id"]: KnownLead(row["customer_id"], row["product_id"], row["lead_type"].casefold()) for row in rows}
     if known:
         for row in await connection.fetch(
             "SELECT id, lead_id, billing_period FROM actions WHERE lead_id = ANY($1::uuid[])", list(known)
@@ -112,7 +110,8 @@ async def add_leads(connection: asyncpg.Connection, arrivals: Iterable[Arrival])
         return set()
     rows = await connection.fetch(
         """
-        INSERT INTO leads (id, source, external_id, partner_id, product_id, customer_id, lead_type, created_at, received_at)
+        INSERT INTO leads
+            (id, source, external_id, partner_id, product_id, customer_id, lead_type, created_at, received_at)
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[],
             $8::timestamptz[], $9::timestamptz[])
         ON CONFLICT DO NOTHING RETURNING id

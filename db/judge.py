@@ -22,6 +22,7 @@ from db.ledger import Customer
 class Case:
     """One customer to be judged: what is new, what is on record and at stake, and what came of it.
 
+    `changes` are (recorded or None, new) for every verdict that is new or differs.
     `lead_periods` are the (lead, billing period) pairs on record of leads that get new actions. `whole` tells that all
     verdicts that can still change were judged, not only those at stake.
     """
@@ -37,6 +38,7 @@ class Case:
     used_minor: dict[int, int] = field(default_factory=dict)
     prefixes: dict[int, int] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+    changes: list[tuple[Verdict | None, Verdict]] = field(default_factory=list)
 
     @property
     def first_period(self) -> int:
@@ -44,15 +46,6 @@ class Case:
         if any(terms.cap_scope is CapScope.LIFETIME for terms in self.policy.terms.versions):
             return 0
         return min((action.billing_period for action in self.new), default=0)
-
-    @property
-    def changes(self) -> list[tuple[Verdict | None, Verdict]]:
-        """(recorded or None, new) for every verdict that is new or differs."""
-        return [
-            (before, verdict)
-            for verdict in self.verdicts
-            if (before := self.recorded.get(verdict.action.id)) is None or _differs(before, verdict)
-        ]
 
     def decide(self, actions: Iterable[Action]) -> None:
         """Judge the actions, given what others at work on the same keys and the same cap have done before."""
@@ -64,6 +57,11 @@ class Case:
         }
         credited = {period: record.credited_minor for period, record in self.periods.items()}
         self.verdicts = evaluate(judged, self.policy.terms, State(winners, self.used_minor, credited))
+        self.changes = [
+            (before, verdict)
+            for verdict in self.verdicts
+            if (before := self.recorded.get(verdict.action.id)) is None or _differs(before, verdict)
+        ]
 
 
 async def judge_new(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
@@ -93,7 +91,10 @@ async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> 
         lead_types[row["id"]] = row["lead_type"].casefold()
     priced = {
         case.customer: [
-            *(_priced(verdict.action, lead_types[verdict.action.id], case.policy) for verdict in case.recorded.values()),
+            *(
+                _priced(verdict.action, lead_types[verdict.action.id], case.policy)
+                for verdict in case.recorded.values()
+            ),
             *case.new,
         ]
         for case in cases
@@ -104,9 +105,7 @@ async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> 
         case.whole = True
         case.periods = periods.get(case.customer, {})
         case.used_minor = {
-            period: record.billed_minor
-            for period, record in case.periods.items()
-            if not case.policy.is_open(period)
+            period: record.billed_minor for period, record in case.periods.items() if not case.policy.is_open(period)
         }
         case.winners = {
             action.key: [w for w in winners.get(action.key, ()) if not case.policy.is_open(w.billing_period)]

@@ -173,7 +173,8 @@ async def page(
     connection: asyncpg.Connection, only: LeadFilter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[tuple[asyncpg.Record, Totals]]:
     """Leads with their totals, newest first, from the one before `before` on."""
-    conditions, arguments = ["true"], []
+    conditions: list[str] = ["true"]
+    arguments: list[object] = []
 
     def condition(text: str, *values: object) -> None:
         if all(value is not None for value in values):
@@ -185,9 +186,7 @@ async def page(
     condition("leads.partner_id = {}", only.partner_id)
     condition("leads.product_id = {}", only.product_id)
     condition("lower(leads.lead_type) = lower({})", only.lead_type)
-    condition(
-        "EXISTS (SELECT FROM actions WHERE actions.lead_id = leads.id AND outcome::text = {})", only.outcome
-    )
+    condition("EXISTS (SELECT FROM actions WHERE actions.lead_id = leads.id AND outcome::text = {})", only.outcome)
     condition("leads.created_at >= {}", only.start)
     condition("leads.created_at < {}", only.end)
     condition("(leads.created_at, leads.id) < ({}, {})", *(before or (None, None)))
@@ -236,5 +235,3 @@ async def _card_versions(
         list(customer_ids),
     )
     return {row["customer_id"]: row["policy_version"] for row in rows}
-
-

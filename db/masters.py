@@ -96,9 +96,7 @@ async def create_partner(
     return True
 
 
-async def change_partner(
-    connection: asyncpg.Connection, partner_id: UUID, values: Mapping[str, Any]
-) -> None:
+async def change_partner(connection: asyncpg.Connection, partner_id: UUID, values: Mapping[str, Any]) -> None:
     """Change name, billing e-mail or currency; RuleViolation for another currency once there is an action (R14)."""
     if "currency" in values:
         row = await connection.fetchrow(
@@ -134,7 +132,9 @@ async def change_terms(
         policy.partner_id,
         start,
     )
-    await _write_terms(connection, policy.partner_id, start, {name: row[name] for name in _TERMS_COLUMNS} | dict(changes))
+    await _write_terms(
+        connection, policy.partner_id, start, {name: row[name] for name in _TERMS_COLUMNS} | dict(changes)
+    )
     await new_version(connection, [policy.partner_id])
     return start
 
@@ -144,7 +144,9 @@ async def change_timezone(connection: asyncpg.Connection, policy: Policy, timezo
     start = next_period(policy.calendar.period_of(now))
     if start_of_period(start, timezone) <= now:
         start = next_period(start)
-    await connection.execute("DELETE FROM partner_time_zones WHERE partner_id = $1 AND from_period > $2", policy.partner_id, start)
+    await connection.execute(
+        "DELETE FROM partner_time_zones WHERE partner_id = $1 AND from_period > $2", policy.partner_id, start
+    )
     await connection.execute(
         """
         INSERT INTO partner_time_zones (partner_id, from_period, timezone) VALUES ($1, $2, $3)
@@ -191,9 +193,7 @@ async def _write_terms(
 
 async def terms_versions(connection: asyncpg.Connection, partner_id: UUID) -> list[asyncpg.Record]:
     """All versions of a partner's terms, oldest first."""
-    return await connection.fetch(
-        "SELECT * FROM partner_terms WHERE partner_id = $1 ORDER BY from_period", partner_id
-    )
+    return await connection.fetch("SELECT * FROM partner_terms WHERE partner_id = $1 ORDER BY from_period", partner_id)
 
 
 def window_columns(window: DuplicateWindow) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _MOST_REMEMBERED = 20_000
 
 
 class Policies:
-    """The policies of partners, remembered as long as their version stands. One per process; call under a partner lock."""
+    """The policies of partners, remembered while their version stands. One per process; call under a partner lock."""
 
     def __init__(self) -> None:
         self._known: dict[UUID, Policy] = {}

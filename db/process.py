@@ -35,7 +35,12 @@ async def process(
         if arrival.id in taken:
             arrival.refuse("conflict", f"Lead {arrival.lead.external_id!r} is known with another customer or product.")
     cases = intake.open_cases([arrival for arrival in placed if not arrival.problem], known, in_force)
-    used = {(case.customer[0], period) for case in cases.values() for a in case.new for period in (a.own_period, a.billing_period)}
+    used = {
+        (case.customer[0], period)
+        for case in cases.values()
+        for a in case.new
+        for period in (a.own_period, a.billing_period)
+    }
     await store_periods(connection, in_force, used)
     current = [case for case in cases.values() if versions[case.customer] in (0, case.policy.version)]
     stale = [case for case in cases.values() if versions[case.customer] not in (0, case.policy.version)]

@@ -10,11 +10,12 @@ from db import inbox
 from db.intake import Arrival
 
 
-async def add(connection: asyncpg.Connection, batch_ids: Sequence[UUID], arrivals: Sequence[Arrival]) -> None:
-    """Set leads aside, each with its batch; the same lead with the same content is kept once."""
-    if not arrivals:
+async def add(connection: asyncpg.Connection, aside: Iterable[tuple[UUID, Arrival]]) -> None:
+    """Set leads aside, each given with its batch; the same lead with the same content is kept once."""
+    kept = sorted({_content_id(arrival): (batch_id, arrival) for batch_id, arrival in aside}.items())
+    if not kept:
         return
-    payloads = [inbox.payload_from_lead(arrival.lead) for arrival in arrivals]
+    arrivals = [arrival for _, (_, arrival) in kept]
     await connection.execute(
         """
         INSERT INTO quarantine
@@ -24,15 +25,15 @@ async def add(connection: asyncpg.Connection, batch_ids: Sequence[UUID], arrival
         ON CONFLICT (content_id) DO UPDATE
             SET reason = excluded.reason, detail = excluded.detail, resolved_at = NULL
         """,
-        [_content_id(arrival) for arrival in arrivals],
+        [content_id for content_id, _ in kept],
         [arrival.id for arrival in arrivals],
-        list(batch_ids),
+        [batch_id for _, (batch_id, _) in kept],
         [arrival.received_at for arrival in arrivals],
         [arrival.problem for arrival in arrivals],
         [arrival.detail for arrival in arrivals],
         [arrival.product_id for arrival in arrivals],
         [customer_uuid(arrival.lead.customer) for arrival in arrivals],
-        payloads,
+        [inbox.payload_from_lead(arrival.lead) for arrival in arrivals],
     )
 
 
@@ -75,9 +76,7 @@ async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:
     )
 
 
-async def page(
-    connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int
-) -> list[asyncpg.Record]:
+async def page(connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int) -> list[asyncpg.Record]:
     """Unresolved quarantined leads, oldest first."""
     return await connection.fetch(
         """

@@ -39,7 +39,7 @@ class CustomerTotals:
 
 @dataclass(slots=True)
 class Report:
-    """What a partner owes for a period, as of an instant. `version` is the last one written; 0 if none was."""
+    """What a partner owes for a period as of an instant; `version` is the last one written, 0 if none was."""
 
     report_id: UUID
     partner_id: UUID
@@ -214,7 +214,10 @@ async def add_version(connection: asyncpg.Connection, report: Report) -> int:
         report.credited_minor,
         report.checksum,
         msgspec.json.encode(
-            [{"product": p.product, "name": p.name} | dict(zip(TOTALS_COLUMNS, _figures(p.totals), strict=True)) for p in report.products]
+            [
+                {"product": p.product, "name": p.name} | dict(zip(TOTALS_COLUMNS, _figures(p.totals), strict=True))
+                for p in report.products
+            ]
         ).decode(),
         *_figures(report.totals),
     )
@@ -234,16 +237,16 @@ async def add_files(
     )
 
 
-async def versions(connection: asyncpg.Connection, report_id: UUID) -> list[tuple[asyncpg.Record, list[asyncpg.Record]]]:
+async def versions(
+    connection: asyncpg.Connection, report_id: UUID
+) -> list[tuple[asyncpg.Record, list[asyncpg.Record]]]:
     """All versions of a report, newest first, with their files."""
     files: dict[int, list[asyncpg.Record]] = {}
     for row in await connection.fetch(
         "SELECT * FROM billing_report_files WHERE report_id = $1 ORDER BY format", report_id
     ):
         files.setdefault(row["version"], []).append(row)
-    rows = await connection.fetch(
-        "SELECT * FROM billing_reports WHERE report_id = $1 ORDER BY version DESC", report_id
-    )
+    rows = await connection.fetch("SELECT * FROM billing_reports WHERE report_id = $1 ORDER BY version DESC", report_id)
     return [(row, files.get(row["version"], [])) for row in rows]
 
 

@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", validation_alias=AliasChoices("LOG_LEVEL", "log_level"))
 
     home: Path = Field(Path(".leadger"), description="folder for embedded data, logs and report files")
-    report_files_url: str = Field("", description="where report files go, e.g. s3://bucket/reports; empty: HOME/reports")
+    report_files_url: str = Field(
+        "", description="where report files go, e.g. s3://bucket/reports; empty: HOME/reports"
+    )
     database_pool_size: int = Field(8, ge=1, description="database connections per process")
     database_command_timeout_s: float = Field(60.0, gt=0, description="longest time one SQL statement may take")
 

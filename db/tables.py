@@ -163,9 +163,7 @@ rate_rules = Table(
     Column("engagement_level", Text),
     Column("lead_type_key", Text),
     Column("action_type_key", Text),
-    Column(
-        "level_key", Text, CheckConstraint("level_key IN ('high', 'medium', 'low')", name="level"), nullable=True
-    ),
+    Column("level_key", Text, CheckConstraint("level_key IN ('high', 'medium', 'low')", name="level"), nullable=True),
     Column("amount_minor", BigInteger, CheckConstraint("amount_minor >= 0", name="amount")),
     Column("effective_from", _INSTANT),
     Column("created_at", _INSTANT, nullable=False, server_default=_NOW),
@@ -438,7 +436,7 @@ api_keys = Table(
     CheckConstraint("cardinality(scopes) > 0", name="some_scope"),
 )
 
-# --- bills and people: the rows that the approval of bills works on -----------------------------------------------------
+# --- bills and people: the rows that the approval of bills works on ---------------------------------------------------
 
 users = Table(
     "users",

@@ -13,7 +13,8 @@ async def add(connection: asyncpg.Connection, counts: Mapping[str, int]) -> None
     names = sorted(name for name, count in counts.items() if count)
     await connection.execute(
         """
-        INSERT INTO tallies (name, slot, value) SELECT name, $3, value FROM unnest($1::text[], $2::bigint[]) AS c (name, value)
+        INSERT INTO tallies (name, slot, value)
+        SELECT name, $3, value FROM unnest($1::text[], $2::bigint[]) AS counted (name, value)
         ON CONFLICT (name, slot) DO UPDATE SET value = tallies.value + excluded.value
         """,
         names,

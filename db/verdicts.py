@@ -126,7 +126,8 @@ async def _write_winners(connection: asyncpg.Connection, cases: Iterable[Case]) 
     if rewritten:
         await connection.execute(
             """
-            DELETE FROM winners USING unnest($1::uuid[], $2::uuid[], $3::int[]) AS judged (partner_id, customer_id, first)
+            DELETE FROM winners
+            USING unnest($1::uuid[], $2::uuid[], $3::int[]) AS judged (partner_id, customer_id, first)
             WHERE winners.partner_id = judged.partner_id AND winners.customer_id = judged.customer_id
                 AND winners.billing_period >= judged.first
             """,
@@ -202,7 +203,7 @@ async def add_customer_totals(
     versions: dict[tuple[Customer, int], int],
     known: set[tuple[Customer, int]],
 ) -> None:
-    """Add differences to the counters of customers; `known` tells which counters exist, so the caller has them locked."""
+    """Add differences to the counters of customers; `known` tells which exist, the caller has them locked."""
     # A check would refuse a negative difference as a row of its own, so ON CONFLICT cannot be used here.
     existing = [at for at in totals if at in known]
     if existing:
@@ -271,7 +272,7 @@ def _customer_columns(
     totals: dict[tuple[Customer, int], Totals],
     last: dict[tuple[Customer, int], datetime],
     versions: dict[tuple[Customer, int], int],
-) -> list[list[object]]:
+) -> list[Sequence[object]]:
     return [
         [customer[0] for customer, _ in order],
         [customer[1] for customer, _ in order],

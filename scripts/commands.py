@@ -19,7 +19,8 @@ def api(port: int, env: dict[str, str]) -> Command:
 def worker(env: dict[str, str]) -> Command:
     # A batch that is being billed may end; one that is cut off is billed again later, at the price of the
     # time.
-    return _celery("worker", "--concurrency", "2", *_level(env), env=env, grace_s=30)
+    options = ("--concurrency", "2", "--without-mingle", "--without-gossip")
+    return _celery("worker", *options, *_level(env), env=env, grace_s=30)
 
 
 def beat(home: Home, env: dict[str, str]) -> Command:
@@ -32,7 +33,8 @@ def flower(port: int, env: dict[str, str]) -> Command:
 
 
 def _level(env: dict[str, str]) -> tuple[str, str]:
-    return "--loglevel", env["LOG_LEVEL"]
+    # Celery's own lines about every message would bury ours; ours come by LOG_LEVEL in any case.
+    return "--loglevel", {"INFO": "WARNING"}.get(env["LOG_LEVEL"], env["LOG_LEVEL"])
 
 
 def _celery(*words: str, env: dict[str, str], grace_s: float = 10) -> Command:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -62,7 +63,7 @@ def print_report(client: Client, report: dict[str, Any], console: Console) -> No
     """Print one report as a table of actions with its totals."""
     text = client.send("GET", f"/billing/reports/{report['report_id']}", params={"format": "csv"}).text
     title = f"{report['partner_name']} · {report['period']} · {report['currency']}"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
     for heading in ("Customer", "Product", "Lead type", "Action", "Level"):
         table.add_column(heading)
     for heading in ("Amount", "Billed"):

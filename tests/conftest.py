@@ -20,6 +20,7 @@ from db.migrate import upgrade
 from db.policies import Policies
 from db.settings import Settings
 from scripts.embedded import postgres, valkey
+from tests.stack import Stack, running_stack
 
 _numbers = itertools.count(1)
 
@@ -67,6 +68,17 @@ def redis_url(redis_server_url: str) -> str:
     client.flushall()
     client.close()
     return redis_server_url
+
+
+@pytest.fixture(scope="session")
+def stack(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running Leadger that the tests of this process share: API, worker and beat on servers of their own."""
+    folder = tmp_path_factory.mktemp("stack")
+    _execute(server_url, f"CREATE DATABASE test_stack TEMPLATE {template}")
+    with valkey(folder / "valkey", durable=False) as redis_url:
+        with running_stack(_database(server_url, "test_stack"), redis_url, folder / "home") as stack:
+            yield stack
+    _execute(server_url, "DROP DATABASE test_stack WITH (FORCE)")
 
 
 @pytest.fixture

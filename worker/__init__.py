@@ -1,0 +1,1 @@
+"""The Celery worker: its application, its runtime, its tasks and their schedule."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require
 from api.problems import Problem
+from api.routing import Route
 from api.schemas.fields import Body, LongText
 from api.schemas.verdicts import action_out_from_line
 from api.state import state_of
@@ -16,7 +17,7 @@ from db import leads, standing
 from db.engine import transaction
 from db.policies import Policies
 
-router = APIRouter(prefix="/api/actions", tags=["actions"])
+router = APIRouter(route_class=Route, prefix="/api/actions", tags=["actions"])
 _BILL = Depends(require("bill"))
 _Change = Callable[[asyncpg.Connection, Policies, UUID, str], Awaitable[None]]
 

@@ -6,6 +6,7 @@ from api.auth import require
 from api.ids import customer_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
+from api.routing import Route
 from api.schemas.masters import CustomerChange, CustomerIn, customer_out_from_row
 from api.state import state_of
 from api.wire import json_response
@@ -15,14 +16,14 @@ from db import locks, people
 from db.doorbell import REPLAY_QUARANTINE
 from db.engine import transaction
 
-router = APIRouter(prefix="/api/customers", tags=["customers"])
+router = APIRouter(route_class=Route, prefix="/api/customers", tags=["customers"])
 _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
 
 @router.post("", status_code=201, dependencies=[_ADMIN])
 async def create_customer(request: Request, body: CustomerIn) -> Response:
-    """Create a customer. An unknown id with a known e-mail becomes an alias of that person, who stays as stored (200)."""
+    """Create a customer. An unknown id with a known e-mail becomes an alias of that person (200)."""
     state = state_of(request)
     own_id = customer_uuid(body.external_id)
     async with transaction(state.engine) as connection:

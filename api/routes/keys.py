@@ -9,13 +9,14 @@ from pydantic import Field
 
 from api.auth import require
 from api.problems import Problem
+from api.routing import Route
 from api.schemas.fields import Body, Text
 from api.state import state_of
 from api.wire import instant_out, json_response
 from db import api_keys
 from db.engine import transaction
 
-router = APIRouter(prefix="/api/keys", tags=["API keys"], dependencies=[Depends(require("admin"))])
+router = APIRouter(route_class=Route, prefix="/api/keys", tags=["API keys"], dependencies=[Depends(require("admin"))])
 
 
 class KeyIn(Body):

@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 import asyncpg
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import authorize, require
-from api.body import read_body
+from api.auth import require
+from api.body import JSON_TYPES, content_type, read_body
 from api.ids import customer_id_of, find_lead, partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
+from api.routing import Route
 from api.schemas.leads import LeadsIn, leads_from_body
 from api.schemas.openapi import LEADS_BODY, LEADS_RESPONSES
 from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view
@@ -26,20 +27,25 @@ from db.inbox import Accepted
 from db.intake import Arrival
 from db.process import process
 
-router = APIRouter(tags=["leads"])
+router = APIRouter(route_class=Route, tags=["leads"])
 _READ = Depends(require("read"))
-_JSON_TYPES = {"", "application/json", "text/json"}
-_NDJSON_TYPES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+_NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
 
 
-@router.post("/leads", status_code=202, openapi_extra=LEADS_BODY, responses=LEADS_RESPONSES)
+@router.post(
+    "/leads",
+    status_code=202,
+    dependencies=[Depends(require("ingest"))],
+    openapi_extra=LEADS_BODY,
+    responses=LEADS_RESPONSES,
+)
 async def post_leads(
     request: Request,
     partial: Annotated[bool, Query(description="accept the good leads even if others are refused")] = False,
     dry_run: Annotated[bool, Query(description="answer the verdicts and store nothing")] = False,
 ) -> Response:
     """Accept one lead, a list of leads, or one lead per line. 202 means: stored durably, whatever happens next (R2)."""
-    await authorize(request, "ingest")
     state = state_of(request)
     now = datetime.now(UTC)
     read = await _read(request, state, now)
@@ -135,12 +141,7 @@ async def get_lead(
 
 
 async def _read(request: Request, state: State, now: datetime) -> LeadsIn:
-    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    kind = kind.strip()
-    if kind not in _JSON_TYPES | _NDJSON_TYPES:
-        raise Problem(415, f"Content-Type {kind!r} is not supported; send application/json or application/x-ndjson.")
-    if "charset=" in parameters and "utf-8" not in parameters:
-        raise Problem(415, "The body must be UTF-8.")
+    kind = content_type(request, _TYPES)
     body = await read_body(request, state.settings.max_body_bytes)
     return leads_from_body(
         body,

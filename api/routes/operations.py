@@ -9,12 +9,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from api.auth import require
 from api.metrics import registry_with
 from api.problems import OUT_OF_REACH, Problem
+from api.routing import Route
 from api.state import state_of
 from api.wire import json_response
 from db import health, metrics
 from db.engine import transaction
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(route_class=Route, tags=["operations"])
 _PATIENCE_S = 3.0
 
 

@@ -11,6 +11,7 @@ from api.auth import require
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
+from api.routing import Route
 from api.schemas.masters import PartnerChange, PartnerIn, TermsIn, partner_out_from_row
 from api.state import state_of
 from api.wire import json_response
@@ -19,7 +20,7 @@ from db import locks, masters, tasks
 from db.doorbell import RUN_TASK
 from db.engine import transaction
 
-router = APIRouter(prefix="/api/partners", tags=["partners"])
+router = APIRouter(route_class=Route, prefix="/api/partners", tags=["partners"])
 _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 _OWN_FIELDS = {"name", "billing_email", "currency"}
@@ -80,10 +81,8 @@ async def change_partner(request: Request, partner: str, body: PartnerChange) ->
     """Change a partner. Changed terms re-evaluate its open actions; `task` tells how far that is (R16)."""
     state = state_of(request)
     sent = body.model_fields_set
-    if "name" in sent and body.name is None or "currency" in sent and body.currency is None:
-        raise Problem(400, "A partner must have a name and a currency; they cannot be null.")
-    if "timezone" in sent and body.timezone is None:
-        raise Problem(400, "A partner must have a time zone; it cannot be null.")
+    if any(getattr(body, name) is None for name in sent & {"name", "currency", "timezone"}):
+        raise Problem(400, "A partner must have a name, a currency and a time zone; they cannot be null.")
     async with transaction(state.engine) as connection:
         partner_id = await partner_id_of(connection, partner)
         await locks.own_partner(connection, partner_id)
@@ -106,14 +105,10 @@ async def change_partner(request: Request, partner: str, body: PartnerChange) ->
 
 
 async def _reevaluate(connection: asyncpg.Connection, request: Request, partner_id: UUID) -> UUID:
-    return await tasks.create(
-        connection, "reevaluate", {"partner_ids": [partner_id]}, request.scope["request_id"]
-    )
+    return await tasks.create(connection, "reevaluate", {"partner_ids": [partner_id]}, request.scope["request_id"])
 
 
-async def _partner_out(
-    connection: asyncpg.Connection, partner_id: UUID, period: int | None = None
-) -> dict[str, Any]:
+async def _partner_out(connection: asyncpg.Connection, partner_id: UUID, period: int | None = None) -> dict[str, Any]:
     row = await masters.partner(connection, partner_id, period)
     assert row is not None
     return partner_out_from_row(row)
@@ -131,5 +126,3 @@ def _require_same(stored: dict[str, Any], body: PartnerIn) -> None:
             want = want.days if want.kind == "days" else want.kind
         if want != have:
             raise Problem(409, f"Partner {body.external_id!r} exists with another {name}: {have!r}.")
-
-

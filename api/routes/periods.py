@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from api.auth import require
 from api.ids import partner_id_of
 from api.routes.tasks import accepted_task
+from api.routing import Route
 from api.state import state_of
 from api.wire import instant_out, json_response
 from billing.periods import period_from_text, text_from_period
 from db import closing, inbox, locks, masters, tasks
 from db.engine import transaction
 
-router = APIRouter(prefix="/api/partners/{partner:path}/periods", tags=["periods"])
+router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
 _BILL = Depends(require("bill"))
 PeriodPath = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2024-04"])]
 
@@ -37,16 +38,13 @@ async def close_period(request: Request, partner: str, period: PeriodPath) -> Re
 
 @router.post("/{period}/reopen", status_code=202, dependencies=[_BILL])
 async def reopen_period(request: Request, partner: str, period: PeriodPath) -> Response:
-    """Let the newest closed period's verdicts change again; its actions are re-evaluated."""
+    """Let the newest closed period's verdicts change again; the task re-evaluates the partner's actions."""
     state = state_of(request)
-    number = period_from_text(period)
     async with transaction(state.engine) as connection:
         partner_id = await partner_id_of(connection, partner)
-        await locks.share_partners(connection, [partner_id])
-        policy = (await state.policies.load(connection, [partner_id]))[partner_id]
-        await closing.check_can_reopen(connection, policy, number)
-        arguments = {"partner_id": partner_id, "period": number}
-        task_id = await tasks.create(connection, "reopen", arguments, request.scope["request_id"])
+        await closing.reopen(connection, state.policies, partner_id, period_from_text(period))
+        arguments = {"partner_ids": [partner_id]}
+        task_id = await tasks.create(connection, "reevaluate", arguments, request.scope["request_id"])
     return accepted_task(request, task_id)
 
 

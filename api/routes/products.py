@@ -6,6 +6,7 @@ from api.auth import require
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
+from api.routing import Route
 from api.schemas.masters import ProductChange, ProductIn, product_out_from_row
 from api.state import state_of
 from api.wire import json_response
@@ -14,7 +15,7 @@ from db import masters
 from db.doorbell import REPLAY_QUARANTINE
 from db.engine import transaction
 
-router = APIRouter(prefix="/api/products", tags=["products"])
+router = APIRouter(route_class=Route, prefix="/api/products", tags=["products"])
 _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
@@ -31,7 +32,9 @@ async def create_product(request: Request, body: ProductIn) -> Response:
     assert row is not None
     if not created:
         same = {"name": row["name"], "description": row["description"]}
-        differs = [name for name, value in same.items() if name in body.model_fields_set and getattr(body, name) != value]
+        differs = [
+            name for name, value in same.items() if name in body.model_fields_set and getattr(body, name) != value
+        ]
         if row["partner_id"] != partner_id or differs:
             raise Problem(409, f"Product {body.external_id!r} exists with another {(differs or ['partner'])[0]}.")
     else:

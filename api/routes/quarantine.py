@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.auth import require
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.routes.tasks import accepted_task
+from api.routing import Route
 from api.schemas.fields import Body
 from api.state import state_of
 from api.wire import instant_out, json_response
@@ -12,7 +13,7 @@ from db import batch, dead_letters, inbox, quarantine, tasks
 from db.doorbell import PROCESS_LEADS
 from db.engine import transaction
 
-router = APIRouter(prefix="/api/quarantine", tags=["quarantine"])
+router = APIRouter(route_class=Route, prefix="/api/quarantine", tags=["quarantine"])
 _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
@@ -56,9 +57,7 @@ async def list_quarantine(
 async def retry_quarantine(request: Request, body: RetryIn) -> Response:
     """Evaluate quarantined leads again; those that still cannot be billed stay."""
     async with transaction(state_of(request).engine) as connection:
-        task_id = await tasks.create(
-            connection, "retry_quarantine", {"ids": body.ids}, request.scope["request_id"]
-        )
+        task_id = await tasks.create(connection, "retry_quarantine", {"ids": body.ids}, request.scope["request_id"])
     return accepted_task(request, task_id)
 
 

@@ -10,6 +10,7 @@ from api.auth import require
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
+from api.routing import Route
 from api.schemas.masters import RateIn, rate_out_from_row
 from api.state import state_of
 from api.wire import instant_out, json_response
@@ -18,7 +19,7 @@ from db.doorbell import RUN_TASK
 from db.engine import transaction
 from db.policies import Policies
 
-router = APIRouter(prefix="/api/rate-cards", tags=["rate cards"])
+router = APIRouter(route_class=Route, prefix="/api/rate-cards", tags=["rate cards"])
 _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
@@ -58,9 +59,7 @@ async def create_rate(request: Request, body: RateIn) -> Response:
         if rule_id is None:
             raise Problem(409, "A rule with the same conditions and the same start exists.")
         await masters.new_version(connection, touched)
-        task_id = await tasks.create(
-            connection, "reevaluate", {"partner_ids": touched}, request.scope["request_id"]
-        )
+        task_id = await tasks.create(connection, "reevaluate", {"partner_ids": touched}, request.scope["request_id"])
         row = await masters.rate(connection, rule_id)
     assert row is not None
     state.policies.forget()
@@ -106,5 +105,3 @@ async def _start(
             f"it can start at {instant_out(earliest)} or later.",
         )
     return asked
-
-

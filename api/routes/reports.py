@@ -15,6 +15,7 @@ from api.ids import customer_id_of, partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routes.tasks import accepted_task
+from api.routing import Route
 from api.schemas.fields import Body, Id, Period
 from api.schemas.reports import customer_out, report_out, version_out
 from api.state import State, state_of
@@ -24,7 +25,7 @@ from db import report_files, reports, tasks
 from db.engine import transaction
 from db.report_text import csv_text, markdown_text
 
-router = APIRouter(prefix="/billing/reports", tags=["reports"])
+router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
 _READ = Depends(require("read"))
 _CUSTOMERS_SHOWN = 100
 _TEXTS: dict[str, tuple[str, Callable[..., AsyncIterator[str]]]] = {
@@ -116,9 +117,7 @@ async def get_report(
 
 
 @router.get("/{report_id}/customers", dependencies=[_READ])
-async def list_report_customers(
-    request: Request, report_id: UUID, limit: Limit = 100, after: After = None
-) -> Response:
+async def list_report_customers(request: Request, report_id: UUID, limit: Limit = 100, after: After = None) -> Response:
     """All customers of a report, page by page."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
@@ -160,12 +159,12 @@ async def _written(connection: asyncpg.Connection, report_id: UUID, version: int
         if url:
             content = await run_in_threadpool(report_files.read_file, url)
             return Response(content, media_type=f"{_TEXTS[kind][0]}; charset=utf-8")
-    raise Problem(404, f"There is no version {version} of report {report_id}.", [FieldError("query:version", "unknown")])
+    raise Problem(
+        404, f"There is no version {version} of report {report_id}.", [FieldError("query:version", "unknown")]
+    )
 
 
-async def _stream(
-    state: State, report: reports.Report, text: Callable[..., AsyncIterator[str]]
-) -> AsyncIterator[str]:
+async def _stream(state: State, report: reports.Report, text: Callable[..., AsyncIterator[str]]) -> AsyncIterator[str]:
     """The text in blocks, read from one snapshot whose totals are the report's."""
     async with transaction(state.engine, readonly=True) as connection:
         report = await reports.live(connection, report.partner_id, report.period)

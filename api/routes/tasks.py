@@ -7,13 +7,14 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require
 from api.problems import Problem
+from api.routing import Route
 from api.state import state_of
 from api.wire import instant_out, json_response
 from db import tasks
 from db.doorbell import RUN_TASK
 from db.engine import transaction
 
-router = APIRouter(prefix="/api/tasks", tags=["tasks"])
+router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 
 
 @router.get("/{task_id}", dependencies=[Depends(require("read"))])

@@ -71,7 +71,9 @@ Id = Annotated[str, BeforeValidator(check_id), WithJsonSchema({"type": "string",
 Text = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text)]
 LongText = Annotated[str, Field(min_length=1, max_length=2000), BeforeValidator(_text)]
 Email = Annotated[str, Field(max_length=320), BeforeValidator(_text), AfterValidator(_email)]
-Level = Annotated[str, BeforeValidator(_text), AfterValidator(_level), WithJsonSchema({"enum": ["High", "Medium", "Low"]})]
+Level = Annotated[
+    str, BeforeValidator(_text), AfterValidator(_level), WithJsonSchema({"enum": ["High", "Medium", "Low"]})
+]
 Amount = Annotated[
     int,
     BeforeValidator(minor_from_amount),
@@ -89,9 +91,7 @@ Period = Annotated[
 Window = Annotated[
     DuplicateWindow,
     BeforeValidator(window_from_wire),
-    WithJsonSchema(
-        {"anyOf": [{"enum": ["forever", "period"]}, {"type": "integer", "minimum": 1, "maximum": 3650}]}
-    ),
+    WithJsonSchema({"anyOf": [{"enum": ["forever", "period"]}, {"type": "integer", "minimum": 1, "maximum": 3650}]}),
 ]
 Instant = Annotated[datetime, BeforeValidator(_instant_text), AfterValidator(_aware)]
 

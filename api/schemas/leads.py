@@ -23,9 +23,7 @@ LONGEST_EMAIL = 320
 AHEAD = timedelta(hours=24)
 EARLIEST = datetime(1901, 1, 1, tzinfo=UTC)
 
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?(Z|z|[+-]\d\d:\d\d)?", re.ASCII
-)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?(Z|z|[+-]\d\d:\d\d)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _LEVELS = frozenset(EngagementLevel)
@@ -101,7 +99,8 @@ class _Reader:
 
     def lead(self, value: Any) -> Lead | None:
         if not isinstance(value, dict):
-            return self._fault("", "must be an object")
+            self._fault("", "must be an object")
+            return None
         if not value.keys() <= _LEAD_FIELDS:
             self._unknown("", value.keys() - _LEAD_FIELDS)
         get = value.get
@@ -144,7 +143,8 @@ class _Reader:
 
     def _person(self, value: Any) -> Person | None:
         if not isinstance(value, dict):
-            return self._fault("/customer", "must be an object with name and email")
+            self._fault("/customer", "must be an object with name and email")
+            return None
         self._unknown("/customer", value.keys() - _PERSON_FIELDS)
         name = self._text("/customer/name", value.get("name", _MISSING))
         email = self._text("/customer/email", value.get("email", _MISSING), LONGEST_EMAIL).casefold()
@@ -173,11 +173,11 @@ class _Reader:
         return value
 
     def _level(self, at: str, value: Any) -> str:
-        level = value.strip() if isinstance(value, str) else value
-        if not isinstance(level, str) or level.casefold() not in _LEVELS:
-            self._fault(at, _required(value) or "must be High, Medium or Low")
-            return ""
-        return level
+        level = value.strip() if isinstance(value, str) else ""
+        if level.casefold() in _LEVELS:
+            return level
+        self._fault(at, _required(value) or "must be High, Medium or Low")
+        return ""
 
     def _instant(self, at: str, value: Any) -> datetime:
         match = _INSTANT.fullmatch(value) if isinstance(value, str) else None

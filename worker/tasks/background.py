@@ -1,4 +1,4 @@
-"""Background tasks: rebuild, close, reopen, re-evaluate, retry. Each can be killed anywhere and started again."""
+"""Background tasks: rebuild, close, re-evaluate, retry. Each can be killed anywhere and started again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -98,29 +98,12 @@ async def _close(at: Runtime, arguments: dict[str, Any], progress: Progress) -> 
 async def _freeze(at: Runtime, partner_id: UUID, period: int) -> bool:
     try:
         async with transaction(at.engine) as connection:
-            closed_through = await connection.fetchval(
-                "SELECT closed_through FROM partners WHERE id = $1", partner_id
-            )
+            closed_through = await connection.fetchval("SELECT closed_through FROM partners WHERE id = $1", partner_id)
             if closed_through is not None and closed_through >= period:
                 return True  # this task was killed after the freeze and started again
             return await closing.close(connection, at.policies, partner_id, period, datetime.now(UTC))
     finally:
         at.policies.forget()
-
-
-async def _reopen(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Open the newest closed period again and judge every customer of the partner anew."""
-    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    try:
-        async with transaction(at.engine) as connection:
-            closed_through = await connection.fetchval(
-                "SELECT closed_through FROM partners WHERE id = $1", partner_id
-            )
-            if closed_through is not None and closed_through >= period:
-                await closing.reopen(connection, at.policies, partner_id, period)
-    finally:
-        at.policies.forget()
-    return await _reevaluate(at, {"partner_ids": [str(partner_id)]}, progress)
 
 
 async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -145,7 +128,6 @@ async def _retry_quarantine(at: Runtime, arguments: dict[str, Any], progress: Pr
 _HANDLERS: dict[str, Handler] = {
     "reevaluate": _reevaluate,
     "close": _close,
-    "reopen": _reopen,
     "rebuild": _rebuild,
     "retry_quarantine": _retry_quarantine,
 }

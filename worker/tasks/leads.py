@@ -52,7 +52,7 @@ async def _empty_inbox(at: Runtime) -> None:
             log.warning("batch_failed", error=repr(error), tries=tries)
             if tries == _MOST_TRIES:
                 return  # the rows still wait; the sweeper comes again
-            await asyncio.sleep(random.uniform(0, 0.1 * 2**tries))
+            await asyncio.sleep(random.uniform(0, 0.1 * 2**tries))  # noqa: S311 - jitter is no secret
             continue
         if not settled:
             return

@@ -1,0 +1,53 @@
+"""The class of our routes: JSON bodies within limits, and no query parameter that nobody knows."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from api.body import JSON_TYPES, content_type, json_from_body, read_body
+from api.problems import FieldError, Problem
+
+_MOST_BYTES = 1024 * 1024
+
+
+class Route(APIRoute):
+    """Refuses what FastAPI alone would read without a limit or pass over in silence."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler of the route, behind our checks."""
+        handle = super().get_route_handler()
+        known = {parameter.alias for parameter in self.dependant.query_params}
+
+        async def handler(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_unknown(request, known)
+            return await handle(_JsonRequest(request.scope, request.receive))
+
+        return handler
+
+
+class _JsonRequest(Request):
+    """A request whose body is read within limits and decoded strictly when FastAPI asks for it."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            content_type(self, JSON_TYPES)
+            self._body = await read_body(self, _MOST_BYTES)
+        return self._body
+
+    async def json(self) -> Any:
+        return json_from_body(await self.body())
+
+
+def _refuse_unknown(request: Request, known: set[str]) -> None:
+    """A mistyped `dry-run` must not bill: a parameter that is passed over would change what the request means."""
+    errors = [
+        FieldError(f"query:{name}", "is not a known parameter")
+        for name in dict.fromkeys(request.query_params)
+        if name not in known
+    ]
+    if errors:
+        more = f" Known are: {', '.join(sorted(known))}." if known else ""
+        raise Problem(400, f"{errors[0].pointer} {errors[0].detail}.{more}", errors)

@@ -1,0 +1,154 @@
+"""What the commands print: tables, panels, JSON and progress bars, all in one style.
+
+Results go to standard output; progress, notes and errors to standard error. Texts that came in with leads are never
+read as Rich markup.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, TextIO
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from scripts.client import Client, ClientError
+
+_WIDE = 1000  # so that nothing is cut off in a pipe or a file
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="Most rows to print; 0 prints all.")]
+
+OUTCOME_STYLES = {
+    "billed": "green",
+    "partly_billed": "yellow",
+    "capped": "yellow",
+    "duplicate": "cyan",
+    "held": "magenta",
+    "returned": "magenta",
+}
+
+
+def console(file: TextIO | None = None) -> Console:
+    """Standard output, or a file; as wide as need be where no terminal limits it."""
+    target = file or sys.stdout
+    return Console(file=file, width=None if target.isatty() else _WIDE, highlight=False)
+
+
+def notes() -> Console:
+    """Standard error: progress and everything that is not the result."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """One line for the person at the terminal."""
+    notes().print(text, markup=False)
+
+
+def say_error(text: str) -> None:
+    """One sentence about what went wrong."""
+    print(f"leadger: {text}", file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """JSON for people and programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def new_table(title: str | None, columns: Iterable[str], right: Iterable[str] = ()) -> Table:
+    """A table with these headings; those in `right` are figures."""
+    table = Table(title=title and Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    figures = set(right)
+    for name in columns:
+        table.add_column(name, justify="right" if name in figures else "left")
+    return table
+
+
+def add_row(table: Table, *values: Any, style: str | None = None) -> None:
+    """A row of plain texts; None is a dash, and a Text keeps its own style."""
+    table.add_row(*(_cell(value) for value in values), style=style)
+
+
+def print_panel(target: Console, title: str, rows: Mapping[str, Any], text: str = "", style: str = "none") -> None:
+    """Named figures in a frame, with a sentence below them."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(max_width=100)
+    for name, value in rows.items():
+        grid.add_row(name, _cell(value))
+    if text:
+        grid.add_row("", "")
+        grid.add_row("Why", Text(text, style="bold"))
+    target.print(Panel(grid, title=Text(title), title_align="left", border_style=style, expand=False))
+
+
+def outcome(name: str) -> Text:
+    """An outcome in its colour."""
+    return Text(name.replace("_", " "), style=OUTCOME_STYLES.get(name, "none"))
+
+
+def moment(instant: str | None) -> str:
+    """An instant of the API for a person: "2024-04-01 10:00:00 UTC"."""
+    return instant.replace("T", " ").replace("Z", " UTC") if instant else "–"
+
+
+@contextmanager
+def progress(*columns: ProgressColumn) -> Iterator[Progress]:
+    """A progress display on standard error that is gone when it is over; nothing at all where no terminal is."""
+    shown = notes()
+    first = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn())
+    with Progress(
+        *first, *columns, TimeElapsedColumn(), console=shown, transient=True, disable=not shown.is_terminal
+    ) as display:
+        yield display
+
+
+def follow_task(client: Client, accepted: Mapping[str, Any], description: str) -> dict[str, Any]:
+    """Show how far a background task is until it is done; its result. Raises ClientError with its reason if it failed."""
+    with progress(TextColumn("{task.completed:,.0f} of {task.total:,.0f}")) as display:
+        bar = display.add_task(description, total=0)
+
+        def show(status: dict[str, Any]) -> None:
+            display.update(bar, completed=status["progress"]["done"], total=status["progress"]["total"])
+
+        status = client.wait_for(accepted["status_url"], progress=show)
+    if status["state"] == "failed":
+        raise ClientError(status["error"])
+    result: dict[str, Any] = status["result"]
+    return result
+
+
+def some_pages(client: Client, path: str, limit: int, **query: Any) -> tuple[list[Any], bool]:
+    """Up to `limit` items of a list (0: all), and whether there are more."""
+    found: list[Any] = []
+    for item in client.pages(path, **query):
+        if limit and len(found) == limit:
+            return found, True
+        found.append(item)
+    return found, False
+
+
+def print_list(items: Sequence[Any], more: bool, table: Table, empty: str, *, as_json: bool) -> None:
+    """A list as a table or as JSON, and a note where it was cut off."""
+    if as_json:
+        print_json(items)
+    elif items:
+        console().print(table)
+    else:
+        note(empty)
+    if more:
+        note(f"There are more than these {len(items)}; --limit 0 prints all.")
+
+
+def _cell(value: Any) -> Text:
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    return Text("–" if value is None else str(value))

@@ -1,0 +1,178 @@
+"""The ledger of one customer in memory, so that `db.judge` can be tried on thousands of histories a minute."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from billing.actions import WINNING, Action, Outcome, Standing, Verdict, Winner
+from billing.evaluate import NEVER_RELEASED, State, evaluate, winner_from_action
+from billing.periods import Calendar
+from billing.policy import Policy
+from billing.rates import RateCard
+from billing.reach import PeriodRecord
+from billing.terms import TermsHistory
+from db import judge
+from db.judge import Case
+from db.ledger import Customer
+
+CUSTOMER: Customer = (UUID(int=1), UUID(int=2))
+
+
+@dataclass
+class Ledger:
+    """What Postgres would hold for one customer, with the reading functions of `db.ledger`."""
+
+    terms: TermsHistory
+    closed_through: int | None = None
+    verdicts: dict[UUID, Verdict] = field(default_factory=dict)
+    released: dict[UUID, int] = field(default_factory=dict)
+    credits: dict[UUID, tuple[int, int]] = field(default_factory=dict)
+    read: int = 0
+    """Verdicts read by the last judgement."""
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            CUSTOMER[0], "EUR", 1, self.closed_through, Calendar({0: "UTC"}), self.terms, RateCard(CUSTOMER[0], [])
+        )
+
+    async def judge_new(self, new: Sequence[Action]) -> None:
+        """Judge the way a batch does."""
+        self.read = 0
+        case = Case(CUSTOMER, self.policy, list(new))
+        await judge.judge_new(self, [case])
+        for _, verdict in case.changes:
+            self.verdicts[verdict.action.id] = verdict
+
+    def judge_all(self) -> None:
+        """Judge every verdict that can still change, the simple way."""
+        self.verdicts |= {verdict.action.id: verdict for verdict in self.whole()}
+
+    def whole(self) -> list[Verdict]:
+        """What all open verdicts must be."""
+        policy = self.policy
+        frozen = [v for v in self.verdicts.values() if not policy.is_open(v.action.billing_period)]
+        winners: dict[UUID, list[Winner]] = defaultdict(list)
+        used: dict[int, int] = defaultdict(int)
+        for verdict in sorted(frozen, key=lambda v: (v.action.billing_period, v.action.occurred_at)):
+            used[verdict.action.billing_period] += verdict.billed_minor
+            if verdict.outcome in WINNING:
+                winners[verdict.action.key].append(self._winner(verdict.action))
+        credited: dict[int, int] = defaultdict(int)
+        for period, amount in self.credits.values():
+            credited[period] += amount
+        open_actions = [v.action for v in self.verdicts.values() if policy.is_open(v.action.billing_period)]
+        return evaluate(open_actions, self.terms, State(winners, used, credited))
+
+    def stand(self, action_id: UUID, standing: Standing) -> None:
+        """Hold, release or return an open action."""
+        old = self.verdicts[action_id]
+        self.verdicts[action_id] = replace(old, action=replace(old.action, standing=standing))
+        self.judge_all()
+
+    def credit(self, action_id: UUID) -> None:
+        """Return a frozen action."""
+        if action_id in self.credits:
+            return
+        verdict, first_open = self.verdicts[action_id], self.policy.first_open
+        self.credits[action_id] = (first_open, verdict.billed_minor)
+        if verdict.outcome in WINNING:
+            self.released[action_id] = first_open
+        self.judge_all()
+
+    # -- the reading functions of db.ledger
+
+    async def periods_of(self, wanted: Sequence[tuple[Customer, int]]) -> dict[Customer, dict[int, PeriodRecord]]:
+        records: dict[int, PeriodRecord] = {}
+        for verdict in self.verdicts.values():
+            action = verdict.action
+            record = records.setdefault(action.billing_period, _no_record())
+            record.last_occurred_at = max(record.last_occurred_at, action.occurred_at)
+            if verdict.outcome in WINNING:
+                record.winners += 1
+                record.billed_minor += verdict.billed_minor
+                record.cap_savings_minor += action.value_minor - verdict.billed_minor
+                record.cap_users += verdict.outcome is not Outcome.CAPPED
+        for period, amount in self.credits.values():
+            records.setdefault(period, _no_record()).credited_minor += amount
+        ((customer, first),) = wanted
+        return {customer: {period: record for period, record in records.items() if period >= first}}
+
+    async def winners_of(self, keys: Iterable[UUID]) -> dict[UUID, list[Winner]]:
+        result: dict[UUID, list[Winner]] = {}
+        wanted = set(keys)
+        for verdict in self._in_order():
+            if verdict.outcome in WINNING and verdict.action.key in wanted:
+                result.setdefault(verdict.action.key, []).append(self._winner(verdict.action))
+        return result
+
+    async def verdicts_of_winners(self, action_ids: Iterable[UUID]) -> list[dict[str, Any]]:
+        return self._rows(self.verdicts[action_id] for action_id in action_ids)
+
+    async def verdicts_of_keys(self, keys: Iterable[tuple[Customer, int, UUID]]) -> list[dict[str, Any]]:
+        wanted = {key: first for _, first, key in keys}
+        return self._rows(
+            v
+            for v in self.verdicts.values()
+            if v.action.key in wanted and v.action.billing_period >= wanted[v.action.key]
+        )
+
+    async def verdicts_of_prefixes(self, prefixes: Sequence[tuple[Customer, int, int]]) -> list[dict[str, Any]]:
+        rows: list[Verdict] = []
+        for _, period, most in prefixes:
+            winners = [
+                v for v in self._in_order() if v.action.billing_period == period and v.outcome in WINNING
+            ]
+            last = winners[:most][-1].action.occurred_at
+            rows += [v for v in winners if v.action.occurred_at <= last]
+        return self._rows(rows)
+
+    def _rows(self, verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
+        rows = [{"id": verdict.action.id, "verdict": verdict} for verdict in verdicts]
+        self.read += len(rows)
+        return rows
+
+    def _in_order(self) -> list[Verdict]:
+        return sorted(self.verdicts.values(), key=lambda v: (v.action.billing_period, v.action.occurred_at))
+
+    def _winner(self, action: Action) -> Winner:
+        return replace(winner_from_action(action), released_from=self.released.get(action.id, NEVER_RELEASED))
+
+
+@contextmanager
+def ledger_in_memory() -> Iterator[None]:
+    """Let `db.judge` read from a `Ledger` that is handed to it as its connection."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("periods_of", "winners_of", "verdicts_of_winners", "verdicts_of_keys", "verdicts_of_prefixes"):
+            patch.setattr(judge.ledger, name, getattr(Ledger, name))
+        patch.setattr(judge.ledger, "customer_from_row", _customer_of)
+        patch.setattr(judge.ledger, "verdict_from_row", _verdict_of)
+        yield
+
+
+def run(coroutine: Any) -> None:
+    """Run a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waited")
+
+
+def _no_record() -> PeriodRecord:
+    return PeriodRecord(0, 0, 0, 0, 0, datetime(1900, 1, 1, tzinfo=UTC))
+
+
+def _customer_of(_: Any) -> Customer:
+    return CUSTOMER
+
+
+def _verdict_of(row: Any) -> Verdict:
+    verdict: Verdict = row["verdict"]
+    return verdict

@@ -1,0 +1,99 @@
+"""The README is true: its commands run as typed and print what it shows."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from db.settings import Settings
+from scripts.embedded.ports import free_port
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+pytestmark = pytest.mark.xdist_group("readme")
+
+
+@dataclass
+class Running:
+    """`scripts/run` that has printed its reports and stays up."""
+
+    home: Path
+    output: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        lines = (self.home / "dev.env").read_text().split()
+        return {**os.environ, **dict(line.split("=", 1) for line in lines)}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    home = tmp_path_factory.mktemp("readme") / "home"
+    log = home.parent / "output.txt"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [ROOT / "scripts/run", "--home", home, "--port", str(free_port())],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_without_servers(),
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while "Flower" not in log.read_text() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.1)
+        assert process.poll() is None, log.read_text()
+        yield Running(home, log.read_text())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        process.kill()
+
+
+def test_the_output_is_what_the_readme_shows(running: Running) -> None:
+    shown = re.search(r"<!-- output of scripts/run --once -->\n```text\n(.*?)```", README, re.DOTALL)
+    assert shown
+    assert shown[1] in running.output
+
+
+def test_the_api_lines_work_as_typed(running: Running) -> None:
+    block = re.search(r"```bash\n(.*?)```", README, re.DOTALL)
+    assert block
+    script = "set -euo pipefail\n" + block[1].replace(".leadger/dev.env", str(running.home / "dev.env"))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=_without_servers(), timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"lead_id":"lead-1"' in done.stdout
+    assert '"outcome":"billed"' in done.stdout
+    assert '"dry_run":true' in done.stdout
+    assert "# Billing report: Initech, April 2024" in done.stdout
+
+
+def test_the_python_client_works(running: Running) -> None:
+    block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert block
+    assert len(block[1].splitlines()) == 10
+    done = subprocess.run(
+        [sys.executable, "-c", block[1]], capture_output=True, text=True, env=running.environment, timeout=60
+    )
+    assert done.stdout.startswith("10.00 EUR – Billed in full: 10.00 EUR by the rate for High"), done.stderr
+
+
+def test_every_setting_is_in_the_configuration_table() -> None:
+    named = set(re.findall(r"^\| `LEADGER_([A-Z_]+)` \|", README, re.MULTILINE))
+    fields = {name.upper() for name in Settings.model_fields} - {"DATABASE_URL", "REDIS_URL", "LOG_LEVEL"}
+    assert named == fields
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(((?!http)[^)#]+)", README):
+        assert (ROOT / target).exists(), target
+
+
+def _without_servers() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
