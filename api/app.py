@@ -1,5 +1,6 @@
 """The front door: `create_app` is the root of an API process and fits on one screen."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,6 +24,7 @@ from api.routes import (
     reports,
     tasks,
 )
+from api.schemas import openapi
 from api.state import State
 from db.doorbell import PROCESS_LEADS, Doorbell
 from db.engine import create_engine
@@ -49,24 +51,33 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             policies=Policies(),
             keys=KeyRing(engine),
             limiter=RateLimiter(settings.rate_limit_per_s),
+            downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
         )
         yield
         doorbell.close()
         await engine.dispose()
 
-    app = FastAPI(title="Leadger", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Leadger",
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.add_middleware(Gate)
     app.add_middleware(RequestContext)
     problems.install(app)
     docs.install(app)
+    openapi.install(app)
     for area in (
         leads,
         reports,
+        periods,  # before the partners, whose ids may contain slashes
         partners,
         products,
         customers,
         rate_cards,
-        periods,
         actions,
         tasks,
         quarantine,

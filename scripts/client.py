@@ -60,9 +60,7 @@ class Client:
     answered before is away for a moment.
     """
 
-    def __init__(
-        self, url: str, api_key: str, timeout_s: float = 60.0, patience_s: float = _PATIENCE_S
-    ) -> None:
+    def __init__(self, url: str, api_key: str, timeout_s: float = 60.0, patience_s: float = _PATIENCE_S) -> None:
         self.url = url.rstrip("/")
         self._patience_s = patience_s
         self._answered = False

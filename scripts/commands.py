@@ -38,7 +38,7 @@ def _level(env: dict[str, str]) -> tuple[str, str]:
 
 
 def _celery(*words: str, env: dict[str, str], grace_s: float = 10) -> Command:
-    return _python("celery", "-A", "worker.app", *words, env=env, grace_s=grace_s)
+    return _python("celery", "--quiet", "-A", "worker.app", *words, env=env, grace_s=grace_s)
 
 
 def _python(module: str, *words: str, env: dict[str, str], grace_s: float = 10) -> Command:

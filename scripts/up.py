@@ -21,6 +21,7 @@ from db.migrate import upgrade
 from db.settings import Settings
 from scripts import commands
 from scripts.bootstrap import development_key
+from scripts.client import ClientError
 from scripts.embedded.ports import free_port, require_free
 from scripts.embedded.postgres import prepare_postgres
 from scripts.embedded.valkey import prepare_valkey
@@ -59,7 +60,7 @@ def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> 
             _run(port, held, once, reload, console)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except CannotStart as error:
+    except (CannotStart, ClientError) as error:
         print(f"leadger: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -162,7 +163,7 @@ def _wait_until(is_ready: Callable[[], bool], supervisor: Supervisor, what: str)
 
 def _is_ready(port: int) -> bool:
     try:
-        return httpx.get(f"{_url(port)}/ready", timeout=5).is_success
+        return httpx.get(f"{_url(port)}/ready", timeout=5, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 

@@ -34,6 +34,7 @@ def create_app(settings: Settings) -> Celery:
         worker_send_task_events=True,
         task_send_sent_event=True,
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
         worker_max_memory_per_child=250_000,
         timezone="UTC",
     )

@@ -49,7 +49,7 @@ class Address:
     api_key: str | None
 
 
-def api_command(run: Callable[Concatenate[Client, P], None]) -> Callable[P, None]:
+def api_command(run: Callable[Concatenate[Client, P], None]) -> Callable[..., None]:
     """A command that is handed a connected client; it gets the options --url and --key, and fails in one sentence."""
 
     @wraps(run)
@@ -85,7 +85,7 @@ def connect(url: str | None, key: str | None) -> Client:
 
 
 def find_address(url: str | None, key: str | None) -> Address:
-    """The address by option, environment and dev.env, in this order; a dev.env key goes to no other URL than its own."""
+    """The address by option, environment and dev.env, in this order; dev.env's key goes to dev.env's URL only."""
     known = _dev_env()
     url = url or os.environ.get("LEADGER_URL") or (known.url if known else None)
     key = key or os.environ.get("LEADGER_API_KEY")

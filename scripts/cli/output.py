@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Literal, TextIO
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -61,12 +61,15 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def new_table(title: str | None, columns: Iterable[str], right: Iterable[str] = ()) -> Table:
-    """A table with these headings; those in `right` are figures."""
-    table = Table(title=title and Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+def new_table(columns: Iterable[str], right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
+    """A table with these headings; those in `right` are figures, those in `whole` UUIDs to be copied in one piece."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     figures = set(right)
+    in_one_piece = figures | set(whole)
     for name in columns:
-        table.add_column(name, justify="right" if name in figures else "left")
+        justify: Literal["left", "right"] = "right" if name in figures else "left"
+        # Texts go on in the next line before a figure or an id is broken or cut off.
+        table.add_column(name, justify=justify, no_wrap=name in in_one_piece, overflow="fold")
     return table
 
 
@@ -94,8 +97,13 @@ def outcome(name: str) -> Text:
 
 
 def moment(instant: str | None) -> str:
-    """An instant of the API for a person: "2024-04-01 10:00:00 UTC"."""
-    return instant.replace("T", " ").replace("Z", " UTC") if instant else "–"
+    """An instant of the API for a person, to the second: "2024-04-01 10:00:00 UTC"."""
+    return f"{instant[:19].replace('T', ' ')} UTC" if instant else "–"
+
+
+def exact_moment(instant: str) -> str:
+    """An instant with all its digits."""
+    return instant.replace("T", " ").replace("Z", " UTC")
 
 
 @contextmanager
@@ -110,7 +118,7 @@ def progress(*columns: ProgressColumn) -> Iterator[Progress]:
 
 
 def follow_task(client: Client, accepted: Mapping[str, Any], description: str) -> dict[str, Any]:
-    """Show how far a background task is until it is done; its result. Raises ClientError with its reason if it failed."""
+    """Show how far a task is until it is done; its result. Raises ClientError with the reason if it failed."""
     with progress(TextColumn("{task.completed:,.0f} of {task.total:,.0f}")) as display:
         bar = display.add_task(description, total=0)
 

@@ -1,0 +1,138 @@
+"""`leadger keys`: API keys, made, listed, rotated and revoked."""
+
+import os
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from scripts.cli.connection import Key, Url, api_command, connect, in_one_sentence
+from scripts.cli.output import Json, add_row, console, moment, new_table, note, print_json, print_list
+from scripts.client import Client
+from scripts.errors import CannotStart
+
+keys = typer.Typer(help="API keys: make, list, rotate and revoke them.", no_args_is_help=True)
+
+SCOPES = ("ingest", "read", "bill", "metrics", "admin")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+KeyId = Annotated[UUID, typer.Argument(metavar="KEY_ID", help="The key's id; `leadger keys list` shows it.")]
+
+
+@keys.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, so that you know it again.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SCOPE", help=f"What it may do; may be repeated: {', '.join(SCOPES)} (everything)."),
+    ] = None,
+    first: Annotated[
+        bool,
+        typer.Option(
+            "--first",
+            help="Write the very first key straight into the database of DATABASE_URL; default scopes: all.",
+        ),
+    ] = False,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make an API key. Its secret is printed once and stored nowhere: keep it now.
+
+    The secret goes to standard output, so that it can be handed on; everything else goes to standard error.
+    """
+    with in_one_sentence():
+        scopes = _scopes(scope, first)
+        if first:
+            made: dict[str, Any] = {"name": name, "scopes": scopes, "key": _first_key(name, scopes)}
+        else:
+            with connect(url, key) as client:
+                made = client.post("/api/keys", {"name": name, "scopes": scopes}, repeatable=False)
+    _print_secret(made, f"A key for {', '.join(made['scopes'])}; it is shown only now.", as_json)
+
+
+@keys.command("list")
+@api_command
+def list_keys(client: Client, as_json: Json = False) -> None:
+    """List all keys, newest first, without their secrets."""
+    items = list(client.pages("/api/keys"))
+    table = new_table(("Key id", "Name", "Scopes", "Made", "State"), whole=["Key id"])
+    for each in items:
+        add_row(
+            table, each["key_id"], each["name"], ", ".join(each["scopes"]), moment(each["created_at"]), _state(each)
+        )
+    print_list(items, False, table, "There are no keys.", as_json=as_json)
+
+
+@keys.command("rotate")
+@api_command
+def rotate(
+    client: Client,
+    key_id: KeyId,
+    overlap: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the old key works on, like 90s, 15m, 1h, 7d or 0.")
+    ] = "1h",
+    as_json: Json = False,
+) -> None:
+    """Make a new key with the same name and scopes; the old one works on for a while."""
+    made = client.post(f"/api/keys/{key_id}/rotate", {"overlap_s": _seconds(overlap)}, repeatable=False)
+    _print_secret(made, f"The new key is shown only now; {key_id} works on for {overlap}.", as_json)
+
+
+@keys.command("revoke")
+@api_command
+def revoke(client: Client, key_id: KeyId) -> None:
+    """End a key; within two seconds every process refuses it."""
+    client.delete(f"/api/keys/{key_id}")
+    note(f"{key_id} is revoked.")
+
+
+def _scopes(named: list[str] | None, first: bool) -> list[str]:
+    scopes = list(named or (SCOPES if first else ()))
+    if not scopes:
+        raise CannotStart(f"Say what the key may do with --scope, once or several times: {', '.join(SCOPES)}.")
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise CannotStart(f"There is no scope {scope!r}; there are {', '.join(SCOPES)}.")
+    return scopes
+
+
+def _first_key(name: str, scopes: list[str]) -> str:
+    # Only here the command line touches a database; the libraries for that take a second to load.
+    from scripts.database import first_key_of
+
+    database_url = os.environ.get("DATABASE_URL")
+    if not database_url:
+        raise CannotStart(
+            "--first writes into a database: name it with DATABASE_URL. With `scripts/run` there is a key already, "
+            "in dev.env in LEADGER_HOME."
+        )
+    return first_key_of(database_url, name, scopes)
+
+
+def _seconds(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,9})([smhd]?)", text.strip().lower())
+    if not match:
+        raise CannotStart(f"--overlap takes a time like 90s, 15m, 1h, 7d or 0, and not {text!r}.")
+    return int(match[1]) * _UNITS_S[match[2] or "s"]
+
+
+def _print_secret(made: dict[str, Any], text: str, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+        return
+    if "key_id" in made:
+        text = f"{text} Its id is {made['key_id']}."
+    note(text)
+    console().print(made["key"], markup=False, soft_wrap=True)
+
+
+def _state(key: dict[str, Any]) -> str:
+    if key["revoked_at"]:
+        return f"revoked {moment(key['revoked_at'])}"
+    if not key["expires_at"]:
+        return "valid"
+    over = datetime.fromisoformat(key["expires_at"]) <= datetime.now(UTC)
+    return f"{'expired' if over else 'valid until'} {moment(key['expires_at'])}"
