@@ -1,0 +1,146 @@
+"""`scripts/bench`: measures the rows of the table of targets, draws the curves, and says where the time goes."""
+
+import json
+import shutil
+import signal
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scripts.benchmarks import page
+from scripts.benchmarks.bench import Bench
+from scripts.benchmarks.check import WrongTotals
+from scripts.benchmarks.figures import Figure, table
+from scripts.benchmarks.profiling.accept import profile_accept
+from scripts.benchmarks.profiling.worker import profile_worker
+from scripts.benchmarks.rows.accept import accept_batch, accept_single
+from scripts.benchmarks.rows.curves import Curve, curve_batch, curve_skew, curve_stored
+from scripts.benchmarks.rows.large_tables import large_tables
+from scripts.benchmarks.rows.latency import latency
+from scripts.benchmarks.rows.monthly import monthly_run
+from scripts.benchmarks.rows.one_customer import one_customer
+from scripts.benchmarks.rows.report import report
+from scripts.benchmarks.rows.skew import skew
+from scripts.benchmarks.rows.throughput import memory, throughput
+from scripts.benchmarks.servers import running_servers
+from scripts.benchmarks.sizes import FULL, QUICK, Sizes
+
+ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
+    "accept-single": accept_single,
+    "accept-batch": accept_batch,
+    "throughput": throughput,
+    "latency": latency,
+    "skew": skew,
+    "large-tables": large_tables,
+    "one-customer": one_customer,
+    "report": report,
+    "monthly-run": monthly_run,
+    "memory": memory,
+}
+CURVES: dict[str, Callable[[Bench], Curve]] = {
+    "curve-batch": curve_batch,
+    "curve-stored": curve_stored,
+    "curve-skew": curve_skew,
+}
+PROFILES: dict[str, Callable[[Bench], str]] = {"profile-worker": profile_worker, "profile-accept": profile_accept}
+_NARROWEST = 150
+_GROUPS = {"table": [*ROWS], "curves": [*CURVES], "profiles": [*PROFILES], "all": [*ROWS, *CURVES, *PROFILES]}
+
+
+def main(
+    what: Annotated[
+        list[str] | None, typer.Argument(help=f"{', '.join(_GROUPS['all'])}; or {', '.join(_GROUPS)} (default: table)")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="smallest sizes: does it still work?")] = False,
+    full: Annotated[bool, typer.Option("--full", help="the sizes that the targets name; takes long")] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="how often each measurement is made")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 2,
+    leads: Annotated[int | None, typer.Option(help="leads in the rows that bill")] = None,
+    stored: Annotated[int | None, typer.Option(help="actions stored in large-tables")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write everything that was measured")] = None,
+    write_docs: Annotated[bool, typer.Option("--write-docs", help="put it into docs/performance.md")] = False,
+) -> None:
+    """Measure on servers of its own, in a temporary folder, with load on 127.0.0.1 only; everything ends by itself."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # end in order, like Ctrl-C
+    names = _chosen(what or ["table"])
+    sizes = QUICK if quick else FULL if full else Sizes()
+    sizes = replace(sizes, leads=leads or sizes.leads, stored_actions=stored or sizes.stored_actions)
+    around = page.surroundings()
+    figures: list[Figure] = []
+    curves: list[Curve] = []
+    profiles: dict[str, str] = {}
+    wrong = 0
+    home = Path(tempfile.mkdtemp(prefix="leadger-bench-"))
+    try:
+        with running_servers(home) as servers:
+            bench = Bench(servers, sizes, repeats, workers)
+            for name in names:
+                try:
+                    if name in ROWS:
+                        figures += ROWS[name](bench)
+                    elif name in CURVES:
+                        curves.append(CURVES[name](bench))
+                    else:
+                        profiles[name] = PROFILES[name](bench)
+                except WrongTotals as error:
+                    wrong += 1
+                    figures.append(Figure(name, "totals equal to the oracle's", "", [], meets=False, check="WRONG"))
+                    print(f"{name}: {error}")
+                except Exception:  # the rows measured before and after it are worth keeping
+                    wrong += 1
+                    figures.append(Figure(name, "can be measured", "", [], meets=False, check="FAILED"))
+                    traceback.print_exc()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    _print(figures, curves, profiles)
+    if json_file:
+        content = page.results(figures, curves, around) | {"profiles": profiles}
+        json_file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    if write_docs:
+        page.write_page(figures, curves, around)
+        for name, text in profiles.items():
+            page.put(name, text)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _chosen(words: Sequence[str]) -> list[str]:
+    names = [name for word in words for name in _GROUPS.get(word, [word])]
+    if unknown := set(names) - set(_GROUPS["all"]):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(_GROUPS['all'])}")
+    return names
+
+
+def _print(figures: Sequence[Figure], curves: Sequence[Curve], profiles: dict[str, str]) -> None:
+    console = Console()
+    console.width = max(console.width, _NARROWEST)
+    if figures:
+        header, *lines = table(figures)
+        shown = Table(*header, show_lines=True)
+        for line in lines:
+            shown.add_row(*line)
+        console.print(shown)
+        for figure in figures:
+            for note in figure.notes:
+                console.print(f"{figure.name}: {note}", markup=False, highlight=False)
+        unbuilt = sum(figure.check == "not built yet" for figure in figures)
+        met = sum(figure.meets is True for figure in figures)
+        missed = sum(figure.meets is False for figure in figures)
+        console.print(f"{met} targets met, {missed} missed, {unbuilt} not built yet", highlight=False)
+    for curve in curves:
+        for name, points in curve.series.items():
+            told = ", ".join(f"{x:g}: {y:,.0f}" for x, y in points)
+            console.print(f"{curve.title} ({curve.y}), {name}: {told}", markup=False, highlight=False)
+    for name, text in profiles.items():
+        console.print(f"\n{name}\n\n{text}", markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""Where the time goes: microseconds per action by stage and by statement."""

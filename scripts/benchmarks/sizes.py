@@ -1,0 +1,59 @@
+"""How big the measurements are: defaults that take 10 to 60 seconds a row, and a quick set for CI."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Counts per measurement."""
+
+    singles: int = 6_000
+    """Requests of one lead in `accept-single`."""
+    batched_leads: int = 150_000
+    """Leads in `accept-batch`, 500 a request."""
+    leads: int = 60_000
+    """Leads of two actions in the rows that bill."""
+    offered_leads_per_s: float = 20_000
+    """The open-loop rate of the rows that bill: above what is expected, so that the engine sets the pace."""
+    customers: int = 10_000
+    latency_s: float = 10.0
+    """How long `latency` sends."""
+    stored_actions: int = 1_000_000
+    """Rows of actions in `large-tables`; the target says 10 M, which `--full` takes."""
+    one_customer_actions: int = 20_000
+    report_actions: int = 200_000
+    naive_leads: int = 1_500
+    curve_leads: int = 20_000
+    curve_stored: tuple[int, ...] = (0, 100_000, 1_000_000)
+    oracle_actions: int = 400_000
+    """Above this many actions the oracle judges a sample of the customers."""
+
+
+QUICK = Sizes(
+    singles=300,
+    batched_leads=5_000,
+    leads=2_000,
+    offered_leads_per_s=8_000,
+    customers=300,
+    latency_s=2.0,
+    stored_actions=20_000,
+    one_customer_actions=2_000,
+    report_actions=5_000,
+    naive_leads=60,
+    curve_leads=500,
+    curve_stored=(0, 5_000, 20_000),
+)
+
+FULL = Sizes(
+    singles=20_000,
+    batched_leads=400_000,
+    leads=200_000,
+    customers=30_000,
+    latency_s=30.0,
+    stored_actions=10_000_000,
+    one_customer_actions=100_000,
+    report_actions=1_000_000,
+    naive_leads=4_000,
+    curve_leads=40_000,
+    curve_stored=(0, 100_000, 1_000_000, 10_000_000),
+)
