@@ -1,0 +1,78 @@
+"""The compose files: valid by the official schema, and as careful as they say."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+_COMPOSE = Path(__file__).parents[2] / "compose"
+_FILES = sorted(_COMPOSE.glob("compose*.yaml"))
+_OURS = ("migrate", "api", "worker", "beat", "flower")
+
+
+def _services(name: str = "compose.yaml") -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((_COMPOSE / name).read_text())["services"]
+    return services
+
+
+def test_the_files_are_valid_by_the_schema_of_compose() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *_FILES],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert [file.name for file in _FILES] == ["compose.localstack.yaml", "compose.observability.yaml", "compose.yaml"]
+
+
+def test_every_part_is_there_and_ours_are_one_image() -> None:
+    services = _services()
+    assert set(services) == {"postgres", "redis", *_OURS}
+    assert len({str((services[name]["image"], services[name]["build"])) for name in _OURS}) == 1
+    assert {name: services[name]["command"][0] for name in _OURS} == {name: name for name in _OURS}
+
+
+@pytest.mark.parametrize("name", _OURS)
+def test_ours_run_with_a_read_only_root_and_no_rights(name: str) -> None:
+    service = _services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["volumes"] == ["home:/var/lib/leadger"]
+
+
+def test_the_start_waits_for_health() -> None:
+    services = _services()
+    for name in ("postgres", "redis"):
+        assert services[name]["healthcheck"]["test"]
+    assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    for name in ("api", "worker", "beat", "flower"):
+        assert services[name]["depends_on"] == {
+            "postgres": {"condition": "service_healthy"},
+            "redis": {"condition": "service_healthy"},
+            "migrate": {"condition": "service_completed_successfully"},
+        }
+
+
+@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
+def test_everything_has_limits_and_is_open_to_this_machine_only(file: Path) -> None:
+    for name, service in _services(file.name).items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert limits["cpus"], name
+        assert limits["memory"], name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_only_the_api_and_flower_are_open_and_the_database_cannot_reach_out() -> None:
+    services = _services()
+    assert {name for name, service in services.items() if "ports" in service} == {"api", "flower"}
+    assert services["postgres"]["networks"] == services["redis"]["networks"] == ["inside"]
+    assert yaml.safe_load((_COMPOSE / "compose.yaml").read_text())["networks"]["inside"] == {"internal": True}
+
+
+def test_nothing_has_to_be_set_before_the_first_start() -> None:
+    assert ":?" not in (_COMPOSE / "compose.yaml").read_text()

@@ -1,0 +1,40 @@
+"""The Dockerfile and what goes to its builder, without building it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, _ROOT / "compose/Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_only_what_the_image_needs_goes_to_the_builder() -> None:
+    lines = [line for line in (_ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    packages = {"alembic", "api", "billing", "db", "scripts", "worker"}
+    assert let_in == packages | {
+        "compose/healthy.py",
+        "compose/start",
+        "pyproject.toml",
+        "requirements.lock",
+        "samples",
+    }
+    assert all((_ROOT / name).exists() for name in let_in)
+
+
+def test_the_image_starts_the_processes_as_the_supervisor_does() -> None:
+    # Two places name the options of the same programs: what billing relies on must stand in both.
+    start = (_ROOT / "compose/start").read_text()
+    commands = (_ROOT / "scripts/commands.py").read_text()
+    for option in (
+        *("--interface", "--factory", "--no-ws", "--respawn-failed-workers"),
+        *("--without-mingle", "--without-gossip", "--schedule", "--pidfile="),
+    ):
+        assert option in start, option
+        assert option in commands, option

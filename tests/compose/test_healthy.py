@@ -1,0 +1,22 @@
+import pytest
+
+from compose.healthy import role_of
+
+
+@pytest.mark.parametrize(
+    ("command", "role"),
+    [
+        ("/opt/venv/bin/python /opt/venv/bin/granian --interface asgi --factory api.app:create_app", "api"),
+        ("granian --port 8000 api.app:create_app", "api"),
+        ("/sbin/docker-init -- sh /app/compose/start api", "api"),
+        ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app worker --concurrency 2", "worker"),
+        ("/sbin/docker-init -- sh /app/compose/start worker --concurrency 4", "worker"),
+        ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app beat --pidfile=", "beat"),
+        ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app flower", "flower"),
+        ("/sbin/docker-init -- sh /app/compose/start flower", "flower"),
+        ("alembic upgrade head", None),
+        ("sh", None),
+    ],
+)
+def test_the_role_is_read_from_the_command_line(command: str, role: str | None) -> None:
+    assert role_of([*command.split(), ""]) == role

