@@ -1,0 +1,18 @@
+"""The Celery application of a worker that is slower than the leads come."""
+
+import asyncio
+from typing import Any
+
+from db import batch
+from db.process import process
+from worker.app import app
+
+
+async def _process_slowly(*arguments: Any) -> dict[Any, str]:
+    await asyncio.sleep(0.4)
+    return await process(*arguments)
+
+
+vars(batch)["process"] = _process_slowly
+
+__all__ = ["app"]
