@@ -28,6 +28,7 @@ from api.schemas import openapi
 from api.state import State
 from db.doorbell import PROCESS_LEADS, Doorbell
 from db.engine import create_engine
+from db.garbage import collect_rarely
 from db.inbox_writer import InboxWriter
 from db.logs import configure_logging
 from db.policies import Policies
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logging(settings.log_level)
+        collect_rarely()
         engine = create_engine(settings, "leadger-api")
         doorbell = Doorbell(settings)
         app.state.leadger = State(

@@ -31,7 +31,10 @@ def content_type(request: Request, supported: Iterable[str]) -> str:
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:
-    """The body, unpacked if it is gzip; Problem 413 if either form is larger than `most_bytes`, 415 or 400 if unreadable."""
+    """The body, unpacked if it is gzip.
+
+    Problem 413 if either form is larger than `most_bytes`, 415 or 400 if it cannot be read.
+    """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise Problem(415, f"Content-Encoding {encoding!r} is not supported; send the body as it is or as gzip.")

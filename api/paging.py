@@ -1,6 +1,7 @@
 """Keyset pages: `next` is an opaque place in the order, so pages stay right while rows come in."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ from api.problems import FieldError, Problem
 Place = TypeVar("Place")
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many items at most")]
-After = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
+After = Annotated[str | None, Query(max_length=2000, description="`next` of the page before")]
 
 
 def cursor_from_place(place: Any) -> str:
@@ -24,8 +25,26 @@ def place_from_cursor(cursor: str | None, kind: type[Place]) -> Place | None:
     if cursor is None:
         return None
     try:
-        return msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
-    except (ValueError, msgspec.MsgspecError):
+        place = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
+        _check(place)
+    except (ValueError, OverflowError):
         raise Problem(
             400, "`after` must be `next` of an earlier page.", [FieldError("query:after", "is not a place")]
         ) from None
+    return place
+
+
+def _check(place: Any) -> None:
+    """Refuse values that no row can have and Postgres would not take."""
+    match place:
+        case tuple():
+            for part in place:
+                _check(part)
+        case str() if "\0" in place:
+            raise ValueError
+        case int() if not 0 <= place < 2**63:
+            raise ValueError
+        case datetime():
+            place.astimezone(UTC)
+            if place.tzinfo is None:
+                raise ValueError

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import asyncpg
 import msgspec
-import sqlalchemy.exc
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -30,7 +29,6 @@ OUT_OF_REACH = (
     asyncpg.exceptions.LockNotAvailableError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    sqlalchemy.exc.TimeoutError,
     OSError,
     TimeoutError,
 )
@@ -111,9 +109,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
         document["errors"] = [error.to_wire() for error in problem.errors[:MOST_ERRORS]]
         if len(problem.errors) > MOST_ERRORS:
             document["errors_left_out"] = len(problem.errors) - MOST_ERRORS
-    return Response(
-        msgspec.json.encode(document), problem.status_code, headers=problem.headers, media_type=MEDIA_TYPE
-    )
+    return Response(msgspec.json.encode(document), problem.status_code, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 def path_of(request: Request) -> str:

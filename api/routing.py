@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from api.body import JSON_TYPES, content_type, json_from_body, read_body
 from api.problems import FieldError, Problem
+from api.schemas.repeated import repeated_names
 
 _MOST_BYTES = 1024 * 1024
 
@@ -38,7 +39,11 @@ class _JsonRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        return json_from_body(await self.body())
+        body = await self.body()
+        value = json_from_body(body)
+        if errors := [FieldError(pointer, "is given more than once") for pointer in repeated_names(body)]:
+            raise Problem(400, f"{errors[0].pointer} {errors[0].detail}.", errors)
+        return value
 
 
 def _refuse_unknown(request: Request, known: set[str]) -> None:

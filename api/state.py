@@ -1,5 +1,6 @@
 """What the requests of one API process share."""
 
+import asyncio
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -24,6 +25,8 @@ class State:
     policies: Policies
     keys: KeyRing
     limiter: RateLimiter
+    downloads: asyncio.Semaphore
+    """Slow readers of long reports may hold half of the database connections, never all of them."""
 
 
 def state_of(request: Request) -> State:

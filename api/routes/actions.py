@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.auth import require
 from api.problems import Problem
 from api.routing import Route
+from api.schemas import answers
 from api.schemas.fields import Body, LongText
 from api.schemas.verdicts import action_out_from_line
 from api.state import state_of
@@ -28,7 +29,7 @@ class ReasonIn(Body):
     reason: LongText
 
 
-@router.get("/{action_id}", dependencies=[Depends(require("read"))])
+@router.get("/{action_id}", dependencies=[Depends(require("read"))], response_model=answers.Action)
 async def get_action(request: Request, action_id: UUID) -> Response:
     """One action with every figure behind its verdict, and the sentence that explains it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -38,19 +39,19 @@ async def get_action(request: Request, action_id: UUID) -> Response:
     return json_response(action_out_from_line(line))
 
 
-@router.post("/{action_id}/hold", dependencies=[_BILL])
+@router.post("/{action_id}/hold", dependencies=[_BILL], response_model=answers.Action)
 async def hold_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
     """Set an action aside: it is not billed, holds no key and uses no cap until it is released."""
     return await _change(request, action_id, body, standing.hold)
 
 
-@router.post("/{action_id}/release", dependencies=[_BILL])
+@router.post("/{action_id}/release", dependencies=[_BILL], response_model=answers.Action)
 async def release_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
     """Let a held action count again."""
     return await _change(request, action_id, body, standing.release)
 
 
-@router.post("/{action_id}/return", dependencies=[_BILL])
+@router.post("/{action_id}/return", dependencies=[_BILL], response_model=answers.Action)
 async def return_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
     """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
     return await _change(request, action_id, body, standing.give_back)

@@ -7,6 +7,8 @@ from api.ids import customer_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routing import Route
+from api.schemas import answers
+from api.schemas.fields import IdPath
 from api.schemas.masters import CustomerChange, CustomerIn, customer_out_from_row
 from api.state import state_of
 from api.wire import json_response
@@ -21,7 +23,18 @@ _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
 
-@router.post("", status_code=201, dependencies=[_ADMIN])
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[_ADMIN],
+    response_model=answers.Customer,
+    responses={
+        200: {
+            "model": answers.Customer,
+            "description": "It is there already, or the id is now an alias of the person with this e-mail.",
+        }
+    },
+)
 async def create_customer(request: Request, body: CustomerIn) -> Response:
     """Create a customer. An unknown id with a known e-mail becomes an alias of that person (200)."""
     state = state_of(request)
@@ -33,7 +46,7 @@ async def create_customer(request: Request, body: CustomerIn) -> Response:
         row = await people.customer(connection, person_id)
     assert row is not None
     if known:
-        for name in ("name", "email"):
+        for name in ("name", "email") if person_id == own_id else ("email",):
             if getattr(body, name) != row[name]:
                 raise Problem(409, f"Customer {body.external_id!r} exists with another {name}.")
     else:
@@ -42,19 +55,17 @@ async def create_customer(request: Request, body: CustomerIn) -> Response:
     return json_response(customer_out_from_row(row), 201 if created else 200)
 
 
-@router.get("", dependencies=[_READ])
+@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Customer])
 async def list_customers(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """Customers by external id."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         rows = await people.page(connection, after=place_from_cursor(after, str), limit=limit)
-        items = [await people.customer(connection, row["id"]) for row in rows]
-    found = [customer_out_from_row(row) for row in items if row]
-    following = cursor_from_place(found[-1]["external_id"]) if len(found) == limit else None
-    return json_response({"items": found, "next": following})
+    following = cursor_from_place(rows[-1]["external_id"]) if len(rows) == limit else None
+    return json_response({"items": [customer_out_from_row(row) for row in rows], "next": following})
 
 
-@router.get("/{customer:path}", dependencies=[_READ])
-async def get_customer(request: Request, customer: str) -> Response:
+@router.get("/{customer:path}", dependencies=[_READ], response_model=answers.Customer)
+async def get_customer(request: Request, customer: IdPath) -> Response:
     """One customer, by its own id or an alias."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         row = await people.customer(connection, await customer_id_of(connection, customer))
@@ -62,8 +73,8 @@ async def get_customer(request: Request, customer: str) -> Response:
     return json_response(customer_out_from_row(row))
 
 
-@router.patch("/{customer:path}", dependencies=[_ADMIN])
-async def change_customer(request: Request, customer: str, body: CustomerChange) -> Response:
+@router.patch("/{customer:path}", dependencies=[_ADMIN], response_model=answers.Customer)
+async def change_customer(request: Request, customer: IdPath, body: CustomerChange) -> Response:
     """Change a customer's name or e-mail."""
     if None in body.sent().values():
         raise Problem(400, "A customer must have a name and an e-mail; they cannot be null.")

@@ -5,11 +5,12 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from api.auth import require
 from api.problems import Problem
 from api.routing import Route
+from api.schemas import answers
 from api.schemas.fields import Body, Text
 from api.state import state_of
 from api.wire import instant_out, json_response
@@ -29,10 +30,10 @@ class KeyIn(Body):
 class RotationIn(Body):
     """How long the old key lives on beside the new one."""
 
-    overlap_s: int = Field(3600, ge=0, le=30 * 24 * 3600)
+    overlap_s: StrictInt = Field(3600, ge=0, le=30 * 24 * 3600)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=answers.NewKey)
 async def create_key(request: Request, body: KeyIn) -> Response:
     """Make a key. The answer is the only place where it can be read."""
     state = state_of(request)
@@ -42,7 +43,7 @@ async def create_key(request: Request, body: KeyIn) -> Response:
     return json_response({"key_id": key_id, "name": body.name, "scopes": sorted(set(body.scopes)), "key": secret}, 201)
 
 
-@router.get("")
+@router.get("", response_model=answers.Page[answers.Key])
 async def list_keys(request: Request) -> Response:
     """All keys without their secrets, newest first."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -61,7 +62,7 @@ async def list_keys(request: Request) -> Response:
     return json_response({"items": items, "next": None})
 
 
-@router.post("/{key_id}/rotate", status_code=201)
+@router.post("/{key_id}/rotate", status_code=201, response_model=answers.RotatedKey)
 async def rotate_key(request: Request, key_id: UUID, body: RotationIn) -> Response:
     """Make a new key with the same name and scopes; the old one works on for the overlap."""
     state = state_of(request)

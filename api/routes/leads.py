@@ -14,14 +14,16 @@ from api.ids import customer_id_of, find_lead, partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routing import Route
+from api.schemas import answers
+from api.schemas.fields import DayOrInstant, IdPath, QueryId, QueryText
 from api.schemas.leads import LeadsIn, leads_from_body
-from api.schemas.openapi import LEADS_BODY, LEADS_RESPONSES
+from api.schemas.openapi import LEADS_BODY
 from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view
 from api.state import State, state_of
 from api.wire import instant_out, json_response, totals_out
 from billing.actions import Outcome
 from billing.leads import Lead
-from db import batches, inbox, leads, people, quarantine
+from db import batches, dead_letters, inbox, leads, people, quarantine
 from db.engine import transaction
 from db.inbox import Accepted
 from db.intake import Arrival
@@ -29,6 +31,7 @@ from db.process import process
 
 router = APIRouter(route_class=Route, tags=["leads"])
 _READ = Depends(require("read"))
+_MOST_TRIED = inbox.CHUNK_LEADS
 _NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
 
@@ -38,7 +41,8 @@ _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
     status_code=202,
     dependencies=[Depends(require("ingest"))],
     openapi_extra=LEADS_BODY,
-    responses=LEADS_RESPONSES,
+    response_model=answers.Accepted,
+    responses={200: {"model": answers.DryRun, "description": "The verdicts of a dry run; nothing was stored."}},
 )
 async def post_leads(
     request: Request,
@@ -53,6 +57,8 @@ async def post_leads(
         raise _refusal(read)
     rejected = [error.to_wire() for error in read.errors]
     if dry_run:
+        if len(read.leads) > _MOST_TRIED:
+            raise Problem(413, f"A dry run takes {_MOST_TRIED} leads at most; this one holds {len(read.leads)}.")
         return json_response({"dry_run": True, "leads": await _try(state, read.leads, now), "rejected": rejected}, 200)
     batch_id = uuid4()
     await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
@@ -63,7 +69,7 @@ async def post_leads(
     return json_response(content, 202, {"Location": status_url})
 
 
-@router.get("/leads/batches", dependencies=[_READ])
+@router.get("/leads/batches", dependencies=[_READ], response_model=answers.Page[answers.Batch])
 async def list_batches(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """The requests that were accepted, newest first, each with what became of its leads."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -72,7 +78,7 @@ async def list_batches(request: Request, limit: Limit = 50, after: After = None)
     return json_response({"items": [_batch_out(batch) for _, batch in page], "next": following})
 
 
-@router.get("/leads/batches/{batch_id}", dependencies=[_READ])
+@router.get("/leads/batches/{batch_id}", dependencies=[_READ], response_model=answers.Batch)
 async def get_batch(request: Request, batch_id: UUID) -> Response:
     """What became of the leads of one request; `waiting` until all are decided."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -82,16 +88,16 @@ async def get_batch(request: Request, batch_id: UUID) -> Response:
     return json_response(_batch_out(status))
 
 
-@router.get("/leads", dependencies=[_READ])
+@router.get("/leads", dependencies=[_READ], response_model=answers.Page[answers.LeadSummary])
 async def list_leads(
     request: Request,
-    customer: Annotated[str | None, Query(max_length=200)] = None,
-    partner: Annotated[str | None, Query(max_length=200)] = None,
-    product: Annotated[str | None, Query(max_length=200)] = None,
-    lead_type: Annotated[str | None, Query(max_length=200)] = None,
+    customer: QueryId | None = None,
+    partner: QueryId | None = None,
+    product: QueryId | None = None,
+    lead_type: QueryText | None = None,
     outcome: Annotated[Outcome | None, Query(description="leads with such an action")] = None,
-    start_date: Annotated[datetime | None, Query(description="created at or after; UTC if it names no zone")] = None,
-    end_date: Annotated[datetime | None, Query(description="created before")] = None,
+    start_date: Annotated[DayOrInstant | None, Query(description="created at or after; a day begins in UTC")] = None,
+    end_date: Annotated[DayOrInstant | None, Query(description="created before")] = None,
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
@@ -103,8 +109,8 @@ async def list_leads(
             product_id=await product_id_of(connection, product) if product else None,
             lead_type=lead_type,
             outcome=outcome,
-            start=_aware(start_date),
-            end=_aware(end_date),
+            start=start_date,
+            end=end_date,
         )
         before = place_from_cursor(after, tuple[datetime, UUID])
         page = await leads.page(connection, only, before=before, limit=limit)
@@ -117,15 +123,15 @@ async def list_leads(
     )
 
 
-@router.get("/leads/{lead_id:path}", dependencies=[_READ])
+@router.get("/leads/{lead_id:path}", dependencies=[_READ], response_model=answers.Lead)
 async def get_lead(
     request: Request,
-    lead_id: str,
-    source: Annotated[str, Query(max_length=200, description="the source the lead was sent with")] = "",
+    lead_id: IdPath,
+    source: Annotated[QueryId | None, Query(description="the source the lead was sent with")] = None,
 ) -> Response:
     """A lead with the verdict of every action and the reason for it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        for row_id in find_lead(source, lead_id):
+        for row_id in find_lead(source or "", lead_id):
             view = await leads.view(connection, row_id)
             if view:
                 return json_response(lead_out_from_view(view))
@@ -136,6 +142,11 @@ async def get_lead(
             if aside:
                 lead = inbox.lead_from_payload(aside["payload"])
                 problem = {"reason": aside["reason"], "detail": aside["detail"]}
+                return json_response(lead_out_from_lead(lead, "quarantined") | {"problem": problem})
+            dead = await dead_letters.of_lead(connection, row_id)
+            if dead:
+                problem = {"reason": "fault", "detail": "A fault kept it from being decided; see the dead letters."}
+                lead = inbox.lead_from_payload(dead["payload"])
                 return json_response(lead_out_from_lead(lead, "quarantined") | {"problem": problem})
     raise Problem(404, f"There is no lead {lead_id!r}.")
 
@@ -211,7 +222,3 @@ def _lead_summary(row: asyncpg.Record, totals: Any) -> dict[str, Any]:
         "currency": row["currency"],
         "totals": totals_out(totals),
     }
-
-
-def _aware(instant: datetime | None) -> datetime | None:
-    return instant.replace(tzinfo=UTC) if instant and instant.tzinfo is None else instant

@@ -5,17 +5,20 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
-from api.problems import Problem
+from api.problems import FieldError, Problem
 from api.routing import Route
+from api.schemas import answers
+from api.schemas.fields import IdPath, PeriodQuery
 from api.schemas.masters import PartnerChange, PartnerIn, TermsIn, partner_out_from_row
 from api.state import state_of
 from api.wire import json_response
 from billing.identity import partner_uuid
+from billing.periods import period_from_text
 from db import locks, masters, tasks
 from db.doorbell import RUN_TASK
 from db.engine import transaction
@@ -26,7 +29,13 @@ _ADMIN = Depends(require("admin"))
 _OWN_FIELDS = {"name", "billing_email", "currency"}
 
 
-@router.post("", status_code=201, dependencies=[_ADMIN])
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[_ADMIN],
+    response_model=answers.Partner,
+    responses={200: {"model": answers.Partner, "description": "It is there already, just so."}},
+)
 async def create_partner(request: Request, body: PartnerIn) -> Response:
     """Create a partner; the same again answers 200, other content under the same id 409."""
     partner_id = partner_uuid(body.external_id)
@@ -44,7 +53,7 @@ async def create_partner(request: Request, body: PartnerIn) -> Response:
     return json_response(partner, 201 if created else 200, {"Location": f"/api/partners/{partner_id}"})
 
 
-@router.get("", dependencies=[_READ])
+@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Partner])
 async def list_partners(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """Partners by external id."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -54,8 +63,8 @@ async def list_partners(request: Request, limit: Limit = 50, after: After = None
     return json_response({"items": items, "next": following})
 
 
-@router.get("/{partner:path}/terms", dependencies=[_READ])
-async def list_terms(request: Request, partner: str) -> Response:
+@router.get("/{partner:path}/terms", dependencies=[_READ], response_model=answers.Page[answers.Partner])
+async def list_terms(request: Request, partner: IdPath) -> Response:
     """All versions of a partner's terms, oldest first."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id = await partner_id_of(connection, partner)
@@ -64,31 +73,30 @@ async def list_terms(request: Request, partner: str) -> Response:
     return json_response({"items": items, "next": None})
 
 
-@router.get("/{partner:path}", dependencies=[_READ])
-async def get_partner(
-    request: Request, partner: str, period: str | None = Query(None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
-) -> Response:
+@router.get("/{partner:path}", dependencies=[_READ], response_model=answers.Partner)
+async def get_partner(request: Request, partner: IdPath, period: PeriodQuery = None) -> Response:
     """A partner with its newest terms, or those in force in `period`."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id = await partner_id_of(connection, partner)
-        return json_response(
-            await _partner_out(connection, partner_id, int(period.replace("-", "")) if period else None)
-        )
+        return json_response(await _partner_out(connection, partner_id, period_from_text(period) if period else None))
 
 
-@router.patch("/{partner:path}", dependencies=[_ADMIN])
-async def change_partner(request: Request, partner: str, body: PartnerChange) -> Response:
+@router.patch("/{partner:path}", dependencies=[_ADMIN], response_model=answers.Partner)
+async def change_partner(request: Request, partner: IdPath, body: PartnerChange) -> Response:
     """Change a partner. Changed terms re-evaluate its open actions; `task` tells how far that is (R16)."""
     state = state_of(request)
     sent = body.model_fields_set
     if any(getattr(body, name) is None for name in sent & {"name", "currency", "timezone"}):
         raise Problem(400, "A partner must have a name, a currency and a time zone; they cannot be null.")
+    terms = body.terms_columns(sent)
+    if "effective_period" in sent and not terms:
+        errors = [FieldError("#/effective_period", "says from when terms change, but no terms are sent")]
+        raise Problem(400, "effective_period needs terms that change from then on.", errors)
     async with transaction(state.engine) as connection:
         partner_id = await partner_id_of(connection, partner)
         await locks.own_partner(connection, partner_id)
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         await masters.change_partner(connection, partner_id, {name: getattr(body, name) for name in _OWN_FIELDS & sent})
-        terms = body.terms_columns(sent)
         if terms:
             await masters.change_terms(connection, policy, terms, body.effective_period)
         if body.timezone:

@@ -1,14 +1,15 @@
 """Closing and reopening periods (R11)."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require
 from api.ids import partner_id_of
 from api.routes.tasks import accepted_task
 from api.routing import Route
+from api.schemas import answers
+from api.schemas.fields import IdPath, PeriodPath
 from api.state import state_of
 from api.wire import instant_out, json_response
 from billing.periods import period_from_text, text_from_period
@@ -17,11 +18,10 @@ from db.engine import transaction
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
 _BILL = Depends(require("bill"))
-PeriodPath = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2024-04"])]
 
 
-@router.post("/{period}/close", status_code=202, dependencies=[_BILL])
-async def close_period(request: Request, partner: str, period: PeriodPath) -> Response:
+@router.post("/{period}/close", status_code=202, dependencies=[_BILL], response_model=answers.TaskStarted)
+async def close_period(request: Request, partner: IdPath, period: PeriodPath) -> Response:
     """Freeze a period's verdicts, once all leads accepted before are decided; the task tells how far that is."""
     state = state_of(request)
     number = period_from_text(period)
@@ -36,8 +36,8 @@ async def close_period(request: Request, partner: str, period: PeriodPath) -> Re
     return accepted_task(request, task_id)
 
 
-@router.post("/{period}/reopen", status_code=202, dependencies=[_BILL])
-async def reopen_period(request: Request, partner: str, period: PeriodPath) -> Response:
+@router.post("/{period}/reopen", status_code=202, dependencies=[_BILL], response_model=answers.TaskStarted)
+async def reopen_period(request: Request, partner: IdPath, period: PeriodPath) -> Response:
     """Let the newest closed period's verdicts change again; the task re-evaluates the partner's actions."""
     state = state_of(request)
     async with transaction(state.engine) as connection:
@@ -48,8 +48,8 @@ async def reopen_period(request: Request, partner: str, period: PeriodPath) -> R
     return accepted_task(request, task_id)
 
 
-@router.get("", dependencies=[Depends(require("read"))])
-async def list_periods(request: Request, partner: str) -> Response:
+@router.get("", dependencies=[Depends(require("read"))], response_model=answers.Page[answers.Period])
+async def list_periods(request: Request, partner: IdPath) -> Response:
     """The periods in which the partner has actions, oldest first, with their bounds and whether they are closed."""
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:

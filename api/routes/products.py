@@ -7,6 +7,8 @@ from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routing import Route
+from api.schemas import answers
+from api.schemas.fields import IdPath
 from api.schemas.masters import ProductChange, ProductIn, product_out_from_row
 from api.state import state_of
 from api.wire import json_response
@@ -20,7 +22,13 @@ _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
 
-@router.post("", status_code=201, dependencies=[_ADMIN])
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[_ADMIN],
+    response_model=answers.Product,
+    responses={200: {"model": answers.Product, "description": "It is there already, just so."}},
+)
 async def create_product(request: Request, body: ProductIn) -> Response:
     """Create a product; leads in quarantine for it are then decided by themselves (R12)."""
     state = state_of(request)
@@ -42,7 +50,7 @@ async def create_product(request: Request, body: ProductIn) -> Response:
     return json_response(product_out_from_row(row), 201 if created else 200)
 
 
-@router.get("", dependencies=[_READ])
+@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Product])
 async def list_products(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """Products by external id."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -52,8 +60,8 @@ async def list_products(request: Request, limit: Limit = 50, after: After = None
     return json_response({"items": [product_out_from_row(row) for row in items if row], "next": following})
 
 
-@router.get("/{product:path}", dependencies=[_READ])
-async def get_product(request: Request, product: str) -> Response:
+@router.get("/{product:path}", dependencies=[_READ], response_model=answers.Product)
+async def get_product(request: Request, product: IdPath) -> Response:
     """One product."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         row = await masters.product(connection, await product_id_of(connection, product))
@@ -61,8 +69,8 @@ async def get_product(request: Request, product: str) -> Response:
     return json_response(product_out_from_row(row))
 
 
-@router.patch("/{product:path}", dependencies=[_ADMIN])
-async def change_product(request: Request, product: str, body: ProductChange) -> Response:
+@router.patch("/{product:path}", dependencies=[_ADMIN], response_model=answers.Product)
+async def change_product(request: Request, product: IdPath, body: ProductChange) -> Response:
     """Change a product's name or description; its partner never changes."""
     if "name" in body.model_fields_set and body.name is None:
         raise Problem(400, "A product must have a name; it cannot be null.")

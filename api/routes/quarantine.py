@@ -1,12 +1,16 @@
 """What was set aside: leads in quarantine and dead letters, to look at and to try again."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
 
 from api.auth import require
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.routes.tasks import accepted_task
 from api.routing import Route
-from api.schemas.fields import Body
+from api.schemas import answers
+from api.schemas.fields import Body, RowId
 from api.state import state_of
 from api.wire import instant_out, json_response
 from db import batch, dead_letters, inbox, quarantine, tasks
@@ -18,15 +22,18 @@ _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
 
+Reason = Literal["unknown_product", "unknown_customer", "conflict"]
+
+
 class RetryIn(Body):
     """Which rows to try again; none named: all."""
 
-    ids: list[int] | None = None
+    ids: list[RowId] | None = Field(None, min_length=1, max_length=10_000)
 
 
-@router.get("", dependencies=[_READ])
+@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Quarantined])
 async def list_quarantine(
-    request: Request, reason: str | None = None, limit: Limit = 50, after: After = None
+    request: Request, reason: Reason | None = None, limit: Limit = 50, after: After = None
 ) -> Response:
     """Accepted leads that cannot be billed yet, oldest first, each with the reason."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -53,7 +60,7 @@ async def list_quarantine(
     return json_response({"items": items, "next": following})
 
 
-@router.post("/retry", status_code=202, dependencies=[_ADMIN])
+@router.post("/retry", status_code=202, dependencies=[_ADMIN], response_model=answers.TaskStarted)
 async def retry_quarantine(request: Request, body: RetryIn) -> Response:
     """Evaluate quarantined leads again; those that still cannot be billed stay."""
     async with transaction(state_of(request).engine) as connection:
@@ -61,7 +68,7 @@ async def retry_quarantine(request: Request, body: RetryIn) -> Response:
     return accepted_task(request, task_id)
 
 
-@router.get("/dead-letters", dependencies=[_READ])
+@router.get("/dead-letters", dependencies=[_READ], response_model=answers.Page[answers.DeadLetter])
 async def list_dead_letters(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """Leads that could not be decided because of a fault, oldest first."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -81,7 +88,7 @@ async def list_dead_letters(request: Request, limit: Limit = 50, after: After = 
     return json_response({"items": items, "next": following})
 
 
-@router.post("/dead-letters/retry", dependencies=[_ADMIN])
+@router.post("/dead-letters/retry", dependencies=[_ADMIN], response_model=answers.Retried)
 async def retry_dead_letters(request: Request, body: RetryIn) -> Response:
     """Put dead letters back into the inbox."""
     state = state_of(request)

@@ -11,6 +11,7 @@ from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routing import Route
+from api.schemas import answers
 from api.schemas.masters import RateIn, rate_out_from_row
 from api.state import state_of
 from api.wire import instant_out, json_response
@@ -24,7 +25,7 @@ _READ = Depends(require("read"))
 _ADMIN = Depends(require("admin"))
 
 
-@router.post("", status_code=201, dependencies=[_ADMIN])
+@router.post("", status_code=201, dependencies=[_ADMIN], response_model=answers.Rate)
 async def create_rate(request: Request, body: RateIn) -> Response:
     """Add a rule. It re-prices open actions; `task` tells how far that is. Closed periods are never touched (409)."""
     state = state_of(request)
@@ -38,8 +39,10 @@ async def create_rate(request: Request, body: RateIn) -> Response:
                 "Every engagement level has a price; give this one an amount.",
                 [FieldError("#/amount", "must not be null for a rule that names a level only")],
             )
-        touched = await masters.partners_touched(connection, partner_id, product_id)
-        await masters.lock_touched(connection, touched, whole_catalogue=not (partner_id or product_id))
+        touched = await masters.lock_touched(connection, partner_id, product_id)
+        if product_id and not touched:
+            errors = [FieldError("#/product", "is not a product of this partner")]
+            raise Problem(400, f"Product {body.product!r} is not one of partner {body.partner!r}.", errors)
         start = await _start(connection, state.policies, touched, body.effective_from)
         rule_id = await masters.create_rate(
             connection,
@@ -68,7 +71,7 @@ async def create_rate(request: Request, body: RateIn) -> Response:
     return json_response(rate_out_from_row(row) | {"task": task}, 201)
 
 
-@router.get("", dependencies=[_READ])
+@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Rate])
 async def list_rates(request: Request, limit: Limit = 100, after: After = None) -> Response:
     """All rules, oldest first."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -77,11 +80,11 @@ async def list_rates(request: Request, limit: Limit = 100, after: After = None) 
     return json_response({"items": [rate_out_from_row(row) for row in rows], "next": following})
 
 
-@router.get("/{rule_id}", dependencies=[_READ])
+@router.get("/{rule_id}", dependencies=[_READ], response_model=answers.Rate)
 async def get_rate(request: Request, rule_id: int) -> Response:
     """One rule."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        row = await masters.rate(connection, rule_id) if rule_id < 2**63 else None
+        row = await masters.rate(connection, rule_id) if 0 < rule_id < 2**63 else None
     if row is None:
         raise Problem(404, f"There is no rule {rule_id}.")
     return json_response(rate_out_from_row(row))

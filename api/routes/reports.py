@@ -16,7 +16,8 @@ from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routes.tasks import accepted_task
 from api.routing import Route
-from api.schemas.fields import Body, Id, Period
+from api.schemas import answers
+from api.schemas.fields import Body, Day, Id, Period, PeriodQuery, QueryId
 from api.schemas.reports import customer_out, report_out, version_out
 from api.state import State, state_of
 from api.wire import json_response
@@ -42,14 +43,14 @@ class RebuildIn(Body):
     period: Period
 
 
-@router.get("", dependencies=[_READ])
+@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Report])
 async def list_reports(
     request: Request,
-    partner: Annotated[str | None, Query(max_length=200)] = None,
-    customer: Annotated[str | None, Query(max_length=200, description="only this customer's part")] = None,
-    period: Annotated[str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2024-04"])] = None,
-    start_date: Annotated[date | None, Query(description="periods that end after this day begins")] = None,
-    end_date: Annotated[date | None, Query(description="periods that begin before this day")] = None,
+    partner: QueryId | None = None,
+    customer: Annotated[QueryId | None, Query(description="only this customer's part")] = None,
+    period: PeriodQuery = None,
+    start_date: Annotated[Day | None, Query(description="periods that end after this day begins")] = None,
+    end_date: Annotated[Day | None, Query(description="periods that begin before this day")] = None,
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
@@ -57,7 +58,7 @@ async def list_reports(
     first = last = period_from_text(period) if period else 0
     if not period:
         first = _month(start_date) if start_date else FIRST_PERIOD
-        last = _month(end_date - timedelta(days=1)) if end_date and end_date > date.min else LAST_PERIOD
+        last = _month(end_date - timedelta(days=end_date > date.min)) if end_date else LAST_PERIOD
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = await customer_id_of(connection, customer) if customer else None
         page = await reports.page(
@@ -80,7 +81,7 @@ async def list_reports(
     return json_response({"items": items, "next": following})
 
 
-@router.post("/rebuild", status_code=202, dependencies=[Depends(require("bill"))])
+@router.post("/rebuild", status_code=202, dependencies=[Depends(require("bill"))], response_model=answers.TaskStarted)
 async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     """Re-evaluate a report from the stored actions, correct what differs and say what did."""
     async with transaction(state_of(request).engine) as connection:
@@ -90,33 +91,40 @@ async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     return accepted_task(request, task_id)
 
 
-@router.get("/{report_id}", dependencies=[_READ])
+@router.get(
+    "/{report_id}",
+    dependencies=[_READ],
+    response_model=answers.Report | answers.ReportVersion,
+    responses={200: {"content": {"text/csv": {}, "text/markdown": {}}}},
+)
 async def get_report(
     request: Request,
     report_id: UUID,
-    format: Annotated[Literal["json", "csv", "md"] | None, Query(description="default: as Accept asks")] = None,
+    kind: Annotated[
+        Literal["json", "csv", "md"] | None, Query(alias="format", description="default: as Accept asks")
+    ] = None,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="a written version")] = None,
 ) -> Response:
     """One report, live or as written, as JSON, CSV or Markdown."""
     state = state_of(request)
-    kind = format or _asked_for(request)
+    asked = kind or _asked_for(request)
+    if version is not None:
+        return await _written(state, report_id, version, asked)
     async with transaction(state.engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
-        if version is not None:
-            return await _written(connection, report_id, version, kind)
         report = await reports.live(connection, partner_id, period)
         customers = await reports.customers(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
-    if kind == "json":
+    if asked == "json":
         return json_response(report_out(report, customers))
-    name = f"{text_from_period(period)}-{report_id}.{kind}"
+    name = f"{text_from_period(period)}-{report_id}.{asked}"
     return StreamingResponse(
-        _stream(state, report, _TEXTS[kind][1]),
-        media_type=f"{_TEXTS[kind][0]}; charset=utf-8",
+        _stream(state, report, _TEXTS[asked][1]),
+        media_type=f"{_TEXTS[asked][0]}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
-@router.get("/{report_id}/customers", dependencies=[_READ])
+@router.get("/{report_id}/customers", dependencies=[_READ], response_model=answers.Page[answers.CustomerPart])
 async def list_report_customers(request: Request, report_id: UUID, limit: Limit = 100, after: After = None) -> Response:
     """All customers of a report, page by page."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -128,7 +136,7 @@ async def list_report_customers(request: Request, report_id: UUID, limit: Limit 
     return json_response({"items": [customer_out(customer) for customer in page], "next": following})
 
 
-@router.get("/{report_id}/versions", dependencies=[_READ])
+@router.get("/{report_id}/versions", dependencies=[_READ], response_model=answers.Page[answers.ReportVersion])
 async def list_report_versions(request: Request, report_id: UUID) -> Response:
     """The versions that were written of a report, newest first, with their files."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
@@ -149,24 +157,27 @@ async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID,
     return found
 
 
-async def _written(connection: asyncpg.Connection, report_id: UUID, version: int, kind: str) -> Response:
-    for row, files in await reports.versions(connection, report_id):
-        if row["version"] != version:
-            continue
-        if kind == "json":
-            return json_response(version_out(row, files))
-        url = next((file["url"] for file in files if file["format"] == kind), None)
-        if url:
-            content = await run_in_threadpool(report_files.read_file, url)
-            return Response(content, media_type=f"{_TEXTS[kind][0]}; charset=utf-8")
-    raise Problem(
-        404, f"There is no version {version} of report {report_id}.", [FieldError("query:version", "unknown")]
-    )
+async def _written(state: State, report_id: UUID, version: int, kind: str) -> Response:
+    async with transaction(state.engine, readonly=True) as connection:
+        await _found(connection, report_id)
+        written = await reports.versions(connection, report_id, only=version)
+    if not written:
+        errors = [FieldError("query:version", "is not a version of this report")]
+        raise Problem(404, f"There is no version {version} of report {report_id}.", errors)
+    row, files = written[0]
+    if kind == "json":
+        return json_response(version_out(row, files))
+    url = next((file["url"] for file in files if file["format"] == kind), "")
+    try:
+        blocks = await run_in_threadpool(report_files.read_file, url)
+    except FileNotFoundError:
+        raise Problem(404, f"The {kind} file of version {version} is no longer in its folder.") from None
+    return StreamingResponse(blocks, media_type=f"{_TEXTS[kind][0]}; charset=utf-8")
 
 
 async def _stream(state: State, report: reports.Report, text: Callable[..., AsyncIterator[str]]) -> AsyncIterator[str]:
     """The text in blocks, read from one snapshot whose totals are the report's."""
-    async with transaction(state.engine, readonly=True) as connection:
+    async with state.downloads, transaction(state.engine, readonly=True) as connection:
         report = await reports.live(connection, report.partner_id, report.period)
         block: list[str] = []
         size = 0

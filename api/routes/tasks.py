@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.auth import require
 from api.problems import Problem
 from api.routing import Route
+from api.schemas import answers
 from api.state import state_of
 from api.wire import instant_out, json_response
 from db import tasks
@@ -17,7 +18,7 @@ from db.engine import transaction
 router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 
 
-@router.get("/{task_id}", dependencies=[Depends(require("read"))])
+@router.get("/{task_id}", dependencies=[Depends(require("read"))], response_model=answers.Task)
 async def get_task(request: Request, task_id: UUID) -> Response:
     """A task's state, progress, result and error."""
     async with transaction(state_of(request).engine, readonly=True) as connection:

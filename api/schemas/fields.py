@@ -1,17 +1,23 @@
 """Field types that the request models share: each says in one sentence what it takes."""
 
 import unicodedata
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+import msgspec
+from fastapi import Path, Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictInt, WithJsonSchema
 
+from api.schemas.instants import day_from_text, day_or_instant_from_text, instant_from_text
 from billing.errors import InvalidValue
 from billing.identity import check_id
 from billing.leads import EngagementLevel
 from billing.money import check_currency, minor_from_amount
 from billing.periods import check_timezone, period_from_text
 from billing.terms import DuplicateWindow, window_from_wire
+
+LONGEST_PREFERENCES = 10_000
+_PERIOD = "^(19|[2-9][0-9])[0-9]{2}-(0[1-9]|1[0-2])$"
 
 
 def _text(value: object) -> str:
@@ -49,21 +55,13 @@ def _period(value: object) -> int:
     return period_from_text(value)
 
 
-def _aware(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        raise InvalidValue('must have a time zone, like "2024-04-01T00:00:00Z"')
+def _preferences(value: dict[str, Any]) -> dict[str, Any]:
     try:
-        instant = value.astimezone(UTC)
-    except OverflowError:
-        raise InvalidValue("is not an instant that exists") from None
-    if instant.year < 1901:
-        raise InvalidValue("must not lie before 1901")
-    return instant
-
-
-def _instant_text(value: object) -> object:
-    if not isinstance(value, str):
-        raise InvalidValue("must be an RFC 3339 string")
+        text = msgspec.json.encode(value)
+    except RecursionError:
+        raise InvalidValue("is nested too deeply") from None
+    if len(text) > LONGEST_PREFERENCES or b"\\u0000" in text:
+        raise InvalidValue(f"must not be longer than {LONGEST_PREFERENCES} bytes of JSON or hold NUL characters")
     return value
 
 
@@ -86,14 +84,44 @@ Timezone = Annotated[
 Period = Annotated[
     int,
     BeforeValidator(_period),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$", "examples": ["2024-04"]}),
+    WithJsonSchema({"type": "string", "pattern": _PERIOD, "examples": ["2024-04"]}),
 ]
 Window = Annotated[
     DuplicateWindow,
     BeforeValidator(window_from_wire),
     WithJsonSchema({"anyOf": [{"enum": ["forever", "period"]}, {"type": "integer", "minimum": 1, "maximum": 3650}]}),
 ]
-Instant = Annotated[datetime, BeforeValidator(_instant_text), AfterValidator(_aware)]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(instant_from_text),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2024-04-01T00:00:00Z"]}),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(day_from_text),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2024-04-01"]}),
+]
+DayOrInstant = Annotated[
+    datetime,
+    BeforeValidator(day_or_instant_from_text),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+            "examples": ["2024-04-01", "2024-04-01T00:00:00Z"],
+        }
+    ),
+]
+RowId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
+Preferences = Annotated[dict[str, JsonValue], Field(max_length=100), AfterValidator(_preferences)]
+PeriodQuery = Annotated[str | None, Query(pattern=_PERIOD, description="a month", examples=["2024-04"])]
+PeriodPath = Annotated[str, Path(pattern=_PERIOD, description="a month", examples=["2024-04"])]
+IdPath = Annotated[
+    str,
+    Path(description="its own id or UUID"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200}),
+]
+QueryText = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text)]
+QueryId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_id)]
 
 
 class Body(BaseModel):

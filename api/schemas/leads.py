@@ -8,12 +8,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Any
 
-import msgspec
-
-from api.problems import FieldError, Problem
+from api.body import json_from_body
+from api.problems import MOST_ERRORS, FieldError, Problem
+from api.schemas.instants import instant_from_text
+from api.schemas.repeated import repeated_names
 from billing.errors import InvalidValue
 from billing.identity import check_id
 from billing.leads import EngagementLevel, Lead, LeadAction, Person
@@ -21,9 +23,7 @@ from billing.leads import EngagementLevel, Lead, LeadAction, Person
 LONGEST_TEXT = 200
 LONGEST_EMAIL = 320
 AHEAD = timedelta(hours=24)
-EARLIEST = datetime(1901, 1, 1, tzinfo=UTC)
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?(Z|z|[+-]\d\d:\d\d)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _LEVELS = frozenset(EngagementLevel)
@@ -32,9 +32,8 @@ _LEAD_FIELDS = frozenset(
 )
 _ACTION_FIELDS = frozenset({"action_type", "timestamp", "engagement_level"})
 _PERSON_FIELDS = frozenset({"name", "email"})
+_NULLABLE = ("source", "created_at", "customer")
 _MISSING = object()
-
-_decode = msgspec.json.Decoder().decode
 
 
 @dataclass(slots=True)
@@ -48,56 +47,93 @@ class LeadsIn:
 def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int, most_actions: int) -> LeadsIn:
     """Read one lead, a list of leads, or one lead per line; Problem 400 or 413 if there is no list to speak of."""
     result = LeadsIn()
-    values = list(_lines(body, result)) if ndjson else _values(body)
-    if not values and not result.errors:
-        raise Problem(400, "There are no leads in the request.", [FieldError("#", "must not be empty")])
-    if len(values) > most_leads:
-        raise Problem(413, f"A request may hold {most_leads} leads at most; this one holds {len(values)}.")
     latest = now + AHEAD
-    for index, pointer, value in values:
-        reader = _Reader(index, pointer, latest, most_actions)
+    texts = 0
+    for index, pointer, value in _lines(body, result, most_leads) if ndjson else _values(body, most_leads):
+        reader = _Reader(index, pointer, latest, most_actions, MOST_ERRORS - len(result.errors))
         lead = reader.lead(value)
         if reader.errors:
             result.errors += reader.errors
         elif lead is not None:
             result.leads.append(lead)
+            texts += _texts(value)
+    if not result.leads and not result.errors:
+        raise Problem(400, "There are no leads in the request.", [FieldError("#", "must not be empty")])
+    # A name given twice decodes as if it stood there once, but then the body holds more quotes than what came out.
+    if result.leads and (result.errors or body.count(b'"') != 2 * texts):
+        _refuse_repeated(body, ndjson, result)
     return result
 
 
-def _values(body: bytes) -> Sequence[tuple[int, str, Any]]:
-    try:
-        value = _decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Problem(400, "The body is not valid JSON.", [FieldError("#", _json_fault(error))]) from None
-    if isinstance(value, list):
-        return [(index, f"#/{index}", each) for index, each in enumerate(value)]
-    return [(0, "#", value)]
+def _values(body: bytes, most_leads: int) -> Sequence[tuple[int, str, Any]]:
+    value = json_from_body(body)
+    if not isinstance(value, list):
+        return [(0, "#", value)]
+    if len(value) > most_leads:
+        raise Problem(413, f"A request may hold {most_leads} leads at most; this one holds {len(value)}.")
+    return [(index, f"#/{index}", each) for index, each in enumerate(value)]
 
 
-def _lines(body: bytes, result: LeadsIn) -> Iterable[tuple[int, str, Any]]:
-    for index, line in enumerate(line for line in body.split(b"\n") if line.strip()):
+def _lines(body: bytes, result: LeadsIn, most_leads: int) -> Iterable[tuple[int, str, Any]]:
+    for index, line in enumerate(_full_lines(body)):
+        if index == most_leads:
+            raise Problem(413, f"A request may hold {most_leads} leads at most; this one holds more.")
         try:
-            yield index, f"#/{index}", _decode(line)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            result.errors.append(FieldError(f"#/{index}", f"is not valid JSON: {_json_fault(error)}", index))
+            value = json_from_body(line)
+        except Problem as problem:
+            detail = f"is not valid JSON: {problem.errors[0].detail}"
+            result.errors.append(FieldError(f"#/{index}", detail, index))
+        else:
+            yield index, f"#/{index}", value
 
 
-def _json_fault(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "is nested too deeply"
-    return str(error).removeprefix("JSON is malformed: ")
+def _full_lines(body: bytes) -> Iterable[bytes]:
+    return (line for line in BytesIO(body) if line.strip())
+
+
+def _texts(lead: dict[str, Any]) -> int:
+    """How many strings, names included, a good lead is written with."""
+    texts = 2 * len(lead) - 1 + 6 * len(lead["actions"])  # every value but `actions` is a string …
+    for name in _NULLABLE:
+        if name in lead and not isinstance(lead[name], str):
+            texts += 3 if lead[name] else -1  # … or null, or a person, which is four strings itself
+    return texts
+
+
+def _refuse_repeated(body: bytes, ndjson: bool, result: LeadsIn) -> None:
+    """Refuse the leads in which a name is given twice: nobody knows which of the values is meant."""
+    repeated = {}
+    for index, line in enumerate(_full_lines(body)) if ndjson else [(0, body)]:
+        for pointer in repeated_names(line):
+            at = index if ndjson else int(pointer.split("/")[1]) if body.lstrip()[:1] == b"[" else 0
+            repeated[f"#/{index}{pointer[1:]}" if ndjson else pointer] = at
+    result.errors += [FieldError(pointer, "is given more than once", at) for pointer, at in repeated.items()]
+    refused = set(repeated.values())
+    result.leads = [lead for lead in result.leads if lead.index not in refused]
+
+
+class _EnoughErrors(Exception):
+    """More faults than a problem document names: the rest of the lead need not be read."""
 
 
 class _Reader:
-    """Reads one lead; every fault goes to `errors` with its pointer."""
+    """Reads one lead; every fault goes to `errors` with its pointer, or only the first ones if there are too many."""
 
-    __slots__ = ("errors", "index", "latest", "most_actions", "pointer")
+    __slots__ = ("errors", "index", "latest", "most_actions", "most_errors", "pointer")
 
-    def __init__(self, index: int, pointer: str, latest: datetime, most_actions: int) -> None:
+    def __init__(self, index: int, pointer: str, latest: datetime, most_actions: int, most_errors: int) -> None:
         self.index, self.pointer, self.latest, self.most_actions = index, pointer, latest, most_actions
+        self.most_errors = most_errors
         self.errors: list[FieldError] = []
 
     def lead(self, value: Any) -> Lead | None:
+        """The lead, which is good if there are no `errors`."""
+        try:
+            return self._lead(value)
+        except _EnoughErrors:
+            return None
+
+    def _lead(self, value: Any) -> Lead | None:
         if not isinstance(value, dict):
             self._fault("", "must be an object")
             return None
@@ -163,14 +199,14 @@ class _Reader:
         if not isinstance(value, str):
             self._fault(at, _required(value) or "must be a string")
             return ""
-        if not value.isascii() and not _CONTROL.search(value):
-            value = unicodedata.normalize("NFC", value)
-        value = value.strip()
-        if not value or len(value) > longest:
+        text = value.strip()
+        if not text.isascii() and not _CONTROL.search(text):
+            text = unicodedata.normalize("NFC", text)
+        if not text or len(text) > longest:
             self._fault(at, f"must have 1 to {longest} characters")
-        elif _CONTROL.search(value):
+        elif _CONTROL.search(text):
             self._fault(at, "must not contain control characters or lone surrogates")
-        return value
+        return text
 
     def _level(self, at: str, value: Any) -> str:
         level = value.strip() if isinstance(value, str) else ""
@@ -180,24 +216,14 @@ class _Reader:
         return ""
 
     def _instant(self, at: str, value: Any) -> datetime:
-        match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            detail = 'must be an RFC 3339 string with a time zone, like "2024-04-01T10:00:00Z"'
-        elif match[2] is None:
-            detail = 'must have a time zone: end it with "Z" or an offset like "+02:00"'
-        elif match[1] and len(match[1]) > 7:
-            detail = "must not have more than 6 fraction digits"
-        else:
-            try:
-                instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
-            except (ValueError, OverflowError):
-                detail = "is not a date and time that exists"
-            else:
-                if EARLIEST <= instant <= self.latest:
-                    return instant
-                detail = "lies more than 24 hours ahead" if instant > self.latest else "lies before 1901"
-        self._fault(at, _required(value) or detail)
-        return self.latest
+        try:
+            instant = instant_from_text(value)
+        except InvalidValue as error:
+            self._fault(at, _required(value) or str(error))
+            return self.latest
+        if instant > self.latest:
+            self._fault(at, "lies more than 24 hours ahead")
+        return instant
 
     def _unknown(self, at: str, names: Iterable[object]) -> None:
         for name in sorted(map(str, names)):
@@ -206,6 +232,8 @@ class _Reader:
 
     def _fault(self, at: str, detail: str) -> None:
         self.errors.append(FieldError(self.pointer + at, detail, self.index))
+        if len(self.errors) >= self.most_errors:
+            raise _EnoughErrors
 
 
 def _required(value: Any) -> str | None:

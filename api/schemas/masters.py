@@ -1,21 +1,22 @@
 """What the master routes take and give."""
 
-from datetime import date
 from typing import Any, Literal
 
 import asyncpg
-from pydantic import Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from api.schemas.fields import (
     Amount,
     Body,
     Currency,
+    Day,
     Email,
     Id,
     Instant,
     Level,
     LongText,
     Period,
+    Preferences,
     Text,
     Timezone,
     Window,
@@ -30,16 +31,24 @@ from db import masters
 class TermsIn(Body):
     """The terms of a partner; a field that is not sent keeps its default or what it was."""
 
-    cap: Amount | None = Field(DEFAULT_CAP_MINOR, description="most that one customer costs; null: no cap")
+    cap: Amount | None = Field(
+        DEFAULT_CAP_MINOR,
+        description="most that one customer costs; null: no cap",
+        json_schema_extra={"default": amount_from_minor(DEFAULT_CAP_MINOR)},
+    )
     cap_scope: Literal["period", "lifetime"] = "period"
-    dedup_window: Window = Field(DuplicateWindow(), description='"forever", "period" or a number of days')
-    monthly_api_limit: int | None = Field(None, ge=0, le=10**15)
+    dedup_window: Window = Field(
+        DuplicateWindow(),
+        description='"forever", "period" or a number of days',
+        json_schema_extra={"default": wire_from_window(DuplicateWindow())},
+    )
+    monthly_api_limit: StrictInt | None = Field(None, ge=0, le=10**15)
     overage_unit_cost: Amount | None = None
     csm: Text | None = Field(None, description="the customer success manager")
-    csm_must_approve: bool = False
-    start_date: date | None = None
-    end_date: date | None = None
-    preferences: dict[str, JsonValue] = Field(default_factory=dict, max_length=100)
+    csm_must_approve: StrictBool = False
+    start_date: Day | None = None
+    end_date: Day | None = None
+    preferences: Preferences = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _dates_are_in_order(self) -> "TermsIn":
@@ -76,8 +85,16 @@ class PartnerIn(TermsIn):
     timezone: Timezone = "UTC"
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class PartnerChange(TermsIn):
     """What to change of a partner; terms change from `effective_period` on, by default the first open one."""
+
+    # What is not sent stays as it is, so a client that is made from the document must not send defaults.
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     name: Text | None = None
     billing_email: Email | None = None

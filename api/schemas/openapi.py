@@ -1,64 +1,181 @@
-"""What the OpenAPI document says about routes that read their bodies themselves."""
+"""What the OpenAPI document says beyond what FastAPI sees: keys, problems, and bodies that routes read themselves."""
 
 from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+DESCRIPTION = """
+Leads come in at `POST /leads`. Every action of a lead is valued, billed at most once and never beyond the customer's
+cap, and says in one sentence why it was or was not billed. Reports add it all up per partner and month.
+
+- **Key**: every path but `/health`, `/ready` and the documentation wants `Authorization: Bearer <key>`.
+- **Ids** are UUIDs or your own: 1 to 200 characters, no control characters, percent-encoded in a path. A master or
+  lead whose id is also a path of ours (`batches`) is found by the UUID that we show beside it.
+- **Money** is a decimal string (`"10.00"`) with a currency beside it. **Instants** are RFC 3339 with a time zone.
+- **Pages**: as long as `next` is not null, send it as `after`.
+- **Errors** are problem documents (RFC 9457): one sentence in `detail`, every bad field in `errors`.
+- **429 and 503** say in `Retry-After` when to try again, which is safe: a lead that is sent twice counts once.
+"""
 
 _INSTANT = {"type": "string", "format": "date-time", "examples": ["2024-04-01T10:00:00Z"]}
 _ID = {"type": "string", "minLength": 1, "maxLength": 200}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 200}
 
+_ACTION: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["action_type", "timestamp", "engagement_level"],
+    "properties": {
+        "action_type": _TEXT | {"examples": ["Form Submission"]},
+        "timestamp": _INSTANT | {"description": "when it happened; at most 6 fraction digits and 24 hours ahead"},
+        "engagement_level": {"type": "string", "enum": ["High", "Medium", "Low"], "description": "in any case"},
+    },
+}
 _LEAD: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["lead_id", "customer_id", "product_id", "lead_type", "actions"],
     "properties": {
-        "lead_id": _ID,
-        "source": _ID | {"description": "who numbered the lead; lead ids are unique per source"},
-        "customer_id": _ID,
+        "lead_id": _ID | {"examples": ["lead-1"]},
+        "source": {"anyOf": [_ID, {"type": "null"}], "description": "who numbered the lead; ids are unique per source"},
+        "customer_id": _ID | {"examples": ["customer-123"]},
         "customer": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["name", "email"],
-            "properties": {"name": _TEXT, "email": _TEXT | {"format": "email"}},
-            "description": "creates the customer if the id is unknown",
+            "anyOf": [
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["name", "email"],
+                    "properties": {"name": _TEXT, "email": _TEXT | {"format": "email", "maxLength": 320}},
+                },
+                {"type": "null"},
+            ],
+            "description": "creates the customer if the id is unknown; changes nobody who is known",
         },
-        "product_id": _ID,
+        "product_id": _ID | {"examples": ["product-abc"]},
         "lead_type": _TEXT | {"examples": ["Website Visit"]},
-        "created_at": _INSTANT,
+        "created_at": {"anyOf": [_INSTANT, {"type": "null"}], "description": "by default when it was received"},
         "actions": {
             "type": "array",
             "minItems": 1,
+            "maxItems": 1000,
+            "items": {"$ref": "#/components/schemas/ActionIn"},
+        },
+    },
+    "example": {
+        "lead_id": "lead-1",
+        "customer_id": "customer-123",
+        "product_id": "product-abc",
+        "lead_type": "Website Visit",
+        "actions": [
+            {"action_type": "Form Submission", "timestamp": "2024-04-01T10:05:00Z", "engagement_level": "High"}
+        ],
+    },
+}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what is wrong, in one sentence"},
+        "instance": {"type": "string", "format": "uri-reference"},
+        "request_id": {"type": "string", "description": "under which the log tells more"},
+        "errors": {
+            "type": "array",
             "items": {
                 "type": "object",
-                "additionalProperties": False,
-                "required": ["action_type", "timestamp", "engagement_level"],
+                "required": ["pointer", "detail"],
                 "properties": {
-                    "action_type": _TEXT | {"examples": ["Form Submission"]},
-                    "timestamp": _INSTANT,
-                    "engagement_level": {"type": "string", "enum": ["High", "Medium", "Low"]},
+                    "pointer": {"type": "string", "examples": ["#/2/actions/0/timestamp"]},
+                    "index": {"type": "integer", "description": "which lead of the request"},
+                    "detail": {"type": "string"},
                 },
             },
         },
+        "errors_left_out": {"type": "integer"},
     },
+}
+_PROBLEM_RESPONSE = {
+    "description": "refused or failed, with the reason",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+_RETRY_RESPONSE = _PROBLEM_RESPONSE | {
+    "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
 }
 
 LEADS_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"anyOf": [_LEAD, {"type": "array", "minItems": 1, "items": _LEAD}]}},
+            "application/json": {
+                "schema": {
+                    "anyOf": [
+                        {"$ref": "#/components/schemas/LeadIn"},
+                        {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 10_000,
+                            "items": {"$ref": "#/components/schemas/LeadIn"},
+                        },
+                    ]
+                }
+            },
             "application/x-ndjson": {"schema": {"type": "string", "description": "one lead per line"}},
         },
     }
 }
 
-LEADS_RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {
-        "description": "Stored durably; `status_url` tells what became of the leads.",
-        "content": {
-            "application/json": {
-                "example": {"batch_id": "…", "accepted": 4, "status_url": "/leads/batches/…"},
+
+def install(app: FastAPI) -> None:
+    """Complete the document that the app makes of its routes."""
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            app.openapi_schema = _completed(
+                get_openapi(
+                    title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=_TAGS
+                )
+            )
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas |= {"ActionIn": _ACTION, "LeadIn": _LEAD, "Problem": _PROBLEM}
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"key": []}]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            responses = operation["responses"]
+            responses.pop("422", None)
+            responses |= {
+                "4XX": _PROBLEM_RESPONSE,
+                "429": _RETRY_RESPONSE,
+                "500": _PROBLEM_RESPONSE,
+                "503": _RETRY_RESPONSE,
             }
-        },
-    },
-    200: {"description": "The verdicts of a dry run; nothing was stored."},
-}
+            if path in ("/health", "/ready"):
+                operation["security"] = []
+    return document
+
+
+_TAGS = [
+    {"name": "leads", "description": "Send leads and see what became of them."},
+    {"name": "reports", "description": "What a partner owes for a month, live and as written versions with files."},
+    {"name": "partners", "description": "The companies that pay, with their terms."},
+    {"name": "products", "description": "What partners offer; leads name them."},
+    {"name": "customers", "description": "The people whose interest is billed."},
+    {"name": "rate cards", "description": "The rules that price actions."},
+    {"name": "periods", "description": "Closing and reopening months."},
+    {"name": "actions", "description": "Why an action was billed; hold, release and return it."},
+    {"name": "tasks", "description": "How far background work is."},
+    {"name": "quarantine", "description": "Accepted leads that cannot be billed yet."},
+    {"name": "API keys", "description": "Make, rotate and revoke keys."},
+    {"name": "operations", "description": "For operators and their monitoring."},
+]

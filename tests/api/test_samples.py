@@ -1,13 +1,13 @@
 """The four-lead sample, accepted unmodified, gives the figures of the worked example."""
 
-from pathlib import Path
-
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import batch
 from db.policies import Policies
 from scripts.samples import SAMPLES
+
+LEADS = (SAMPLES / "leads.json").read_bytes()
 
 
 async def test_the_four_lead_sample(client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies) -> None:
@@ -17,7 +17,7 @@ async def test_the_four_lead_sample(client: httpx.AsyncClient, engine: AsyncEngi
     for customer in ("customer-123", "customer-456"):
         body = {"external_id": customer, "name": customer, "email": f"{customer}@example.com"}
         await client.post("/api/customers", json=body)
-    accepted = await client.post("/leads", content=Path(SAMPLES / "leads.json").read_bytes())
+    accepted = await client.post("/leads", content=LEADS)
     assert accepted.status_code == 202, accepted.text
     assert await batch.work_off_inbox(engine, policies, 1000) == 1
     status = (await client.get(accepted.json()["status_url"])).json()

@@ -1,0 +1,275 @@
+"""Faults: Postgres gone, Redis gone, and what nobody foresaw. Nothing that was acknowledged is ever lost (R2)."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.app import create_app
+from db import api_keys, inbox, leads
+from db.engine import create_engine, transaction
+from db.inbox import Accepted
+from db.migrate import upgrade
+from db.settings import Settings
+from scripts.embedded.ports import free_port
+from scripts.embedded.postgres import Postgres, prepare_postgres
+from scripts.process import Process
+from tests.api.world import Json, accept, check_problem, get, lead
+
+SQL_WORDS = ("SELECT", "INSERT", "inbox", "relation", "column", "asyncpg", "Error", "Traceback")
+
+
+class MortalPostgres:
+    """A server of this test's own, to be killed and started again on the same port."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.server: Postgres = prepare_postgres(data_dir, durable=True)
+        self.start()
+
+    def start(self) -> None:
+        self.server.clear_leftovers()
+        self.process = Process(self.server.command)
+        deadline = time.monotonic() + 30
+        while not self.server.is_ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalPostgres]:
+    server = MortalPostgres(tmp_path_factory.mktemp("mortal") / "data")
+    upgrade(server.server.url)
+    yield server
+    server.process.stop()
+    server.process.wait()
+
+
+@pytest.fixture
+async def patient(mortal: MortalPostgres, redis_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application on the server that gets killed."""
+    settings = Settings(database_url=mortal.server.url, redis_url=redis_url, home=tmp_path)
+    engine = create_engine(settings)
+    async with transaction(engine) as connection:
+        key = (await api_keys.create(connection, "tests", api_keys.SCOPES))[1]
+        await connection.execute("TRUNCATE inbox")
+    await engine.dispose()
+    app = create_app(settings)
+    headers = {"Authorization": f"Bearer {key}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client,
+    ):
+        yield client
+
+
+async def _stored(url: str) -> set[str]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT payload FROM inbox")
+        return {lead.external_id for row in rows for lead in inbox.leads_from_payload(row["payload"])}
+    finally:
+        await connection.close()
+
+
+def _check_out_of_reach(response: httpx.Response) -> None:
+    document = check_problem(response, 503)
+    assert response.headers["retry-after"] == "2"
+    assert document["detail"] == (
+        "The database cannot be reached just now; try again in a moment. A lead that is sent twice counts once."
+    )
+
+
+async def test_without_postgres_nothing_is_acknowledged_and_afterwards_all_goes_on(
+    mortal: MortalPostgres, patient: httpx.AsyncClient
+) -> None:
+    await accept(patient, lead("before"))
+    await asyncio.gather(*(patient.get("/leads") for _ in range(8)))  # all connections of the pool are open
+    mortal.kill()
+    for _ in range(3):
+        _check_out_of_reach(await patient.post("/leads", json=lead("lost")))
+    for path in ("/leads", "/leads/x", "/billing/reports", "/api/partners", "/metrics", "/leads/batches"):
+        _check_out_of_reach(await patient.get(path))
+    _check_out_of_reach(await patient.post("/leads", json=lead("lost"), params={"dry_run": "true"}))
+    _check_out_of_reach(await patient.post("/api/partners", json={"external_id": "x", "name": "X"}))
+    assert (await patient.get("/health")).status_code == 200
+    ready = check_problem(await patient.get("/ready"), 503)
+    assert ready["detail"] == "Postgres cannot be reached."
+    await asyncio.sleep(2.1)  # by then the key is no longer remembered
+    _check_out_of_reach(await patient.post("/leads", json=lead("lost")))
+    mortal.start()
+    answers = await asyncio.gather(*(patient.get("/leads") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    await accept(patient, lead("after"))
+    assert (await get(patient, "/ready"))["status"] == "ok"
+    assert await _stored(mortal.server.url) == {"before", "after"}
+
+
+@pytest.mark.parametrize("moment_s", [0.02, 0.2])
+async def test_a_2xx_is_kept_whenever_postgres_is_killed(
+    mortal: MortalPostgres, patient: httpx.AsyncClient, moment_s: float
+) -> None:
+    acknowledged: set[str] = set()
+    statuses: set[int] = set()
+
+    async def send(sender: int) -> None:
+        for number in range(25):
+            lead_id = f"{sender}-{number}"
+            response = await patient.post("/leads", json=lead(lead_id))
+            statuses.add(response.status_code)
+            if response.status_code == 202:
+                acknowledged.add(lead_id)
+            else:
+                _check_out_of_reach(response)
+            got = await patient.get("/leads", params={"limit": 1})
+            assert got.status_code in (200, 503)
+
+    senders = [asyncio.create_task(send(sender)) for sender in range(10)]
+    await asyncio.sleep(moment_s)
+    await asyncio.to_thread(mortal.kill)
+    await asyncio.to_thread(mortal.start)
+    await asyncio.gather(*senders)
+    await accept(patient, lead("afterwards"))
+    assert statuses <= {202, 503}
+    assert acknowledged | {"afterwards"} <= await _stored(mortal.server.url)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.exceptions.AdminShutdownError("terminating connection"),
+        asyncpg.exceptions.DeadlockDetectedError("deadlock detected"),
+        asyncpg.exceptions.LockNotAvailableError("canceling statement due to lock timeout"),
+        asyncpg.exceptions.DiskFullError("could not extend file"),
+        ConnectionResetError("peer"),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_fault_of_the_moment_is_a_503(
+    shared_client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(leads, "page", fail)
+    monkeypatch.setattr(inbox, "add", fail)
+    _check_out_of_reach(await shared_client.get("/leads"))
+    _check_out_of_reach(await shared_client.post("/leads", json=lead()))
+
+
+async def test_an_unexpected_database_error_is_a_500_without_any_sql(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    async with transaction(engine) as connection:
+        await connection.execute("ALTER TABLE inbox RENAME TO elsewhere")
+    for response in (
+        await client.post("/leads", json=lead(), headers={"X-Request-ID": "trace-17"}),
+        await client.get("/leads/batches", headers={"X-Request-ID": "trace-17"}),
+    ):
+        document = check_problem(response, 500)
+        assert document["request_id"] == "trace-17"
+        assert document["detail"] == "Something went wrong here; the log tells what under request id trace-17."
+        assert not [word for word in SQL_WORDS if word in response.text.replace("Internal Server Error", "")]
+
+
+async def test_a_value_that_the_database_cannot_take_is_our_fault_and_not_an_outage(
+    shared_client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(connection: asyncpg.Connection, *_: Any, **__: Any) -> None:
+        await connection.fetch("SELECT $1::int", 2**80)
+
+    monkeypatch.setattr(leads, "page", fail)
+    check_problem(await shared_client.get("/leads"), 500)
+
+
+async def test_one_request_that_cannot_be_stored_does_not_stop_the_next(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = inbox.add
+
+    async def picky(connection: asyncpg.Connection, requests: list[Accepted]) -> None:
+        if any(lead.external_id == "bad" for request in requests for lead in request.leads):
+            raise ZeroDivisionError
+        await real(connection, requests)
+
+    monkeypatch.setattr(inbox, "add", picky)
+    check_problem(await client.post("/leads", json=lead("bad")), 500)
+    await accept(client, lead("good"))
+
+
+async def test_without_redis_acceptance_goes_on(
+    database_url: str, engine: AsyncEngine, admin_key: str, tmp_path: Path
+) -> None:
+    settings = Settings(database_url=database_url, redis_url=f"redis://127.0.0.1:{free_port()}", home=tmp_path)
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {admin_key}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client,
+    ):
+        started = time.monotonic()
+        for number in range(50):
+            await accept(client, lead(f"lead-{number}"))
+        assert time.monotonic() - started < 5
+        ready: Json = await get(client, "/ready")
+        assert ready == {"status": "degraded", "degraded": ["redis: cannot be reached"]}
+        deadline = time.monotonic() + 10
+        while not app.state.leadger.doorbell.failures:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        failures = [
+            line for line in (await client.get("/metrics")).text.splitlines() if "doorbell_failures_total" in line
+        ]
+        assert float(failures[-1].split()[1]) >= 1
+    async with transaction(engine) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM inbox") == 50
+
+
+async def test_a_redis_that_does_not_answer_holds_up_nobody(
+    database_url: str, engine: AsyncEngine, admin_key: str, tmp_path: Path
+) -> None:
+    silent = socket.create_server(("127.0.0.1", 0), backlog=100)  # takes connections and never says a word
+    redis_url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+    settings = Settings(database_url=database_url, redis_url=redis_url, home=tmp_path)
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {admin_key}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client,
+    ):
+        started = time.monotonic()
+        for number in range(20):
+            await accept(client, lead(f"lead-{number}"))
+        assert time.monotonic() - started < 3
+        assert (await get(client, "/ready"))["degraded"] == ["redis: cannot be reached"]
+    silent.close()
+
+
+async def test_a_schema_that_is_not_up_to_date_is_not_ready(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    assert (await get(client, "/ready")) == {"status": "ok", "degraded": []}
+    async with transaction(engine) as connection:
+        await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    document = check_problem(await client.get("/ready"), 503)
+    assert document["detail"].startswith("The database schema is not up to date: it is at 0001, ")
+    async with transaction(engine) as connection:
+        await connection.execute("DROP TABLE alembic_version")
+        await connection.execute("ALTER TABLE inbox RENAME TO elsewhere")
+    assert "Run `alembic upgrade head`" in check_problem(await client.get("/ready"), 503)["detail"]

@@ -1,0 +1,152 @@
+"""What the tests of the API build and look at."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import batch, tasks
+from db.engine import transaction
+from db.policies import Policies
+from db.settings import Settings
+from db.tables import metadata
+from scripts import commands
+from scripts.process import Process
+from worker.runtime import Runtime
+from worker.tasks import background
+
+Json = dict[str, Any]
+
+
+def action(action_type: str = "Click", level: str = "High", at: str = "2024-04-01T10:00:00Z") -> Json:
+    return {"action_type": action_type, "engagement_level": level, "timestamp": at}
+
+
+def lead(lead_id: str = "lead-1", *actions: Json, **fields: Any) -> Json:
+    return {
+        "lead_id": lead_id,
+        "customer_id": "anna",
+        "product_id": "widget",
+        "lead_type": "Website Visit",
+        "actions": list(actions) or [action()],
+    } | fields
+
+
+async def make(client: httpx.AsyncClient, kind: str, **fields: Any) -> Json:
+    """Create a master that is not there yet."""
+    response = await client.post(f"/api/{kind}", json=fields)
+    assert response.status_code == 201, response.text
+    return cast(Json, response.json())
+
+
+async def make_masters(client: httpx.AsyncClient, **terms: Any) -> None:
+    """Partner acme with the product widget, and the customer anna."""
+    await make(client, "partners", external_id="acme", name="Acme", **terms)
+    await make(client, "products", external_id="widget", partner="acme", name="Widget")
+    await make(client, "customers", external_id="anna", name="Anna", email="anna@example.com")
+
+
+async def make_masters_once(client: httpx.AsyncClient) -> None:
+    """The same for tests that share an application."""
+    if (await client.get("/api/customers/anna")).status_code == 404:
+        await make_masters(client)
+
+
+async def accept(client: httpx.AsyncClient, *leads: Json) -> Json:
+    """Post leads that must be accepted; the answer."""
+    response = await client.post("/leads", json=list(leads))
+    assert response.status_code == 202, response.text
+    return cast(Json, response.json())
+
+
+async def decide(engine: AsyncEngine, policies: Policies) -> None:
+    """Do what the worker does when the doorbell rings."""
+    while await batch.work_off_inbox(engine, policies, 1000):
+        pass
+
+
+async def bill(client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, *leads: Json) -> Json:
+    """Post leads, decide them, and return the batch's status."""
+    status_url = (await accept(client, *leads))["status_url"]
+    await decide(engine, policies)
+    return await get(client, status_url)
+
+
+async def get(client: httpx.AsyncClient, path: str, **query: Any) -> Json:
+    response = await client.get(path, params=query)
+    assert response.status_code == 200, response.text
+    return cast(Json, response.json())
+
+
+async def get_all(client: httpx.AsyncClient, path: str, **query: Any) -> list[Json]:
+    """The items of all pages."""
+    items: list[Json] = []
+    page: Json = {"next": None}
+    while True:
+        page = await get(client, path, **query, **({"after": page["next"]} if page["next"] else {}))
+        items += page["items"]
+        if page["next"] is None:
+            return items
+
+
+async def finish_tasks(engine: AsyncEngine, policies: Policies, settings: Settings) -> None:
+    """Run the background tasks that wait, as a worker would."""
+    at = cast(Runtime, SimpleNamespace(engine=engine, policies=policies, settings=settings))
+    async with transaction(engine) as connection:
+        waiting: list[UUID] = await tasks.unfinished(connection, older_than_s=-60)
+    for task_id in waiting:
+        await asyncio.wait_for(background._run(at, task_id), timeout=30)
+
+
+@contextmanager
+def api_process(settings: Settings, port: int) -> Iterator[Process]:
+    """The API as it runs in production, in a process of its own, until the end of the block."""
+    env = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "LEADGER_HOME": str(settings.home),
+        "LOG_LEVEL": "WARNING",
+    }
+    process = Process(commands.api(port, env))
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/health").raise_for_status()
+                break
+            except httpx.TransportError:
+                assert process.running
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield process
+    finally:
+        process.stop()
+        process.wait()
+
+
+async def row_counts(engine: AsyncEngine) -> dict[str, int]:
+    """How many rows each table holds."""
+    async with transaction(engine) as connection:
+        return {
+            table: await connection.fetchval(f'SELECT count(*) FROM "{table}"') for table in sorted(metadata.tables)
+        }
+
+
+def check_problem(response: httpx.Response, status: int) -> Json:
+    """The problem document of a refusal, with the members that RFC 9457 and we ask for."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document = cast(Json, response.json())
+    assert document["status"] == status
+    assert document["type"] == "about:blank"
+    assert document["title"]
+    assert document["detail"]
+    assert document["instance"] == response.request.url.raw_path.decode().partition("?")[0]
+    assert document["request_id"] == response.headers["x-request-id"]
+    return document
