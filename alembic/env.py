@@ -23,9 +23,7 @@ def run(connection: Connection) -> None:
 async def main() -> None:
     """Open one connection and migrate."""
     url = context.config.attributes.get("database_url") or os.environ["DATABASE_URL"]
-    engine = create_engine(
-        Settings(database_url=url, redis_url="redis://unused"), "leadger-migrate", pool_size=1
-    )
+    engine = create_engine(Settings(database_url=url, redis_url="redis://unused"), "leadger-migrate", pool_size=1)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(run)

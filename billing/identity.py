@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha1
 from uuid import UUID
 
@@ -15,6 +16,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SEPARATOR = b"\x1f"
+_FREE_BITS = ~(0xF << 76 | 0x3 << 62)
 
 # One fixed namespace per kind. Changing one orphans every row of that kind.
 _PARTNER = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d01").bytes
@@ -74,8 +76,16 @@ def duplicate_key(partner_id: UUID, customer_id: UUID, product_id: UUID, action_
 
 
 def report_uuid(partner_id: UUID, period: int) -> UUID:
-    """Identity of the report of one partner and one period; its versions share it."""
-    return _named(_REPORT, partner_id.bytes + str(period).encode())
+    """Identity of the report of one partner and one period; its versions share it.
+
+    The period's bits are laid over the partner's id, so the partner can be told from the report's id and the period.
+    """
+    return UUID(int=partner_id.int ^ _period_bits(period))
+
+
+def partner_of_report(report_id: UUID, period: int) -> UUID:
+    """The row key of the partner whose report of the period has this id, if there is such a partner."""
+    return UUID(int=report_id.int ^ _period_bits(period))
 
 
 def microseconds(instant: datetime) -> int:
@@ -86,6 +96,12 @@ def microseconds(instant: datetime) -> int:
 def uuid_from_text(text: str) -> UUID | None:
     """The UUID a text spells in the 8-4-4-4-12 form; None for every other text."""
     return UUID(text) if _UUID_FORM.fullmatch(text) else None
+
+
+@cache
+def _period_bits(period: int) -> int:
+    """122 bits that no two periods share; those that tell the version and the variant of a UUID stay 0."""
+    return int.from_bytes(sha1(_REPORT + str(period).encode(), usedforsecurity=False).digest()[:16]) & _FREE_BITS
 
 
 def _own_or_named(namespace: bytes, external_id: str) -> UUID:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from billing.actions import Action, Outcome, Verdict, Winner
+from billing.actions import WINNING, Action, Outcome, Verdict, Winner
 from billing.terms import CapScope, TermsHistory
 
 
@@ -66,6 +66,8 @@ def reach(
     result = Reach()
     result.used_minor = {period: record.billed_minor for period, record in periods.items()}
     at_stake = {action.billing_period for action in new} | {verdict.action.billing_period for verdict in recorded}
+    # A recorded duplicate may become a winner, and then it wants money like a new action.
+    contenders = [*new, *(verdict.action for verdict in recorded if verdict.outcome is Outcome.DUPLICATE)]
     first = min(at_stake)
     if any(version.cap_scope is CapScope.LIFETIME for version in terms.versions):
         at_stake |= {p for p in periods if p > first}
@@ -82,9 +84,10 @@ def reach(
             appended = not old and all(action.occurred_at > record.last_occurred_at for action in here)
             if appended and base_is_settled:
                 continue
-            most = record.billed_minor + record.cap_savings_minor + sum(action.value_minor for action in here)
+            most = record.billed_minor + record.cap_savings_minor
+            most += sum(action.value_minor for action in contenders if action.billing_period == period)
             if lifetime:
-                most += _most_before(period, new, periods)
+                most += _most_before(period, contenders, periods)
             if most > in_force.cap_minor:
                 result.prefixes[period] = record.cap_users + len(old)
                 result.used_minor[period] = 0
@@ -93,13 +96,37 @@ def reach(
     return result
 
 
-def crossing_is_beyond(prefix: int, record: PeriodRecord, judged: Iterable[Verdict]) -> bool:
-    """Whether money was freed, so that winners after the judged first ones of the period may now be billed."""
-    capped = (Outcome.CAPPED, Outcome.PARTLY_BILLED)
-    return prefix < record.winners and not any(verdict.outcome in capped for verdict in judged)
+def crossing_is_beyond(
+    period: int,
+    chosen: Reach,
+    recorded: Iterable[Verdict],
+    judged: Iterable[Verdict],
+    terms: TermsHistory,
+    periods: Mapping[int, PeriodRecord],
+) -> bool:
+    """Whether the judged first winners of the period leave room under the cap, and there are winners after them.
+
+    That happens when money was freed, and then the winners after them may be billed.
+    """
+    prefix, in_force = chosen.prefixes[period], terms.at(period)
+    lifetime = in_force.cap_scope is CapScope.LIFETIME
+    if prefix >= periods[period].winners or in_force.cap_minor is None:
+        return False
+    here = (v.action for v in recorded if v.action.billing_period == period and v.outcome in WINNING)
+    first_winners = sorted(action.occurred_at for action in here)[:prefix]
+    used = 0
+    for verdict in judged:
+        at = verdict.action
+        is_first_winner = at.billing_period == period and first_winners and at.occurred_at <= first_winners[-1]
+        if is_first_winner or (lifetime and at.billing_period < period):
+            used += verdict.billed_minor
+    if lifetime:
+        used += sum(minor for p, minor in chosen.used_minor.items() if p < period)
+        used -= sum(record.credited_minor for p, record in periods.items() if p <= period)
+    return used < in_force.cap_minor
 
 
-def _most_before(period: int, new: Sequence[Action], periods: Mapping[int, PeriodRecord]) -> int:
+def _most_before(period: int, contenders: Sequence[Action], periods: Mapping[int, PeriodRecord]) -> int:
     """The most that a lifetime cap can have been used before the period, in minor units."""
     recorded = sum(r.billed_minor + r.cap_savings_minor for p, r in periods.items() if p < period)
-    return recorded + sum(action.value_minor for action in new if action.billing_period < period)
+    return recorded + sum(action.value_minor for action in contenders if action.billing_period < period)

@@ -12,6 +12,9 @@ from billing.identity import microseconds
 
 DEFAULT_CAP_MINOR = 10_000
 
+_INSTANTS_FROM = 2**62
+"""Above every period, so that the slot of an instant is never that of another kind of window."""
+
 
 class CapScope(StrEnum):
     """Over what the cap adds up."""
@@ -41,7 +44,7 @@ class DuplicateWindow:
             return 0
         if self.kind == "period":
             return own_period
-        return microseconds(occurred_at)
+        return _INSTANTS_FROM + microseconds(occurred_at)
 
 
 def window_from_wire(value: object) -> DuplicateWindow:

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -28,14 +28,18 @@ TRANSIENT = (
     asyncpg.exceptions.LockNotAvailableError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
 """Faults of the moment: no lead is to blame, and trying again helps."""
 
 
-_RETRIED_PART = 1000
-"""The part number of leads that went from the dead letters back into their batch."""
+Claimed = tuple[int, Lead]
+"""(row of the inbox or the quarantine, a lead in it)."""
+
+Poison = Mapping[tuple[int, UUID], str]
+"""The error of each lead that cannot be decided, by row and lead id."""
 
 
 class _Rollback(Exception):
@@ -47,41 +51,39 @@ async def work_off_inbox(engine: AsyncEngine, policies: Policies, most_leads: in
 
     If the batch fails because of a lead, the lead goes to the dead letters and the rest is billed.
     """
-    poison: dict[UUID, str] = {}
-    while True:
-        chunks: list[Chunk] = []
-        try:
-            async with transaction(engine) as connection:
-                chunks = await inbox.claim(connection, most_leads)
-                await _settle_chunks(engine, connection, policies, chunks, poison)
-            return len(chunks)
-        except TRANSIENT:
-            policies.forget()
-            raise
-        except Exception as error:
-            policies.forget()
-            found = await _find_poison(engine, policies, [lead for chunk in chunks for lead in _readable(chunk)])
-            if not found.keys() - poison.keys():
-                raise
-            log.exception("poison_leads_found", lead_ids=[str(lead_id) for lead_id in found], error=repr(error))
-            poison |= found
+
+    async def attempt(connection: asyncpg.Connection, claimed: list[Claimed], poison: Poison) -> int:
+        chunks = await inbox.claim(connection, most_leads)
+        claimed += [(chunk.id, lead) for chunk in chunks for lead in _readable(chunk)]
+        await _settle_chunks(engine, connection, policies, chunks, poison)
+        return len(chunks)
+
+    return await _without_poison(engine, policies, attempt)
 
 
 async def replay_quarantine(
     engine: AsyncEngine, policies: Policies, most: int = 500, only: Sequence[int] | None = None
 ) -> int:
     """Decide quarantined leads whose product and customer now exist; returns how many left the quarantine."""
-    async with transaction(engine) as connection:
+
+    async def attempt(connection: asyncpg.Connection, claimed: list[Claimed], poison: Poison) -> int:
         rows = await quarantine.claim_resolvable(connection, most, only)
         if not rows:
             return 0
-        arrivals = [Arrival(inbox.lead_from_payload(row["payload"]), row["received_at"]) for row in rows]
+        leads = [(row, inbox.lead_from_payload(row["payload"])) for row in rows]
+        claimed += [(row["id"], lead) for row, lead in leads]
+        dead = [(row, lead) for row, lead in leads if (row["id"], lead.id) in poison]
+        good = [(row, lead) for row, lead in leads if (row["id"], lead.id) not in poison]
+        arrivals = [Arrival(lead, row["received_at"]) for row, lead in good]
         await process(connection, policies, arrivals, await _people(engine, connection, arrivals))
-        resolved = [row["id"] for row, arrival in zip(rows, arrivals, strict=True) if not arrival.problem]
-        remaining = [(row["batch_id"], a) for row, a in zip(rows, arrivals, strict=True) if a.problem]
+        pairs = [(row, arrival) for (row, _), arrival in zip(good, arrivals, strict=True)]
+        resolved = [row["id"] for row, arrival in pairs if not arrival.problem] + [row["id"] for row, _ in dead]
         await quarantine.resolve(connection, resolved)
-        await quarantine.add(connection, remaining)
+        await quarantine.add(connection, [(row["batch_id"], arrival) for row, arrival in pairs if arrival.problem])
+        await dead_letters.add(connection, [_letter_from_quarantine(row, lead.id, poison) for row, lead in dead])
         return len(resolved)
+
+    return await _without_poison(engine, policies, attempt)
 
 
 async def retry_dead_letters(connection: asyncpg.Connection, ids: Sequence[int] | None, most: int = 1000) -> int:
@@ -92,7 +94,7 @@ async def retry_dead_letters(connection: asyncpg.Connection, ids: Sequence[int] 
         records=[
             (
                 row["batch_id"],
-                _RETRIED_PART,
+                inbox.RETRIED_PART,
                 "retry",
                 row["received_at"],
                 1,
@@ -113,7 +115,7 @@ async def _settle_chunks(
     connection: asyncpg.Connection,
     policies: Policies,
     chunks: Sequence[Chunk],
-    poison: Mapping[UUID, str],
+    poison: Poison,
 ) -> None:
     if not chunks:
         return
@@ -130,8 +132,8 @@ async def _settle_chunks(
             dead[chunk.id] += 1
             continue
         for lead in leads:
-            if lead.id in poison:
-                letters.append((chunk, lead.id, inbox.payload_from_lead(lead), poison[lead.id]))
+            if (chunk.id, lead.id) in poison:
+                letters.append((chunk, lead.id, inbox.payload_from_lead(lead), poison[chunk.id, lead.id]))
                 dead[chunk.id] += 1
             else:
                 by_chunk[chunk.id].append(Arrival(lead, chunk.received_at))
@@ -168,26 +170,53 @@ async def _people(engine: AsyncEngine, connection: asyncpg.Connection, arrivals:
     return known
 
 
-async def _find_poison(engine: AsyncEngine, policies: Policies, leads: Sequence[Lead]) -> dict[UUID, str]:
+async def _without_poison(
+    engine: AsyncEngine,
+    policies: Policies,
+    attempt: Callable[[asyncpg.Connection, list[Claimed], Poison], Awaitable[int]],
+) -> int:
+    """Run `attempt` in a transaction; if leads it claimed make it fail, run it again and hand it these as poison.
+
+    Poison is a lead in its row: the same lead in another row may have been mended since.
+    """
+    poison: dict[tuple[int, UUID], str] = {}
+    while True:
+        claimed: list[Claimed] = []
+        try:
+            async with transaction(engine) as connection:
+                return await attempt(connection, claimed, poison)
+        except TRANSIENT:
+            policies.forget()
+            raise
+        except Exception as error:
+            policies.forget()
+            found = await _find_poison(engine, claimed)
+            if not found.keys() - poison.keys():
+                raise
+            log.exception("poison_leads_found", lead_ids=[str(lead_id) for _, lead_id in found], error=repr(error))
+            poison |= found
+
+
+async def _find_poison(engine: AsyncEngine, claimed: Sequence[Claimed]) -> dict[tuple[int, UUID], str]:
     """The leads that cannot be decided even alone, by trying halves in transactions that are rolled back."""
-    error = await _trial(engine, policies, leads)
+    error = await _trial(engine, [lead for _, lead in claimed])
     if error is None:
         return {}
-    if len(leads) == 1:
-        return {leads[0].id: error}
-    middle = len(leads) // 2
-    found = await _find_poison(engine, policies, leads[:middle])
-    return found | await _find_poison(engine, policies, leads[middle:])
+    if len(claimed) == 1:
+        row_id, lead = claimed[0]
+        return {(row_id, lead.id): error}
+    middle = len(claimed) // 2
+    return await _find_poison(engine, claimed[:middle]) | await _find_poison(engine, claimed[middle:])
 
 
-async def _trial(engine: AsyncEngine, policies: Policies, leads: Sequence[Lead]) -> str | None:
+async def _trial(engine: AsyncEngine, leads: Sequence[Lead]) -> str | None:
     """Decide leads and forget it; returns the error if there is one that the leads are to blame for."""
     if not leads:
         return None
     try:
         async with transaction(engine) as connection:
             arrivals = [Arrival(lead, lead.actions[0].occurred_at) for lead in leads]
-            await process(connection, policies, arrivals, await _people(engine, connection, arrivals))
+            await process(connection, Policies(), arrivals, await _people(engine, connection, arrivals))
             raise _Rollback
     except _Rollback:
         return None
@@ -195,8 +224,6 @@ async def _trial(engine: AsyncEngine, policies: Policies, leads: Sequence[Lead])
         raise
     except Exception as error:
         return repr(error)
-    finally:
-        policies.forget()
 
 
 def _readable(chunk: Chunk) -> list[Lead]:
@@ -204,3 +231,10 @@ def _readable(chunk: Chunk) -> list[Lead]:
         return inbox.leads_from_payload(chunk.payload)
     except msgspec.MsgspecError:
         return []
+
+
+def _letter_from_quarantine(
+    row: asyncpg.Record, lead_id: UUID, poison: Poison
+) -> tuple[Chunk, UUID | None, bytes, str]:
+    """A dead letter of a lead that has left the inbox long ago."""
+    return Chunk(0, row["batch_id"], "", row["received_at"], b""), lead_id, row["payload"], poison[row["id"], lead_id]

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
+from db import inbox
+
 LEAD_STATES = ("new", "extended", "replayed", "quarantined")
 ACTION_STATES = ("billed", "partly_billed", "capped", "duplicate", "held", "replayed", "quarantined")
 
@@ -13,7 +15,7 @@ ACTION_STATES = ("billed", "partly_billed", "capped", "duplicate", "held", "repl
 async def status(connection: asyncpg.Connection, batch_id: UUID) -> dict[str, Any] | None:
     """The batch as decided so far; None if there is none."""
     rows = await connection.fetch(
-        "SELECT received_at, done_at, lead_count, result FROM inbox WHERE batch_id = $1 ORDER BY id", batch_id
+        "SELECT part, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = $1 ORDER BY id", batch_id
     )
     return _status(batch_id, rows) if rows else None
 
@@ -27,7 +29,7 @@ async def page(connection: asyncpg.Connection, *, before: int | None, limit: int
     )
     parts: dict[UUID, list[asyncpg.Record]] = {row["batch_id"]: [] for row in firsts}
     for row in await connection.fetch(
-        "SELECT batch_id, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = ANY($1::uuid[])",
+        "SELECT batch_id, part, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = ANY($1::uuid[])",
         list(parts),
     ):
         parts[row["batch_id"]].append(row)
@@ -45,13 +47,15 @@ def _status(batch_id: UUID, rows: list[asyncpg.Record]) -> dict[str, Any]:
             actions.update(result["actions"])
             problems += result["problems"]
     done = all(row["done_at"] for row in rows)
+    retried = sum(row["lead_count"] for row in rows if row["part"] == inbox.RETRIED_PART)
+    dead = leads["dead"] - retried
     return {
         "batch_id": batch_id,
         "state": "done" if done else "waiting",
         "received_at": min(row["received_at"] for row in rows),
         "done_at": max(row["done_at"] for row in rows) if done else None,
-        "accepted": sum(row["lead_count"] for row in rows),
-        "leads": {state: leads[state] for state in LEAD_STATES} | ({"dead": leads["dead"]} if leads["dead"] else {}),
+        "accepted": sum(row["lead_count"] for row in rows) - retried,
+        "leads": {state: leads[state] for state in LEAD_STATES} | ({"dead": dead} if dead > 0 else {}),
         "actions": {state: actions[state] for state in ACTION_STATES},
         "problems": sorted(problems, key=lambda problem: problem["index"]),
     }

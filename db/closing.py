@@ -11,7 +11,7 @@ from billing.policy import Policy
 from billing.totals import Totals, verdict_checksum
 from db import ledger, locks, rejudge
 from db.policies import Policies
-from db.verdicts import add_customer_totals, add_product_totals
+from db.verdicts import CREDIT_SLOT, add_customer_totals, add_product_totals
 
 
 async def check_can_close(connection: asyncpg.Connection, policy: Policy, period: int, now: datetime) -> None:
@@ -126,7 +126,7 @@ async def add_credit(
     )
     await connection.execute(
         """
-        INSERT INTO product_periods (partner_id, period, product_id, slot, credited_minor) VALUES ($1, $2, $3, 0, $4)
+        INSERT INTO product_periods (partner_id, period, product_id, slot, credited_minor) VALUES ($1, $2, $3, $5, $4)
         ON CONFLICT (partner_id, period, product_id, slot)
             DO UPDATE SET credited_minor = product_periods.credited_minor + excluded.credited_minor
         """,
@@ -134,6 +134,7 @@ async def add_credit(
         period,
         product_id,
         amount_minor,
+        CREDIT_SLOT,
     )
 
 

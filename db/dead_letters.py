@@ -32,6 +32,13 @@ async def page(connection: asyncpg.Connection, *, after: int, limit: int) -> lis
     )
 
 
+async def of_lead(connection: asyncpg.Connection, lead_id: UUID) -> asyncpg.Record | None:
+    """The unresolved dead letter of a lead, if there is one."""
+    return await connection.fetchrow(
+        "SELECT payload FROM dead_letters WHERE lead_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT 1", lead_id
+    )
+
+
 async def claim(connection: asyncpg.Connection, ids: Sequence[int] | None, most: int) -> list[asyncpg.Record]:
     """Lock unresolved dead letters, all or the given ones."""
     return await connection.fetch(

@@ -12,8 +12,12 @@ PROCESS_LEADS = "leads.process"
 REPLAY_QUARANTINE = "quarantine.replay"
 RUN_TASK = "tasks.run"
 
+LEADS_PRIORITY = 9
+"""The lowest one on Redis: rings for leads pile up while more come than are decided; background tasks pass them."""
+
 REQUEST_ID_HEADER = "leadger_request_id"
 _SHORTEST_PAUSE_S = 0.01
+_PAUSE_AFTER_FAILURE_S = 0.5
 
 log = structlog.get_logger()
 
@@ -48,6 +52,8 @@ class Doorbell:
     def __init__(self, settings: Settings) -> None:
         self._celery = Celery("leadger-doorbell", set_as_current=False)
         self._celery.conf.update(broker_configuration(settings))
+        # One try for each ring: what waits for a dead Redis would only wait longer, and so would the process to end.
+        self._celery.conf.broker_transport_options["max_retries"] = 0
         self._pending: dict[tuple[str, tuple[str, ...]], str] = {}
         self._changed = threading.Condition()
         self._stopped = False
@@ -75,15 +81,20 @@ class Doorbell:
                 self._changed.wait_for(lambda: self._pending or self._stopped)
                 pending, self._pending = self._pending, {}
                 stopping = self._stopped
+            failures = self.failures
             for (task, arguments), request_id in pending.items():
                 self._send(task, arguments, request_id)
             if stopping:
                 return
-            threading.Event().wait(_SHORTEST_PAUSE_S)
+            with self._changed:
+                pause_s = _SHORTEST_PAUSE_S if self.failures == failures else _PAUSE_AFTER_FAILURE_S
+                self._changed.wait_for(lambda: self._stopped, timeout=pause_s)
 
     def _send(self, task: str, arguments: tuple[str, ...], request_id: str) -> None:
         try:
-            self._celery.send_task(task, args=arguments, headers={REQUEST_ID_HEADER: request_id}, retry=False)
+            priority = LEADS_PRIORITY if task == PROCESS_LEADS else None
+            headers = {REQUEST_ID_HEADER: request_id}
+            self._celery.send_task(task, args=arguments, headers=headers, priority=priority, retry=False)
         except Exception as error:  # the sweeper finds what nobody rang for
             self.failures += 1
             log.warning("doorbell_failed", task=task, error=repr(error))

@@ -6,6 +6,7 @@ from functools import partial
 
 import asyncpg
 import msgspec
+import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.settings import Settings
@@ -45,14 +46,29 @@ async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIt
 
     `readonly` gives one snapshot for all statements of the block, so that what is read fits together.
     """
-    async with engine.connect() as pooled:
-        raw = (await pooled.get_raw_connection()).driver_connection
-        assert raw is not None
-        isolation = "repeatable_read" if readonly else "read_committed"
-        try:
-            async with raw.transaction(isolation=isolation, readonly=readonly):
-                yield raw
-        except BaseException:
-            if raw.is_closed() or raw.is_in_transaction():
+    try:
+        async with engine.connect() as pooled:
+            raw = (await pooled.get_raw_connection()).driver_connection
+            assert raw is not None
+            if raw.is_closed():  # the server went away while it lay in the pool
                 await pooled.invalidate()
-            raise
+                raw = (await pooled.get_raw_connection()).driver_connection
+                assert raw is not None
+            isolation = "repeatable_read" if readonly else "read_committed"
+            begun = False
+            try:
+                async with raw.transaction(isolation=isolation, readonly=readonly):
+                    begun = True
+                    yield raw
+            except BaseException:
+                # After a BEGIN that failed, asyncpg takes the connection for one in a transaction for ever.
+                if not begun or raw.is_closed() or raw.is_in_transaction():
+                    await pooled.invalidate()
+                raise
+    except asyncpg.InterfaceError as error:
+        if isinstance(error, ValueError):  # asyncpg's word for a value no column takes: no fault of the moment
+            raise ValueError(f"A value does not fit its column: {error}") from error
+        raise
+    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
+        # The statements of the block go past SQLAlchemy, so it can only have failed to give a connection.
+        raise ConnectionError(f"Postgres gives no connection: {error}") from error

@@ -1,5 +1,7 @@
 """Whether the parts are there: what acceptance needs, and what only slows things down."""
 
+from functools import cache
+
 import asyncpg
 import redis
 from alembic.script import ScriptDirectory
@@ -13,17 +15,22 @@ _PATIENCE_S = 1.0
 
 async def missing_migrations(connection: asyncpg.Connection) -> str | None:
     """A sentence if the schema is not the newest one."""
-    head = ScriptDirectory.from_config(alembic_config("")).get_current_head()
+    head = _newest()
     exists = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
     current = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
     return None if current == head else f"it is at {current}, {head} is needed"
+
+
+@cache
+def _newest() -> str | None:
+    return ScriptDirectory.from_config(alembic_config("")).get_current_head()
 
 
 async def oldest_waiting_s(connection: asyncpg.Connection) -> float:
     """Seconds that the oldest waiting lead has waited."""
     age: float = await connection.fetchval(
         """
-        SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8
+        SELECT greatest(coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0), 0)::float8
         FROM inbox WHERE done_at IS NULL
         """
     )

@@ -14,6 +14,9 @@ from billing.leads import Lead
 CHUNK_LEADS = 500
 """Leads in one row at most, so that several workers share one large request."""
 
+RETRIED_PART = 1000
+"""The part number of leads that went from the dead letters back into their batch."""
+
 INBOX_COLUMNS = ["batch_id", "part", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
 _FIRST_FETCH = 1

@@ -3,7 +3,7 @@
 Nothing is written here, so the same code serves the worker, a rebuild and a dry run.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import asyncpg
 from billing.actions import Action, Verdict, Winner
 from billing.evaluate import State, evaluate
 from billing.policy import Policy
-from billing.reach import PeriodRecord, contested_keys, crossing_is_beyond, reach, unseating_can_free_others
+from billing.reach import PeriodRecord, Reach, contested_keys, crossing_is_beyond, reach, unseating_can_free_others
 from billing.terms import CapScope
 from db import ledger
 from db.ledger import Customer
@@ -35,8 +35,7 @@ class Case:
     recorded: dict[UUID, Verdict] = field(default_factory=dict)
     winners: dict[UUID, list[Winner]] = field(default_factory=dict)
     periods: dict[int, PeriodRecord] = field(default_factory=dict)
-    used_minor: dict[int, int] = field(default_factory=dict)
-    prefixes: dict[int, int] = field(default_factory=dict)
+    reach: Reach = field(default_factory=Reach)
     verdicts: list[Verdict] = field(default_factory=list)
     changes: list[tuple[Verdict | None, Verdict]] = field(default_factory=list)
 
@@ -56,7 +55,7 @@ class Case:
             for key, holders in self.winners.items()
         }
         credited = {period: record.credited_minor for period, record in self.periods.items()}
-        self.verdicts = evaluate(judged, self.policy.terms, State(winners, self.used_minor, credited))
+        self.verdicts = evaluate(judged, self.policy.terms, State(winners, self.reach.used_minor, credited))
         self.changes = [
             (before, verdict)
             for verdict in self.verdicts
@@ -73,9 +72,8 @@ async def judge_new(connection: asyncpg.Connection, cases: Sequence[Case]) -> No
         case.winners = {action.key: winners.get(action.key, []) for action in case.new}
     await _record_contested(connection, cases)
     for case in cases:
-        chosen = reach(case.new, list(case.recorded.values()), case.policy.terms, case.periods)
-        case.used_minor, case.prefixes = chosen.used_minor, chosen.prefixes
-    await _record_prefixes(connection, [case for case in cases if case.prefixes])
+        case.reach = reach(case.new, list(case.recorded.values()), case.policy.terms, case.periods)
+    await _record_prefixes(connection, [(case, case.reach.prefixes) for case in cases])
     for case in cases:
         case.decide(_at_hand(case))
     await _go_beyond(connection, cases)
@@ -104,7 +102,7 @@ async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> 
     for case in cases:
         case.whole = True
         case.periods = periods.get(case.customer, {})
-        case.used_minor = {
+        case.reach.used_minor = {
             period: record.billed_minor for period, record in case.periods.items() if not case.policy.is_open(period)
         }
         case.winners = {
@@ -124,15 +122,13 @@ async def _record_contested(connection: asyncpg.Connection, cases: Iterable[Case
         if not contested:
             continue
         by_customer[case.customer] = case
+        # Nothing before the first new action can change, and the counters of earlier periods are not read.
+        first = min(action.billing_period for action in case.new)
         if unseating_can_free_others(case.policy.terms):
-            first = min(action.billing_period for action in case.new)
             keys += [(case.customer, first, key) for key in contested]
         else:
             winners += [
-                winner.action_id
-                for key in contested
-                for winner in case.winners[key]
-                if case.policy.is_open(winner.billing_period)
+                winner.action_id for key in contested for winner in case.winners[key] if winner.billing_period >= first
             ]
     rows = await ledger.verdicts_of_winners(connection, winners) if winners else []
     rows += await ledger.verdicts_of_keys(connection, keys) if keys else []
@@ -140,12 +136,11 @@ async def _record_contested(connection: asyncpg.Connection, cases: Iterable[Case
         by_customer[ledger.customer_from_row(row)].recorded[row["id"]] = ledger.verdict_from_row(row)
 
 
-async def _record_prefixes(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
-    """Put the winners up to the crossing of the cap at stake."""
-    if not cases:
-        return
-    by_customer = {case.customer: case for case in cases}
-    wanted = [(case.customer, period, most) for case in cases for period, most in case.prefixes.items() if most]
+async def _record_prefixes(connection: asyncpg.Connection, prefixes: Iterable[tuple[Case, Mapping[int, int]]]) -> None:
+    """Put the first winners of periods at stake, as many as each case's prefixes say."""
+    chosen = list(prefixes)
+    by_customer = {case.customer: case for case, _ in chosen}
+    wanted = [(case.customer, period, most) for case, of in chosen for period, most in of.items() if most]
     for row in await ledger.verdicts_of_prefixes(connection, wanted) if wanted else ():
         by_customer[ledger.customer_from_row(row)].recorded[row["id"]] = ledger.verdict_from_row(row)
 
@@ -154,18 +149,16 @@ async def _go_beyond(connection: asyncpg.Connection, cases: Iterable[Case]) -> N
     """Judge once more, with all winners of the period, where money was freed for winners after the crossing."""
     again = []
     for case in cases:
+        recorded = list(case.recorded.values())
         beyond = {
             period: case.periods[period].winners
-            for period, most in case.prefixes.items()
-            if crossing_is_beyond(
-                most, case.periods[period], [v for v in case.verdicts if v.action.billing_period == period]
-            )
+            for period in case.reach.prefixes
+            if crossing_is_beyond(period, case.reach, recorded, case.verdicts, case.policy.terms, case.periods)
         }
         if beyond:
-            case.prefixes = beyond
-            again.append(case)
+            again.append((case, beyond))
     await _record_prefixes(connection, again)
-    for case in again:
+    for case, _ in again:
         case.decide(_at_hand(case))
 
 

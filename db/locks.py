@@ -8,7 +8,8 @@
 5. counters (rows)        upserted last, in ascending key order
 
 People (advisory) is taken alone, in a transaction of its own, by whoever creates customers: two unique keys (id and
-e-mail) cannot be inserted in one order, so creators queue. Task locks are held by a session for as long as a
+e-mail) cannot be inserted in one order, so creators queue. Report (advisory) is taken before counters, by whoever
+corrects them: two corrections of one error would be an error. Task locks are held by a session for as long as a
 background task runs; a killed worker's connection ends and frees them.
 
 Always lock first, then read with a new statement, then compute.
@@ -45,6 +46,11 @@ async def own_catalogue(connection: asyncpg.Connection) -> None:
 async def own_people(connection: asyncpg.Connection) -> None:
     """Be the only one who creates customers until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _PEOPLE_LOCK)
+
+
+async def own_report(connection: asyncpg.Connection, report_id: UUID) -> None:
+    """Be the only one who corrects the counters of a report until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(report_id))
 
 
 async def lock_customers(

@@ -76,6 +76,8 @@ async def create_partner(
     connection: asyncpg.Connection, partner_id: UUID, values: Mapping[str, Any], terms: Mapping[str, Any], timezone: str
 ) -> bool:
     """Create a partner with terms and time zone from the beginning of time; False if the id is taken."""
+    # A rule for all partners that is being put on record does not know this one: it must be there first.
+    await locks.share_partners(connection, [partner_id])
     status = await connection.execute(
         """
         INSERT INTO partners (id, external_id, name, billing_email, currency) VALUES ($1, $2, $3, $4, $5)
@@ -132,9 +134,11 @@ async def change_terms(
         policy.partner_id,
         start,
     )
-    await _write_terms(
-        connection, policy.partner_id, start, {name: row[name] for name in _TERMS_COLUMNS} | dict(changes)
-    )
+    terms = {name: row[name] for name in _TERMS_COLUMNS}
+    terms |= {"preferences": preferences_column(row["preferences"])} | dict(changes)
+    if terms["start_date"] and terms["end_date"] and terms["end_date"] < terms["start_date"]:
+        raise RuleViolation(f"The terms would end on {terms['end_date']}, before they start on {terms['start_date']}.")
+    await _write_terms(connection, policy.partner_id, start, terms)
     await new_version(connection, [policy.partner_id])
     return start
 
@@ -264,10 +268,10 @@ _RATES = """
 """
 
 
-async def partners_touched(
-    connection: asyncpg.Connection, partner_id: UUID | None, product_id: UUID | None
-) -> list[UUID]:
-    """The partners whose actions a rule with these conditions can price."""
+async def lock_touched(connection: asyncpg.Connection, partner_id: UUID | None, product_id: UUID | None) -> list[UUID]:
+    """The partners whose actions a rule with these conditions can price; their batches wait until it is on record."""
+    if partner_id is None and product_id is None:
+        await locks.own_catalogue(connection)
     rows = await connection.fetch(
         """
         SELECT id FROM partners
@@ -277,16 +281,11 @@ async def partners_touched(
         partner_id,
         product_id,
     )
-    return [row["id"] for row in rows]
-
-
-async def lock_touched(connection: asyncpg.Connection, touched: Sequence[UUID], whole_catalogue: bool) -> None:
-    """Keep batches of the touched partners out until the rate is on record."""
-    if whole_catalogue:
-        await locks.own_catalogue(connection)
-    else:
-        for partner_id in sorted(touched):
-            await locks.own_partner(connection, partner_id)
+    touched = [row["id"] for row in rows]
+    if partner_id or product_id:
+        for touched_id in touched:
+            await locks.own_partner(connection, touched_id)
+    return touched
 
 
 async def create_rate(connection: asyncpg.Connection, values: Mapping[str, Any]) -> int | None:

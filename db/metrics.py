@@ -42,7 +42,7 @@ async def read(connection: asyncpg.Connection) -> Figures:
     waiting = await connection.fetchrow(
         """
         SELECT coalesce(sum(lead_count), 0)::bigint AS leads,
-               coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8 AS oldest_s
+               greatest(coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0), 0)::float8 AS oldest_s
         FROM inbox WHERE done_at IS NULL
         """
     )
@@ -56,7 +56,8 @@ async def read(connection: asyncpg.Connection) -> Figures:
     states = ("new", "extended", "replayed", "quarantined", "dead")
     leads = {state: counted.get(f"leads_{state}", 0) for state in states}
     return Figures(
-        accepted=sum(leads.values()) + waiting["leads"],
+        # A dead letter that is tried again is counted once more by what becomes of it.
+        accepted=sum(leads.values()) - leads["dead"] + open_rows["dead_letters"] + waiting["leads"],
         leads=leads,
         actions=dict(outcomes),
         money_minor={

@@ -44,6 +44,8 @@ async def introduce(connection: asyncpg.Connection, people: Mapping[str, Person]
     customers, aliases = [], []
     for external_id, person in unknown.items():
         row_id = customer_uuid(external_id)
+        if row_id in known:  # two spellings of one UUID
+            continue
         if person.email in by_email:
             aliases.append((row_id, external_id, by_email[person.email]))
         else:
@@ -61,21 +63,21 @@ async def introduce(connection: asyncpg.Connection, people: Mapping[str, Person]
 
 async def customer(connection: asyncpg.Connection, customer_id: UUID) -> asyncpg.Record | None:
     """A person with the other ids that mean them."""
-    return await connection.fetchrow(
-        """
-        SELECT customers.*, ARRAY(
-            SELECT external_id FROM customer_aliases WHERE customer_id = customers.id ORDER BY external_id
-        ) AS aliases
-        FROM customers WHERE id = $1
-        """,
-        customer_id,
-    )
+    return await connection.fetchrow(f"{_PEOPLE} WHERE id = $1", customer_id)
+
+
+_PEOPLE = """
+    SELECT customers.*, ARRAY(
+        SELECT external_id FROM customer_aliases WHERE customer_id = customers.id ORDER BY external_id
+    ) AS aliases
+    FROM customers
+"""
 
 
 async def page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[asyncpg.Record]:
-    """People by external id."""
+    """People by external id, with the other ids that mean them."""
     return await connection.fetch(
-        "SELECT id FROM customers WHERE $1::text IS NULL OR external_id > $1 ORDER BY external_id LIMIT $2",
+        f"{_PEOPLE} WHERE $1::text IS NULL OR external_id > $1 ORDER BY external_id LIMIT $2",
         after,
         limit,
     )

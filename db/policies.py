@@ -28,27 +28,24 @@ class Policies:
             "SELECT id, currency, policy_version, closed_through FROM partners WHERE id = ANY($1::uuid[])",
             list(partner_ids),
         )
-        stale = [row for row in rows if not self._is_current(row)]
+        loaded = {row["id"]: known for row in rows if (known := self._current(row))}
+        stale = [row for row in rows if row["id"] not in loaded]
         if stale:
+            # While this waits, a transaction that failed may forget what was known: `loaded` keeps its own.
+            loaded |= await _read(connection, stale)
             if len(self._known) > _MOST_REMEMBERED:
                 self._known.clear()
-            self._known |= await _read(connection, stale)
-        return {row["id"]: self._with_closing(row) for row in rows}
-
-    def known(self, partner_id: UUID) -> Policy:
-        """The policy of a partner as it was last loaded."""
-        return self._known[partner_id]
+            self._known |= loaded
+        return loaded
 
     def forget(self) -> None:
         """Forget everything; called when a transaction failed, since it may have stored periods that are now gone."""
         self._known.clear()
 
-    def _is_current(self, row: asyncpg.Record) -> bool:
+    def _current(self, row: asyncpg.Record) -> Policy | None:
         known = self._known.get(row["id"])
-        return known is not None and known.version == row["policy_version"]
-
-    def _with_closing(self, row: asyncpg.Record) -> Policy:
-        known = self._known[row["id"]]
+        if known is None or known.version != row["policy_version"]:
+            return None
         if known.closed_through != row["closed_through"]:
             known = self._known[row["id"]] = replace(known, closed_through=row["closed_through"])
         return known

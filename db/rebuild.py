@@ -1,16 +1,19 @@
 """Rebuilding a report: every verdict that can still change is judged again, every counter is counted again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.actions import Verdict
+from billing.identity import report_uuid
 from billing.money import amount_from_minor
 from billing.policy import Policy
-from db import locks, recount, rejudge
+from db import locks, masters, recount, rejudge
 from db.engine import transaction
+from db.judge import Case
 from db.policies import Policies
 
 _CUSTOMERS_AT_ONCE = 200
@@ -49,14 +52,12 @@ async def rebuild(
     corrected = actions = 0
     for start in range(0, len(people) if policy.is_open(period) else 0, _CUSTOMERS_AT_ONCE):
         some = people[start : start + _CUSTOMERS_AT_ONCE]
-        async with transaction(engine) as connection:
-            await locks.share_partners(connection, [partner_id])
-            for case in await rejudge.rejudge(connection, policies, partner_id, some):
-                actions += len(case.verdicts)
-                for before, after in case.changes:
-                    assert before is not None
-                    corrected += 1
-                    differences.append(_difference(before, after))
+        for case in await _judge(engine, policies, policy, some):
+            actions += len(case.verdicts)
+            for before, after in case.changes:
+                assert before is not None
+                corrected += 1
+                differences.append(_difference(before, after))
         del differences[_MOST_DIFFERENCES:]
         await progress(start + len(some), len(people))
     counters = await _correct_counters(engine, policy, period)
@@ -70,11 +71,37 @@ async def rebuild(
     }
 
 
-async def _correct_counters(engine: AsyncEngine, policy: Policy, period: int) -> int:
-    async with transaction(engine, readonly=True) as connection:
-        found = await recount.drift(connection, policy.partner_id, period)
-    if found.count:
+async def _judge(engine: AsyncEngine, policies: Policies, policy: Policy, customer_ids: Sequence[UUID]) -> list[Case]:
+    try:
+        return await _judge_once(engine, policies, policy, customer_ids)
+    except asyncpg.CheckViolationError:
+        # Counters that do not say what the verdicts say may fall below zero when verdicts change: count them first.
+        async with transaction(engine, readonly=True) as connection:
+            used = await masters.periods_used(connection, policy.partner_id)
+        for period in filter(policy.is_open, used):
+            await _correct_counters(engine, policy, period)
+        return await _judge_once(engine, policies, policy, customer_ids)
+
+
+async def _judge_once(
+    engine: AsyncEngine, policies: Policies, policy: Policy, customer_ids: Sequence[UUID]
+) -> list[Case]:
+    try:
         async with transaction(engine) as connection:
+            await locks.share_partners(connection, [policy.partner_id])
+            return await rejudge.rejudge(connection, policies, policy.partner_id, customer_ids)
+    except BaseException:
+        policies.forget()
+        raise
+
+
+async def _correct_counters(engine: AsyncEngine, policy: Policy, period: int) -> int:
+    async with transaction(engine) as connection:
+        await locks.own_report(connection, report_uuid(policy.partner_id, period))
+        # This snapshot begins after the lock, so it sees what another rebuild has corrected.
+        async with transaction(engine, readonly=True) as snapshot:
+            found = await recount.drift(snapshot, policy.partner_id, period)
+        if found.count:
             await recount.correct(connection, found, policy.version)
     return found.count
 

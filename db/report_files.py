@@ -1,7 +1,7 @@
 """Writing versions of reports, each with its files in a local folder or in S3."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from db.report_text import csv_text, markdown_text
 from db.settings import Settings
 
 _RENDERERS = {"csv": csv_text, "md": markdown_text}
+_BLOCK_BYTES = 1024 * 1024
 
 
 async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, period: int) -> int | None:
@@ -55,7 +56,7 @@ async def _write(settings: Settings, report: reports.Report, kind: str, text: As
         name = f"{text_from_period(report.period)}/{report.report_id}-{digest.hexdigest()[:16]}.{kind}"
         url = f"{folder_url(settings)}/{name}"
         with fsspec.open(url, "wb", **({"auto_mkdir": True} if url.startswith("file:") else {})) as target:
-            while block := spool.read(1024 * 1024):
+            while block := spool.read(_BLOCK_BYTES):
                 target.write(block)
     return {"format": kind, "url": url, "size_bytes": size, "sha256": digest.hexdigest()}
 
@@ -67,8 +68,13 @@ def folder_url(settings: Settings) -> str:
     return (Path(settings.home) / "reports").absolute().as_uri()
 
 
-def read_file(url: str) -> bytes:
-    """A recorded file."""
-    with fsspec.open(url, "rb") as source:
-        content: bytes = source.read()
-        return content
+def read_file(url: str) -> Iterator[bytes]:
+    """A recorded file, block by block; raises FileNotFoundError at once if it is gone."""
+    source = fsspec.open(url, "rb").open()
+
+    def blocks() -> Iterator[bytes]:
+        with source:
+            while block := source.read(_BLOCK_BYTES):
+                yield block
+
+    return blocks()

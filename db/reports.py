@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any
@@ -11,7 +11,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from billing.identity import report_uuid
+from billing.identity import partner_of_report, report_uuid
+from billing.periods import FIRST_PERIOD
 from billing.totals import TOTALS_COLUMNS, Totals
 from db.leads import Line, lines_of_customers
 
@@ -60,7 +61,9 @@ class Report:
 async def live(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Report:
     """The report as the counters have it now. Two reports with the same verdicts have the same digest."""
     partner = await connection.fetchrow(
-        "SELECT external_id, name, currency, closed_through, transaction_timestamp() AS now FROM partners WHERE id = $1",
+        """
+        SELECT external_id, name, currency, closed_through, transaction_timestamp() AS now FROM partners WHERE id = $1
+        """,
         partner_id,
     )
     rows = await connection.fetch(
@@ -143,7 +146,7 @@ async def page(
         f"""
         SELECT DISTINCT period, partner_id FROM {table}
         WHERE ($1::uuid IS NULL OR partner_id = $1) AND period BETWEEN $2 AND $3
-            AND ($4::int IS NULL OR period < $4 OR period = $4 AND partner_id > $5)
+            AND ($4::bigint IS NULL OR period < $4 OR period = $4 AND partner_id > $5)
             AND (actions <> 0 OR credited_minor <> 0) {customer}
         ORDER BY period DESC, partner_id LIMIT $6
         """,
@@ -158,16 +161,26 @@ async def page(
 
 
 async def find(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int] | None:
-    """The partner and period of a report."""
+    """The partner and period of a report: the id and a period give the partner, so every period is tried at once."""
     row = await connection.fetchrow(
         "SELECT partner_id, period FROM billing_reports WHERE report_id = $1 LIMIT 1", report_id
     )
     if row:
         return row["partner_id"], row["period"]
-    for row in await connection.fetch("SELECT DISTINCT partner_id, period FROM product_periods"):
-        if report_uuid(row["partner_id"], row["period"]) == report_id:
-            return row["partner_id"], row["period"]
-    return None
+    months = range(FIRST_PERIOD // 100, datetime.now(UTC).year + 2)
+    periods = [year * 100 + month for year in months for month in range(1, 13)]
+    row = await connection.fetchrow(
+        """
+        SELECT partner_id, period FROM unnest($1::uuid[], $2::int[]) AS meant (partner_id, period)
+        WHERE EXISTS (
+            SELECT FROM product_periods
+            WHERE product_periods.partner_id = meant.partner_id AND product_periods.period = meant.period
+        )
+        """,
+        [partner_of_report(report_id, period) for period in periods],
+        periods,
+    )
+    return (row["partner_id"], row["period"]) if row else None
 
 
 async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -> AsyncIterator[Line]:
@@ -238,15 +251,25 @@ async def add_files(
 
 
 async def versions(
-    connection: asyncpg.Connection, report_id: UUID
+    connection: asyncpg.Connection, report_id: UUID, only: int | None = None
 ) -> list[tuple[asyncpg.Record, list[asyncpg.Record]]]:
-    """All versions of a report, newest first, with their files."""
+    """All versions of a report or only one, newest first, with their files."""
     files: dict[int, list[asyncpg.Record]] = {}
     for row in await connection.fetch(
-        "SELECT * FROM billing_report_files WHERE report_id = $1 ORDER BY format", report_id
+        """
+        SELECT * FROM billing_report_files WHERE report_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY format
+        """,
+        report_id,
+        only,
     ):
         files.setdefault(row["version"], []).append(row)
-    rows = await connection.fetch("SELECT * FROM billing_reports WHERE report_id = $1 ORDER BY version DESC", report_id)
+    rows = await connection.fetch(
+        """
+        SELECT * FROM billing_reports WHERE report_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY version DESC
+        """,
+        report_id,
+        only,
+    )
     return [(row, files.get(row["version"], [])) for row in rows]
 
 

@@ -7,6 +7,7 @@ import asyncpg
 from billing.actions import WINNING, Outcome, Standing
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
+from billing.policy import Policy
 from db import locks, rejudge
 from db.closing import add_credit
 from db.policies import Policies
@@ -14,8 +15,8 @@ from db.policies import Policies
 
 async def hold(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
     """Set an action aside: it neither holds its key nor uses the cap until it is released."""
-    row = await _locked(connection, policies, action_id)
-    if not policies.known(row["partner_id"]).is_open(row["billing_period"]):
+    row, policy = await _locked(connection, policies, action_id)
+    if not policy.is_open(row["billing_period"]):
         raise RuleViolation(f"{name_of_period(row['billing_period'])} is closed; its verdicts never change.")
     if row["standing"] == Standing.RETURNED:
         raise RuleViolation("The action was returned; it cannot be held any more.")
@@ -24,7 +25,7 @@ async def hold(connection: asyncpg.Connection, policies: Policies, action_id: UU
 
 async def release(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
     """Let a held action count again."""
-    row = await _locked(connection, policies, action_id)
+    row, _ = await _locked(connection, policies, action_id)
     if row["standing"] != Standing.HELD:
         raise RuleViolation("The action is not held.")
     await _stand(connection, policies, row, Standing.COUNTED, reason)
@@ -32,8 +33,9 @@ async def release(connection: asyncpg.Connection, policies: Policies, action_id:
 
 async def give_back(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
     """Return an action: in an open period it is no longer billed; a frozen one gets one credit of what was billed."""
-    row = await _locked(connection, policies, action_id)
-    policy = policies.known(row["partner_id"])
+    row, policy = await _locked(connection, policies, action_id)
+    if row["standing"] == Standing.RETURNED:
+        return
     if policy.is_open(row["billing_period"]):
         await _stand(connection, policies, row, Standing.RETURNED, reason)
         return
@@ -65,15 +67,19 @@ async def give_back(connection: asyncpg.Connection, policies: Policies, action_i
     await rejudge.rejudge(connection, policies, row["partner_id"], [row["customer_id"]])
 
 
-async def _locked(connection: asyncpg.Connection, policies: Policies, action_id: UUID) -> asyncpg.Record:
-    """The action, under the locks that let its customer's verdicts change; raises LookupError if there is none."""
+async def _locked(connection: asyncpg.Connection, policies: Policies, action_id: UUID) -> tuple[asyncpg.Record, Policy]:
+    """The action and its partner's policy, under the locks that let its customer's verdicts change.
+
+    Raises LookupError if there is no such action.
+    """
     owner = await connection.fetchrow("SELECT partner_id, customer_id FROM actions WHERE id = $1", action_id)
     if owner is None:
         raise LookupError(action_id)
     await locks.share_partners(connection, [owner["partner_id"]])
     await locks.lock_customers(connection, [(owner["partner_id"], owner["customer_id"])])
-    await policies.load(connection, [owner["partner_id"]])
-    return await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
+    in_force = await policies.load(connection, [owner["partner_id"]])
+    row = await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
+    return row, in_force[owner["partner_id"]]
 
 
 async def _stand(

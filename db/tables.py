@@ -96,7 +96,7 @@ partner_terms = Table(
     CheckConstraint("from_period = 0 OR " + _period("from_period"), name="from_period"),
     CheckConstraint(
         "dedup_window IN ('forever', 'period') AND dedup_days IS NULL"
-        " OR dedup_window = 'days' AND dedup_days BETWEEN 1 AND 3650",
+        " OR dedup_window = 'days' AND dedup_days IS NOT NULL AND dedup_days BETWEEN 1 AND 3650",
         name="window",
     ),
     CheckConstraint("end_date >= start_date", name="dates"),

@@ -17,6 +17,9 @@ from db.ledger import Customer
 COUNTER_SLOTS = 8
 """Workers count products in rows of their own, so that two of them never wait for one busy product's counter."""
 
+CREDIT_SLOT = COUNTER_SLOTS
+"""Credits are counted before verdicts, so in a row that no batch waits for while it holds others."""
+
 ProductPeriod = tuple[UUID, int, UUID]
 """(partner, period, product)."""
 
@@ -213,7 +216,8 @@ async def add_customer_totals(
             UPDATE customer_periods SET {added}, policy_version = added.policy_version,
                 last_occurred_at = greatest(customer_periods.last_occurred_at, added.last_occurred_at)
             FROM {_unnested("uuid", "uuid", "int", "timestamptz", "bigint")}
-                AS added (partner_id, customer_id, period, last_occurred_at, policy_version, {", ".join(TOTALS_COLUMNS)})
+                AS added
+                    (partner_id, customer_id, period, last_occurred_at, policy_version, {", ".join(TOTALS_COLUMNS)})
             WHERE customer_periods.partner_id = added.partner_id AND customer_periods.customer_id = added.customer_id
                 AND customer_periods.period = added.period
             """,

@@ -106,9 +106,7 @@ class Child:
         except (CannotStart, OSError) as error:
             self._take(str(error))
             return 1
-        reader = threading.Thread(
-            target=self._read, args=(process,), name=f"{self._name} output", daemon=True
-        )
+        reader = threading.Thread(target=self._read, args=(process,), name=f"{self._name} output", daemon=True)
         reader.start()
         status = process.wait()
         # Whoever still holds the other end left the group and the keeper; it is not waited for.

@@ -10,6 +10,7 @@ _ROOT = Path(__file__).parent.parent
 
 
 def api(port: int, env: dict[str, str]) -> Command:
+    """The API on a port of 127.0.0.1."""
     options = ("--interface", "asgi", "--factory", "--workers", "1", "--no-ws", "--respawn-failed-workers")
     address = ("--host", "127.0.0.1", "--port", str(port))
     level = ("--log-level", env["LOG_LEVEL"].lower())
@@ -17,6 +18,7 @@ def api(port: int, env: dict[str, str]) -> Command:
 
 
 def worker(env: dict[str, str]) -> Command:
+    """A worker with two processes."""
     # A batch that is being billed may end; one that is cut off is billed again later, at the price of the
     # time.
     options = ("--concurrency", "2", "--without-mingle", "--without-gossip")
@@ -24,10 +26,12 @@ def worker(env: dict[str, str]) -> Command:
 
 
 def beat(home: Home, env: dict[str, str]) -> Command:
+    """The clock that rings for the sweeper, snapshots and invariants."""
     return _celery("beat", "--schedule", str(home.beat_schedule), "--pidfile=", *_level(env), env=env)
 
 
 def flower(port: int, env: dict[str, str]) -> Command:
+    """Flower on a port of 127.0.0.1."""
     # Flower waits for its threads when asked to stop; it holds nothing that is worth waiting for.
     return _celery("flower", "--address=127.0.0.1", f"--port={port}", env=env, grace_s=3)
 

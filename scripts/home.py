@@ -31,22 +31,27 @@ class Home:
 
     @property
     def postgres(self) -> Path:
+        """The data of PostgreSQL."""
         return self.path / "postgres"
 
     @property
     def valkey(self) -> Path:
+        """The data of Valkey."""
         return self.path / "valkey"
 
     @property
     def logs(self) -> Path:
+        """The rotated log files, one per process."""
         return self.path / "logs"
 
     @property
     def beat_schedule(self) -> Path:
+        """When beat last sent what."""
         return self.path / "beat-schedule"
 
     @property
     def dev_env(self) -> Path:
+        """URL and development key, as shell variables."""
         return self.path / "dev.env"
 
 

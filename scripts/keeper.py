@@ -89,7 +89,7 @@ def _spawn(libc: ctypes.CDLL, command: list[str]) -> int:
         os._exit(1)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)
+        os.execvp(command[0], command)  # noqa: S606 - running a command without a shell is the point
     except OSError as error:
         os.write(2, f"cannot run {command[0]}: {error.strerror}\n".encode())
         os._exit(127)

@@ -46,6 +46,7 @@ class ProcessLogs:
             self._console.print(Text.assemble((f"{name:<{_NAME_WIDTH}}| ", colour), line), soft_wrap=True)
 
     def close(self) -> None:
+        """Close the files."""
         for file in self._files.values():
             file.close()
 
@@ -54,5 +55,5 @@ class _File(RotatingFileHandler):
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=_FILE_BYTES, backupCount=_OLD_FILES, encoding="utf-8", delay=True)
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging calls
         """A full disk costs log lines, nothing else."""

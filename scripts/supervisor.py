@@ -28,9 +28,7 @@ class Supervisor:
     def __enter__(self) -> "Supervisor":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
     def start(self, name: str, command: Command, before: Callable[[], None] = lambda: None) -> None:
@@ -38,6 +36,7 @@ class Supervisor:
         self._children[name] = Child(name, command, before, self._logs, self._give_up)
 
     def restart(self, name: str) -> None:
+        """Stop a command and start it again."""
         self._children[name].restart()
 
     def say(self, line: str) -> None:

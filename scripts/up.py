@@ -175,9 +175,7 @@ def _stay(supervisor: Supervisor, reload: bool) -> None:
     while True:
         supervisor.wait(1)
         if changed := code.changed():
-            supervisor.say(
-                f"{', '.join(map(str, changed[:3]))} changed; starting {', '.join(_RELOADED)} again"
-            )
+            supervisor.say(f"{', '.join(map(str, changed[:3]))} changed; starting {', '.join(_RELOADED)} again")
             for name in _RELOADED:
                 supervisor.restart(name)
 

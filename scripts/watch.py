@@ -15,9 +15,7 @@ class CodeWatch:
     def changed(self) -> list[Path]:
         """The files that were written, added or removed since the last call."""
         before, self._seen = self._seen, _modified()
-        return sorted(
-            path for path in before.keys() | self._seen.keys() if before.get(path) != self._seen.get(path)
-        )
+        return sorted(path for path in before.keys() | self._seen.keys() if before.get(path) != self._seen.get(path))
 
 
 def _modified() -> dict[Path, int]:

@@ -11,6 +11,8 @@ import httpx
 import pytest
 import redis
 from fastapi import FastAPI
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
@@ -23,6 +25,14 @@ from scripts.embedded import postgres, valkey
 from tests.stack import Stack, running_stack
 
 _numbers = itertools.count(1)
+
+# Examples share a database and keep out of each other's way by ids. `--hypothesis-profile=campaign` searches longer.
+_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+hypothesis_settings.register_profile(
+    "leadger", max_examples=30, deadline=None, print_blob=True, suppress_health_check=_SHARED
+)
+hypothesis_settings.register_profile("campaign", hypothesis_settings.get_profile("leadger"), max_examples=2000)
+hypothesis_settings.load_profile("leadger")
 
 
 @pytest.fixture(scope="session")
@@ -75,9 +85,12 @@ def stack(server_url: str, template: str, tmp_path_factory: pytest.TempPathFacto
     """A running Leadger that the tests of this process share: API, worker and beat on servers of their own."""
     folder = tmp_path_factory.mktemp("stack")
     _execute(server_url, f"CREATE DATABASE test_stack TEMPLATE {template}")
-    with valkey(folder / "valkey", durable=False) as redis_url:
-        with running_stack(_database(server_url, "test_stack"), redis_url, folder / "home") as stack:
-            yield stack
+    database_url = _database(server_url, "test_stack")
+    with (
+        valkey(folder / "valkey", durable=False) as redis_url,
+        running_stack(database_url, redis_url, folder / "home") as stack,
+    ):
+        yield stack
     _execute(server_url, "DROP DATABASE test_stack WITH (FORCE)")
 
 

@@ -17,7 +17,7 @@ from billing.policy import Policy
 from billing.rates import RateCard
 from billing.reach import PeriodRecord
 from billing.terms import TermsHistory
-from db import judge
+from db import judge, ledger
 from db.judge import Case
 from db.ledger import Customer
 
@@ -126,9 +126,7 @@ class Ledger:
     async def verdicts_of_prefixes(self, prefixes: Sequence[tuple[Customer, int, int]]) -> list[dict[str, Any]]:
         rows: list[Verdict] = []
         for _, period, most in prefixes:
-            winners = [
-                v for v in self._in_order() if v.action.billing_period == period and v.outcome in WINNING
-            ]
+            winners = [v for v in self._in_order() if v.action.billing_period == period and v.outcome in WINNING]
             last = winners[:most][-1].action.occurred_at
             rows += [v for v in winners if v.action.occurred_at <= last]
         return self._rows(rows)
@@ -150,9 +148,9 @@ def ledger_in_memory() -> Iterator[None]:
     """Let `db.judge` read from a `Ledger` that is handed to it as its connection."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("periods_of", "winners_of", "verdicts_of_winners", "verdicts_of_keys", "verdicts_of_prefixes"):
-            patch.setattr(judge.ledger, name, getattr(Ledger, name))
-        patch.setattr(judge.ledger, "customer_from_row", _customer_of)
-        patch.setattr(judge.ledger, "verdict_from_row", _verdict_of)
+            patch.setattr(ledger, name, getattr(Ledger, name))
+        patch.setattr(ledger, "customer_from_row", _customer_of)
+        patch.setattr(ledger, "verdict_from_row", _verdict_of)
         yield
 
 

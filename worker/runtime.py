@@ -8,6 +8,7 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import create_engine
+from db.garbage import collect_rarely
 from db.logs import configure_logging
 from db.policies import Policies
 from db.settings import Settings
@@ -20,6 +21,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         configure_logging(settings.log_level)
+        collect_rarely()
         self.settings = settings
         self.policies = Policies()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)

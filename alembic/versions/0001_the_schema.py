@@ -127,9 +127,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox")),
     )
     op.create_index(op.f("ix_inbox_batch_id"), "inbox", ["batch_id"], unique=False)
-    op.create_index(
-        "ix_inbox_waiting", "inbox", ["id"], unique=False, postgresql_where=sa.text("done_at IS NULL")
-    )
+    op.create_index("ix_inbox_waiting", "inbox", ["id"], unique=False, postgresql_where=sa.text("done_at IS NULL"))
     op.create_table(
         "partners",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -174,9 +172,7 @@ def upgrade() -> None:
             "gross_minor = billed_minor + duplicate_savings_minor + cap_savings_minor + held_minor + returned_minor AND actions = billed + partly_billed + capped + duplicate + held + returned",
             name=op.f("ck_product_periods_conserved"),
         ),
-        sa.PrimaryKeyConstraint(
-            "partner_id", "period", "product_id", "slot", name=op.f("pk_product_periods")
-        ),
+        sa.PrimaryKeyConstraint("partner_id", "period", "product_id", "slot", name=op.f("pk_product_periods")),
     )
     op.create_table(
         "quarantine",
@@ -234,9 +230,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "(finished_at IS NOT NULL) = (state IN ('done', 'failed'))", name=op.f("ck_tasks_finished")
-        ),
+        sa.CheckConstraint("(finished_at IS NOT NULL) = (state IN ('done', 'failed'))", name=op.f("ck_tasks_finished")),
         sa.CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name=op.f("ck_tasks_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
     )
@@ -314,23 +308,17 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
-        sa.ForeignKeyConstraint(
-            ["customer_id"], ["customers.id"], name=op.f("fk_customer_aliases_customer_id")
-        ),
+        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_customer_aliases_customer_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer_aliases")),
         sa.UniqueConstraint("external_id", name=op.f("uq_customer_aliases_external_id")),
     )
-    op.create_index(
-        op.f("ix_customer_aliases_customer_id"), "customer_aliases", ["customer_id"], unique=False
-    )
+    op.create_index(op.f("ix_customer_aliases_customer_id"), "customer_aliases", ["customer_id"], unique=False)
     op.create_table(
         "customer_states",
         sa.Column("partner_id", sa.Uuid(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("policy_version", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["customer_id"], ["customers.id"], name=op.f("fk_customer_states_customer_id")
-        ),
+        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_customer_states_customer_id")),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_customer_states_partner_id")),
         sa.PrimaryKeyConstraint("partner_id", "customer_id", name=op.f("pk_customer_states")),
     )
@@ -351,9 +339,7 @@ def upgrade() -> None:
         sa.Column("csm_must_approve", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("start_date", sa.Date(), nullable=True),
         sa.Column("end_date", sa.Date(), nullable=True),
-        sa.Column(
-            "preferences", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False
-        ),
+        sa.Column("preferences", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.CheckConstraint(
             "dedup_window IN ('forever', 'period') AND dedup_days IS NULL OR dedup_window = 'days' AND dedup_days BETWEEN 1 AND 3650",
             name=op.f("ck_partner_terms_window"),
@@ -375,9 +361,7 @@ def upgrade() -> None:
             "from_period = 0 OR from_period BETWEEN 190001 AND 999912 AND from_period % 100 BETWEEN 1 AND 12",
             name=op.f("ck_partner_time_zones_from_period"),
         ),
-        sa.ForeignKeyConstraint(
-            ["partner_id"], ["partners.id"], name=op.f("fk_partner_time_zones_partner_id")
-        ),
+        sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_partner_time_zones_partner_id")),
         sa.PrimaryKeyConstraint("partner_id", "from_period", name=op.f("pk_partner_time_zones")),
     )
     op.create_table(
@@ -653,9 +637,7 @@ def downgrade() -> None:
     op.drop_index("ix_leads_customer_id", table_name="leads")
     op.drop_index("ix_leads_created_at", table_name="leads")
     op.drop_table("leads")
-    op.drop_index(
-        "uq_bills_one_per_period", table_name="bills", postgresql_where=sa.text("state <> 'voided'")
-    )
+    op.drop_index("uq_bills_one_per_period", table_name="bills", postgresql_where=sa.text("state <> 'voided'"))
     op.drop_table("bills")
     op.drop_table("billing_report_files")
     op.drop_table("users")
@@ -675,22 +657,16 @@ def downgrade() -> None:
     op.drop_index("ix_tasks_unfinished", table_name="tasks", postgresql_where=sa.text("finished_at IS NULL"))
     op.drop_table("tasks")
     op.drop_table("tallies")
-    op.drop_index(
-        "ix_quarantine_product_id", table_name="quarantine", postgresql_where=sa.text("resolved_at IS NULL")
-    )
+    op.drop_index("ix_quarantine_product_id", table_name="quarantine", postgresql_where=sa.text("resolved_at IS NULL"))
     op.drop_index("ix_quarantine_lead_id", table_name="quarantine")
-    op.drop_index(
-        "ix_quarantine_customer_id", table_name="quarantine", postgresql_where=sa.text("resolved_at IS NULL")
-    )
+    op.drop_index("ix_quarantine_customer_id", table_name="quarantine", postgresql_where=sa.text("resolved_at IS NULL"))
     op.drop_table("quarantine")
     op.drop_table("product_periods")
     op.drop_table("partners")
     op.drop_index("ix_inbox_waiting", table_name="inbox", postgresql_where=sa.text("done_at IS NULL"))
     op.drop_index(op.f("ix_inbox_batch_id"), table_name="inbox")
     op.drop_table("inbox")
-    op.drop_index(
-        "ix_dead_letters_open", table_name="dead_letters", postgresql_where=sa.text("resolved_at IS NULL")
-    )
+    op.drop_index("ix_dead_letters_open", table_name="dead_letters", postgresql_where=sa.text("resolved_at IS NULL"))
     op.drop_index("ix_dead_letters_lead_id", table_name="dead_letters")
     op.drop_table("dead_letters")
     op.drop_table("customers")

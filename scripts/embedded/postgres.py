@@ -17,7 +17,7 @@ from scripts.errors import CannotStart
 from scripts.process import Command
 
 _NAME = "leadger"
-_PASSWORD_FILE = "leadger.password"
+_PASSWORD_FILE = "leadger.password"  # noqa: S105 - the name of the file
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -93,9 +93,7 @@ def _programs() -> Path:
         programs = Path(spec.origin).parent / "pginstall" / "bin"
         if os.access(programs / "postgres", os.X_OK):
             return programs
-    raise CannotStart(
-        "There is no embedded PostgreSQL for this system: set DATABASE_URL to a server of yours."
-    )
+    raise CannotStart("There is no embedded PostgreSQL for this system: set DATABASE_URL to a server of yours.")
 
 
 def _require_same_version(programs: Path, data_dir: Path) -> None:

@@ -52,9 +52,7 @@ def _works(prefix: tuple[str, ...], program: Path, data_dir: Path) -> bool:
     question = f'{"test -O" if data_dir.exists() else "test -w"} "$0" && "$1" --version'
     asked = data_dir if data_dir.exists() else data_dir.parent
     try:
-        answer = subprocess.run(
-            [*prefix, "sh", "-c", question, asked, program], capture_output=True, check=False
-        )
+        answer = subprocess.run([*prefix, "sh", "-c", question, asked, program], capture_output=True, check=False)
     except FileNotFoundError:
         return False
     return answer.returncode == 0

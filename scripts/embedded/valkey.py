@@ -70,9 +70,7 @@ def _program() -> Path:
         program = Path(spec.origin).parent / "_binaries" / folder / "valkey-server"
         if os.access(program, os.X_OK):
             return program
-    raise CannotStart(
-        "There is no embedded Redis server for this system: set REDIS_URL to a server of yours."
-    )
+    raise CannotStart("There is no embedded Redis server for this system: set REDIS_URL to a server of yours.")
 
 
 def _quoted(path: Path) -> str:

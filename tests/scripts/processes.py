@@ -9,9 +9,7 @@ from scripts.process import Command
 
 def tree(pids: Path, *, first: str = "", grace_s: float = 5) -> Command:
     """A main process with a child in its group and one in a session of its own; it writes the three ids."""
-    script = (
-        f'{first}\nsleep 600 & a=$!; setsid sleep 600 & echo "$$ $a $!" > "$0.new"; mv "$0.new" "$0"; wait'
-    )
+    script = f'{first}\nsleep 600 & a=$!; setsid sleep 600 & echo "$$ $a $!" > "$0.new"; mv "$0.new" "$0"; wait'
     return Command(("sh", "-c", script, str(pids)), grace_s=grace_s)
 
 

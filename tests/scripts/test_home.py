@@ -79,8 +79,7 @@ def test_a_home_that_may_not_be_written_to_is_refused(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(closed / "home")], capture_output=True, text=True, check=True
     )
     assert answer.stdout == (
-        f"You may not write to {closed / 'home'}: "
-        "change its permissions or choose another folder with --home.\n"
+        f"You may not write to {closed / 'home'}: change its permissions or choose another folder with --home.\n"
     )
 
 
@@ -89,9 +88,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False
-    )
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode != 0:
         pytest.skip("full disk: this system does not let us mount a small one")
     yield disk

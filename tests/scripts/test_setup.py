@@ -74,9 +74,7 @@ def test_an_environment_made_from_the_same_files_is_left_alone_at_once(checkout:
     files = b"".join(
         (checkout / name).read_bytes() for name in ("requirements.lock", "pyproject.toml", "scripts/setup")
     )
-    made_from = subprocess.run(
-        ["cksum"], input=f"{checkout}\n".encode() + files, capture_output=True, check=True
-    )
+    made_from = subprocess.run(["cksum"], input=f"{checkout}\n".encode() + files, capture_output=True, check=True)
     (checkout / ".venv" / "made-from").write_bytes(made_from.stdout)
     began = time.monotonic()
     assert _set_up(checkout).returncode == 0

@@ -34,8 +34,7 @@ def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         port = holder.getsockname()[1]
         said = _refusal(tmp_path, port, capsys)
     assert said == (
-        f"leadger: Port {port} of 127.0.0.1 is already taken by another program; "
-        "choose another one with --port.\n"
+        f"leadger: Port {port} of 127.0.0.1 is already taken by another program; choose another one with --port.\n"
     )
     assert not (tmp_path / "postgres").exists()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import structlog
 from celery import shared_task
 
 from db import batch, tasks
-from db.doorbell import PROCESS_LEADS, REPLAY_QUARANTINE, REQUEST_ID_HEADER
+from db.doorbell import LEADS_PRIORITY, PROCESS_LEADS, REPLAY_QUARANTINE, REQUEST_ID_HEADER
 from db.engine import transaction
 from worker import runtime
 from worker.runtime import Runtime
@@ -18,13 +19,15 @@ from worker.tasks.background import run_task
 log = structlog.get_logger()
 
 _MOST_TRIES = 5
+_LONGEST_TURN_S = 1.0
 
 
 @shared_task(name=PROCESS_LEADS, bind=True)
 def process_leads(self: Any) -> None:
-    """Decide what waits in the inbox until nothing does."""
+    """Decide what waits in the inbox until nothing does, a turn at a time."""
     structlog.contextvars.bind_contextvars(request_id=self.request.get(REQUEST_ID_HEADER, ""), task_id=self.request.id)
-    runtime.run(_empty_inbox)
+    if not runtime.run(_empty_inbox):
+        _ring_again()
 
 
 @shared_task(name=REPLAY_QUARANTINE)
@@ -36,27 +39,36 @@ def replay_quarantine() -> None:
 @shared_task(name="leads.sweep")
 def sweep() -> None:
     """Do what nobody rang for: a lost message, an emptied Redis or a killed worker costs one interval."""
-    runtime.run(_empty_inbox)
+    if not runtime.run(_empty_inbox):
+        _ring_again()
     runtime.run(_empty_quarantine)
     for task_id in runtime.run(_forgotten_tasks):
         run_task.delay(str(task_id))
 
 
-async def _empty_inbox(at: Runtime) -> None:
+def _ring_again() -> None:
+    """Go on after the background tasks, which would never have their turn while leads keep coming."""
+    process_leads.apply_async(priority=LEADS_PRIORITY)
+
+
+async def _empty_inbox(at: Runtime) -> bool:
+    """Decide waiting leads for one turn; false if there may be more."""
     tries = 0
-    while True:
+    turn_ends = time.monotonic() + _LONGEST_TURN_S
+    while time.monotonic() < turn_ends:
         try:
             settled = await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads)
         except batch.TRANSIENT as error:
             tries += 1
             log.warning("batch_failed", error=repr(error), tries=tries)
             if tries == _MOST_TRIES:
-                return  # the rows still wait; the sweeper comes again
+                return True  # the rows still wait; the sweeper comes again
             await asyncio.sleep(random.uniform(0, 0.1 * 2**tries))  # noqa: S311 - jitter is no secret
             continue
         if not settled:
-            return
+            return True
         tries = 0
+    return False
 
 
 async def _empty_quarantine(at: Runtime) -> None:

@@ -142,9 +142,7 @@ def test_data_of_another_major_version_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [Path.mkdir, Path.touch])
-def test_a_folder_that_is_no_database_is_refused_and_left_alone(
-    tmp_path: Path, spoil: Callable[[Path], None]
-) -> None:
+def test_a_folder_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     spoil(tmp_path / "data")
     with pytest.raises(CannotStart, match=r"is not a database of Leadger's: move it away"):
         prepare_postgres(tmp_path / "data")
@@ -172,9 +170,7 @@ def test_where_user_namespaces_are_refused_root_runs_it_as_another_user(
     closed.mkdir(mode=0o700)
     refusing = tmp_path / "bin"
     refusing.mkdir()
-    (refusing / "unshare").write_text(
-        "#!/bin/sh\necho 'unshare failed: Operation not permitted' >&2\nexit 1\n"
-    )
+    (refusing / "unshare").write_text("#!/bin/sh\necho 'unshare failed: Operation not permitted' >&2\nexit 1\n")
     (refusing / "unshare").chmod(0o755)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{refusing}:{os.environ['PATH']}")
@@ -191,9 +187,7 @@ def test_where_user_namespaces_are_refused_root_runs_it_as_another_user(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give up rights")
-def test_where_root_can_give_up_no_rights_one_sentence_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_root_can_give_up_no_rights_one_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CannotStart, match="PostgreSQL does not run as root"):
         prepare_postgres(tmp_path / "data")

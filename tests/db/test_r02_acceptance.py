@@ -1,0 +1,86 @@
+"""R2: accepted means committed in Postgres, whatever happens next."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import inbox
+from db.engine import transaction
+from db.inbox import Accepted
+from db.inbox_writer import InboxWriter
+from tests.builders import lead
+from tests.world import World, domain_leads
+
+
+def request(count: int = 1) -> Accepted:
+    leads = domain_leads(*(lead(customer="ann", product="crm") for _ in range(count)))
+    return Accepted(uuid4(), "request", datetime.now(UTC), leads)
+
+
+async def waiting(engine: AsyncEngine) -> int:
+    async with transaction(engine) as connection:
+        count: int = await connection.fetchval("SELECT coalesce(sum(lead_count), 0) FROM inbox WHERE done_at IS NULL")
+        return count
+
+
+async def test_r2_what_is_acknowledged_is_seen_by_every_other_connection(engine: AsyncEngine) -> None:
+    rings: list[str] = []
+    writer = InboxWriter(engine, rings.append)
+    await writer.write(request())
+    assert await waiting(engine) == 1
+    assert rings == ["request"]
+
+
+async def test_r2_the_doorbell_rings_only_after_the_commit(engine: AsyncEngine) -> None:
+    seen: list[asyncio.Task[int]] = []
+    writer = InboxWriter(engine, lambda _: seen.append(asyncio.create_task(waiting(engine))))
+    await writer.write(request(3))
+    assert [await count for count in seen] == [3]
+
+
+async def test_r2_requests_that_come_during_a_commit_share_the_next_one(engine: AsyncEngine) -> None:
+    rings: list[str] = []
+    writer = InboxWriter(engine, rings.append)
+    await asyncio.gather(*(writer.write(request()) for _ in range(100)))
+    assert await waiting(engine) == 100
+    assert len(rings) <= 2
+
+
+async def test_r2_a_commit_that_fails_acknowledges_nothing_and_stores_nothing(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rings: list[str] = []
+    writer = InboxWriter(engine, rings.append)
+    add = inbox.add
+
+    async def fail_after_writing(connection: asyncpg.Connection, requests: list[Accepted]) -> None:
+        await add(connection, requests)
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "add", fail_after_writing)
+        results = await asyncio.gather(*(writer.write(request()) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(result, ConnectionResetError) for result in results)
+    assert (await waiting(engine), rings) == (0, [])
+    await writer.write(request())
+    assert await waiting(engine) == 1
+
+
+async def test_r2_a_request_of_many_leads_becomes_rows_of_500_that_several_workers_share(world: World) -> None:
+    async with transaction(world.engine) as connection:
+        await inbox.add(connection, [request(1200)])
+        counts = await connection.fetch("SELECT part, lead_count FROM inbox ORDER BY part")
+    assert [tuple(row) for row in counts] == [(0, 500), (1, 500), (2, 200)]
+
+
+async def test_r2_a_row_that_one_worker_holds_is_passed_over_by_another(world: World) -> None:
+    async with transaction(world.engine) as connection:
+        await inbox.add(connection, [request(), request()])
+    async with transaction(world.engine) as one, transaction(world.engine) as other:
+        first, second = await inbox.claim(one, 1), await inbox.claim(other, 1)
+        assert await inbox.claim(other, 1) == second
+        assert {chunk.id for chunk in first}.isdisjoint(chunk.id for chunk in second)

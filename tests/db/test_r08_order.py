@@ -1,0 +1,55 @@
+"""R8: verdicts depend on what was accepted, never on arrival order, batch split, concurrency or redelivery."""
+
+from hypothesis import given, note
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.db import histories
+from tests.db.conftest import Examples
+from tests.db.histories import Draw
+
+
+async def any_history(draw: Draw, engine: AsyncEngine) -> None:
+    """Batches, events and redeliveries in any order; after each round the engine says what the oracle says."""
+    world, cast = await histories.begin(draw, engine)
+    for _ in range(draw(st.integers(1, 4))):
+        sent = [histories.lead(draw, cast) for _ in range(draw(st.integers(0, 5)))]
+        for one in sent:
+            note(f"lead {one}")
+        if sent:
+            await world.accept(*sent, chunk_leads=draw(st.sampled_from([None, 1, 2])))
+            await world.work(most_leads=draw(st.sampled_from([1, 2, 1000])))
+            if draw(st.booleans()):
+                await world.put(*sent)
+                await world.work()
+        for _ in range(draw(st.integers(0, 3))):
+            await histories.event(draw, world, cast)
+        await world.check(rebuilt=False)
+    await world.check()
+
+
+@given(st.data())
+def test_r8_any_history_gives_what_the_oracle_says(examples: Examples, data: st.DataObject) -> None:
+    examples.run(any_history(data.draw, examples.engine))
+
+
+async def any_order(draw: Draw, engine: AsyncEngine) -> None:
+    """One set of leads in any order, split and redelivered anyhow, to workers that do not know of each other."""
+    world, cast = await histories.begin(draw, engine)
+    for _ in range(draw(st.integers(1, 2))):
+        sent = [histories.lead(draw, cast, clean=True) for _ in range(draw(st.integers(1, 10)))]
+        for one in sent:
+            note(f"lead {one}")
+            world.oracle.accept(one)
+        delivered = draw(st.permutations([*sent, *draw(st.lists(st.sampled_from(sent), max_size=4))]))
+        await world.put(*delivered, chunk_leads=draw(st.integers(1, 3)))
+        await world.work(workers=draw(st.integers(1, 4)), most_leads=draw(st.integers(1, 3)))
+        await world.check(rebuilt=False)
+        if draw(st.booleans()):
+            await histories.event(draw, world, cast)
+    await world.check()
+
+
+@given(st.data())
+def test_r8_order_split_redelivery_and_concurrency_change_nothing(examples: Examples, data: st.DataObject) -> None:
+    examples.run(any_order(data.draw, examples.engine))

@@ -1,0 +1,233 @@
+"""Background tasks can be killed anywhere and started again: the sweeper finds them, and the result is the same."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from db import closing, inbox, rebuild, recount, rejudge, report_files, tasks, verdicts
+from db.engine import transaction
+from tests.builders import distinct, lead
+from tests.world import World
+from worker.runtime import Runtime
+from worker.tasks import background, leads
+
+APRIL = "2024-04-10T09:00:00Z"
+
+
+class Killed(BaseException):
+    """What a killed process never gets to say."""
+
+
+async def create(world: World, kind: str, **arguments: Any) -> UUID:
+    async with transaction(world.engine) as connection:
+        return await tasks.create(connection, kind, {"partner_id": world.partners["acme"], **arguments}, "request")
+
+
+async def task(world: World, task_id: UUID) -> asyncpg.Record:
+    async with transaction(world.engine, readonly=True) as connection:
+        row = await tasks.read(connection, task_id)
+    assert row is not None
+    return row
+
+
+async def closing_task(world: World) -> UUID:
+    async with transaction(world.engine, readonly=True) as connection:
+        newest = await inbox.newest_waiting(connection)
+    return await create(world, "close", period=202404, newest_waiting=newest)
+
+
+async def close_as_well(world: World) -> None:
+    world.oracle.close("acme", "2024-04")
+    await world.check()
+    async with transaction(world.engine) as connection:
+        assert await connection.fetchval("SELECT closed_through FROM partners") == 202404
+        assert await connection.fetchval("SELECT count(*) FROM billing_reports WHERE final") == 1
+
+
+async def test_r11_closing_decides_what_was_accepted_before_and_writes_the_final_report(
+    runtime: Runtime, world: World
+) -> None:
+    await world.accept(*distinct(12, APRIL, customer="ann", product="crm"))
+    task_id = await closing_task(world)
+    await background._run(runtime, task_id)
+    row = await task(world, task_id)
+    assert (row["state"], row["result"]) == ("done", {"closed": True, "report_version": 1})
+    await close_as_well(world)
+
+
+async def test_r11_closing_waits_for_a_batch_that_another_worker_has_claimed(runtime: Runtime, world: World) -> None:
+    await world.accept(lead(customer="ann", product="crm"))
+    task_id = await closing_task(world)
+    async with transaction(world.engine) as connection:
+        assert len(await inbox.claim(connection, 10)) == 1
+        run = asyncio.create_task(background._run(runtime, task_id))
+        await asyncio.sleep(0.4)
+        assert not run.done()
+        assert await connection.fetchval("SELECT closed_through FROM partners") is None
+    await run
+    await close_as_well(world)
+
+
+async def test_r11_a_closing_that_the_rules_refuse_fails_with_the_reason(runtime: Runtime, world: World) -> None:
+    task_id = await create(world, "close", period=209904, newest_waiting=0)
+    await background._run(runtime, task_id)
+    row = await task(world, task_id)
+    assert (row["state"], row["error"]) == ("failed", "April 2099 has not ended yet.")
+
+
+STEPS: dict[str, list[tuple[Any, str]]] = {
+    "close": [
+        (inbox, "waiting_up_to"),
+        (inbox, "settle"),
+        (rejudge, "rejudge_some_stale"),
+        (closing, "_move_held"),
+        (closing, "close"),
+        (report_files, "snapshot"),
+        (tasks, "finish"),
+    ],
+    "reevaluate": [
+        (rejudge, "stale_customers"),
+        (verdicts, "write"),
+        (rejudge, "rejudge_some_stale"),
+        (tasks, "finish"),
+    ],
+    "rebuild": [(verdicts, "write"), (recount, "drift"), (recount, "correct"), (rebuild, "rebuild"), (tasks, "finish")],
+}
+
+
+@pytest.mark.parametrize(("kind", "module", "step"), [(kind, *step) for kind, steps in STEPS.items() for step in steps])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_task_killed_at_any_step_is_resumed(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch, kind: str, module: Any, step: str, when: str
+) -> None:
+    await world.send(*distinct(12, APRIL, customer="ann", product="crm"), lead("held", customer="bob", product="crm"))
+    await world.hold(("", "held", "Click", "High", APRIL, 1))
+    await world.accept(lead(customer="bob", product="crm"))
+    if kind == "close":
+        await world.terms("acme", "2024-04", cap="33.00")
+        task_id = await closing_task(world)
+    elif kind == "reevaluate":
+        await world.work()
+        await world.terms("acme", "2024-04", cap="33.00")
+        task_id = await create(world, "reevaluate", partner_ids=[str(world.partners["acme"])])
+    else:
+        await world.work()
+        task_id = await create(world, "rebuild", period=202404)
+        await spoil(world)
+    do = getattr(module, step)
+
+    async def die(*arguments: Any, **named: Any) -> Any:
+        if when == "before":
+            raise Killed
+        await do(*arguments, **named)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, die)
+        with pytest.raises(Killed):
+            await background._run(runtime, task_id)
+    runtime.policies.forget()
+    assert (await task(world, task_id))["finished_at"] is None or (step, when) == ("finish", "after")
+    await background._run(runtime, task_id)
+    assert (await task(world, task_id))["state"] == "done"
+    await world.work()
+    if kind == "close":
+        await close_as_well(world)
+    await world.check()
+
+
+async def spoil(world: World) -> None:
+    """Wrong verdicts and counters, for a rebuild to put right."""
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE actions SET billed_minor = 0, outcome = 'capped' WHERE outcome = 'billed'")
+        await connection.execute("UPDATE customer_periods SET leads = leads + 1")
+        await connection.execute("UPDATE product_periods SET checksum = checksum + 1")
+
+
+async def test_a_rebuild_puts_right_what_differs_and_says_what_did(runtime: Runtime, world: World) -> None:
+    await world.send(*distinct(3, APRIL, customer="ann", product="crm"))
+    await spoil(world)
+    task_id = await create(world, "rebuild", period=202404)
+    await background._run(runtime, task_id)
+    row = await task(world, task_id)
+    assert (row["state"], row["result"]["verdicts_corrected"]) == ("done", 3)
+    shown = [
+        (each["was"]["outcome"], each["is"]["outcome"], each["is"]["billed"]) for each in row["result"]["differences"]
+    ]
+    assert shown == [("capped", "billed", "10.00")] * 3
+    await world.check()
+
+
+async def test_a_task_runs_once_at_a_time(runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.send(lead(customer="ann", product="crm"))
+    task_id = await create(world, "rebuild", period=202404)
+    runs, do = [], rebuild.rebuild
+
+    async def slowly(*arguments: Any) -> dict[str, Any]:
+        runs.append(1)
+        await asyncio.sleep(0.2)
+        return await do(*arguments)
+
+    monkeypatch.setattr(rebuild, "rebuild", slowly)
+    await asyncio.gather(background._run(runtime, task_id), background._run(runtime, task_id))
+    await background._run(runtime, task_id)
+    assert runs == [1]
+
+
+async def test_a_fault_of_the_moment_leaves_the_task_for_the_sweeper(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await create(world, "rebuild", period=202404)
+
+    async def fail(*_: Any) -> None:
+        raise asyncpg.DeadlockDetectedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "rebuild", fail)
+        await background._run(runtime, task_id)
+    assert await leads._forgotten_tasks(runtime) == []  # its message may still come
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
+    assert await leads._forgotten_tasks(runtime) == [task_id]
+    await background._run(runtime, task_id)
+    assert await leads._forgotten_tasks(runtime) == []
+
+
+async def test_an_unexpected_error_fails_the_task_and_says_so(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await create(world, "rebuild", period=202404)
+
+    async def fail(*_: Any) -> None:
+        raise ZeroDivisionError("surprise")
+
+    monkeypatch.setattr(rebuild, "rebuild", fail)
+    await background._run(runtime, task_id)
+    row = await task(world, task_id)
+    assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
+
+
+async def test_the_sweeper_decides_what_nobody_rang_for(runtime: Runtime, world: World) -> None:
+    await world.accept(*distinct(30, APRIL, customer="ann", product="crm"), chunk_leads=1)
+    await leads._empty_inbox(runtime)
+    await leads._empty_quarantine(runtime)
+    await world.check()
+
+
+async def test_the_sweeper_tries_again_after_a_fault_of_the_moment(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
+    write, faults = verdicts.write, [asyncpg.DeadlockDetectedError, asyncpg.SerializationError]
+
+    async def fail_twice(connection: asyncpg.Connection, cases: Any) -> None:
+        if faults:
+            raise faults.pop()
+        await write(connection, cases)
+
+    monkeypatch.setattr(verdicts, "write", fail_twice)
+    await leads._empty_inbox(runtime)
+    await world.check()

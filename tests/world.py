@@ -1,0 +1,516 @@
+"""The real engine and the oracle side by side: both are told the same, and everything they decide is compared (R8)."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.schemas.leads import leads_from_body
+from billing.actions import WINNING, Outcome
+from billing.errors import BillingError
+from billing.evaluate import NEVER_RELEASED
+from billing.identity import action_uuid, customer_uuid, lead_uuid, partner_uuid, product_uuid
+from billing.leads import Lead, Person
+from billing.money import minor_from_amount
+from billing.periods import check_timezone, period_from_text, text_from_period
+from billing.terms import DuplicateWindow, window_from_wire
+from billing.totals import TOTALS_COLUMNS, Totals
+from db import batch, closing, inbox, leads, locks, masters, people, quarantine, rebuild, recount, rejudge, standing
+from db.engine import transaction
+from db.inbox import Accepted
+from db.policies import Policies
+from tests.builders import Wire
+from tests.oracle import ActionId, ActionRef, Oracle, Refused
+from tests.oracle.messages import lead_identity, message_from_wire
+from tests.oracle.model import OUTCOMES
+from tests.oracle.model import Totals as OracleTotals
+
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+"""A clock by which every period of the tests has ended."""
+
+_TERMS: dict[str, Any] = {
+    "cap_minor": 10_000,
+    "cap_scope": "period",
+    "dedup_window": "forever",
+    "dedup_days": None,
+    "monthly_api_limit": None,
+    "overage_unit_cost_minor": None,
+    "csm": None,
+    "csm_must_approve": False,
+    "start_date": None,
+    "end_date": None,
+    "preferences": "{}",
+}
+
+
+def domain_leads(*sent: Wire) -> list[Lead]:
+    """Leads as the door hands them on."""
+    read = leads_from_body(
+        msgspec.json.encode(sent), ndjson=False, now=datetime.now(UTC), most_leads=100_000, most_actions=1_000
+    )
+    assert not read.errors, read.errors
+    return read.leads
+
+
+def action_id(reference: ActionRef) -> UUID:
+    """The row key of an action that is named as the oracle names it."""
+    source, lead_id, action_type, level, at, occurrence = reference
+    instant = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    return action_uuid(
+        lead_uuid(source, lead_id), action_type.casefold(), level.casefold(), instant.astimezone(UTC), occurrence - 1
+    )
+
+
+@dataclass(slots=True)
+class Decided:
+    """One verdict, with everything that both sides say about it."""
+
+    customer: str
+    product: str
+    own_period: str
+    billing_period: str
+    late: bool
+    value_minor: int
+    billed_minor: int
+    outcome: str
+    duplicate_of: UUID | None
+    cap_before_minor: int | None
+    cap_after_minor: int | None
+
+
+class World:
+    """Drives the engine as the API and the worker do, and the oracle beside it. What one refuses the other must too."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.policies = Policies()
+        self.oracle = Oracle(lead_uuid)
+        self.partners: dict[str, UUID] = {}
+
+    # -- masters
+
+    async def partner(self, external_id: str, timezone: str = "UTC", **terms: Any) -> UUID:
+        """A partner with terms as the wire says them: cap, cap_scope, dedup_window."""
+        self.oracle.add_partner(external_id, timezone=timezone, **terms)
+        partner_id = self.partners[external_id] = partner_uuid(external_id)
+        values = {"external_id": external_id, "name": external_id, "billing_email": None, "currency": "EUR"}
+        async with transaction(self.engine) as connection:
+            columns = _TERMS | terms_columns(terms)
+            created = await masters.create_partner(connection, partner_id, values, columns, check_timezone(timezone))
+        assert created
+        return partner_id
+
+    async def product(self, external_id: str, partner: str) -> UUID:
+        """A product; what waited for it is decided."""
+        self.oracle.add_product(external_id, partner)
+        product_id = product_uuid(external_id)
+        async with transaction(self.engine) as connection:
+            values = {"external_id": external_id, "name": external_id, "description": None}
+            assert await masters.create_product(connection, product_id, self.partners[partner], values)
+        await self.empty_quarantine()
+        return product_id
+
+    async def customer(self, external_id: str, address: str) -> UUID:
+        """A person, or an alias of one; what waited for the id is decided."""
+        self.oracle.add_customer(external_id, address)
+        async with transaction(self.engine) as connection:
+            found = await people.introduce(connection, {external_id: Person(external_id, address.casefold().strip())})
+        await self.empty_quarantine()
+        return found[customer_uuid(external_id)]
+
+    async def rate(
+        self,
+        amount: str | None,
+        *,
+        partner: str | None = None,
+        product: str | None = None,
+        lead_type: str | None = None,
+        action_type: str | None = None,
+        engagement_level: str | None = None,
+        effective_from: str | None = None,
+    ) -> bool:
+        """A rate rule, and everything judged again by it. False if both sides refuse it."""
+        refused = False
+        try:
+            self.oracle.add_rate(amount, partner, product, lead_type, action_type, engagement_level, effective_from)
+        except Refused:
+            refused = True
+        partner_id = partner_uuid(partner) if partner else None
+        product_id = product_uuid(product) if product else None
+        start = datetime.fromisoformat(effective_from) if effective_from else None
+        async with transaction(self.engine) as connection:
+            touched = await masters.lock_touched(connection, partner_id, product_id)
+            policies = (await self.policies.load(connection, touched)).values()
+            first = [p.calendar.start_of(p.first_open) for p in policies if p.first_open]
+            if first and (start is None or start < max(first)):
+                rule_id = None
+            else:
+                rule_id = await masters.create_rate(
+                    connection,
+                    {
+                        "partner_id": partner_id,
+                        "product_id": product_id,
+                        "lead_type": lead_type,
+                        "action_type": action_type,
+                        "engagement_level": engagement_level,
+                        "lead_type_key": lead_type and lead_type.casefold(),
+                        "action_type_key": action_type and action_type.casefold(),
+                        "level_key": engagement_level and engagement_level.casefold(),
+                        "amount_minor": None if amount is None else minor_from_amount(amount),
+                        "effective_from": start,
+                    },
+                )
+            assert (rule_id is None) is refused
+            if rule_id is not None:
+                await masters.new_version(connection, touched)
+        self.policies.forget()
+        return not refused
+
+    async def terms(self, partner: str, from_period: str, **changes: Any) -> bool:
+        """Other terms from a period on. False if both sides refuse them. Stale customers stay so until `settle`."""
+        refused = False
+        try:
+            self.oracle.set_terms(partner, from_period, **changes)
+        except Refused:
+            refused = True
+        try:
+            async with transaction(self.engine) as connection:
+                await locks.own_partner(connection, self.partners[partner])
+                policy = (await self.policies.load(connection, [self.partners[partner]]))[self.partners[partner]]
+                period = period_from_text(from_period)
+                await masters.change_terms(connection, policy, terms_columns(changes), period)
+        except BillingError:
+            assert refused
+        else:
+            assert not refused
+        self.policies.forget()
+        return not refused
+
+    # -- leads
+
+    async def accept(self, *sent: Wire, chunk_leads: int | None = None) -> None:
+        """Leads in one request (or in requests of `chunk_leads`), committed to the inbox and not yet decided."""
+        for each in sent:
+            self.oracle.accept(each)
+        await self.put(*sent, chunk_leads=chunk_leads)
+
+    async def put(self, *sent: Wire, chunk_leads: int | None = None) -> None:
+        """Leads in the inbox only: a redelivery that the oracle need not hear of."""
+        parsed = domain_leads(*sent)
+        size = chunk_leads or len(parsed)
+        requests = [
+            Accepted(uuid4(), "test", datetime.now(UTC), parsed[start : start + size])
+            for start in range(0, len(parsed), size)
+        ]
+        async with transaction(self.engine) as connection:
+            await inbox.add(connection, requests)
+
+    async def work(self, workers: int = 1, most_leads: int = 1000) -> None:
+        """Decide everything that waits, by workers that do not know of each other."""
+
+        async def worker(policies: Policies) -> None:
+            while True:
+                try:
+                    if not await batch.work_off_inbox(self.engine, policies, most_leads):
+                        return
+                except batch.TRANSIENT:
+                    await asyncio.sleep(0.01)
+
+        if workers == 1:
+            await worker(self.policies)
+        else:
+            await asyncio.gather(*(worker(Policies()) for _ in range(workers)))
+        await self.empty_quarantine()
+
+    async def send(self, *sent: Wire, **how: Any) -> None:
+        """Accept leads and decide them."""
+        await self.accept(*sent)
+        await self.work(**how)
+
+    async def empty_quarantine(self) -> None:
+        """Decide quarantined leads whose product and customer exist."""
+        while await batch.replay_quarantine(self.engine, self.policies):
+            pass
+
+    # -- events
+
+    async def settle(self) -> None:
+        """Judge every stale customer again, as the task after a change of terms or rates does."""
+        for partner_id in self.partners.values():
+            while await rejudge.rejudge_some_stale(self.engine, self.policies, partner_id):
+                pass
+
+    async def close(self, partner: str, period: str) -> bool:
+        """Close a period. False if both sides refuse."""
+        refused = False
+        try:
+            self.oracle.close(partner, period)
+        except Refused:
+            refused = True
+        partner_id = self.partners[partner]
+        try:
+            while True:
+                async with transaction(self.engine) as connection:
+                    if await closing.close(connection, self.policies, partner_id, period_from_text(period), LATER):
+                        break
+                while await rejudge.rejudge_some_stale(self.engine, self.policies, partner_id):
+                    pass
+        except BillingError:
+            assert refused
+        else:
+            assert not refused
+        finally:
+            self.policies.forget()
+        return not refused
+
+    async def reopen(self, partner: str, period: str) -> bool:
+        """Reopen a period. False if both sides refuse."""
+        refused = False
+        try:
+            self.oracle.reopen(partner, period)
+        except Refused:
+            refused = True
+        try:
+            async with transaction(self.engine) as connection:
+                await closing.reopen(connection, self.policies, self.partners[partner], period_from_text(period))
+        except BillingError:
+            assert refused
+        else:
+            assert not refused
+        finally:
+            self.policies.forget()
+        return not refused
+
+    async def hold(self, reference: ActionRef) -> bool:
+        """Hold an action. False if both sides refuse."""
+        return await self._stand(reference, self.oracle.hold, standing.hold)
+
+    async def release(self, reference: ActionRef) -> bool:
+        """Release a held action."""
+        return await self._stand(reference, self.oracle.release, standing.release)
+
+    async def give_back(self, reference: ActionRef) -> bool:
+        """Return an action."""
+        return await self._stand(reference, self.oracle.return_, standing.give_back)
+
+    async def _stand(self, reference: ActionRef, tell: Any, change: Any) -> bool:
+        refused = False
+        try:
+            tell(reference)
+        except Refused:
+            refused = True
+        try:
+            async with transaction(self.engine) as connection:
+                await change(connection, self.policies, action_id(reference), "because")
+        except BillingError:
+            assert refused
+        else:
+            assert not refused
+        return not refused
+
+    # -- comparing
+
+    async def check(self, *, rebuilt: bool = True) -> None:
+        """Everything the engine says is what the oracle says, the counters are right, and a rebuild changes nothing."""
+        await self.settle()
+        for partner in self.partners:
+            await self._check_partner(partner)
+        async with transaction(self.engine, readonly=True) as connection:
+            await self._check_quarantine(connection)
+        if rebuilt:
+            await self._check_rebuild()
+
+    async def _check_partner(self, partner: str) -> None:
+        partner_id = self.partners[partner]
+        async with transaction(self.engine, readonly=True) as connection:
+            rows = await connection.fetch(
+                "SELECT DISTINCT period, customer_id FROM customer_periods WHERE partner_id = $1", partner_id
+            )
+            people_of: dict[int, list[UUID]] = defaultdict(list)
+            for row in rows:
+                people_of[row["period"]].append(row["customer_id"])
+            found: dict[UUID, Decided] = {}
+            for period, customers in people_of.items():
+                lines = await leads.lines_of_customers(connection, partner_id, period, customers)
+                found |= {line.row["id"]: _decided_from_line(line) for line in lines}
+            expected = {_row_key(v.action): _decided_from_verdict(v) for v in self.oracle.verdicts(partner)}
+            stored = await connection.fetchval("SELECT count(*) FROM actions WHERE partner_id = $1", partner_id)
+            assert found == expected
+            assert stored == len(expected)
+            periods = {verdict.billing_period for verdict in self.oracle.verdicts(partner)}
+            periods |= {credit.period for credit in self.oracle.credits(partner)}
+            periods |= {text_from_period(period) for period in people_of}
+            for name in sorted(periods):
+                await self._check_totals(connection, partner, name)
+            await self._check_credits(connection, partner)
+            await _check_winners(connection, partner_id)
+            assert await rejudge.stale_customers(connection, partner_id) == 0
+
+    async def _check_totals(self, connection: asyncpg.Connection, partner: str, name: str) -> None:
+        partner_id, period = self.partners[partner], period_from_text(name)
+        sums = ", ".join(f"sum({column})::bigint AS {column}" for column in (*TOTALS_COLUMNS, "credited_minor"))
+        of_products = await connection.fetch(
+            f"""
+            SELECT products.external_id, {sums} FROM product_periods JOIN products ON products.id = product_id
+            WHERE product_periods.partner_id = $1 AND period = $2 GROUP BY products.external_id
+            """,
+            partner_id,
+            period,
+        )
+        for row in of_products:
+            _same_totals(row, self.oracle.product_totals(partner, name, row["external_id"]))
+        of_customers = await connection.fetch(
+            """
+            SELECT customer_periods.*, customers.external_id
+            FROM customer_periods JOIN customers ON customers.id = customer_id WHERE partner_id = $1 AND period = $2
+            """,
+            partner_id,
+            period,
+        )
+        for row in of_customers:
+            _same_totals(row, self.oracle.customer_totals(partner, name, row["external_id"]))
+        whole = self.oracle.totals(partner, name)
+        for column in ("actions", "gross_minor", "billed_minor", "credited_minor"):
+            key = {"credited_minor": "credits"}.get(column, column.removesuffix("_minor"))
+            assert sum(row[column] for row in of_products) == whole[key]  # type: ignore[literal-required]
+            assert sum(row[column] for row in of_customers) == whole[key]  # type: ignore[literal-required]
+        found = await recount.drift(connection, partner_id, period)
+        assert found.count == 0, found
+
+    async def _check_credits(self, connection: asyncpg.Connection, partner: str) -> None:
+        rows = await connection.fetch(
+            "SELECT action_id, period, amount_minor FROM credits WHERE partner_id = $1", self.partners[partner]
+        )
+        assert {row["action_id"]: (text_from_period(row["period"]), row["amount_minor"]) for row in rows} == {
+            _row_key(credit.action): (credit.period, credit.amount_minor) for credit in self.oracle.credits(partner)
+        }
+
+    async def _check_quarantine(self, connection: asyncpg.Connection) -> None:
+        """The same claims stand outside. A conflict that came up later may still go by the reason it came in with."""
+        rows = await quarantine.page(connection, reason=None, after=0, limit=10_000)
+        found = {}
+        for row in rows:
+            sent = inbox.lead_from_payload(row["payload"])
+            found[_claim(sent.source, sent.external_id, sent.product, sent.customer, sent.lead_type)] = row["reason"]
+        expected = {message_from_wire(wire).claim: reason for wire, reason in self.oracle.quarantine()}
+        assert found.keys() == expected.keys()
+        for claim, reason in expected.items():
+            assert reason in ("conflict", found[claim]), claim
+
+    async def _check_rebuild(self) -> None:
+        async def progress(_: int, __: int) -> None:
+            return
+
+        for partner_id in self.partners.values():
+            async with transaction(self.engine, readonly=True) as connection:
+                periods = await masters.periods_used(connection, partner_id)
+            for period in periods:
+                result = await rebuild.rebuild(self.engine, Policies(), partner_id, period, progress)
+                assert (result["verdicts_corrected"], result["counters_corrected"]) == (0, 0), result
+
+
+def terms_columns(terms: dict[str, Any]) -> dict[str, Any]:
+    """Terms as the wire says them, as columns of partner_terms."""
+    columns: dict[str, Any] = {}
+    if "cap" in terms:
+        columns["cap_minor"] = None if terms["cap"] is None else minor_from_amount(terms["cap"])
+    if "cap_scope" in terms:
+        columns["cap_scope"] = terms["cap_scope"]
+    if "dedup_window" in terms:
+        window: DuplicateWindow = window_from_wire(terms["dedup_window"])
+        columns |= masters.window_columns(window)
+    return columns
+
+
+def _row_key(identity: ActionId) -> UUID:
+    return action_id(identity)
+
+
+def _claim(source: str, lead_id: str, product: str, customer: str, lead_type: str) -> Any:
+    wire = {
+        "source": source,
+        "lead_id": lead_id,
+        "product_id": product,
+        "customer_id": customer,
+        "lead_type": lead_type,
+        "actions": [],
+    }
+    assert lead_identity(source, lead_id)
+    return message_from_wire(wire).claim
+
+
+def _decided_from_line(line: leads.Line) -> Decided:
+    explained, row = line.explained, line.row
+    action = explained.verdict.action
+    assert line.reason.endswith(".")
+    return Decided(
+        customer=row["customer"],
+        product=row["product"],
+        own_period=text_from_period(action.own_period),
+        billing_period=text_from_period(action.billing_period),
+        late=action.billing_period > action.own_period,
+        value_minor=action.value_minor,
+        billed_minor=explained.verdict.billed_minor,
+        outcome=explained.verdict.outcome.value,
+        duplicate_of=explained.winner.action_id if explained.winner else None,
+        cap_before_minor=explained.cap_before_minor,
+        cap_after_minor=explained.cap_after_minor,
+    )
+
+
+def _decided_from_verdict(verdict: Any) -> Decided:
+    return Decided(
+        customer=verdict.customer,
+        product=verdict.product,
+        own_period=verdict.own_period,
+        billing_period=verdict.billing_period,
+        late=verdict.late,
+        value_minor=verdict.value_minor,
+        billed_minor=verdict.billed_minor,
+        outcome=verdict.outcome,
+        duplicate_of=None if verdict.duplicate_of is None else _row_key(verdict.duplicate_of),
+        cap_before_minor=verdict.cap_before_minor,
+        cap_after_minor=verdict.cap_after_minor,
+    )
+
+
+def _same_totals(row: asyncpg.Record, expected: OracleTotals) -> None:
+    found = {name: row[name] for name in TOTALS_COLUMNS}
+    money = {f"{name}_minor": expected[name] for name in ("gross", "billed", "duplicate_savings", "cap_savings")}
+    money |= {"held_minor": expected["held"], "returned_minor": expected["returned"]}
+    counts = {"leads": expected["leads"], "actions": expected["actions"]}
+    outcomes = {outcome: expected["outcomes"].get(outcome, 0) for outcome in OUTCOMES}
+    assert found == counts | outcomes | money
+    assert row["credited_minor"] == expected["credits"]
+    assert Totals(**found).conserved
+
+
+async def _check_winners(connection: asyncpg.Connection, partner_id: UUID) -> None:
+    """The winners are the actions that won; only a credited one has let go of its key."""
+    rows = await connection.fetch(
+        """
+        SELECT actions.id, outcome, winners.action_id, released_from, credits.period AS credited_in
+        FROM actions FULL JOIN winners ON winners.action_id = actions.id
+        LEFT JOIN credits ON credits.action_id = actions.id
+        WHERE coalesce(actions.partner_id, winners.partner_id) = $1
+        """,
+        partner_id,
+    )
+    for row in rows:
+        wins = row["id"] is not None and Outcome(row["outcome"]) in WINNING
+        assert (row["action_id"] is not None) is wins, row
+        if wins:
+            assert row["released_from"] == (row["credited_in"] or NEVER_RELEASED), row
+
+
+async def forget_everything_waiting(engine: AsyncEngine) -> None:
+    """Start the next example with an empty inbox and quarantine, whatever became of the one before."""
+    async with transaction(engine) as connection:
+        await connection.execute("DELETE FROM inbox WHERE done_at IS NULL")
+        await connection.execute("DELETE FROM quarantine")
