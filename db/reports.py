@@ -141,7 +141,10 @@ async def page(
     limit: int,
 ) -> list[tuple[UUID, int]]:
     """(partner, period) of the reports with actions or credits from `first` to `last`, newest period first."""
-    table, customer = ("customer_periods", "AND customer_id = $7") if customer_id else ("product_periods", "")
+    table, customer = "product_periods", ""
+    if customer_id:
+        table = "customer_states JOIN customer_periods USING (partner_id, customer_id)"
+        customer = "AND customer_id = $7"
     rows = await connection.fetch(
         f"""
         SELECT DISTINCT period, partner_id FROM {table}

@@ -71,10 +71,12 @@ partners = Table(
     Column("external_id", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("billing_email", Text),
-    Column("currency", Text, CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"), nullable=False),
-    Column("closed_through", Integer, CheckConstraint(_period("closed_through"), name="closed_through")),
+    Column("currency", Text, nullable=False),
+    Column("closed_through", Integer),
     Column("policy_version", BigInteger, nullable=False, server_default="1"),
     Column("created_at", _INSTANT, nullable=False, server_default=_NOW),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    CheckConstraint(_period("closed_through"), name="closed_through"),
 )
 
 partner_terms = Table(
@@ -82,12 +84,12 @@ partner_terms = Table(
     metadata,
     Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
     Column("from_period", Integer, primary_key=True),
-    Column("cap_minor", BigInteger, CheckConstraint("cap_minor >= 0", name="cap")),
-    Column("cap_scope", Text, CheckConstraint("cap_scope IN ('period', 'lifetime')", name="scope"), nullable=False),
+    Column("cap_minor", BigInteger),
+    Column("cap_scope", Text, nullable=False),
     Column("dedup_window", Text, nullable=False),
     Column("dedup_days", Integer),
-    Column("monthly_api_limit", BigInteger, CheckConstraint("monthly_api_limit >= 0", name="limit")),
-    Column("overage_unit_cost_minor", BigInteger, CheckConstraint("overage_unit_cost_minor >= 0", name="overage")),
+    Column("monthly_api_limit", BigInteger),
+    Column("overage_unit_cost_minor", BigInteger),
     Column("csm", Text),
     Column("csm_must_approve", Boolean, nullable=False, server_default="false"),
     Column("start_date", Date),
@@ -100,6 +102,10 @@ partner_terms = Table(
         name="window",
     ),
     CheckConstraint("end_date >= start_date", name="dates"),
+    CheckConstraint("cap_minor >= 0", name="cap"),
+    CheckConstraint("cap_scope IN ('period', 'lifetime')", name="scope"),
+    CheckConstraint("monthly_api_limit >= 0", name="limit"),
+    CheckConstraint("overage_unit_cost_minor >= 0", name="overage"),
 )
 
 partner_time_zones = Table(
@@ -115,10 +121,11 @@ periods = Table(
     "periods",
     metadata,
     Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
-    Column("period", Integer, CheckConstraint(_period("period"), name="period"), primary_key=True),
+    Column("period", Integer, primary_key=True),
     Column("starts_at", _INSTANT, nullable=False),
     Column("ends_at", _INSTANT, nullable=False),
     CheckConstraint("ends_at > starts_at", name="bounds"),
+    CheckConstraint(_period("period"), name="period"),
 )
 
 products = Table(
@@ -163,8 +170,8 @@ rate_rules = Table(
     Column("engagement_level", Text),
     Column("lead_type_key", Text),
     Column("action_type_key", Text),
-    Column("level_key", Text, CheckConstraint("level_key IN ('high', 'medium', 'low')", name="level"), nullable=True),
-    Column("amount_minor", BigInteger, CheckConstraint("amount_minor >= 0", name="amount")),
+    Column("level_key", Text, nullable=True),
+    Column("amount_minor", BigInteger),
     Column("effective_from", _INSTANT),
     Column("created_at", _INSTANT, nullable=False, server_default=_NOW),
     UniqueConstraint(
@@ -177,6 +184,8 @@ rate_rules = Table(
         name="uq_rate_rules_conditions",
         postgresql_nulls_not_distinct=True,
     ),
+    CheckConstraint("level_key IN ('high', 'medium', 'low')", name="level"),
+    CheckConstraint("amount_minor >= 0", name="amount"),
 )
 
 # --- the path of a lead -----------------------------------------------------------------------------------------------
@@ -272,6 +281,7 @@ customer_states = Table(
     Column("customer_id", Uuid, ForeignKey("customers.id"), primary_key=True),
     Column("policy_version", BigInteger, nullable=False),
     Index("ix_customer_states_policy_version", "partner_id", "policy_version"),
+    Index("ix_customer_states_customer_id", "customer_id"),
 )
 
 customer_periods = Table(
@@ -309,11 +319,13 @@ credits_ = Table(
     Column("partner_id", Uuid, nullable=False),
     Column("customer_id", Uuid, nullable=False),
     Column("product_id", Uuid, nullable=False),
-    Column("period", Integer, CheckConstraint(_period("period"), name="period"), nullable=False),
-    Column("amount_minor", BigInteger, CheckConstraint("amount_minor >= 0", name="amount"), nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", _INSTANT, nullable=False, server_default=_NOW),
     Index("ix_credits_period", "partner_id", "period"),
+    CheckConstraint(_period("period"), name="period"),
+    CheckConstraint("amount_minor >= 0", name="amount"),
 )
 
 quarantine = Table(
@@ -327,7 +339,6 @@ quarantine = Table(
     Column(
         "reason",
         Text,
-        CheckConstraint("reason IN ('unknown_product', 'unknown_customer', 'conflict')", name="reason"),
         nullable=False,
     ),
     Column("detail", Text, nullable=False),
@@ -339,6 +350,7 @@ quarantine = Table(
     Index("ix_quarantine_lead_id", "lead_id"),
     Index("ix_quarantine_product_id", "product_id", postgresql_where=text("resolved_at IS NULL")),
     Index("ix_quarantine_customer_id", "customer_id", postgresql_where=text("resolved_at IS NULL")),
+    CheckConstraint("reason IN ('unknown_product', 'unknown_customer', 'conflict')", name="reason"),
 )
 
 dead_letters = Table(
@@ -371,9 +383,9 @@ billing_reports = Table(
     "billing_reports",
     metadata,
     Column("report_id", Uuid, primary_key=True),
-    Column("version", Integer, CheckConstraint("version > 0", name="version"), primary_key=True),
+    Column("version", Integer, primary_key=True),
     Column("partner_id", Uuid, ForeignKey("partners.id"), nullable=False),
-    Column("period", Integer, CheckConstraint(_period("period"), name="period"), nullable=False),
+    Column("period", Integer, nullable=False),
     Column("currency", Text, nullable=False),
     Column("as_of", _INSTANT, nullable=False),
     Column("final", Boolean, nullable=False),
@@ -384,6 +396,8 @@ billing_reports = Table(
     Column("products", JSONB, nullable=False),
     UniqueConstraint("partner_id", "period", "version"),
     CheckConstraint(_CONSERVED, name="conserved"),
+    CheckConstraint("version > 0", name="version"),
+    CheckConstraint(_period("period"), name="period"),
 )
 
 billing_report_files = Table(
@@ -392,15 +406,18 @@ billing_report_files = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("report_id", Uuid, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("format", Text, CheckConstraint("format IN ('csv', 'md', 'json', 'pdf')", name="format"), nullable=False),
+    Column("format", Text, nullable=False),
     Column("url", Text, nullable=False),
-    Column("size_bytes", BigInteger, CheckConstraint("size_bytes >= 0", name="size"), nullable=False),
-    Column("sha256", Text, CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
     Column("created_at", _INSTANT, nullable=False, server_default=_NOW),
     ForeignKeyConstraint(
         ["report_id", "version"], ["billing_reports.report_id", "billing_reports.version"], ondelete="CASCADE"
     ),
     UniqueConstraint("report_id", "version", "format"),
+    CheckConstraint("format IN ('csv', 'md', 'json', 'pdf')", name="format"),
+    CheckConstraint("size_bytes >= 0", name="size"),
+    CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
 )
 
 tasks = Table(
@@ -456,8 +473,10 @@ usage = Table(
     "usage",
     metadata,
     Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
-    Column("period", Integer, CheckConstraint(_period("period"), name="period"), primary_key=True),
-    Column("api_calls", BigInteger, CheckConstraint("api_calls >= 0", name="api_calls"), nullable=False),
+    Column("period", Integer, primary_key=True),
+    Column("api_calls", BigInteger, nullable=False),
+    CheckConstraint(_period("period"), name="period"),
+    CheckConstraint("api_calls >= 0", name="api_calls"),
 )
 
 bills = Table(
@@ -466,10 +485,10 @@ bills = Table(
     Column("id", Uuid, primary_key=True),
     Column("number", Text, unique=True),
     Column("partner_id", Uuid, ForeignKey("partners.id"), nullable=False),
-    Column("period", Integer, CheckConstraint(_period("period"), name="period"), nullable=False),
+    Column("period", Integer, nullable=False),
     Column("currency", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("amount_minor", BigInteger, CheckConstraint("amount_minor >= 0", name="amount"), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
     Column("created_by", Uuid, ForeignKey("users.id")),
     Column("created_at", _INSTANT, nullable=False, server_default=_NOW),
@@ -483,6 +502,8 @@ bills = Table(
         unique=True,
         postgresql_where=text("state <> 'voided'"),
     ),
+    CheckConstraint(_period("period"), name="period"),
+    CheckConstraint("amount_minor >= 0", name="amount"),
 )
 
 bill_actions = Table(

@@ -38,6 +38,13 @@ async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: i
     )
 
 
+async def remember(connection: asyncpg.Connection, task_id: UUID, more: Mapping[str, Any]) -> None:
+    """Add to the arguments of a task what it must know if it is killed and started again."""
+    await connection.execute(
+        "UPDATE tasks SET arguments = arguments || $2::jsonb WHERE id = $1", task_id, _json(more).decode()
+    )
+
+
 async def finish(connection: asyncpg.Connection, task_id: UUID, result: Mapping[str, Any]) -> None:
     """The task is done."""
     await connection.execute(

@@ -143,6 +143,11 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
+        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name=op.f("ck_partners_currency")),
+        sa.CheckConstraint(
+            "closed_through BETWEEN 190001 AND 999912 AND closed_through % 100 BETWEEN 1 AND 12",
+            name=op.f("ck_partners_closed_through"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_partners")),
         sa.UniqueConstraint("external_id", name=op.f("uq_partners_external_id")),
     )
@@ -187,6 +192,9 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "reason IN ('unknown_product', 'unknown_customer', 'conflict')", name=op.f("ck_quarantine_reason")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
         sa.UniqueConstraint("content_id", name=op.f("uq_quarantine_content_id")),
     )
@@ -291,6 +299,11 @@ def upgrade() -> None:
             "gross_minor = billed_minor + duplicate_savings_minor + cap_savings_minor + held_minor + returned_minor AND actions = billed + partly_billed + capped + duplicate + held + returned",
             name=op.f("ck_billing_reports_conserved"),
         ),
+        sa.CheckConstraint(
+            "period BETWEEN 190001 AND 999912 AND period % 100 BETWEEN 1 AND 12",
+            name=op.f("ck_billing_reports_period"),
+        ),
+        sa.CheckConstraint("version > 0", name=op.f("ck_billing_reports_version")),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_billing_reports_partner_id")),
         sa.PrimaryKeyConstraint("report_id", "version", name=op.f("pk_billing_reports")),
         sa.UniqueConstraint(
@@ -322,6 +335,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_customer_states_partner_id")),
         sa.PrimaryKeyConstraint("partner_id", "customer_id", name=op.f("pk_customer_states")),
     )
+    op.create_index("ix_customer_states_customer_id", "customer_states", ["customer_id"], unique=False)
     op.create_index(
         "ix_customer_states_policy_version", "customer_states", ["partner_id", "policy_version"], unique=False
     )
@@ -340,15 +354,19 @@ def upgrade() -> None:
         sa.Column("start_date", sa.Date(), nullable=True),
         sa.Column("end_date", sa.Date(), nullable=True),
         sa.Column("preferences", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.CheckConstraint("cap_scope IN ('period', 'lifetime')", name=op.f("ck_partner_terms_scope")),
         sa.CheckConstraint(
-            "dedup_window IN ('forever', 'period') AND dedup_days IS NULL OR dedup_window = 'days' AND dedup_days BETWEEN 1 AND 3650",
+            "dedup_window IN ('forever', 'period') AND dedup_days IS NULL OR dedup_window = 'days' AND dedup_days IS NOT NULL AND dedup_days BETWEEN 1 AND 3650",
             name=op.f("ck_partner_terms_window"),
         ),
+        sa.CheckConstraint("cap_minor >= 0", name=op.f("ck_partner_terms_cap")),
         sa.CheckConstraint("end_date >= start_date", name=op.f("ck_partner_terms_dates")),
         sa.CheckConstraint(
             "from_period = 0 OR from_period BETWEEN 190001 AND 999912 AND from_period % 100 BETWEEN 1 AND 12",
             name=op.f("ck_partner_terms_from_period"),
         ),
+        sa.CheckConstraint("monthly_api_limit >= 0", name=op.f("ck_partner_terms_limit")),
+        sa.CheckConstraint("overage_unit_cost_minor >= 0", name=op.f("ck_partner_terms_overage")),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_partner_terms_partner_id")),
         sa.PrimaryKeyConstraint("partner_id", "from_period", name=op.f("pk_partner_terms")),
     )
@@ -371,6 +389,10 @@ def upgrade() -> None:
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_periods_bounds")),
+        sa.CheckConstraint(
+            "period BETWEEN 190001 AND 999912 AND period % 100 BETWEEN 1 AND 12",
+            name=op.f("ck_periods_period"),
+        ),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_periods_partner_id")),
         sa.PrimaryKeyConstraint("partner_id", "period", name=op.f("pk_periods")),
     )
@@ -398,6 +420,10 @@ def upgrade() -> None:
         sa.Column("partner_id", sa.Uuid(), nullable=False),
         sa.Column("period", sa.Integer(), nullable=False),
         sa.Column("api_calls", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("api_calls >= 0", name=op.f("ck_usage_api_calls")),
+        sa.CheckConstraint(
+            "period BETWEEN 190001 AND 999912 AND period % 100 BETWEEN 1 AND 12", name=op.f("ck_usage_period")
+        ),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_usage_partner_id")),
         sa.PrimaryKeyConstraint("partner_id", "period", name=op.f("pk_usage")),
     )
@@ -438,6 +464,9 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
+        sa.CheckConstraint("format IN ('csv', 'md', 'json', 'pdf')", name=op.f("ck_billing_report_files_format")),
+        sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name=op.f("ck_billing_report_files_sha256")),
+        sa.CheckConstraint("size_bytes >= 0", name=op.f("ck_billing_report_files_size")),
         sa.ForeignKeyConstraint(
             ["report_id", "version"],
             ["billing_reports.report_id", "billing_reports.version"],
@@ -472,6 +501,10 @@ def upgrade() -> None:
             name=op.f("ck_bills_state"),
         ),
         sa.CheckConstraint("(number IS NOT NULL) = (issued_at IS NOT NULL)", name=op.f("ck_bills_issued")),
+        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_bills_amount")),
+        sa.CheckConstraint(
+            "period BETWEEN 190001 AND 999912 AND period % 100 BETWEEN 1 AND 12", name=op.f("ck_bills_period")
+        ),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name=op.f("fk_bills_created_by")),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_bills_partner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bills")),
@@ -525,6 +558,8 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
+        sa.CheckConstraint("level_key IN ('high', 'medium', 'low')", name=op.f("ck_rate_rules_level")),
+        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_rate_rules_amount")),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_rate_rules_partner_id")),
         sa.ForeignKeyConstraint(["product_id"], ["products.id"], name=op.f("fk_rate_rules_product_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rate_rules")),
@@ -617,6 +652,11 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
+        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_credits_amount")),
+        sa.CheckConstraint(
+            "period BETWEEN 190001 AND 999912 AND period % 100 BETWEEN 1 AND 12",
+            name=op.f("ck_credits_period"),
+        ),
         sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_credits_action_id")),
         sa.PrimaryKeyConstraint("action_id", name=op.f("pk_credits")),
     )
@@ -648,6 +688,7 @@ def downgrade() -> None:
     op.drop_table("partner_time_zones")
     op.drop_table("partner_terms")
     op.drop_index("ix_customer_states_policy_version", table_name="customer_states")
+    op.drop_index("ix_customer_states_customer_id", table_name="customer_states")
     op.drop_table("customer_states")
     op.drop_index(op.f("ix_customer_aliases_customer_id"), table_name="customer_aliases")
     op.drop_table("customer_aliases")

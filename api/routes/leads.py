@@ -27,6 +27,7 @@ from db import batches, dead_letters, inbox, leads, people, quarantine
 from db.engine import transaction
 from db.inbox import Accepted
 from db.intake import Arrival
+from db.policies import Policies
 from db.process import process
 
 router = APIRouter(route_class=Route, tags=["leads"])
@@ -179,7 +180,7 @@ async def _try(state: State, sent: Sequence[Lead], now: datetime) -> list[dict[s
     try:
         async with transaction(state.engine) as connection:
             arrivals = [Arrival(lead, now) for lead in sent]
-            await process(connection, state.policies, arrivals, await _people(connection, arrivals))
+            await process(connection, Policies(), arrivals, await _people(connection, arrivals))
             for arrival in arrivals:
                 view = None if arrival.problem else await leads.view(connection, arrival.id)
                 if view:
@@ -190,8 +191,6 @@ async def _try(state: State, sent: Sequence[Lead], now: datetime) -> list[dict[s
             raise _DryRun
     except _DryRun:
         return result
-    finally:
-        state.policies.forget()
 
 
 async def _people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:

@@ -116,9 +116,7 @@ def test_r1_same_lead_id_of_two_sources_is_two_leads() -> None:
 def test_r1_a_uuid_is_one_in_any_letter_case_and_own_ids_are_not() -> None:
     text = "0b8e1c52-1111-4aaa-8bbb-00000000000f"
     other = ("Like", "Low", "2024-04-10T09:01:00Z")
-    oracle = accept(
-        world(), lead(text, CLICK), lead(text.upper(), CLICK), lead("Own", other), lead("own", other)
-    )
+    oracle = accept(world(), lead(text, CLICK), lead(text.upper(), CLICK), lead("Own", other), lead("own", other))
     assert oracle.totals("acme", "2024-04")["leads"] == 3
     assert oracle.totals("acme", "2024-04")["actions"] == 3
 
@@ -427,9 +425,7 @@ def test_r7_more_used_than_the_cap_allows_bills_nothing() -> None:
 
 
 def test_r7_a_credit_makes_no_room_before_its_own_period() -> None:
-    oracle = accept(
-        world(cap="10.00", cap_scope="lifetime"), lead("a", ("Click", "High", "2024-03-10T00:00:00Z"))
-    )
+    oracle = accept(world(cap="10.00", cap_scope="lifetime"), lead("a", ("Click", "High", "2024-03-10T00:00:00Z")))
     oracle.close("acme", "2024-03")
     oracle.close("acme", "2024-04")
     oracle.return_(click("a", "2024-03-10T00:00:00Z"))
@@ -483,9 +479,7 @@ def test_r8_ties_go_by_lead_uuid_then_type_then_level_then_occurrence() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(
-    "terms", [{}, {"dedup_window": 3}, {"dedup_window": "period", "cap_scope": "lifetime"}]
-)
+@pytest.mark.parametrize("terms", [{}, {"dedup_window": 3}, {"dedup_window": "period", "cap_scope": "lifetime"}])
 def test_r8_any_order_of_arrival_gives_the_same_verdicts(seed: int, terms: dict[str, Any]) -> None:
     dice = random.Random(seed)
     first, second = random_leads(dice, 60, "x"), random_leads(dice, 60, "y")
@@ -651,10 +645,7 @@ def test_r11_late_actions_are_billed_in_the_first_open_period() -> None:
     accept(oracle, lead("late", ("Talk", "Low", "2024-03-01T00:00:00Z")))
     accept(oracle, lead("on time", CLICK, ("Like", "Low", CLICK[2])))
     accept(oracle, lead("new", ("Walk", "Low", "2024-06-02T00:00:00Z")))
-    table = [
-        (v.action.action_type, v.own_period, v.billing_period, v.late, v.outcome)
-        for v in oracle.verdicts("acme")
-    ]
+    table = [(v.action.action_type, v.own_period, v.billing_period, v.late, v.outcome) for v in oracle.verdicts("acme")]
     assert table == [
         ("click", "2024-04", "2024-04", False, "billed"),
         ("talk", "2024-03", "2024-06", True, "billed"),
@@ -728,9 +719,7 @@ def test_r11_returning_a_frozen_action_credits_what_was_billed_once_and_frees_it
     ]
     assert oracle.verdicts("acme")[:2] == frozen
     assert oracle.verdicts("acme")[3].duplicate_of == oracle.verdicts("acme")[2].action
-    assert [(c.action.lead_id, c.period, c.amount_minor) for c in oracle.credits("acme")] == [
-        ("a", "2024-05", 700)
-    ]
+    assert [(c.action.lead_id, c.period, c.amount_minor) for c in oracle.credits("acme")] == [("a", "2024-05", 700)]
     assert [oracle.totals("acme", p)["credits"] for p in ("2024-04", "2024-05", "2024-06")] == [0, 700, 0]
     assert oracle.customer_totals("acme", "2024-05", "ann")["credits"] == 700
     assert oracle.customer_totals("acme", "2024-05", "bob")["credits"] == 0

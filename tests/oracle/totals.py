@@ -21,8 +21,6 @@ def totals_of(actions: Iterable[Action], period: str) -> Totals:
         "savings": duplicate_savings + cap_savings,
         "held": sum(verdict.value_minor for verdict in here if verdict.outcome == "held"),
         "returned": sum(verdict.value_minor for verdict in here if verdict.outcome == "returned"),
-        "credits": sum(
-            a.credit.amount_minor for a in mine if a.credit is not None and a.credit.period == period
-        ),
+        "credits": sum(a.credit.amount_minor for a in mine if a.credit is not None and a.credit.period == period),
         "outcomes": {outcome: sum(verdict.outcome == outcome for verdict in here) for outcome in OUTCOMES},
     }

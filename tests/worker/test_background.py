@@ -78,6 +78,28 @@ async def test_r11_a_closing_that_the_rules_refuse_fails_with_the_reason(runtime
     assert (row["state"], row["error"]) == ("failed", "April 2099 has not ended yet.")
 
 
+async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reopened_since(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.accept(lead(customer="ann", product="crm"))
+    task_id = await closing_task(world)
+
+    async def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(report_files, "snapshot", killed)
+        with pytest.raises(Killed):
+            await background._run(runtime, task_id)
+    async with transaction(runtime.engine) as connection:
+        await closing.reopen(connection, runtime.policies, world.partners["acme"], 202404)
+    runtime.policies.forget()
+    await background._run(runtime, task_id)
+    assert (await task(world, task_id))["state"] == "done"
+    async with transaction(runtime.engine, readonly=True) as connection:
+        assert await connection.fetchval("SELECT closed_through FROM partners") == 202403
+
+
 STEPS: dict[str, list[tuple[Any, str]]] = {
     "close": [
         (inbox, "waiting_up_to"),

@@ -47,7 +47,8 @@ async def _run(at: Runtime, task_id: UUID) -> None:
 
             await progress(0, 0)
             try:
-                result = await _HANDLERS[row["kind"]](at, row["arguments"], progress)
+                arguments = row["arguments"] | {"task_id": str(task_id)}
+                result = await _HANDLERS[row["kind"]](at, arguments, progress)
             except batch.TRANSIENT as error:
                 log.warning("task_interrupted", kind=row["kind"], error=repr(error))  # the sweeper resumes it
             except BillingError as refusal:
@@ -89,19 +90,23 @@ async def _close(at: Runtime, arguments: dict[str, Any], progress: Progress) -> 
             break
         if not await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads):
             await asyncio.sleep(_PAUSE_S)
-    while not await _freeze(at, partner_id, period):
+    while not await _freeze(at, arguments):
         await _reevaluate(at, {"partner_ids": [str(partner_id)]}, progress)
     version = await report_files.snapshot(at.engine, at.settings, partner_id, period)
     return {"closed": True, "report_version": version}
 
 
-async def _freeze(at: Runtime, partner_id: UUID, period: int) -> bool:
+async def _freeze(at: Runtime, arguments: dict[str, Any]) -> bool:
+    """Freeze the period, once: a task killed after that must not close again what somebody has reopened since."""
+    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    if arguments.get("frozen"):
+        return True
     try:
         async with transaction(at.engine) as connection:
-            closed_through = await connection.fetchval("SELECT closed_through FROM partners WHERE id = $1", partner_id)
-            if closed_through is not None and closed_through >= period:
-                return True  # this task was killed after the freeze and started again
-            return await closing.close(connection, at.policies, partner_id, period, datetime.now(UTC))
+            frozen = await closing.close(connection, at.policies, partner_id, period, datetime.now(UTC))
+            if frozen:
+                await tasks.remember(connection, UUID(arguments["task_id"]), {"frozen": True})
+            return frozen
     finally:
         at.policies.forget()
 
