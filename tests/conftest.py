@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -29,10 +30,28 @@ _numbers = itertools.count(1)
 # Examples share a database and keep out of each other's way by ids. `--hypothesis-profile=campaign` searches longer.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 hypothesis_settings.register_profile(
-    "leadger", max_examples=30, deadline=None, print_blob=True, suppress_health_check=_SHARED
+    "leadger",
+    max_examples=30,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=_SHARED,
+    derandomize=bool(os.environ.get("CI")),  # a person's run searches on; CI's answer is about the change
 )
 hypothesis_settings.register_profile("campaign", hypothesis_settings.get_profile("leadger"), max_examples=2000)
 hypothesis_settings.load_profile("leadger")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run what is slow, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is slow, by name, unless it was asked for."""
+    if config.getoption("--all"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason=f"{item.name}: slow, runs with scripts/test --all"))
 
 
 @pytest.fixture(scope="session")
