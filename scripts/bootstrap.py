@@ -7,7 +7,7 @@ from pathlib import Path
 from db import api_keys
 from db.engine import create_engine, transaction
 from db.settings import Settings
-from scripts.home import read_dev_env
+from scripts.launcher.home import read_dev_env
 
 
 def development_key(database_url: str, home: Path) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 
 from db.api_keys import SCOPES
-from scripts import commands
 from scripts.bootstrap import first_key
 from scripts.embedded.ports import free_port
-from scripts.home import Home
-from scripts.process import Command, Process
+from scripts.launcher import commands
+from scripts.launcher.home import Home
+from scripts.processes.process import Command, Process
 
 _START_S = 30.0
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import httpx
 
-from scripts import commands
 from scripts.benchmarks.servers import Database, Servers, running
 from scripts.benchmarks.usage import of_session
 from scripts.embedded.ports import free_port
 from scripts.errors import CannotStart
-from scripts.home import Home
-from scripts.process import Command, Process
+from scripts.launcher import commands
+from scripts.launcher.home import Home
+from scripts.processes.process import Command, Process
 
 _START_S = 60.0
 _BESIDE_CHILDREN = 2  # the keeper and Celery's main process

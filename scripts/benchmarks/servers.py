@@ -18,7 +18,7 @@ from scripts.benchmarks.world import World
 from scripts.embedded.postgres import prepare_postgres
 from scripts.embedded.valkey import prepare_valkey
 from scripts.errors import CannotStart
-from scripts.process import Command, Process
+from scripts.processes.process import Command, Process
 
 _START_S = 60.0
 _MIGRATED = "bench_migrated"

@@ -14,7 +14,7 @@ import typer
 from scripts.cli.output import say_error
 from scripts.client import Client, ClientError
 from scripts.errors import CannotStart
-from scripts.home import DevEnv, read_dev_env
+from scripts.launcher.home import DevEnv, read_dev_env
 
 P = ParamSpec("P")
 

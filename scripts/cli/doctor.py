@@ -22,8 +22,8 @@ def doctor(as_json: Json = False, url: Url = None, key: Key = None) -> None:
     Status 1 if something is broken.
     """
     # The database's and the queue's libraries take a second to load, which no other command should wait for.
-    from scripts.doctor import examine
-    from scripts.findings import Examined, Finding, State
+    from scripts.checkup.doctor import examine
+    from scripts.checkup.findings import Examined, Finding, State
 
     address = find_address(url, key)
     servers = os.environ.get("DATABASE_URL") or None, os.environ.get("REDIS_URL") or None

@@ -16,9 +16,9 @@ from scripts.cli.connection import api_command
 from scripts.cli.output import Json, add_row, console, new_table, note, print_json, progress
 from scripts.client import Client, ClientError
 from scripts.errors import CannotStart
-from scripts.ingest import Intake, RejectedLine, Tally
-from scripts.lead_entries import Unreadable
-from scripts.lead_files import Format, open_source, read_leads
+from scripts.ingestion.ingest import Intake, RejectedLine, Tally
+from scripts.ingestion.lead_entries import Unreadable
+from scripts.ingestion.lead_files import Format, open_source, read_leads
 
 REJECTED = 2
 _PROBLEMS_SHOWN = 5

@@ -15,8 +15,8 @@ from scripts.cli.output import Json, console, note, print_json, progress
 from scripts.cli.report_tables import print_reports
 from scripts.client import Client
 from scripts.errors import CannotStart
-from scripts.ingest import Intake, Tally
-from scripts.lead_entries import Entry
+from scripts.ingestion.ingest import Intake, Tally
+from scripts.ingestion.lead_entries import Entry
 
 if TYPE_CHECKING:
     from scripts.seed import Masters, Plan

@@ -12,8 +12,8 @@ from pathlib import Path
 from scripts.embedded.postgres import prepare_postgres
 from scripts.embedded.valkey import prepare_valkey
 from scripts.errors import CannotStart
-from scripts.logs import reason
-from scripts.process import Command, Process
+from scripts.launcher.logs import reason
+from scripts.processes.process import Command, Process
 
 _START_S = 60.0
 

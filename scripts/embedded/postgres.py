@@ -14,7 +14,7 @@ from pathlib import Path
 from scripts.embedded.ports import free_port
 from scripts.embedded.unprivileged import unprivileged
 from scripts.errors import CannotStart
-from scripts.process import Command
+from scripts.processes.process import Command
 
 _NAME = "leadger"
 _PASSWORD_FILE = "leadger.password"  # noqa: S105 - the name of the file

@@ -11,7 +11,7 @@ import redis
 
 from scripts.embedded.ports import free_port
 from scripts.errors import CannotStart
-from scripts.process import Command
+from scripts.processes.process import Command
 
 
 @dataclass(frozen=True)

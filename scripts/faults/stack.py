@@ -12,18 +12,18 @@ from rich.console import Console
 
 from db.api_keys import SCOPES
 from db.migrate import upgrade
-from scripts import commands
 from scripts.bootstrap import first_key
-from scripts.child import Child
 from scripts.embedded.ports import free_port, require_free
 from scripts.embedded.postgres import prepare_postgres
 from scripts.embedded.valkey import prepare_valkey
 from scripts.faults.load import Stuck
 from scripts.faults.proxy import CommitCutter, cutting_proxy
 from scripts.faults.trees import PART
-from scripts.home import Home
-from scripts.logs import ProcessLogs
-from scripts.process import Command
+from scripts.launcher import commands
+from scripts.launcher.child import Child
+from scripts.launcher.home import Home
+from scripts.launcher.logs import ProcessLogs
+from scripts.processes.process import Command
 
 _START_S = 90.0
 PARTS = ("worker", "api", "beat")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.keeper import descendants
+from scripts.processes.keeper import descendants
 
 PART = "LEADGER_FAULTS_PART"
 """The environment variable that tells which part a keeper keeps."""

@@ -15,8 +15,8 @@ from urllib.parse import quote
 from scripts.embedded.ports import free_port
 from scripts.faults.load import Stuck
 from scripts.faults.stack import Place, is_ready
-from scripts.home import Home, read_dev_env
-from scripts.keeper import descendants
+from scripts.launcher.home import Home, read_dev_env
+from scripts.processes.keeper import descendants
 
 _START_S = 120.0
 _PR_SET_PDEATHSIG = 1

@@ -13,7 +13,7 @@ from db import api_keys
 from db.engine import create_engine, transaction
 from db.settings import Settings
 from scripts.embedded.ports import free_port
-from scripts.process import Process
+from scripts.processes.process import Process
 from tests.api.world import api_process
 
 

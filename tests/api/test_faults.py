@@ -21,7 +21,7 @@ from db.migrate import upgrade
 from db.settings import Settings
 from scripts.embedded.ports import free_port
 from scripts.embedded.postgres import Postgres, prepare_postgres
-from scripts.process import Process
+from scripts.processes.process import Process
 from tests.api.world import Json, accept, check_problem, get, lead
 
 SQL_WORDS = ("SELECT", "INSERT", "inbox", "relation", "column", "asyncpg", "Error", "Traceback")

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import create_app
 from db.policies import Policies
 from db.settings import Settings
-from scripts.process import Process
+from scripts.processes.process import Process
 from tests.api.world import action, bill, finish_tasks, get, lead, make_masters
 
 EXAMPLES = int(os.environ.get("LEADGER_FUZZ_EXAMPLES", "8"))

@@ -16,8 +16,8 @@ from db.engine import transaction
 from db.policies import Policies
 from db.settings import Settings
 from db.tables import metadata
-from scripts import commands
-from scripts.process import Process
+from scripts.launcher import commands
+from scripts.processes.process import Process
 from worker.runtime import Runtime
 from worker.tasks import background
 

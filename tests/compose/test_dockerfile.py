@@ -31,7 +31,7 @@ def test_only_what_the_image_needs_goes_to_the_builder() -> None:
 def test_the_image_starts_the_processes_as_the_supervisor_does() -> None:
     # Two places name the options of the same programs: what billing relies on must stand in both.
     start = (_ROOT / "compose/start").read_text()
-    commands = (_ROOT / "scripts/commands.py").read_text()
+    commands = (_ROOT / "scripts/launcher/commands.py").read_text()
     for option in (
         *("--interface", "--factory", "--no-ws", "--respawn-failed-workers"),
         *("--without-mingle", "--without-gossip", "--schedule", "--pidfile="),

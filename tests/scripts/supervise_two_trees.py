@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.leftovers import mark
-from scripts.supervisor import Supervisor
+from scripts.launcher.leftovers import mark
+from scripts.launcher.supervisor import Supervisor
 from tests.scripts.processes import tree
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def silent_url() -> Iterator[str]:
 def test_servers_that_never_answer_hold_nothing_up(
     stack: Stack, silent_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.doctor_servers._PATIENCE_S", 0.5)
+    monkeypatch.setattr("scripts.checkup.doctor_servers._PATIENCE_S", 0.5)
     env = {"DATABASE_URL": f"postgres://user@{silent_url}/x", "REDIS_URL": f"redis://{silent_url}/0"}
     found = _doctor(stack.env | env, status=1)
     assert found["Database"][:2] == ("broken", "it does not answer")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.errors import CannotStart
-from scripts.home import DevEnv, hold_home, read_dev_env, sentence, write_dev_env
+from scripts.launcher.home import DevEnv, hold_home, read_dev_env, sentence, write_dev_env
 
 _URL = "http://127.0.0.1:8000"
 
@@ -35,7 +35,7 @@ def test_a_home_in_use_is_refused_with_url_and_pid_until_it_is_free(tmp_path: Pa
 
 def test_a_home_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
     program = (
-        "import os, pathlib, signal, sys; from scripts.home import hold_home\n"
+        "import os, pathlib, signal, sys; from scripts.launcher.home import hold_home\n"
         "with hold_home(pathlib.Path(sys.argv[1]), ''): os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == -9
@@ -68,7 +68,7 @@ def test_a_home_that_cannot_be_made_is_refused() -> None:
 def test_a_home_that_may_not_be_written_to_is_refused(tmp_path: Path) -> None:
     program = (
         "import os, pathlib, sys\n"
-        "from scripts.errors import CannotStart; from scripts.home import hold_home\n"
+        "from scripts.errors import CannotStart; from scripts.launcher.home import hold_home\n"
         "if os.geteuid() == 0: os.seteuid(65534)\n"
         "try:\n with hold_home(pathlib.Path(sys.argv[1]), ''): pass\n"
         "except CannotStart as error: print(error)"

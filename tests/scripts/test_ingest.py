@@ -9,11 +9,11 @@ from typing import BinaryIO
 
 import pytest
 
-from scripts import lead_entries
 from scripts.client import Client
-from scripts.ingest import Intake, RejectedLine
-from scripts.lead_entries import BadLines, Entry, Line, Unreadable
-from scripts.lead_files import Format, open_source, read_leads
+from scripts.ingestion import lead_entries
+from scripts.ingestion.ingest import Intake, RejectedLine
+from scripts.ingestion.lead_entries import BadLines, Entry, Line, Unreadable
+from scripts.ingestion.lead_files import Format, open_source, read_leads
 from tests.stack import Stack
 
 HEADER = "lead_id,customer_id,product_id,lead_type,action_type,engagement_level,timestamp"
@@ -287,7 +287,7 @@ def test_a_batch_of_nothing_but_bad_leads(client: Client) -> None:
 
 
 def test_a_batch_that_is_too_large_is_sent_in_parts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.ingest._BATCH_BYTES", 100_000_000)
+    monkeypatch.setattr("scripts.ingestion.ingest._BATCH_BYTES", 100_000_000)
     rejected: list[RejectedLine] = []
     intake = Intake(client, rejected.append)
     for number in range(3):

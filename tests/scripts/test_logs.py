@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from scripts.logs import ProcessLogs, reason
+from scripts.launcher.logs import ProcessLogs, reason
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_the_reason_is_the_last_line_that_names_an_error(lines: list[str], told:
 
 
 def test_files_are_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.logs._FILE_BYTES", 1_000)
+    monkeypatch.setattr("scripts.launcher.logs._FILE_BYTES", 1_000)
     logs = ProcessLogs(tmp_path, Console(file=io.StringIO()))
     for number in range(1_000):
         logs.write("api", f"line {number}")
@@ -50,7 +50,7 @@ def test_names_are_coloured_on_a_terminal_and_plain_in_a_pipe(tmp_path: Path) ->
 def test_neither_a_full_disk_nor_a_closed_terminal_stops_the_process_that_writes(tmp_path: Path) -> None:
     (tmp_path / "api.log").symlink_to("/dev/full")
     program = (
-        "import pathlib, sys; from rich.console import Console; from scripts.logs import ProcessLogs\n"
+        "import pathlib, sys; from rich.console import Console; from scripts.launcher.logs import ProcessLogs\n"
         "logs = ProcessLogs(pathlib.Path(sys.argv[1]), Console())\n"
         "for name in ('api', 'worker', 'beat'): logs.write(name, 'line ' * 10_000)"
     )

@@ -5,8 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from scripts.keeper import descendants
-from scripts.process import Command, Process
+from scripts.processes.keeper import descendants
+from scripts.processes.process import Command, Process
 from tests.scripts.processes import is_alive, read_pids, tree, wait_until_gone
 
 

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from scripts.errors import CannotStart
-from scripts.keeper import descendants
-from scripts.leftovers import end_leftovers
-from scripts.process import Command
-from scripts.supervisor import Supervisor
+from scripts.launcher.leftovers import end_leftovers
+from scripts.launcher.supervisor import Supervisor
+from scripts.processes.keeper import descendants
+from scripts.processes.process import Command
 from tests.scripts.processes import is_alive, read_pids, tree, wait_until, wait_until_gone
 
 _FOR_EVER = Command(("sleep", "600"))
@@ -60,7 +60,7 @@ def test_a_child_whose_keeper_dies_is_started_again(tmp_path: Path) -> None:
 def test_a_child_that_cannot_start_ends_the_whole_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.child._FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr("scripts.launcher.child._FIRST_DELAY_S", 0.01)
     with Supervisor(tmp_path, _terminal()) as supervisor:
         supervisor.start("api", Command(("sh", "-c", "echo no module named leadger; exit 3")))
         with pytest.raises(CannotStart) as failure:
@@ -74,7 +74,7 @@ def test_a_child_that_cannot_start_ends_the_whole_with_one_sentence(
 def test_a_child_that_others_kill_again_and_again_is_started_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.child._FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr("scripts.launcher.child._FIRST_DELAY_S", 0.01)
     pids = tmp_path / "pids"
     with Supervisor(tmp_path, _terminal()) as supervisor:
         supervisor.start("worker", tree(pids))

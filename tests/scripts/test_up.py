@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from scripts.embedded.ports import free_port
-from scripts.home import hold_home
-from scripts.up import up
+from scripts.launcher.home import hold_home
+from scripts.launcher.up import up
 
 
 @pytest.fixture(autouse=True)

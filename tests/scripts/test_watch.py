@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.watch import CodeWatch
+from scripts.launcher.watch import CodeWatch
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("api/pages", "billing", "db", "worker/__pycache__", "tests"):
         (tmp_path / folder).mkdir(parents=True)
-    monkeypatch.setattr("scripts.watch._ROOT", tmp_path)
+    monkeypatch.setattr("scripts.launcher.watch._ROOT", tmp_path)
     return tmp_path
 
 

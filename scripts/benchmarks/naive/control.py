@@ -14,7 +14,7 @@ from scripts.benchmarks.naive.models import Base
 from scripts.benchmarks.processes import plain_server
 from scripts.benchmarks.servers import Database, running
 from scripts.benchmarks.traffic import Traffic
-from scripts.process import Command
+from scripts.processes.process import Command
 
 _ROOT = Path(__file__).parents[3]
 _LONGEST_S = 20.0

@@ -15,8 +15,8 @@ from scripts.embedded import postgres
 from scripts.embedded.postgres import Postgres, prepare_postgres
 from scripts.embedded.unprivileged import unprivileged
 from scripts.errors import CannotStart
-from scripts.keeper import descendants
-from scripts.process import Process
+from scripts.processes.keeper import descendants
+from scripts.processes.process import Process
 from tests.scripts.processes import is_alive, wait_until, wait_until_gone
 
 

@@ -5,7 +5,7 @@ import redis
 
 from scripts.embedded import valkey
 from scripts.embedded.valkey import prepare_valkey
-from scripts.process import Process
+from scripts.processes.process import Process
 from tests.scripts.processes import wait_until
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from scripts.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, Unreadable, bytes_of
+from scripts.ingestion.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, Unreadable, bytes_of
 
 CSV_COLUMNS = (
     "lead_id",

@@ -5,8 +5,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from scripts import lead_entries
-from scripts.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, bytes_of
+from scripts.ingestion import lead_entries
+from scripts.ingestion.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, bytes_of
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_BREAKS = re.compile(r"[\r\n]+")

@@ -16,9 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts.lead_csv import csv_leads
-from scripts.lead_entries import BLOCK_BYTES, BadLines, Entry, Stream, Unreadable
-from scripts.lead_json import json_leads, ndjson_leads
+from scripts.ingestion.lead_csv import csv_leads
+from scripts.ingestion.lead_entries import BLOCK_BYTES, BadLines, Entry, Stream, Unreadable
+from scripts.ingestion.lead_json import json_leads, ndjson_leads
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"

@@ -11,11 +11,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from db.settings import Settings
-from scripts.doctor_api import ApiCheck
-from scripts.doctor_servers import beat, database, queue, worker
-from scripts.findings import Examined, Finding, broken, fine, unknown, warning
-from scripts.home import read_dev_env
-from scripts.running import embedded_urls
+from scripts.checkup.doctor_api import ApiCheck
+from scripts.checkup.doctor_servers import beat, database, queue, worker
+from scripts.checkup.findings import Examined, Finding, broken, fine, unknown, warning
+from scripts.checkup.running import embedded_urls
+from scripts.launcher.home import read_dev_env
 
 _LITTLE_SPACE_MB = 1000
 _NO_SPACE_MB = 150

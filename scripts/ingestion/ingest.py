@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.client import Client, Refused
-from scripts.lead_entries import BadLines, Entry, Line
+from scripts.ingestion.lead_entries import BadLines, Entry, Line
 
 BATCH_LEADS = 1000
 _BATCH_BYTES = 4 * 1024 * 1024

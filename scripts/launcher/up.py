@@ -19,18 +19,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.migrate import upgrade
 from db.settings import Settings
-from scripts import commands
 from scripts.bootstrap import development_key
 from scripts.client import ClientError
 from scripts.embedded.ports import free_port, require_free
 from scripts.embedded.postgres import prepare_postgres
 from scripts.embedded.valkey import prepare_valkey
 from scripts.errors import CannotStart
-from scripts.home import DevEnv, Home, hold_home, sentence, write_dev_env
-from scripts.leftovers import end_leftovers, mark
+from scripts.launcher import commands
+from scripts.launcher.home import DevEnv, Home, hold_home, sentence, write_dev_env
+from scripts.launcher.leftovers import end_leftovers, mark
+from scripts.launcher.supervisor import Supervisor
+from scripts.launcher.watch import CodeWatch
 from scripts.samples import load, print_reports
-from scripts.supervisor import Supervisor
-from scripts.watch import CodeWatch
 
 _START_S = 60.0
 _RELOADED = ("api", "worker", "beat")

@@ -7,10 +7,10 @@ from types import TracebackType
 
 from rich.console import Console
 
-from scripts.child import Child
 from scripts.errors import CannotStart
-from scripts.logs import ProcessLogs
-from scripts.process import Command
+from scripts.launcher.child import Child
+from scripts.launcher.logs import ProcessLogs
+from scripts.processes.process import Command
 
 
 class Supervisor:

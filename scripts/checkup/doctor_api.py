@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from scripts.checkup.findings import Examined, Finding, broken, fine, unknown, warning
 from scripts.client import Client, ClientError, Refused, Unreachable
-from scripts.findings import Examined, Finding, broken, fine, unknown, warning
 
 _PATIENCE_S = 10.0
 _PROBE_S = 12.0

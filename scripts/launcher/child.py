@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 
 from scripts.errors import CannotStart
-from scripts.logs import ProcessLogs, reason
-from scripts.process import Command, Process
+from scripts.launcher.logs import ProcessLogs, reason
+from scripts.processes.process import Command, Process
 
 _UP_S = 5.0  # one that lived this long had started
 _MOST_FAILURES = 5

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from scripts.home import Home
+from scripts.launcher.home import Home
 
 
 def embedded_urls(path: Path) -> tuple[str | None, str | None]:

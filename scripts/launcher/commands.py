@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from scripts.home import Home
-from scripts.process import Command
+from scripts.launcher.home import Home
+from scripts.processes.process import Command
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parent.parent.parent
 
 
 def api(port: int, env: dict[str, str]) -> Command:

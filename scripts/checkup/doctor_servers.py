@@ -15,7 +15,7 @@ from db import health
 from db.doorbell import broker_configuration
 from db.engine import create_engine, transaction
 from db.settings import Settings
-from scripts.findings import Finding, broken, fine, unknown, warning
+from scripts.checkup.findings import Finding, broken, fine, unknown, warning
 
 _PATIENCE_S = 3.0
 _PING_S = 1.0

@@ -1,0 +1,1 @@
+"""Reading files of leads and sending them through the API."""

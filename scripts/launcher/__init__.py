@@ -1,0 +1,1 @@
+"""Starting everything on one machine: the supervisor, its children, the home folder."""

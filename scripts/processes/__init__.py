@@ -1,0 +1,1 @@
+"""A process and all it starts, kept so that none of it outlives its keeper."""
