@@ -10,6 +10,8 @@ from db.inbox import Chunk
 
 async def add(connection: asyncpg.Connection, letters: Sequence[tuple[Chunk, UUID | None, bytes, str]]) -> None:
     """Keep what could not be decided: (its chunk, lead id if it could be read, payload, error)."""
+    if not letters:
+        return
     await connection.copy_records_to_table(
         "dead_letters",
         records=[

@@ -22,13 +22,15 @@ from db.ledger import Customer
 class Case:
     """One customer to be judged: what is new, what is on record and at stake, and what came of it.
 
-    `changes` are (recorded or None, new) for every verdict that is new or differs.
-    `lead_periods` are the (lead, billing period) pairs on record of leads that get new actions. `whole` tells that all
-    verdicts that can still change were judged, not only those at stake.
+    `judged_by` is the policy version of the verdicts on record, 0 if there are none. `lead_periods` are the (lead,
+    billing period) pairs on record of leads that get new actions. `whole` tells that all verdicts that can still
+    change were judged, not only those at stake. `changes` are (recorded or None, new) for every verdict that is new
+    or differs.
     """
 
     customer: Customer
     policy: Policy
+    judged_by: int = 0
     new: list[Action] = field(default_factory=list)
     lead_periods: set[tuple[UUID, int]] = field(default_factory=set)
     whole: bool = False

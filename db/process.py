@@ -42,8 +42,10 @@ async def process(
         for period in (a.own_period, a.billing_period)
     }
     await store_periods(connection, in_force, used)
-    current = [case for case in cases.values() if versions[case.customer] in (0, case.policy.version)]
-    stale = [case for case in cases.values() if versions[case.customer] not in (0, case.policy.version)]
+    for case in cases.values():
+        case.judged_by = versions[case.customer]
+    current = [case for case in cases.values() if case.judged_by in (0, case.policy.version)]
+    stale = [case for case in cases.values() if case.judged_by not in (0, case.policy.version)]
     if current:
         await judge.judge_new(connection, current)
     if stale:

@@ -55,8 +55,8 @@ async def rejudge(
         return []
     in_force = await policies.load(connection, [partner_id])
     customers = [(partner_id, customer_id) for customer_id in customer_ids]
-    await locks.lock_customers(connection, customers)
-    cases = [Case(customer, in_force[partner_id]) for customer in customers]
+    versions = await locks.lock_customers(connection, customers)
+    cases = [Case(customer, in_force[partner_id], versions[customer]) for customer in customers]
     await judge.judge_again(connection, cases)
     used = {(partner_id, v.action.own_period) for case in cases for v in case.verdicts}
     await store_periods(connection, in_force, used)

@@ -62,16 +62,18 @@ async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
     await _write_actions(connection, cases)
     await _write_winners(connection, cases)
     await _count(connection, cases)
+    outdated = [case for case in cases if case.judged_by != case.policy.version]
+    if not outdated:
+        return
     await connection.execute(
         """
         UPDATE customer_states SET policy_version = judged.version
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS judged (partner_id, customer_id, version)
         WHERE customer_states.partner_id = judged.partner_id AND customer_states.customer_id = judged.customer_id
-            AND customer_states.policy_version <> judged.version
         """,
-        [case.customer[0] for case in cases],
-        [case.customer[1] for case in cases],
-        [case.policy.version for case in cases],
+        [case.customer[0] for case in outdated],
+        [case.customer[1] for case in outdated],
+        [case.policy.version for case in outdated],
     )
 
 
