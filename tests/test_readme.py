@@ -17,7 +17,6 @@ from scripts.embedded.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-pytestmark = pytest.mark.xdist_group("readme")
 
 
 @dataclass

@@ -23,8 +23,6 @@ SHORT = (
 
 LONG = [each for each in FAULTS if each.strike is not None and each.name != "redis-frozen-120"]
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

@@ -18,8 +18,6 @@ from scripts.faults.scene import Scene, opened_scene
 from scripts.faults.schedules import post_unheard
 from scripts.faults.stack import running_stack
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 def test_without_the_sweeper_a_lost_message_leaves_leads_waiting(tmp_path: Path) -> None:
     with (

@@ -19,7 +19,7 @@ from scripts.samples import load
 from tests.compose import builder
 from tests.compose.builder import Container
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("image")]
+pytestmark = pytest.mark.slow
 
 _TAG = "localhost/leadger-test"
 _USER = 10001

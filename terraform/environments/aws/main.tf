@@ -1,0 +1,20 @@
+module "leadger" {
+  source = "../../modules/leadger"
+
+  name      = "leadger-${var.environment}"
+  image_tag = var.image_tag
+  protected = var.protected
+
+  kms_key_arn        = var.kms_key_arn
+  network            = merge(var.network, { zones = coalesce(var.network.zones, ["${var.region}a", "${var.region}b"]) })
+  database           = var.database
+  cache              = var.cache
+  api                = var.api
+  worker             = var.worker
+  cpu_architecture   = var.cpu_architecture
+  gateway            = var.gateway
+  log_level          = var.log_level
+  log_retention_days = var.log_retention_days
+  alarm_emails       = var.alarm_emails
+  inbox_age_alarm_s  = var.inbox_age_alarm_s
+}

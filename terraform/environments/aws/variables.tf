@@ -1,0 +1,129 @@
+variable "region" {
+  description = "Region with at least two zones."
+  type        = string
+  default     = "eu-central-1"
+}
+
+variable "environment" {
+  description = "Name of this installation, e.g. production or staging."
+  type        = string
+  default     = "production"
+}
+
+variable "image_tag" {
+  description = "Tag of the image that every task runs; a tag is never pushed twice."
+  type        = string
+}
+
+variable "protected" {
+  description = "Refuse to delete what holds data. Lifting it is the first of two steps of taking an installation down; see the README."
+  type        = bool
+  default     = true
+}
+
+variable "kms_key_arn" {
+  description = "Key for everything that is stored; null leaves it to the keys that AWS manages."
+  type        = string
+  default     = null
+}
+
+variable "alarm_emails" {
+  description = "Who is told of alarms."
+  type        = list(string)
+  default     = []
+}
+
+# What these hold is described beside the same names in modules/leadger/variables.tf.
+
+variable "network" {
+  description = "Zones (a and b of the region, if none are named), address range and egress."
+  type        = object({ zones = optional(list(string)), cidr = optional(string), egress = optional(string) })
+  default     = {}
+}
+
+variable "database" {
+  description = "Size and safety of PostgreSQL."
+  type = object({
+    engine_version        = optional(string)
+    instance_class        = optional(string)
+    storage_gb            = optional(number)
+    max_storage_gb        = optional(number)
+    multi_az              = optional(bool)
+    read_replicas         = optional(number)
+    backup_days           = optional(number)
+    monitoring_interval_s = optional(number)
+    connections_alarm     = optional(number)
+  })
+  default = {}
+}
+
+variable "cache" {
+  description = "Size of the cache, and the version of its token."
+  type = object({
+    node_type          = optional(string)
+    nodes              = optional(number)
+    snapshot_days      = optional(number)
+    auth_token_version = optional(number)
+  })
+  default = {}
+}
+
+variable "api" {
+  description = "Size of the api."
+  type = object({
+    cpu                 = optional(number)
+    memory_mb           = optional(number)
+    processes           = optional(number)
+    min                 = optional(number)
+    max                 = optional(number)
+    requests_per_minute = optional(number)
+  })
+  default = {}
+}
+
+variable "worker" {
+  description = "Size of the worker."
+  type = object({
+    cpu         = optional(number)
+    memory_mb   = optional(number)
+    concurrency = optional(number)
+    min         = optional(number)
+    max         = optional(number)
+    inbox_age_s = optional(number)
+  })
+  default = {}
+}
+
+variable "cpu_architecture" {
+  description = "X86_64 or ARM64, as the image was built."
+  type        = string
+  default     = "X86_64"
+}
+
+variable "gateway" {
+  description = "Throttling of the public door, and the certificate of the load balancer behind it."
+  type = object({
+    requests_per_s = optional(number)
+    burst_requests = optional(number)
+    certificate    = optional(object({ arn = string, domain = string }))
+  })
+  default = {}
+}
+
+variable "log_level" {
+  description = "LOG_LEVEL of every container."
+  type        = string
+  default     = "INFO"
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept."
+  type        = number
+  default     = 90
+}
+
+variable "inbox_age_alarm_s" {
+  description = "Age of the oldest waiting lead at which people are told."
+  type        = number
+  default     = 120
+}

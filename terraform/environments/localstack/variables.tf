@@ -1,0 +1,17 @@
+variable "endpoint" {
+  description = "Where LocalStack listens, seen from this machine."
+  type        = string
+  default     = "http://localhost:4566"
+}
+
+variable "container_endpoint" {
+  description = "Where LocalStack listens, seen from the containers it starts."
+  type        = string
+  default     = "http://localhost.localstack.cloud:4566"
+}
+
+variable "image_tag" {
+  description = "Tag of the image that every task runs."
+  type        = string
+  default     = "local"
+}

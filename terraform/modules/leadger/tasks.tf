@@ -1,0 +1,190 @@
+# The five kinds of task: one image, five commands.
+locals {
+  image = "${module.registry.url}:${var.image_tag}"
+
+  # Every container has this much in common.
+  common = merge(
+    { LOG_LEVEL = var.log_level, LEADGER_HOME = "/tmp/leadger" },
+    var.extra_environment,
+  )
+
+  report_files = { LEADGER_REPORT_FILES_URL = "s3://${module.storage.bucket}/reports" }
+
+  # beat and flower speak to the cache only, and are given no way into the database. The settings ask for an address.
+  no_database = { DATABASE_URL = "postgresql://none.invalid/none" }
+
+  database_url  = module.database.application_secret_arn
+  redis_url     = module.cache.url_secret_arn
+  master_secret = module.database.master_secret_arn
+
+  list_report_files  = { Sid = "ListReportFiles", Action = ["s3:ListBucket"], Resource = [module.storage.arn] }
+  read_report_files  = { Sid = "ReadReportFiles", Action = ["s3:GetObject"], Resource = ["${module.storage.arn}/reports/*"] }
+  write_report_files = { Sid = "WriteReportFiles", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/reports/*"] }
+}
+
+module "api" {
+  source = "../service"
+
+  name              = var.name
+  role              = "api"
+  cluster_name      = module.cluster.name
+  image             = local.image
+  repository_arn    = module.registry.arn
+  cpu               = var.api.cpu
+  memory_mb         = var.api.memory_mb
+  cpu_architecture  = var.cpu_architecture
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["api"]
+
+  command = [
+    "granian", "--interface", "asgi", "--factory", "--host", "0.0.0.0", "--port", tostring(local.api_port),
+    "--workers", tostring(var.api.processes), "--no-ws", "api.app:create_app",
+  ]
+
+  environment     = merge(local.common, local.report_files)
+  secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
+  secret_arns     = [local.database_url, local.redis_url]
+  task_statements = [local.list_report_files, local.read_report_files]
+
+  port                = local.api_port
+  target_group_arn    = module.gateway.target_group_arn
+  request_count_label = module.gateway.request_count_label
+  tasks               = var.api.min
+  scaling             = { min = var.api.min, max = var.api.max, requests_per_minute = var.api.requests_per_minute }
+  stop_timeout_s      = 60
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+module "worker" {
+  source = "../service"
+
+  name              = var.name
+  role              = "worker"
+  cluster_name      = module.cluster.name
+  image             = local.image
+  repository_arn    = module.registry.arn
+  cpu               = var.worker.cpu
+  memory_mb         = var.worker.memory_mb
+  cpu_architecture  = var.cpu_architecture
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["worker"]
+
+  command = [
+    "celery", "-A", "worker.app", "worker", "--without-mingle", "--without-gossip",
+    "--concurrency", tostring(var.worker.concurrency),
+  ]
+
+  environment     = merge(local.common, local.report_files)
+  secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
+  secret_arns     = [local.database_url, local.redis_url]
+  task_statements = [local.list_report_files, local.read_report_files, local.write_report_files]
+
+  tasks            = var.worker.min
+  scaling          = { min = var.worker.min, max = var.worker.max, inbox_age_s = var.worker.inbox_age_s }
+  inbox_age_metric = { namespace = "Leadger/${var.name}", name = "InboxAge" }
+  stop_timeout_s   = 120
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+module "beat" {
+  source = "../service"
+
+  name              = var.name
+  role              = "beat"
+  cluster_name      = module.cluster.name
+  image             = local.image
+  repository_arn    = module.registry.arn
+  cpu_architecture  = var.cpu_architecture
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["beat"]
+  singleton         = true
+
+  command     = ["celery", "-A", "worker.app", "beat", "--schedule", "/tmp/beat-schedule", "--pidfile="]
+  environment = merge(local.common, local.no_database)
+  secrets     = { REDIS_URL = local.redis_url }
+  secret_arns = [local.redis_url]
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+module "flower_login" {
+  source = "../credential"
+
+  name_prefix   = "${var.name}/flower-login-"
+  description   = "user:password for Flower's page"
+  value_prefix  = "flower:"
+  generation    = var.flower_login_version
+  recovery_days = local.secret_recovery_days
+  kms_key_arn   = var.kms_key_arn
+}
+
+# Flower has no way in from outside: an operator opens a tunnel with ECS Exec, and then still needs the password.
+module "flower" {
+  source = "../service"
+
+  name              = var.name
+  role              = "flower"
+  cluster_name      = module.cluster.name
+  image             = local.image
+  repository_arn    = module.registry.arn
+  cpu_architecture  = var.cpu_architecture
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["flower"]
+  port              = 5555
+  exec              = true
+
+  command     = ["celery", "-A", "worker.app", "flower", "--port=5555"]
+  environment = merge(local.common, local.no_database)
+  secrets     = { REDIS_URL = local.redis_url, FLOWER_BASIC_AUTH = module.flower_login.arn }
+  secret_arns = [local.redis_url, module.flower_login.arn]
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+# Run by hand or by the deployment, before the services take a new image. It alone knows the master password, and it
+# writes DATABASE_URL of the application's own login into the secret that the others read.
+module "migrate" {
+  source = "../service"
+
+  name              = var.name
+  role              = "migrate"
+  cluster_name      = module.cluster.name
+  image             = local.image
+  repository_arn    = module.registry.arn
+  cpu_architecture  = var.cpu_architecture
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["migrate"]
+  one_off           = true
+  stop_timeout_s    = 120
+
+  command = ["leadger", "migrate", "--application-login"]
+
+  environment = merge(local.common, {
+    LEADGER_DATABASE_HOST                = module.database.address
+    LEADGER_DATABASE_PORT                = tostring(module.database.port)
+    LEADGER_DATABASE_NAME                = module.database.database_name
+    LEADGER_APPLICATION_LOGIN_SECRET_ARN = module.database.application_secret_arn
+  })
+
+  secrets = {
+    LEADGER_DATABASE_ADMIN_USER     = "${local.master_secret}:username::"
+    LEADGER_DATABASE_ADMIN_PASSWORD = "${local.master_secret}:password::"
+  }
+
+  secret_arns = [local.master_secret]
+
+  task_statements = [{
+    Sid      = "WriteApplicationLogin"
+    Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+    Resource = [module.database.application_secret_arn]
+  }]
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}

@@ -1,0 +1,83 @@
+mock_provider "aws" {
+  override_during = plan
+  source          = "./tests/mocks"
+}
+
+variables {
+  name                = "leadger-test"
+  alarm_emails        = ["on-call@example.com"]
+  cluster_name        = "leadger-test"
+  service_log_groups  = { api = "/leadger-test/api", worker = "/leadger-test/worker", beat = "/leadger-test/beat" }
+  database_identifier = "leadger-test"
+  replica_identifiers = ["leadger-test-replica-1"]
+  cache_node_ids      = ["leadger-test-001", "leadger-test-002"]
+  gateway_api_id      = "api-1"
+  load_balancer       = "app/leadger-test/1"
+  target_group        = "targetgroup/leadger-test/2"
+}
+
+run "alarms_and_a_dashboard" {
+  command = plan
+
+  module {
+    source = "../observability"
+  }
+
+  assert {
+    condition = length(setsubtract([
+      "inbox-age", "poison-leads",
+      "invariants", "errors-api", "errors-worker", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "beat-absent",
+      "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "api-latency",
+      "cache-memory-leadger-test-001", "cache-memory-leadger-test-002", "cache-cpu-leadger-test-001", "cache-cpu-leadger-test-002",
+      "database-cpu", "database-storage", "database-memory", "database-connections", "database-write-latency",
+      "replica-lag-leadger-test-replica-1",
+    ], keys(aws_cloudwatch_metric_alarm.main))) == 0
+    error_message = "Queue age, errors, saturation and database: one alarm each."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.main : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])])
+    error_message = "Every alarm tells somebody."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.main["inbox-age"].threshold == 120
+      && aws_cloudwatch_metric_alarm.main["inbox-age"].comparison_operator == "GreaterThanThreshold"
+      && aws_cloudwatch_metric_alarm.main["inbox-age"].treat_missing_data == "breaching"
+    )
+    error_message = "Silence about the inbox is an alarm, too."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.main["beat-absent"].comparison_operator == "LessThanThreshold"
+      && aws_cloudwatch_metric_alarm.main["beat-absent"].dimensions == tomap({ ClusterName = "leadger-test", ServiceName = "beat" })
+    )
+    error_message = "The alarm rings when beat does not run."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.main["database-storage"].threshold == 20 * 1024 * 1024 * 1024 / 10
+    error_message = "The alarm rings when a tenth of the disk is left."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_log_metric_filter.main["InboxAge"].log_group_name == "/leadger-test/api"
+      && aws_cloudwatch_log_metric_filter.main["InboxAge"].metric_transformation[0].value == "$.oldest_s"
+      && aws_cloudwatch_log_metric_filter.main["InboxAge"].metric_transformation[0].namespace == aws_cloudwatch_metric_alarm.main["inbox-age"].namespace
+    )
+    error_message = "The inbox's age comes from the api's log, into the metric that the alarm watches."
+  }
+
+  assert {
+    condition     = toset([for subscription in aws_sns_topic_subscription.email : subscription.endpoint]) == toset(["on-call@example.com"])
+    error_message = "Addresses are told."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets) == 8
+    error_message = "Eight charts."
+  }
+}

@@ -1,0 +1,140 @@
+variable "name" {
+  description = "Prefix of every name: leadger and the environment. At most 20 characters, because a load balancer's name has 32."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name))
+    error_message = "name must be 2 to 20 lower-case letters, digits and hyphens, and begin with a letter."
+  }
+}
+
+variable "image_tag" {
+  description = "Tag of the image that every task runs."
+  type        = string
+}
+
+variable "extra_environment" {
+  description = "More settings for every container, e.g. AWS_ENDPOINT_URL on LocalStack."
+  type        = map(string)
+  default     = {}
+}
+
+variable "log_level" {
+  description = "LOG_LEVEL of every container."
+  type        = string
+  default     = "INFO"
+}
+
+variable "network" {
+  description = "Two availability zones, address range, and how private subnets reach the world: nat_per_zone, single_nat or endpoints."
+  type = object({
+    zones  = list(string)
+    cidr   = optional(string, "10.40.0.0/16")
+    egress = optional(string, "single_nat")
+  })
+}
+
+variable "database" {
+  description = "Size and safety of PostgreSQL."
+  type = object({
+    engine_version        = optional(string, "17")
+    instance_class        = optional(string, "db.t4g.micro")
+    storage_gb            = optional(number, 20)
+    max_storage_gb        = optional(number, 100)
+    multi_az              = optional(bool, false)
+    read_replicas         = optional(number, 0)
+    backup_days           = optional(number, 7)
+    monitoring_interval_s = optional(number, 60)
+    connections_alarm     = optional(number, 60)
+  })
+  default = {}
+}
+
+variable "cache" {
+  description = "Size of the cache. Raise auth_token_version by one to rotate its token."
+  type = object({
+    node_type          = optional(string, "cache.t4g.micro")
+    nodes              = optional(number, 1)
+    snapshot_days      = optional(number, 0)
+    auth_token_version = optional(number, 1)
+  })
+  default = {}
+}
+
+variable "api" {
+  description = "Size of the api: CPU units and memory of a task, server processes in it, number of tasks, and what makes it grow."
+  type = object({
+    cpu                 = optional(number, 512)
+    memory_mb           = optional(number, 1024)
+    processes           = optional(number, 1)
+    min                 = optional(number, 1)
+    max                 = optional(number, 4)
+    requests_per_minute = optional(number, 6000)
+  })
+  default = {}
+}
+
+variable "worker" {
+  description = "Size of the worker: CPU units and memory of a task, child processes in it, number of tasks, and what makes it grow."
+  type = object({
+    cpu         = optional(number, 512)
+    memory_mb   = optional(number, 1024)
+    concurrency = optional(number, 2)
+    min         = optional(number, 1)
+    max         = optional(number, 4)
+    inbox_age_s = optional(number, 5)
+  })
+  default = {}
+}
+
+variable "flower_login_version" {
+  description = "Raise by one to give Flower a new password."
+  type        = number
+  default     = 1
+}
+
+variable "cpu_architecture" {
+  description = "X86_64 or ARM64, as the image was built."
+  type        = string
+  default     = "X86_64"
+}
+
+variable "gateway" {
+  description = "Throttling of the public door, and the certificate of the load balancer behind it."
+  type = object({
+    requests_per_s = optional(number, 500)
+    burst_requests = optional(number, 1000)
+    certificate    = optional(object({ arn = string, domain = string }))
+  })
+  default = {}
+}
+
+variable "alarm_emails" {
+  description = "Who is told of alarms."
+  type        = list(string)
+  default     = []
+}
+
+variable "inbox_age_alarm_s" {
+  description = "Age of the oldest waiting lead at which people are told."
+  type        = number
+  default     = 120
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept."
+  type        = number
+  default     = 30
+}
+
+variable "protected" {
+  description = "Refuse to delete what holds data, and keep deleted secrets for a while."
+  type        = bool
+  default     = true
+}
+
+variable "kms_key_arn" {
+  description = "Key for everything that is stored; null leaves it to the keys that AWS manages."
+  type        = string
+  default     = null
+}

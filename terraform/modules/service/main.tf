@@ -1,0 +1,68 @@
+data "aws_region" "current" {}
+
+locals {
+  full_name = "${var.name}-${var.role}"
+
+  # The root file system is read-only. ECS Exec's agent writes beside /tmp.
+  writable = merge(
+    { tmp = "/tmp" },
+    var.exec ? { ssm-state = "/var/lib/amazon", ssm-log = "/var/log/amazon" } : {},
+  )
+}
+
+resource "aws_cloudwatch_log_group" "main" {
+  # checkov:skip=CKV_AWS_158: encrypted by CloudWatch; a key of one's own is the caller's choice (kms_key_arn).
+  # checkov:skip=CKV_AWS_338: logs explain this month's work; the ledger itself is kept in the database.
+  name              = "/${var.name}/${var.role}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_ecs_task_definition" "main" {
+  family                   = local.full_name
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = var.cpu
+  memory                   = var.memory_mb
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = var.cpu_architecture
+  }
+
+  dynamic "volume" {
+    for_each = local.writable
+
+    content {
+      name = volume.key
+    }
+  }
+
+  container_definitions = jsonencode([{
+    name                   = var.role
+    image                  = var.image
+    command                = var.command
+    essential              = true
+    readonlyRootFilesystem = true
+    stopTimeout            = var.stop_timeout_s
+
+    # PID 1 that reaps children and hands signals on.
+    linuxParameters = { initProcessEnabled = true }
+
+    portMappings = var.port == null ? [] : [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
+    environment  = [for name, value in var.environment : { name = name, value = value }]
+    secrets      = [for name, arn in var.secrets : { name = name, valueFrom = arn }]
+    mountPoints  = [for name, path in local.writable : { sourceVolume = name, containerPath = path, readOnly = false }]
+
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = aws_cloudwatch_log_group.main.name
+        awslogs-region        = data.aws_region.current.name
+        awslogs-stream-prefix = var.role
+      }
+    }
+  }])
+}

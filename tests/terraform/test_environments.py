@@ -1,0 +1,184 @@
+"""Both environments with a mocked provider: the same modules, other sizes and protections."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.terraform.cli import Resource, Terraform
+
+pytestmark = pytest.mark.xdist_group("terraform")
+
+SERVICES = ("api", "worker", "beat", "flower")
+
+
+class Made:
+    """What one environment made, to be asked by address."""
+
+    def __init__(self, resources: list[Resource]) -> None:
+        self.resources = resources
+
+    def __getitem__(self, address: str) -> dict[str, Any]:
+        (found,) = [one.values for one in self.resources if one.address == f"module.leadger.{address}"]
+        return found
+
+    def shape(self) -> set[str]:
+        """The addresses without indexes."""
+        return {one.address.split("[")[0] for one in self.resources if one.type != "terraform_data"}
+
+    def container(self, role: str) -> dict[str, Any]:
+        (container,) = json.loads(self[f"module.{role}.aws_ecs_task_definition.main"]["container_definitions"])
+        assert isinstance(container, dict)
+        return container
+
+
+@pytest.fixture(scope="module")
+def production(aws: Terraform) -> Made:
+    return Made(aws.made_by_test("-var-file=production.tfvars"))
+
+
+@pytest.fixture(scope="module")
+def smallest(aws: Terraform) -> Made:
+    return Made(aws.made_by_test("-var-file=smallest.tfvars"))
+
+
+@pytest.fixture(scope="module")
+def local(localstack: Terraform) -> Made:
+    return Made(localstack.made_by_test())
+
+
+def test_both_environments_are_made_of_the_same_resources(smallest: Made, local: Made) -> None:
+    assert smallest.shape() == local.shape()
+
+
+def test_production_survives_the_loss_of_a_zone(production: Made) -> None:
+    database = production["module.database.aws_db_instance.main"]
+    assert (database["multi_az"], database["backup_retention_period"]) == (True, 35)
+    production["module.database.aws_db_instance.replica[0]"]
+    cache = production["module.cache.aws_elasticache_replication_group.main"]
+    assert (cache["num_cache_clusters"], cache["automatic_failover_enabled"]) == (2, True)
+    assert len([one for one in production.resources if one.type == "aws_nat_gateway"]) == 2
+    for role in ("api", "worker"):
+        assert production[f"module.{role}.aws_appautoscaling_target.main[0]"]["min_capacity"] == 2
+
+
+def test_aws_is_protected(production: Made, smallest: Made) -> None:
+    for made in (production, smallest):
+        assert _protections(made) == {
+            "database": True,
+            "final snapshot": True,
+            "load balancer": True,
+            "report files": True,
+            "images": True,
+            "tags": "IMMUTABLE",
+            "secrets": 30,
+        }
+        assert len([one for one in made.resources if one.type == "terraform_data"]) == 2
+
+
+def test_localstack_can_be_thrown_away(local: Made) -> None:
+    assert _protections(local) == {
+        "database": False,
+        "final snapshot": False,
+        "load balancer": False,
+        "report files": False,
+        "images": False,
+        "tags": "MUTABLE",
+        "secrets": 0,
+    }
+
+
+def _protections(made: Made) -> dict[str, Any]:
+    database = made["module.database.aws_db_instance.main"]
+    repository = made["module.registry.aws_ecr_repository.main"]
+    return {
+        "database": database["deletion_protection"],
+        "final snapshot": not database["skip_final_snapshot"],
+        "load balancer": made["module.gateway.aws_lb.main"]["enable_deletion_protection"],
+        "report files": not made["module.storage.aws_s3_bucket.reports"]["force_destroy"],
+        "images": not repository["force_delete"],
+        "tags": repository["image_tag_mutability"],
+        "secrets": made["module.database.aws_secretsmanager_secret.application_login"]["recovery_window_in_days"],
+    }
+
+
+def test_one_image_five_commands(smallest: Made) -> None:
+    containers = {role: smallest.container(role) for role in (*SERVICES, "migrate")}
+    assert len({container["image"] for container in containers.values()}) == 1
+    assert {role: " ".join(container["command"]) for role, container in containers.items()} == {
+        "api": "granian --interface asgi --factory --host 0.0.0.0 --port 8000 --workers 1 --no-ws api.app:create_app",
+        "worker": "celery -A worker.app worker --without-mingle --without-gossip --concurrency 2",
+        "beat": "celery -A worker.app beat --schedule /tmp/beat-schedule --pidfile=",
+        "flower": "celery -A worker.app flower --port=5555",
+        "migrate": "leadger migrate --application-login",
+    }
+    assert {role: [port["containerPort"] for port in containers[role]["portMappings"]] for role in containers} == {
+        "api": [8000],
+        "worker": [],
+        "beat": [],
+        "flower": [5555],
+        "migrate": [],
+    }
+
+
+def test_each_task_gets_its_own_secrets_and_no_other(smallest: Made) -> None:
+    def names(role: str) -> list[str]:
+        return [secret["name"] for secret in smallest.container(role)["secrets"]]
+
+    assert names("api") == names("worker") == ["DATABASE_URL", "REDIS_URL"]
+    assert names("beat") == ["REDIS_URL"]
+    assert names("flower") == ["FLOWER_BASIC_AUTH", "REDIS_URL"]
+    assert names("migrate") == ["LEADGER_DATABASE_ADMIN_PASSWORD", "LEADGER_DATABASE_ADMIN_USER"]
+
+
+def test_only_workers_write_report_files(smallest: Made) -> None:
+    def actions(role: str) -> set[str]:
+        policy = json.loads(smallest[f"module.{role}.aws_iam_role_policy.task[0]"]["policy"])
+        return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+    assert actions("api") == {"s3:ListBucket", "s3:GetObject"}
+    assert actions("worker") == actions("api") | {"s3:PutObject", "s3:AbortMultipartUpload"}
+    assert all(action.startswith("ssmmessages:") for action in actions("flower"))
+    assert actions("migrate") == {
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+    }
+    assert not any("module.beat.aws_iam_role_policy.task" in one.address for one in smallest.resources)
+
+
+def test_exactly_one_beat(production: Made) -> None:
+    beat = production["module.beat.aws_ecs_service.main[0]"]
+    assert beat["desired_count"] == 1
+    assert (beat["deployment_minimum_healthy_percent"], beat["deployment_maximum_percent"]) == (0, 100)
+    assert not any("module.beat.aws_appautoscaling" in one.address for one in production.resources)
+
+
+def test_everything_stands_in_private_subnets(local: Made) -> None:
+    made = local
+    private = {one.values["id"] for one in made.resources if ".aws_subnet.private" in one.address}
+    assert len(private) == 2
+    assert set(made["module.database.aws_db_subnet_group.main"]["subnet_ids"]) == private
+    assert set(made["module.cache.aws_elasticache_subnet_group.main"]["subnet_ids"]) == private
+    assert set(made["module.gateway.aws_lb.main"]["subnets"]) == private
+    assert set(made["module.gateway.aws_apigatewayv2_vpc_link.main"]["subnet_ids"]) == private
+    for role in SERVICES:
+        (network,) = made[f"module.{role}.aws_ecs_service.main[0]"]["network_configuration"]
+        assert set(network["subnets"]) == private
+        assert network["assign_public_ip"] is False
+
+
+def test_no_secret_is_a_plain_setting(production: Made) -> None:
+    for role in (*SERVICES, "migrate"):
+        settings = {pair["name"]: pair["value"] for pair in production.container(role)["environment"]}
+        assert set(settings) <= {
+            "LOG_LEVEL",
+            "LEADGER_HOME",
+            "LEADGER_REPORT_FILES_URL",
+            "DATABASE_URL",
+            "LEADGER_DATABASE_HOST",
+            "LEADGER_DATABASE_PORT",
+            "LEADGER_DATABASE_NAME",
+            "LEADGER_APPLICATION_LOGIN_SECRET_ARN",
+        }
+        assert settings.get("DATABASE_URL", "postgresql://none.invalid/none") == "postgresql://none.invalid/none"
