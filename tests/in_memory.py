@@ -45,7 +45,7 @@ class Ledger:
     async def judge_new(self, new: Sequence[Action]) -> None:
         """Judge the way a batch does."""
         self.read = 0
-        case = Case(CUSTOMER, self.policy, list(new))
+        case = Case(CUSTOMER, self.policy, new=list(new))
         await judge.judge_new(self, [case])
         for _, verdict in case.changes:
             self.verdicts[verdict.action.id] = verdict
