@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from billing.actions import Outcome, Verdict, Winner, in_evaluation_order
@@ -31,6 +32,13 @@ class Explained:
     cap_after_minor: int | None
 
 
+class Credit(NamedTuple):
+    """What a returned action of a closed period gives back, and the period it is booked in (R11)."""
+
+    amount_minor: int
+    period: int
+
+
 def explain(
     verdicts: Iterable[Verdict], winners: Mapping[UUID, Sequence[Winner]], terms: Terms, used_before_minor: int
 ) -> list[Explained]:
@@ -53,7 +61,7 @@ def explain(
 
 
 def sentence(
-    line: Explained, terms: Terms, currency: str, rule: str, standing_reason: str | None, credited_minor: int | None
+    line: Explained, terms: Terms, currency: str, rule: str, standing_reason: str | None, credit: Credit | None
 ) -> str:
     """Why the action was or was not billed, in one sentence; `rule` names the conditions of the rate that prices it."""
     verdict = line.verdict
@@ -83,8 +91,9 @@ def sentence(
         text += (
             f"; it belongs to {name_of_period(action.own_period)} and is billed in {month}, the first period still open"
         )
-    if credited_minor is not None:
-        text += f"; {amount_from_minor(credited_minor)} {currency} were credited later, because it was returned{reason}"
+    if credit is not None:
+        text += f"; {amount_from_minor(credit.amount_minor)} {currency} are credited in {name_of_period(credit.period)}"
+        text += f", because it was returned{reason}"
     return text + "."
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Outcome
-from billing.explain import Explained, explain, sentence
+from billing.explain import Credit, Explained, explain, sentence
 from billing.terms import Terms, TermsHistory
 from billing.totals import Totals
 from db import ledger
@@ -27,7 +27,7 @@ class Line:
     currency: str
     terms: Terms
     card_version: int
-    credited_minor: int | None
+    credit: Credit | None
 
     @property
     def reason(self) -> str:
@@ -38,7 +38,7 @@ class Line:
             self.currency,
             name_of_rule(self.rule),
             self.row["credit_reason"] or self.row["standing_reason"],
-            self.credited_minor,
+            self.credit,
         )
 
 
@@ -61,7 +61,7 @@ async def lines_of_customers(
         SELECT actions.*, leads.external_id AS lead, leads.source, leads.lead_type,
                products.external_id AS product, products.name AS product_name,
                customers.external_id AS customer, customers.email,
-               credits.amount_minor AS credited_minor, credits.reason AS credit_reason
+               credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason
         FROM actions JOIN leads ON leads.id = actions.lead_id
         JOIN products ON products.id = actions.product_id JOIN customers ON customers.id = actions.customer_id
         LEFT JOIN credits ON credits.action_id = actions.id
@@ -100,7 +100,7 @@ async def lines_of_customers(
                     currency,
                     in_force,
                     versions[customer_id],
-                    row["credited_minor"],
+                    Credit(row["credited_minor"], row["credit_period"]) if row["credit_period"] else None,
                 )
             )
     return lines

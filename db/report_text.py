@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import asyncpg
 
@@ -36,6 +38,7 @@ CSV_COLUMNS = (
     "duplicate_of",
     "reason",
 )
+_AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -57,10 +60,15 @@ def explanation(report: Report) -> str:
 
 
 async def csv_text(connection: asyncpg.Connection, report: Report) -> AsyncIterator[str]:
-    """One row per action, then one per product, then the total and the explanation; `row` tells which is which."""
+    """One row per action, one per credit, one per product, then the total and the explanation.
+
+    `row` tells which is which. The billed amounts of actions and credits add up to what is due.
+    """
     yield _csv_row(CSV_COLUMNS)
     async for line in reports.lines(connection, report.partner_id, report.period):
         yield _csv_row(_cells(line))
+    for credit in await reports.credits_in(connection, report.partner_id, report.period):
+        yield _csv_row(_credit_cells(credit, report.currency))
     for product in report.products:
         yield _csv_row(_sum_cells("product total", product.product, product.totals, report.currency, ""))
     yield _csv_row(_sum_cells("total", "", report.totals, report.currency, explanation(report)))
@@ -89,6 +97,12 @@ async def markdown_text(connection: asyncpg.Connection, report: Report) -> Async
             amount_from_minor(verdict.billed_minor),
         )
         yield "| " + " | ".join(map(_md, cells)) + " |\n"
+    credited = await reports.credits_in(connection, report.partner_id, report.period)
+    if credited:
+        yield "\n## Credits\n\n| Customer | Product | Action type | Billed in | Credit | Reason |\n"
+        yield "|---|---|---|---|---:|---|\n"
+    for credit in credited:
+        yield _md_credit(credit)
     yield (
         "\n## By product\n\n| Product | Actions | Gross | Billed | Duplicate savings | Cap savings |\n"
         "|---|---:|---:|---:|---:|---:|\n"
@@ -113,7 +127,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         row["lead_type"],
         action.action_type,
         action.engagement_level,
-        f"{action.occurred_at:%Y-%m-%dT%H:%M:%S.%fZ}".replace(".000000Z", "Z"),
+        _instant(action.occurred_at),
         amount_from_minor(action.value_minor),
         "Yes" if duplicate else "No",
         STATUS[verdict.outcome],
@@ -126,6 +140,37 @@ def _cells(line: Line) -> tuple[str, ...]:
         str(explained.winner.action_id) if explained.winner else "",
         line.reason,
     )
+
+
+def _credit_cells(credit: asyncpg.Record, currency: str) -> tuple[str, ...]:
+    """A credit as a row of its own, with what it gives back as a negative amount."""
+    amount = amount_from_minor(-credit["amount_minor"])
+    month = name_of_period(credit["billing_period"])
+    return (
+        "credit",
+        credit["email"],
+        credit["customer"],
+        credit["product"],
+        credit["lead_type"],
+        credit["action_type"],
+        credit["engagement_level"],
+        _instant(credit["occurred_at"]),
+        amount,
+        "No",
+        "Credited",
+        amount,
+        amount_from_minor(0),
+        amount_from_minor(0),
+        currency,
+        credit["lead"],
+        str(credit["action_id"]),
+        "",
+        f"Credited, because it was returned ({credit['reason']}); it was billed in {month}.",
+    )
+
+
+def _instant(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%S.%fZ}".replace(".000000Z", "Z")
 
 
 def _sum_cells(kind: str, product: str, totals: Totals, currency: str, reason: str) -> tuple[str, ...]:
@@ -160,12 +205,18 @@ def _csv_row(cells: tuple[str, ...]) -> str:
 
 def _defused(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
+    return "'" + cell if cell.startswith(_FORMULA_STARTS) and not _AMOUNT.fullmatch(cell) else cell
 
 
 def _md(cell: str) -> str:
     escaped = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
     return escaped.replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+
+
+def _md_credit(credit: asyncpg.Record) -> str:
+    amount, month = amount_from_minor(-credit["amount_minor"]), name_of_period(credit["billing_period"])
+    cells = (credit["email"], credit["product"], credit["action_type"], month, amount, credit["reason"])
+    return "| " + " | ".join(map(_md, cells)) + " |\n"
 
 
 def _md_totals(name: str, totals: Totals) -> str:

@@ -209,6 +209,22 @@ async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -
         after = people[-1]
 
 
+async def credits_in(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[asyncpg.Record]:
+    """What is credited in a period for returned actions of closed periods, in the order it was booked."""
+    return await connection.fetch(
+        """
+        SELECT credits.amount_minor, credits.reason, credits.action_id, customers.email,
+               customers.external_id AS customer, products.name AS product, leads.external_id AS lead, leads.lead_type,
+               actions.action_type, actions.engagement_level, actions.occurred_at, actions.billing_period
+        FROM credits JOIN actions ON actions.id = credits.action_id JOIN leads ON leads.id = actions.lead_id
+        JOIN customers ON customers.id = credits.customer_id JOIN products ON products.id = credits.product_id
+        WHERE credits.partner_id = $1 AND credits.period = $2 ORDER BY credits.created_at, credits.action_id
+        """,
+        partner_id,
+        period,
+    )
+
+
 async def add_version(connection: asyncpg.Connection, report: Report) -> int:
     """Write the report as its next version; returns the number."""
     version: int = await connection.fetchval(

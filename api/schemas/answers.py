@@ -144,6 +144,7 @@ class Action(Answer):
     cap_before: Money | None
     cap_after: Money | None
     credited: Money | None
+    credited_in: str | None
     reason: str = Field(description="why it was or was not billed, in one sentence")
 
 

@@ -67,7 +67,8 @@ def action_out_from_line(line: Line) -> dict[str, Any]:
         "cap": None if line.terms.cap_minor is None else amount_from_minor(line.terms.cap_minor),
         "cap_before": _amount(explained.cap_before_minor),
         "cap_after": _amount(explained.cap_after_minor),
-        "credited": _amount(line.credited_minor),
+        "credited": amount_from_minor(line.credit.amount_minor) if line.credit else None,
+        "credited_in": text_from_period(line.credit.period) if line.credit else None,
         "reason": line.reason,
     }
 

@@ -145,12 +145,14 @@ def _reject_file(path: Path, name: str, *, again: bool) -> Iterator[Any]:
         record = {"file": name, "line": rejected.line.number, "reasons": rejected.reasons, "text": text}
         file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
-    with file:
-        yield reject
+    try:
+        with file:
+            yield reject
+    finally:
+        if not count and path.is_file() and not path.stat().st_size:
+            path.unlink()
     if count:
         note(f"{count:,} lines of {name} were rejected; {path} tells why.")
-    elif path.is_file() and not path.stat().st_size:
-        path.unlink()
 
 
 @contextmanager

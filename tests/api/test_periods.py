@@ -1,6 +1,8 @@
 """Close, reopen, hold, release and return through HTTP (R10, R11)."""
 
+import csv
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -110,7 +112,7 @@ async def test_returning_a_frozen_action_credits_it_once(
     for _ in range(2):
         returned = await client.post(f"{path}/return", json=WHY)
         assert returned.status_code == 200
-        assert returned.json()["credited"] == "10.00"
+        assert (returned.json()["credited"], returned.json()["credited_in"]) == ("10.00", "2024-05")
         assert returned.json()["outcome"] == "billed"
     may, april = (await get(client, "/billing/reports"))["items"]
     assert (april["totals"]["billed"], april["credited"]) == ("10.00", "0.00")
@@ -118,6 +120,16 @@ async def test_returning_a_frozen_action_credits_it_once(
     assert (await get(client, f"/billing/reports/{may['report_id']}"))["credited"] == "10.00"
     await bill(client, engine, policies, lead("y", action(at="2024-05-02T00:00:00Z")))
     assert (await _actions(client, "y"))[0]["outcome"] == "billed"
+    path = f"/billing/reports/{may['report_id']}"
+    rows = list(csv.DictReader((await client.get(path, params={"format": "csv"})).text.splitlines()))
+    (credit,) = [row for row in rows if row["row"] == "credit"]
+    assert (credit["amount"], credit["billed"], credit["status"]) == ("-10.00", "-10.00", "Credited")
+    assert (
+        credit["reason"] == "Credited, because it was returned (The customer complained.); it was billed in April 2024."
+    )
+    assert sum(Decimal(row["billed"]) for row in rows if row["row"] in ("action", "credit")) == 0
+    page = (await client.get(path, params={"format": "md"})).text
+    assert "April 2024 | -10.00 | The customer complained. |" in page
 
 
 async def test_what_cannot_be_held(client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies) -> None:

@@ -115,6 +115,7 @@ async def test_every_figure_behind_a_verdict(shared_client: httpx.AsyncClient, s
         "cap_before": "10.00",
         "cap_after": "10.00",
         "credited": None,
+        "credited_in": None,
         "reason": (
             f"Not billed: duplicate of action {first['action_id']} of 2024-04-01 00:00:00 UTC; "
             "its value is 10.00 EUR (rate for High)."

@@ -65,7 +65,7 @@ async def test_r15_late_credited_and_without_a_cap(world: World) -> None:
         "it belongs to April 2024 and is billed in May 2024, the first period still open."
     )
     assert (await reason(world, ("", "a", "Click", "High", "2024-04-10T09:00:00Z", 1))).endswith(
-        "is now used; 10.00 EUR were credited later, because it was returned (because)."
+        "is now used; 10.00 EUR are credited in May 2024, because it was returned (because)."
     )
     await world.check()
 
