@@ -87,8 +87,6 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
             details = {404: f"There is nothing at {path_of(request)}.", 405: f"{request.method} is not allowed here."}
             detail = details.get(error.status_code, str(error.detail))
             return Problem(error.status_code, detail, headers=dict(error.headers or {}))
-        case asyncpg.InterfaceError() if isinstance(error, ValueError):
-            return None  # a value that asyncpg cannot send: our fault, not the server's
         case _ if isinstance(error, OUT_OF_REACH):
             log.warning("database_out_of_reach", error=repr(error))
             return out_of_reach()

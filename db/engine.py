@@ -65,10 +65,6 @@ async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIt
                 if not begun or raw.is_closed() or raw.is_in_transaction():
                     await pooled.invalidate()
                 raise
-    except asyncpg.InterfaceError as error:
-        if isinstance(error, ValueError):  # asyncpg's word for a value no column takes: no fault of the moment
-            raise ValueError(f"A value does not fit its column: {error}") from error
-        raise
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
         # The statements of the block go past SQLAlchemy, so it can only have failed to give a connection.
         raise ConnectionError(f"Postgres gives no connection: {error}") from error

@@ -50,11 +50,34 @@ async def test_a_poison_lead_in_500_lands_in_the_dead_letters_and_the_rest_is_bi
         world.oracle.accept(one)
     await world.check()
     (letter,) = await letters(world)
-    assert (letter["error"], str(letter["batch_id"])) == ("ZeroDivisionError('poison')", str(letter["batch_id"]))
+    assert letter["error"] == "ZeroDivisionError('poison')"
     async with transaction(world.engine, readonly=True) as connection:
         status = await batches.status(connection, letter["batch_id"])
     assert status is not None
     assert (status["state"], status["leads"]["new"], status["leads"]["dead"]) == ("done", 99, 1)
+
+
+async def test_a_worker_does_not_bury_what_another_buried_and_somebody_mended(
+    world: World, poison: pytest.MonkeyPatch
+) -> None:
+    """Two workers find the same poison; while the second still remembers it, the lead is mended and comes back."""
+    await world.put(poisoned())
+    find = batch._find_poison
+
+    async def find_then_the_other_worker_and_the_mend(*arguments: Any) -> Any:
+        found = await find(*arguments)
+        poison.setattr(batch, "_find_poison", find)
+        await batch.work_off_inbox(world.engine, Policies(), 100)
+        poison.undo()
+        async with transaction(world.engine) as connection:
+            assert await batch.retry_dead_letters(connection, None) == 1
+        return found
+
+    poison.setattr(batch, "_find_poison", find_then_the_other_worker_and_the_mend)
+    await batch.work_off_inbox(world.engine, Policies(), 100)
+    assert await letters(world) == []
+    world.oracle.accept(poisoned())
+    await world.check()
 
 
 async def test_a_dead_letter_is_retried_once_the_fault_is_gone(world: World, poison: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,12 @@ def test_files_that_cannot_be_used(product: str, words: tuple[str, ...], said: s
     assert "Traceback" not in result.output
 
 
+def test_a_file_that_is_refused_whole_leaves_no_empty_reject_file(stack: Stack) -> None:
+    Path("x.csv").write_text("lead_id,when\n")
+    assert "lacks the columns" in _ingest("x.csv", status=1).stderr
+    assert _names() == ["x.csv"]
+
+
 def test_the_end_of_a_pipe_is_no_error(stack: Stack) -> None:
     command = f"{sys.executable} -m scripts.cli keys list --json | head -c 1"
     done = subprocess.run(["sh", "-c", command], env=stack.env, capture_output=True, text=True, check=True)
