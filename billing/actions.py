@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -60,8 +61,7 @@ in_evaluation_order = attrgetter(
 """Sort key of R8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Winner:
+class Winner(NamedTuple):
     """An action that holds its key.
 
     It holds it for actions whose billing period is before `released_from`: returning a frozen winner (R11) frees the

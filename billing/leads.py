@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
-from billing.identity import action_uuid, lead_uuid
+from billing.identity import action_uuid, lead_uuid, microseconds
 
 
 class EngagementLevel(StrEnum):
@@ -53,14 +54,26 @@ class Lead:
         return lead_uuid(self.source, self.external_id)
 
 
-def identified(lead_id: UUID, actions: list[LeadAction]) -> list[tuple[UUID, LeadAction, int]]:
-    """Each action of one message with its row key and occurrence (R3): identical actions are counted from 0."""
-    seen: dict[tuple[str, str, datetime], int] = {}
+class IdentifiedAction(NamedTuple):
+    """An action as sent, its row key, and what that is made of beside the lead and the instant (R1)."""
+
+    id: UUID
+    sent: LeadAction
+    action_type_key: str
+    level_key: str
+    occurrence: int
+
+
+def identified(lead_id: UUID, actions: list[LeadAction]) -> list[IdentifiedAction]:
+    """Each action of one message with its identity (R3): identical actions are counted from 0."""
+    seen: dict[tuple[str, str, int], int] = {}
     result = []
-    for action in actions:
-        type_key, level_key = action.action_type.casefold(), action.engagement_level.casefold()
-        identity = (type_key, level_key, action.occurred_at)
+    for sent in actions:
+        type_key, level_key = sent.action_type.casefold(), sent.engagement_level.casefold()
+        occurred_us = microseconds(sent.occurred_at)
+        identity = (type_key, level_key, occurred_us)
         occurrence = seen.get(identity, 0)
         seen[identity] = occurrence + 1
-        result.append((action_uuid(lead_id, type_key, level_key, action.occurred_at, occurrence), action, occurrence))
+        action_id = action_uuid(lead_id, type_key, level_key, occurred_us, occurrence)
+        result.append(IdentifiedAction(action_id, sent, type_key, level_key, occurrence))
     return result

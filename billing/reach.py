@@ -64,6 +64,8 @@ def reach(
 ) -> Reach:
     """Choose, per billing period, what must be judged beside `new` and the `recorded` verdicts that are at stake."""
     result = Reach()
+    if not periods:
+        return result
     result.used_minor = {period: record.billed_minor for period, record in periods.items()}
     at_stake = {action.billing_period for action in new} | {verdict.action.billing_period for verdict in recorded}
     # A recorded duplicate may become a winner, and then it wants money like a new action.

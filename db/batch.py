@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.identity import customer_uuid
 from billing.leads import Lead, Person
-from db import dead_letters, inbox, intake, people, quarantine, tallies
-from db.engine import transaction
+from db import dead_letters, inbox, intake, people, quarantine, tallies, tracing
+from db.engine import transaction, without_flush
 from db.inbox import Chunk
 from db.intake import Arrival
 from db.policies import Policies
@@ -53,12 +53,15 @@ async def work_off_inbox(engine: AsyncEngine, policies: Policies, most_leads: in
     """
 
     async def attempt(connection: asyncpg.Connection, claimed: list[Claimed], poison: Poison) -> int:
-        chunks = await inbox.claim(connection, most_leads)
-        claimed += [(chunk.id, lead) for chunk in chunks for lead in _readable(chunk)]
-        await _settle_chunks(engine, connection, policies, chunks, poison)
+        await without_flush(connection)
+        chunks = [(chunk, _leads_of(chunk)) for chunk in await inbox.claim(connection, most_leads)]
+        claimed += [(chunk.id, lead) for chunk, leads in chunks if not isinstance(leads, str) for lead in leads]
+        if chunks:
+            await _settle_chunks(engine, connection, policies, chunks, poison)
         return len(chunks)
 
-    return await _without_poison(engine, policies, attempt)
+    with tracing.span("leads.batch"):
+        return await _without_poison(engine, policies, attempt)
 
 
 async def replay_quarantine(
@@ -95,6 +98,7 @@ async def retry_dead_letters(connection: asyncpg.Connection, ids: Sequence[int] 
             (
                 row["batch_id"],
                 inbox.RETRIED_PART,
+                0,
                 "retry",
                 row["received_at"],
                 1,
@@ -114,44 +118,41 @@ async def _settle_chunks(
     engine: AsyncEngine,
     connection: asyncpg.Connection,
     policies: Policies,
-    chunks: Sequence[Chunk],
+    chunks: Sequence[tuple[Chunk, list[Lead] | str]],
     poison: Poison,
 ) -> None:
-    if not chunks:
-        return
     started = time.perf_counter()
     by_chunk: dict[int, list[Arrival]] = {}
     letters: list[tuple[Chunk, UUID | None, bytes, str]] = []
     dead: dict[int, int] = defaultdict(int)
-    for chunk in chunks:
-        by_chunk[chunk.id] = []
-        try:
-            leads = inbox.leads_from_payload(chunk.payload)
-        except msgspec.MsgspecError as error:
-            letters.append((chunk, None, chunk.payload, f"unreadable: {error}"))
+    for chunk, leads in chunks:
+        if isinstance(leads, str):
+            letters.append((chunk, None, chunk.payload, leads))
             dead[chunk.id] += 1
-            continue
-        for lead in leads:
-            if (chunk.id, lead.id) in poison:
-                letters.append((chunk, lead.id, inbox.payload_from_lead(lead), poison[chunk.id, lead.id]))
-                dead[chunk.id] += 1
-            else:
-                by_chunk[chunk.id].append(Arrival(lead, chunk.received_at))
-    arrivals = [arrival for chunk in chunks for arrival in by_chunk[chunk.id]]
+            leads = []
+        by_chunk[chunk.id] = arrivals = [Arrival(lead, chunk.received_at) for lead in leads]
+        if poison:
+            fatal = [arrival for arrival in arrivals if (chunk.id, arrival.id) in poison]
+            letters += [(chunk, a.id, inbox.payload_from_lead(a.lead), poison[chunk.id, a.id]) for a in fatal]
+            dead[chunk.id] += len(fatal)
+            by_chunk[chunk.id] = [arrival for arrival in arrivals if (chunk.id, arrival.id) not in poison]
+    arrivals = [arrival for of_chunk in by_chunk.values() for arrival in of_chunk]
     outcomes = await process(connection, policies, arrivals, await _people(engine, connection, arrivals))
-    aside = [(chunk.batch_id, arrival) for chunk in chunks for arrival in by_chunk[chunk.id] if arrival.problem]
+    aside = [(chunk.batch_id, arrival) for chunk, _ in chunks for arrival in by_chunk[chunk.id] if arrival.problem]
     await quarantine.add(connection, aside)
     await dead_letters.add(connection, letters)
     results = []
     counted: dict[str, int] = defaultdict(int)
-    for chunk in chunks:
+    for chunk, _ in chunks:
         result = intake.batch_result(by_chunk[chunk.id], outcomes)
         result["leads"]["dead"] = dead[chunk.id]
         results.append((chunk.id, result))
         for kind, count in result["leads"].items():
             counted[f"leads_{kind}"] += count
-        log.info("chunk_decided", batch_id=str(chunk.batch_id), request_id=chunk.request_id, **result["leads"])
     await inbox.settle(connection, results)
+    request_ids = sorted({chunk.request_id for chunk, _ in chunks})
+    tracing.note({"leadger.request_ids": request_ids, "leadger.leads": len(arrivals)})
+    log.info("leads_decided", rows=len(results), request_ids=request_ids, **counted)
     counted["batches"] = 1
     counted["batch_us"] = round((time.perf_counter() - started) * 1_000_000)
     await tallies.add(connection, counted)
@@ -226,11 +227,12 @@ async def _trial(engine: AsyncEngine, leads: Sequence[Lead]) -> str | None:
         return repr(error)
 
 
-def _readable(chunk: Chunk) -> list[Lead]:
+def _leads_of(chunk: Chunk) -> list[Lead] | str:
+    """The leads of a chunk, or what is wrong with its payload."""
     try:
         return inbox.leads_from_payload(chunk.payload)
-    except msgspec.MsgspecError:
-        return []
+    except msgspec.MsgspecError as error:
+        return f"unreadable: {error}"
 
 
 def _letter_from_quarantine(

@@ -1,12 +1,17 @@
 """The doorbell: a small Celery message after a commit, sent by task name. Losing one costs a moment, never a lead."""
 
 import threading
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery
 
+from db import tracing
 from db.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 PROCESS_LEADS = "leads.process"
 REPLAY_QUARANTINE = "quarantine.replay"
@@ -16,7 +21,7 @@ LEADS_PRIORITY = 9
 """The lowest one on Redis: rings for leads pile up while more come than are decided; background tasks pass them."""
 
 REQUEST_ID_HEADER = "leadger_request_id"
-_SHORTEST_PAUSE_S = 0.01
+_SHORTEST_PAUSE_S = 0.05
 _PAUSE_AFTER_FAILURE_S = 0.5
 
 log = structlog.get_logger()
@@ -54,7 +59,7 @@ class Doorbell:
         self._celery.conf.update(broker_configuration(settings))
         # One try for each ring: what waits for a dead Redis would only wait longer, and so would the process to end.
         self._celery.conf.broker_transport_options["max_retries"] = 0
-        self._pending: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._pending: dict[tuple[str, tuple[str, ...]], tuple[str, list[Span]]] = {}
         self._changed = threading.Condition()
         self._stopped = False
         self.failures = 0
@@ -64,7 +69,9 @@ class Doorbell:
     def ring(self, task: str, *arguments: str, request_id: str = "") -> None:
         """Have a task sent; returns at once."""
         with self._changed:
-            self._pending.setdefault((task, arguments), request_id)
+            _, spans = self._pending.setdefault((task, arguments), (request_id, []))
+            if here := tracing.here():
+                spans.append(here)
             self._changed.notify()
 
     def close(self) -> None:
@@ -82,19 +89,20 @@ class Doorbell:
                 pending, self._pending = self._pending, {}
                 stopping = self._stopped
             failures = self.failures
-            for (task, arguments), request_id in pending.items():
-                self._send(task, arguments, request_id)
+            for (task, arguments), (request_id, spans) in pending.items():
+                self._send(task, arguments, request_id, spans)
             if stopping:
                 return
             with self._changed:
                 pause_s = _SHORTEST_PAUSE_S if self.failures == failures else _PAUSE_AFTER_FAILURE_S
                 self._changed.wait_for(lambda: self._stopped, timeout=pause_s)
 
-    def _send(self, task: str, arguments: tuple[str, ...], request_id: str) -> None:
+    def _send(self, task: str, arguments: tuple[str, ...], request_id: str, spans: "Sequence[Span]") -> None:
         try:
             priority = LEADS_PRIORITY if task == PROCESS_LEADS else None
-            headers = {REQUEST_ID_HEADER: request_id}
-            self._celery.send_task(task, args=arguments, headers=headers, priority=priority, retry=False)
+            with tracing.span(f"publish {task}", "PRODUCER", serves=spans):
+                headers = {REQUEST_ID_HEADER: request_id} | tracing.headers()
+                self._celery.send_task(task, args=arguments, headers=headers, priority=priority, retry=False)
         except Exception as error:  # the sweeper finds what nobody rang for
             self.failures += 1
             log.warning("doorbell_failed", task=task, error=repr(error))

@@ -7,9 +7,14 @@ from functools import partial
 import asyncpg
 import msgspec
 import sqlalchemy.exc
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from billing.identity import make_keys_with
+from db import tracing
 from db.settings import Settings
+from db.traced_connection import TracedConnection
+
+make_keys_with(asyncpg.pgproto.pgproto.UUID)
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -25,6 +30,7 @@ def create_engine(settings: Settings, application_name: str = "leadger", pool_si
     connect = partial(
         asyncpg.connect,
         settings.database_url,
+        connection_class=TracedConnection if tracing.are_on() else asyncpg.Connection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=settings.database_command_timeout_s,
         server_settings={"application_name": application_name, "timezone": "UTC", "lock_timeout": "30s"},
@@ -41,11 +47,40 @@ def create_engine(settings: Settings, application_name: str = "leadger", pool_si
 
 
 @asynccontextmanager
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+    """A connection outside a transaction: every statement is one of its own, committed when it returns."""
+    async with _pooled(engine) as (pooled, raw):
+        assert not raw.is_in_transaction()
+        try:
+            yield raw
+        except BaseException:
+            await pooled.invalidate()  # nobody knows what the statement that failed has left behind
+            raise
+
+
+@asynccontextmanager
 async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIterator[asyncpg.Connection]:
     """One transaction: committed if the block ends, rolled back if it raises.
 
     `readonly` gives one snapshot for all statements of the block, so that what is read fits together.
     """
+    async with _pooled(engine) as (pooled, raw):
+        isolation = "repeatable_read" if readonly else "read_committed"
+        begun = False
+        try:
+            async with raw.transaction(isolation=isolation, readonly=readonly):
+                begun = True
+                yield raw
+        except BaseException:
+            # After a BEGIN that failed, asyncpg takes the connection for one in a transaction for ever.
+            if not begun or raw.is_closed() or raw.is_in_transaction():
+                await pooled.invalidate()
+            raise
+
+
+@asynccontextmanager
+async def _pooled(engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
+    """A connection of the pool, as SQLAlchemy keeps it and as asyncpg knows it."""
     try:
         async with engine.connect() as pooled:
             raw = (await pooled.get_raw_connection()).driver_connection
@@ -54,17 +89,15 @@ async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIt
                 await pooled.invalidate()
                 raw = (await pooled.get_raw_connection()).driver_connection
                 assert raw is not None
-            isolation = "repeatable_read" if readonly else "read_committed"
-            begun = False
-            try:
-                async with raw.transaction(isolation=isolation, readonly=readonly):
-                    begun = True
-                    yield raw
-            except BaseException:
-                # After a BEGIN that failed, asyncpg takes the connection for one in a transaction for ever.
-                if not begun or raw.is_closed() or raw.is_in_transaction():
-                    await pooled.invalidate()
-                raise
+            yield pooled, raw
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
         # The statements of the block go past SQLAlchemy, so it can only have failed to give a connection.
         raise ConnectionError(f"Postgres gives no connection: {error}") from error
+
+
+async def without_flush(connection: asyncpg.Connection) -> None:
+    """Let this transaction commit before it is on disk; only if a crash that undoes it leads to its being done again.
+
+    Postgres keeps the order of commits, so whatever is committed durably afterwards makes this one durable as well.
+    """
+    await connection.execute("SET LOCAL synchronous_commit = off")

@@ -14,27 +14,21 @@ _PATIENCE_S = 1.0
 
 
 async def missing_migrations(connection: asyncpg.Connection) -> str | None:
-    """A sentence if the schema is not the newest one."""
-    head = _newest()
+    """A sentence if the schema is older than this code.
+
+    A revision that this code does not know was made by a later release, whose migrations this code outlives: were it
+    not ready any more, an upgrade would take every old process away before the first new one is there.
+    """
+    head, *older = _revisions()
     exists = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
     current = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
-    return None if current == head else f"it is at {current}, {head} is needed"
+    return f"it is at {current}, {head} is needed" if current is None or current in older else None
 
 
 @cache
-def _newest() -> str | None:
-    return ScriptDirectory.from_config(alembic_config("")).get_current_head()
-
-
-async def oldest_waiting_s(connection: asyncpg.Connection) -> float:
-    """Seconds that the oldest waiting lead has waited."""
-    age: float = await connection.fetchval(
-        """
-        SELECT greatest(coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0), 0)::float8
-        FROM inbox WHERE done_at IS NULL
-        """
-    )
-    return age
+def _revisions() -> list[str]:
+    """All that this code knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(alembic_config("")).walk_revisions()]
 
 
 def degraded(settings: Settings, waiting_s: float) -> list[str]:

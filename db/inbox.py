@@ -1,15 +1,23 @@
 """The inbox: every accepted request as rows that are the job (R2). The message in Redis only rings for them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import asyncpg
 import msgspec
 
 from billing.leads import Lead
+from db import locks
+
+LANES = 8
+"""A customer's leads lie in one lane, and one batch at a time works in a lane, so batches do not wait for each other.
+
+Lanes are for speed only: the locks of customers keep verdicts right, whatever lane a row lies in.
+"""
 
 CHUNK_LEADS = 500
 """Leads in one row at most, so that several workers share one large request."""
@@ -17,9 +25,9 @@ CHUNK_LEADS = 500
 RETRIED_PART = 1000
 """The part number of leads that went from the dead letters back into their batch."""
 
-INBOX_COLUMNS = ["batch_id", "part", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
+INBOX_COLUMNS = ["batch_id", "part", "lane", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
-_FIRST_FETCH = 1
+_MANY_ROWS = 100
 _encode = msgspec.json.Encoder().encode
 _decode_leads = msgspec.json.Decoder(list[Lead]).decode
 _decode_lead = msgspec.json.Decoder(Lead).decode
@@ -62,11 +70,15 @@ def leads_from_payload(payload: bytes) -> list[Lead]:
 
 
 async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> None:
-    """Write requests to the inbox; once committed, their leads will be decided whatever happens."""
+    """Write requests to the inbox; once committed, their leads will be decided whatever happens.
+
+    It is one statement, so outside a transaction it stores all of them or none, and has committed when it returns.
+    """
     rows = [
         (
             request.batch_id,
             part,
+            lane,
             request.request_id,
             request.received_at,
             len(leads),
@@ -74,34 +86,81 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
             _encode(leads),
         )
         for request in requests
-        for part, start in enumerate(range(0, len(request.leads), CHUNK_LEADS))
-        for leads in [request.leads[start : start + CHUNK_LEADS]]
+        for part, (lane, leads) in enumerate(_parts(request.leads))
     ]
     await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
 
 
-async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
-    """Lock waiting rows, oldest first, until they hold `most_leads`; rows another worker holds are passed over.
+def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
+    """The leads of a request by lane; a lead that it holds twice stays in one part, where the first one stands (R3)."""
+    if len(leads) == 1:
+        yield lane_of(leads[0]), leads
+        return
+    by_lane: list[list[Lead]] = [[] for _ in range(LANES)]
+    lanes: dict[tuple[str, str], int] = {}
+    for lead in leads:
+        by_lane[lanes.setdefault((lead.source, lead.external_id), lane_of(lead))].append(lead)
+    for lane, of_lane in enumerate(by_lane):
+        for start in range(0, len(of_lane), CHUNK_LEADS):
+            yield lane, of_lane[start : start + CHUNK_LEADS]
 
-    The rows come through a cursor, because a row is locked when it is fetched, and nobody knows beforehand how many
-    rows of one to 500 leads make a batch.
-    """
-    cursor = await connection.cursor(
+
+def lane_of(lead: Lead) -> int:
+    """The lane of a lead: that of its customer, as the caller names them; two ids of a new person share an e-mail."""
+    name = lead.person.email if lead.person else lead.customer
+    return crc32(name.encode()) % LANES
+
+
+async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
+    """Lock waiting rows, oldest first, until they hold `most_leads`, in lanes where no other batch is at work."""
+    lanes = await _take_lanes(connection, most_leads)
+    if not lanes:
+        return []
+    rows = await connection.fetch(
         """
-        SELECT id, batch_id, request_id, received_at, lead_count, payload FROM inbox
-        WHERE done_at IS NULL ORDER BY id FOR UPDATE SKIP LOCKED
-        """
+        SELECT id, batch_id, request_id, received_at, payload FROM inbox
+        WHERE done_at IS NULL AND id IN (
+            SELECT id FROM (
+                SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before
+                FROM unnest($1::int[]) AS taken (lane), LATERAL (
+                    SELECT id, lead_count FROM inbox WHERE done_at IS NULL AND inbox.lane = taken.lane
+                    ORDER BY id LIMIT $2
+                ) AS first
+            ) AS counted
+            WHERE leads_before < $2
+        )
+        ORDER BY id FOR UPDATE SKIP LOCKED
+        """,
+        lanes,
+        most_leads,
     )
-    rows: list[asyncpg.Record] = []
-    leads, wanted = 0, _FIRST_FETCH
-    while leads < most_leads:
-        fetched = await cursor.fetch(wanted)
-        rows += fetched
-        leads += sum(row["lead_count"] for row in fetched)
-        if len(fetched) < wanted:
-            break
-        wanted = max((most_leads - leads) * len(rows) // leads, 1)
     return [Chunk(row["id"], row["batch_id"], row["request_id"], row["received_at"], row["payload"]) for row in rows]
+
+
+async def _take_lanes(connection: asyncpg.Connection, most_leads: int) -> list[int]:
+    """Lock lanes that nobody is at, those with the oldest rows first, until they hold `most_leads` or many rows."""
+    waiting = await connection.fetch(
+        """
+        SELECT lane, rows, leads
+        FROM generate_series(0, $1::int - 1) AS lane, LATERAL (
+            SELECT min(id) AS oldest, count(*) AS rows, sum(lead_count)::int AS leads FROM (
+                SELECT id, lead_count FROM inbox WHERE done_at IS NULL AND inbox.lane = lane.lane ORDER BY id LIMIT $2
+            ) AS first
+        ) AS looked_at
+        WHERE rows > 0 ORDER BY oldest
+        """,
+        LANES,
+        _MANY_ROWS,
+    )
+    taken: list[int] = []
+    leads = 0
+    for row in waiting:
+        if leads >= most_leads:
+            break
+        if await locks.try_lane(connection, row["lane"]):
+            taken.append(row["lane"])
+            leads += row["leads"] if row["rows"] < _MANY_ROWS else most_leads
+    return taken
 
 
 async def settle(connection: asyncpg.Connection, results: Sequence[tuple[int, dict[str, Any]]]) -> None:

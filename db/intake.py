@@ -4,45 +4,58 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from billing.actions import Action
+from billing.actions import Action, Outcome
 from billing.identity import customer_uuid, duplicate_key, product_uuid
-from billing.leads import Lead, LeadAction, identified
+from billing.leads import IdentifiedAction, Lead, identified
 from billing.policy import Policy
 from db.judge import Case
 from db.ledger import Customer
 
+_LEAD_COLUMNS = [
+    "id",
+    "source",
+    "external_id",
+    "partner_id",
+    "product_id",
+    "customer_id",
+    "lead_type",
+    "created_at",
+    "received_at",
+]
+_arrival_id = attrgetter("id")
+
 
 @dataclass(slots=True)
 class Arrival:
-    """One lead of a batch and what became of it."""
+    """One lead of a batch and what became of it.
+
+    `customer` is whose verdicts the lead touches; it is known once the lead has been placed.
+    """
 
     lead: Lead
     received_at: datetime
     id: UUID = field(init=False)
     product_id: UUID = field(init=False)
     customer_id: UUID = field(init=False)
-    partner_id: UUID | None = None
+    lead_type_key: str = field(init=False)
+    customer: Customer = field(init=False)
     problem: str | None = None
     detail: str = ""
     is_new: bool = False
-    new_actions: list[UUID] = field(default_factory=list)
+    new_actions: list[Action] = field(default_factory=list)
     replayed: int = 0
 
     def __post_init__(self) -> None:
         self.id = self.lead.id
         self.product_id = product_uuid(self.lead.product)
         self.customer_id = customer_uuid(self.lead.customer)
-
-    @property
-    def customer(self) -> Customer:
-        """Whose verdicts the lead touches; only for a lead without a problem."""
-        assert self.partner_id is not None
-        return self.partner_id, self.customer_id
+        self.lead_type_key = self.lead.lead_type.casefold()
 
     def refuse(self, problem: str, detail: str) -> None:
         """Set the lead aside, with the reason a person reads."""
@@ -70,8 +83,8 @@ async def place(
         elif arrival.customer_id not in people:
             arrival.refuse("unknown_customer", f"No customer {arrival.lead.customer!r} is known.")
         else:
-            arrival.partner_id = partners[arrival.product_id]
             arrival.customer_id = people[arrival.customer_id]
+            arrival.customer = (partners[arrival.product_id], arrival.customer_id)
             placed.append(arrival)
     return placed
 
@@ -103,30 +116,33 @@ async def known_leads(connection: asyncpg.Connection, ids: Iterable[UUID]) -> di
     return known
 
 
-async def add_leads(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> set[UUID]:
-    """Store new leads, in ascending id order (see `db.locks`); returns the ids that are now taken by others."""
-    ordered = sorted(arrivals, key=lambda arrival: arrival.id)
+async def add_leads(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> None:
+    """Store new leads, in ascending id order (see `db.locks`).
+
+    Raises SerializationError if another batch stored one of them meanwhile: tried again, this one will know it.
+    """
+    ordered = sorted(arrivals, key=_arrival_id)
     if not ordered:
-        return set()
-    rows = await connection.fetch(
-        """
-        INSERT INTO leads
-            (id, source, external_id, partner_id, product_id, customer_id, lead_type, created_at, received_at)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[],
-            $8::timestamptz[], $9::timestamptz[])
-        ON CONFLICT DO NOTHING RETURNING id
-        """,
-        [arrival.id for arrival in ordered],
-        [arrival.lead.source for arrival in ordered],
-        [arrival.lead.external_id for arrival in ordered],
-        [arrival.partner_id for arrival in ordered],
-        [arrival.product_id for arrival in ordered],
-        [arrival.customer_id for arrival in ordered],
-        [arrival.lead.lead_type for arrival in ordered],
-        [arrival.lead.created_at or arrival.received_at for arrival in ordered],
-        [arrival.received_at for arrival in ordered],
+        return
+    try:
+        await connection.copy_records_to_table("leads", records=map(_lead_row, ordered), columns=_LEAD_COLUMNS)
+    except asyncpg.UniqueViolationError as error:
+        raise asyncpg.SerializationError("another batch stored one of these leads meanwhile") from error
+
+
+def _lead_row(arrival: Arrival) -> tuple[object, ...]:
+    lead = arrival.lead
+    return (
+        arrival.id,
+        lead.source,
+        lead.external_id,
+        arrival.customer[0],
+        arrival.product_id,
+        arrival.customer_id,
+        lead.lead_type,
+        lead.created_at or arrival.received_at,
+        arrival.received_at,
     )
-    return {arrival.id for arrival in ordered} - {row["id"] for row in rows}
 
 
 def merge(arrivals: Iterable[Arrival], known: Mapping[UUID, KnownLead]) -> list[Arrival]:
@@ -134,21 +150,15 @@ def merge(arrivals: Iterable[Arrival], known: Mapping[UUID, KnownLead]) -> list[
 
     The first one stored stands: a lead that contradicts it is a conflict (R3).
     """
-    leads = dict(known)
+    leads: dict[UUID, KnownLead | Arrival] = dict(known)
     first = []
     for arrival in arrivals:
-        stored = leads.get(arrival.id)
-        type_key = arrival.lead.lead_type.casefold()
-        if stored is None:
-            leads[arrival.id] = KnownLead(arrival.customer_id, arrival.product_id, type_key)
+        stored = leads.setdefault(arrival.id, arrival)
+        if stored is arrival:
             arrival.is_new = True
             first.append(arrival)
-        elif (stored.customer_id, stored.product_id, stored.lead_type_key) != (
-            arrival.customer_id,
-            arrival.product_id,
-            type_key,
-        ):
-            arrival.refuse("conflict", _conflict(arrival, stored, type_key))
+        elif differing := _differing(arrival, stored):
+            arrival.refuse("conflict", _conflict(arrival, differing))
     return first
 
 
@@ -156,9 +166,10 @@ def contradict(arrivals: Iterable[Arrival], known: Mapping[UUID, KnownLead]) -> 
     """A known lead that comes again with an unknown product or another type is a conflict, not merely unknown (R3)."""
     for arrival in arrivals:
         stored = known.get(arrival.id)
-        type_key = arrival.lead.lead_type.casefold()
-        if stored and (stored.product_id, stored.lead_type_key) != (arrival.product_id, type_key):
-            arrival.refuse("conflict", _conflict(arrival, stored, type_key))
+        # Whoever is not known yet has no person to compare.
+        differing = [name for name in _differing(arrival, stored) if name != "customer"] if stored else []
+        if differing:
+            arrival.refuse("conflict", _conflict(arrival, differing))
 
 
 def open_cases(
@@ -166,62 +177,75 @@ def open_cases(
 ) -> dict[Customer, Case]:
     """One case per customer with new actions, each priced by its own instant and given its billing period."""
     cases: dict[Customer, Case] = {}
-    seen: dict[UUID, set[UUID]] = defaultdict(set)
+    stored_actions = {lead_id: lead.actions for lead_id, lead in known.items()}
     for arrival in arrivals:
-        stored = known.get(arrival.id)
-        for action_id, sent, occurrence in identified(arrival.id, arrival.lead.actions):
-            if action_id in seen[arrival.id] or (stored and action_id in stored.actions):
-                arrival.replayed += 1
-                continue
-            seen[arrival.id].add(action_id)
-            arrival.new_actions.append(action_id)
-            case = cases.get(arrival.customer)
-            if case is None:
-                case = cases[arrival.customer] = Case(arrival.customer, policies[arrival.customer[0]])
-            case.new.append(_action(arrival, action_id, sent, occurrence, case.policy))
-            if stored:
-                case.lead_periods |= {(arrival.id, period) for period in stored.periods}
+        sent = identified(arrival.id, arrival.lead.actions)
+        stored = stored_actions.setdefault(arrival.id, set())
+        new = [action for action in sent if action.id not in stored] if stored else sent
+        stored.update([action.id for action in new])
+        arrival.replayed = len(sent) - len(new)
+        if not new:
+            continue
+        customer = arrival.customer
+        case = cases.get(customer)
+        if case is None:
+            case = cases[customer] = Case(customer, policies[customer[0]])
+        arrival.new_actions = [_action(arrival, action, case.policy) for action in new]
+        case.new += arrival.new_actions
+        if arrival.id in known:
+            case.lead_periods |= {(arrival.id, period) for period in known[arrival.id].periods}
     return cases
 
 
-def _action(arrival: Arrival, action_id: UUID, sent: LeadAction, occurrence: int, policy: Policy) -> Action:
-    type_key, level_key = sent.action_type.casefold(), sent.engagement_level.casefold()
-    rate = policy.card.price(
-        arrival.product_id, arrival.lead.lead_type.casefold(), type_key, level_key, sent.occurred_at
-    )
-    own_period = policy.calendar.period_of(sent.occurred_at)
+def _action(arrival: Arrival, identity: IdentifiedAction, policy: Policy) -> Action:
+    action_id, sent, type_key, level_key, occurrence = identity
+    partner_id, customer_id = arrival.customer
+    product_id, occurred_at = arrival.product_id, sent.occurred_at
+    rate_rule_id, value_minor = policy.card.price(product_id, arrival.lead_type_key, type_key, level_key, occurred_at)
+    own_period = policy.calendar.period_of(occurred_at)
+    # By place, because names cost as much again, and this is done for every action there ever is.
     return Action(
-        id=action_id,
-        lead_id=arrival.id,
-        product_id=arrival.product_id,
-        action_type=sent.action_type,
-        action_type_key=type_key,
-        engagement_level=sent.engagement_level,
-        level_key=level_key,
-        occurred_at=sent.occurred_at,
-        occurrence=occurrence,
-        key=duplicate_key(policy.partner_id, arrival.customer_id, arrival.product_id, type_key, level_key),
-        own_period=own_period,
-        billing_period=policy.billing_period(own_period),
-        value_minor=rate.amount_minor,
-        rate_rule_id=rate.rule_id,
+        action_id,
+        arrival.id,
+        product_id,
+        sent.action_type,
+        type_key,
+        sent.engagement_level,
+        level_key,
+        occurred_at,
+        occurrence,
+        duplicate_key(partner_id, customer_id, product_id, type_key, level_key),
+        own_period,
+        policy.billing_period(own_period),
+        value_minor,
+        rate_rule_id,
     )
 
 
-def _conflict(arrival: Arrival, stored: KnownLead, type_key: str) -> str:
-    differing = [
+def _differing(arrival: Arrival, stored: KnownLead | Arrival) -> list[str]:
+    """In what a lead contradicts the one that is stored."""
+    if (
+        stored.product_id == arrival.product_id
+        and stored.customer_id == arrival.customer_id
+        and stored.lead_type_key == arrival.lead_type_key
+    ):
+        return []
+    return [
         name
         for name, differs in (
             ("customer", stored.customer_id != arrival.customer_id),
             ("product", stored.product_id != arrival.product_id),
-            ("lead type", stored.lead_type_key != type_key),
+            ("lead type", stored.lead_type_key != arrival.lead_type_key),
         )
         if differs
     ]
+
+
+def _conflict(arrival: Arrival, differing: Sequence[str]) -> str:
     return f"Lead {arrival.lead.external_id!r} is known with another {' and '.join(differing)}; the first one stands."
 
 
-def batch_result(arrivals: Sequence[Arrival], outcomes: Mapping[UUID, str]) -> dict[str, Any]:
+def batch_result(arrivals: Sequence[Arrival], outcomes: Mapping[Action, Outcome]) -> dict[str, Any]:
     """A chunk's part of its batch's status: leads and actions counted by what became of them, and the problems.
 
     `outcomes` gives the outcome of each action decided now.
@@ -235,8 +259,8 @@ def batch_result(arrivals: Sequence[Arrival], outcomes: Mapping[UUID, str]) -> d
             continue
         leads["new" if arrival.is_new else "extended" if arrival.new_actions else "replayed"] += 1
         actions["replayed"] += arrival.replayed
-        for action_id in arrival.new_actions:
-            actions[outcomes[action_id]] += 1
+        for action in arrival.new_actions:
+            actions[outcomes[action].value] += 1
     problems = [
         {
             "index": arrival.lead.index,

@@ -50,14 +50,14 @@ class Case:
 
     def decide(self, actions: Iterable[Action]) -> None:
         """Judge the actions, given what others at work on the same keys and the same cap have done before."""
-        judged = list(actions)
-        at_hand = {action.id for action in judged}
-        winners = {
-            key: [winner for winner in holders if winner.action_id not in at_hand]
-            for key, holders in self.winners.items()
-        }
+        winners: Mapping[UUID, Sequence[Winner]] = self.winners
+        if self.recorded:  # those that are judged again hold no key beforehand
+            winners = {
+                key: [winner for winner in holders if winner.action_id not in self.recorded]
+                for key, holders in winners.items()
+            }
         credited = {period: record.credited_minor for period, record in self.periods.items()}
-        self.verdicts = evaluate(judged, self.policy.terms, State(winners, self.reach.used_minor, credited))
+        self.verdicts = evaluate(actions, self.policy.terms, State(winners, self.reach.used_minor, credited))
         self.changes = [
             (before, verdict)
             for verdict in self.verdicts
@@ -85,32 +85,27 @@ async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> 
     """Judge everything of customers whose verdict can still change, priced anew by the present policy."""
     periods = await ledger.periods_of(connection, [(case.customer, 0) for case in cases])
     by_customer = {case.customer: case for case in cases}
-    lead_types: dict[UUID, str] = {}
+    priced = {case.customer: [*case.new] for case in cases}
     for row in await ledger.open_verdicts(connection, [(case.customer, case.policy.first_open) for case in cases]):
-        by_customer[ledger.customer_from_row(row)].recorded[row["id"]] = ledger.verdict_from_row(row)
-        lead_types[row["id"]] = row["lead_type"].casefold()
-    priced = {
-        case.customer: [
-            *(
-                _priced(verdict.action, lead_types[verdict.action.id], case.policy)
-                for verdict in case.recorded.values()
-            ),
-            *case.new,
-        ]
-        for case in cases
-    }
-    keys = {action.key for actions in priced.values() for action in actions}
-    winners = await ledger.winners_of(connection, keys)
+        case, verdict = by_customer[ledger.customer_from_row(row)], ledger.verdict_from_row(row)
+        case.recorded[verdict.action.id] = verdict
+        priced[case.customer].append(_priced(verdict.action, row["lead_type"].casefold(), case.policy))
+    frozen = await ledger.frozen_winners_of(
+        connection,
+        {
+            (action.key, case.policy.first_open)
+            for case in cases
+            if case.policy.closed_through
+            for action in priced[case.customer]
+        },
+    )
     for case in cases:
         case.whole = True
         case.periods = periods.get(case.customer, {})
         case.reach.used_minor = {
             period: record.billed_minor for period, record in case.periods.items() if not case.policy.is_open(period)
         }
-        case.winners = {
-            action.key: [w for w in winners.get(action.key, ()) if not case.policy.is_open(w.billing_period)]
-            for action in priced[case.customer]
-        }
+        case.winners = {action.key: frozen[action.key] for action in priced[case.customer] if action.key in frozen}
         case.decide(priced[case.customer])
 
 

@@ -12,6 +12,9 @@ from billing.reach import PeriodRecord
 Customer = tuple[UUID, UUID]
 """(partner, customer): the unit that is locked, judged and counted."""
 
+_STANDINGS = {standing.value: standing for standing in Standing}
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
 _VERDICT_COLUMNS = """
     actions.id, actions.lead_id, actions.partner_id, actions.customer_id, actions.product_id, actions.action_type,
     actions.engagement_level, actions.occurred_at, actions.occurrence, actions.duplicate_key, actions.own_period,
@@ -60,10 +63,25 @@ async def winners_of(connection: asyncpg.Connection, keys: Iterable[UUID]) -> di
         """,
         list(keys),
     )
-    result: dict[UUID, list[Winner]] = {}
-    for row in rows:
-        result.setdefault(row["duplicate_key"], []).append(winner_from_row(row))
-    return result
+    return _by_key(rows)
+
+
+async def frozen_winners_of(
+    connection: asyncpg.Connection, keys: Iterable[tuple[UUID, int]]
+) -> dict[UUID, list[Winner]]:
+    """Who holds, or once held, each duplicate key in a closed period: (key, first open period), in evaluation order."""
+    wanted = list(keys)
+    rows = await connection.fetch(
+        """
+        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
+        FROM unnest($1::uuid[], $2::int[]) AS wanted (duplicate_key, first_open) JOIN winners USING (duplicate_key)
+        WHERE billing_period < first_open
+        ORDER BY duplicate_key, billing_period, occurred_at
+        """,
+        [key for key, _ in wanted],
+        [first_open for _, first_open in wanted],
+    )
+    return _by_key(rows)
 
 
 async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
@@ -141,24 +159,33 @@ def customer_from_row(row: asyncpg.Record) -> Customer:
 
 def verdict_from_row(row: asyncpg.Record) -> Verdict:
     """A row of actions as the evaluator knows it."""
+    action_type, engagement_level = row["action_type"], row["engagement_level"]
+    # By place and without calling the enums, because a rebuild does this for every action of a month.
     action = Action(
-        id=row["id"],
-        lead_id=row["lead_id"],
-        product_id=row["product_id"],
-        action_type=row["action_type"],
-        action_type_key=row["action_type"].casefold(),
-        engagement_level=row["engagement_level"],
-        level_key=row["engagement_level"].casefold(),
-        occurred_at=row["occurred_at"],
-        occurrence=row["occurrence"],
-        key=row["duplicate_key"],
-        own_period=row["own_period"],
-        billing_period=row["billing_period"],
-        value_minor=row["value_minor"],
-        rate_rule_id=row["rate_rule_id"],
-        standing=Standing(row["standing"]),
+        row["id"],
+        row["lead_id"],
+        row["product_id"],
+        action_type,
+        action_type.casefold(),
+        engagement_level,
+        engagement_level.casefold(),
+        row["occurred_at"],
+        row["occurrence"],
+        row["duplicate_key"],
+        row["own_period"],
+        row["billing_period"],
+        row["value_minor"],
+        row["rate_rule_id"],
+        _STANDINGS[row["standing"]],
     )
-    return Verdict(action, Outcome(row["outcome"]), row["billed_minor"])
+    return Verdict(action, _OUTCOMES[row["outcome"]], row["billed_minor"])
+
+
+def _by_key(rows: Iterable[asyncpg.Record]) -> dict[UUID, list[Winner]]:
+    result: dict[UUID, list[Winner]] = {}
+    for row in rows:
+        result.setdefault(row["duplicate_key"], []).append(winner_from_row(row))
+    return result
 
 
 def winner_from_row(row: asyncpg.Record) -> Winner:

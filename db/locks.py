@@ -1,21 +1,25 @@
 """Every lock of Leadger and the one order in which they are taken.
 
+0. lane (advisory)        tried, never waited for, by batches: two batches that share customers would only wait
 1. catalogue (advisory)   shared by batches; exclusive by a change of rates that name no partner
 2. partner (advisory)     shared by batches, several in ascending key order; exclusive by close, reopen, change of
                           terms or rates
-3. customer state (rows)  FOR UPDATE in ascending (partner, customer) order, by whoever changes verdicts
+3. customer state (rows)  inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by whoever
+                          changes verdicts
 4. lead (unique key)      inserted in ascending id order: two batches with the same new leads wait, never deadlock
 5. counters (rows)        upserted last, in ascending key order
 
 People (advisory) is taken alone, in a transaction of its own, by whoever creates customers: two unique keys (id and
 e-mail) cannot be inserted in one order, so creators queue. Report (advisory) is taken before counters, by whoever
-corrects them: two corrections of one error would be an error. Task locks are held by a session for as long as a
-background task runs; a killed worker's connection ends and frees them.
+corrects them: two corrections of one error would be an error. Names (advisory) is taken before all of these, by whoever
+erases a person or writes names into a file. Task locks are held by a session for as long as a background task runs, the
+schema lock for as long as somebody migrates or makes a backup; a killed process's connection ends and frees them.
 
 Always lock first, then read with a new statement, then compute.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +27,25 @@ import asyncpg
 MIGRATION_LOCK = 0x4C454144_00000001
 _CATALOGUE_LOCK = 0x4C454144_00000002
 _PEOPLE_LOCK = 0x4C454144_00000003
+LANE_LOCKS = 0x4C454145_00000000
+_NAMES_LOCK = 0x4C454144_00000004
+_PAUSE_S = 0.2
+
+
+async def own_schema(connection: asyncpg.Connection) -> None:
+    """Be the only one who migrates until the connection ends."""
+    await _ask_for_schema(connection, "SELECT pg_try_advisory_lock($1)")
+
+
+async def try_lane(connection: asyncpg.Connection, lane: int) -> bool:
+    """Be the only batch at work in a lane of the inbox until the transaction ends; False if another one is."""
+    taken: bool = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LANE_LOCKS + lane)
+    return taken
+
+
+async def share_schema(connection: asyncpg.Connection) -> None:
+    """Keep the schema as it is until the connection ends."""
+    await _ask_for_schema(connection, "SELECT pg_try_advisory_lock_shared($1)")
 
 
 async def share_partners(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> None:
@@ -48,26 +71,49 @@ async def own_people(connection: asyncpg.Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _PEOPLE_LOCK)
 
 
+async def share_names(connection: asyncpg.Connection) -> None:
+    """Be waited for by erasures until the transaction ends, because names of people are on their way into a file."""
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _NAMES_LOCK)
+
+
+async def own_names(connection: asyncpg.Connection) -> None:
+    """Wait for all who carry names into a file."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _NAMES_LOCK)
+
+
 async def own_report(connection: asyncpg.Connection, report_id: UUID) -> None:
     """Be the only one who corrects the counters of a report until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(report_id))
 
 
-async def lock_customers(
-    connection: asyncpg.Connection, customers: Iterable[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], int]:
-    """Lock the state rows of (partner, customer) pairs and return the policy version each was judged by; 0 if never."""
-    ordered = sorted(set(customers))
-    partners, people = [pair[0] for pair in ordered], [pair[1] for pair in ordered]
+async def meet_customers(connection: asyncpg.Connection, versions: Mapping[tuple[UUID, UUID], int]) -> None:
+    """Make the state rows of (partner, customer) pairs that have none, each with the policy version it is judged by.
+
+    Call it before `lock_customers`: whoever waits here for another batch that meets the same customer holds no lock
+    that the other could want.
+    """
+    ordered = sorted(versions)
     await connection.execute(
         """
         INSERT INTO customer_states (partner_id, customer_id, policy_version)
-        SELECT partner_id, customer_id, 0 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (partner_id, customer_id)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS met (partner_id, customer_id, policy_version)
+        WHERE (
+            SELECT true FROM customer_states AS known
+            WHERE known.partner_id = met.partner_id AND known.customer_id = met.customer_id
+        ) IS NULL
         ON CONFLICT DO NOTHING
         """,
-        partners,
-        people,
+        [partner_id for partner_id, _ in ordered],
+        [customer_id for _, customer_id in ordered],
+        [versions[customer] for customer in ordered],
     )
+
+
+async def lock_customers(
+    connection: asyncpg.Connection, customers: Iterable[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], int]:
+    """Lock the state rows of (partner, customer) pairs and return the policy version each was judged by."""
+    ordered = sorted(customers)
     rows = await connection.fetch(
         """
         SELECT partner_id, customer_id, policy_version FROM customer_states
@@ -75,8 +121,8 @@ async def lock_customers(
         ORDER BY partner_id, customer_id
         FOR UPDATE
         """,
-        partners,
-        people,
+        [partner_id for partner_id, _ in ordered],
+        [customer_id for _, customer_id in ordered],
     )
     return {(row["partner_id"], row["customer_id"]): row["policy_version"] for row in rows}
 
@@ -90,6 +136,12 @@ async def try_task(connection: asyncpg.Connection, task_id: UUID) -> bool:
 async def leave_task(connection: asyncpg.Connection, task_id: UUID) -> None:
     """Give the session lock of a background task back."""
     await connection.execute("SELECT pg_advisory_unlock($1)", _key(task_id))
+
+
+async def _ask_for_schema(connection: asyncpg.Connection, question: str) -> None:
+    """Ask again and again, because whoever migrates may wait for every statement that runs, also for one that waits."""
+    while not await connection.fetchval(question, MIGRATION_LOCK):  # noqa: ASYNC110 - who has it is another process
+        await asyncio.sleep(_PAUSE_S)
 
 
 def _key(row_id: UUID) -> int:

@@ -6,6 +6,8 @@ from contextlib import suppress
 
 import structlog
 
+from db import tracing
+
 _SECRET_FIELDS = {"api_key", "authorization", "password", "database_url", "redis_url"}
 
 
@@ -19,6 +21,7 @@ def configure_logging(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _with_trace,
             _without_secrets,
             structlog.processors.format_exc_info,
             renderer,
@@ -39,6 +42,14 @@ class _Printer(structlog.PrintLogger):
 
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg
+
+
+def _with_trace(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if (here := tracing.here()) and here.is_recording():
+        event["trace_id"] = f"{here.get_span_context().trace_id:032x}"
+    return event
 
 
 def _without_secrets(

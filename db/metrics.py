@@ -18,6 +18,8 @@ class Figures:
     money_minor: dict[tuple[str, str], int]
     waiting: int
     oldest_s: float
+    paused_s: float
+    swept_at_s: int
     quarantined: int
     dead_letters: int
     tasks: int
@@ -46,6 +48,9 @@ async def read(connection: asyncpg.Connection) -> Figures:
         FROM inbox WHERE done_at IS NULL
         """
     )
+    paused_s = await connection.fetchval(
+        "SELECT extract(epoch FROM clock_timestamp() - paused_at)::float8 FROM pauses WHERE resumed_at IS NULL"
+    )
     open_rows = await connection.fetchrow(
         """
         SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
@@ -67,6 +72,8 @@ async def read(connection: asyncpg.Connection) -> Figures:
         },
         waiting=waiting["leads"],
         oldest_s=waiting["oldest_s"],
+        paused_s=paused_s or 0.0,
+        swept_at_s=counted.get("swept_at_s", 0),
         quarantined=open_rows["quarantined"],
         dead_letters=open_rows["dead_letters"],
         tasks=open_rows["tasks"],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +19,12 @@ def alembic_config(database_url: str) -> Config:
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Run the migrations that are missing. Safe to call from several processes at once: they wait for each other."""
     command.upgrade(alembic_config(database_url), revision)
+
+
+def knows(revision: str) -> bool:
+    """Whether this release has the migration that makes a revision."""
+    scripts = ScriptDirectory.from_config(alembic_config(""))
+    return any(script.revision == revision for script in scripts.walk_revisions())
 
 
 def downgrade(database_url: str, revision: str) -> None:

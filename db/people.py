@@ -5,9 +5,11 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.errors import RuleViolation
 from billing.identity import customer_uuid
 from billing.leads import Person
 from db import locks
+from db.identity import erased_email
 
 
 async def resolve(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -84,8 +86,11 @@ async def page(connection: asyncpg.Connection, *, after: str | None, limit: int)
 
 
 async def change(connection: asyncpg.Connection, customer_id: UUID, values: Mapping[str, str]) -> bool:
-    """Change name or e-mail; False if the e-mail is another person's."""
+    """Change name or e-mail; False if the e-mail is another person's. RuleViolation if the person was erased."""
     await locks.own_people(connection)
+    email = await connection.fetchval("SELECT email FROM customers WHERE id = $1", customer_id)
+    if email == erased_email(customer_id):
+        raise RuleViolation("This customer was erased, and stays so; a person who comes back gets another id.")
     if "email" in values and await connection.fetchval(
         "SELECT EXISTS (SELECT FROM customers WHERE email = $1 AND id <> $2)", values["email"], customer_id
     ):

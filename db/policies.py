@@ -52,10 +52,14 @@ class Policies:
 
 
 async def store_periods(
-    connection: asyncpg.Connection, policies: Mapping[UUID, Policy], used: Iterable[tuple[UUID, int]]
+    connection: asyncpg.Connection, policies: Mapping[UUID, Policy], used: Mapping[UUID, Iterable[int]]
 ) -> None:
-    """Put the bounds of periods on record the first time they are used; from then on they stand."""
-    missing = sorted({(p, period) for p, period in used if period not in policies[p].calendar.stored})
+    """Put the bounds of partners' periods on record the first time they are used; from then on they stand."""
+    missing = sorted(
+        (partner_id, period)
+        for partner_id, periods in used.items()
+        for period in set(periods) - policies[partner_id].calendar.stored.keys()
+    )
     if not missing:
         return
     await connection.execute(

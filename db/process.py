@@ -1,19 +1,22 @@
 """One batch of leads, from what arrived to verdicts on record, in the caller's one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
 
+from billing.actions import Action, Outcome
 from db import intake, judge, locks, verdicts
 from db.intake import Arrival
+from db.judge import Case
 from db.policies import Policies, store_periods
 
 
 async def process(
     connection: asyncpg.Connection, policies: Policies, arrivals: Sequence[Arrival], people: Mapping[UUID, UUID]
-) -> dict[UUID, str]:
-    """Decide leads and write their verdicts; returns the outcome of each new action.
+) -> dict[Action, Outcome]:
+    """Decide leads and write their verdicts; returns what became of each action that was judged.
 
     Leads that cannot be billed yet leave with a `problem` and are the caller's to quarantine. `people` gives the
     person behind each customer id. Doing it twice changes nothing (R3).
@@ -24,38 +27,34 @@ async def process(
         intake.contradict(unplaced, await intake.known_leads(connection, [arrival.id for arrival in unplaced]))
     if not placed:
         return {}
-    partner_ids = {arrival.customer[0] for arrival in placed}
+    customers = {arrival.customer for arrival in placed}
+    partner_ids = {partner_id for partner_id, _ in customers}
     await locks.share_partners(connection, partner_ids)
     in_force = await policies.load(connection, partner_ids)
-    versions = await locks.lock_customers(connection, [arrival.customer for arrival in placed])
+    await locks.meet_customers(connection, {customer: in_force[customer[0]].version for customer in customers})
+    versions = await locks.lock_customers(connection, customers)
     known = await intake.known_leads(connection, [arrival.id for arrival in placed])
-    first = intake.merge(placed, known)
-    taken = await intake.add_leads(connection, first)
-    for arrival in placed:
-        if arrival.id in taken:
-            arrival.refuse("conflict", f"Lead {arrival.lead.external_id!r} is known with another customer or product.")
+    await intake.add_leads(connection, intake.merge(placed, known))
     cases = intake.open_cases([arrival for arrival in placed if not arrival.problem], known, in_force)
-    used = {
-        (case.customer[0], period)
-        for case in cases.values()
-        for a in case.new
-        for period in (a.own_period, a.billing_period)
-    }
-    await store_periods(connection, in_force, used)
+    if not cases:
+        return {}
+    await store_periods(connection, in_force, _periods_of(cases.values()))
     for case in cases.values():
         case.judged_by = versions[case.customer]
-    current = [case for case in cases.values() if case.judged_by in (0, case.policy.version)]
-    stale = [case for case in cases.values() if case.judged_by not in (0, case.policy.version)]
+    current = [case for case in cases.values() if case.judged_by == case.policy.version]
+    stale = [case for case in cases.values() if case.judged_by != case.policy.version]
     if current:
         await judge.judge_new(connection, current)
     if stale:
         await judge.judge_again(connection, stale)
-    if cases:
-        await verdicts.write(connection, [*current, *stale])
-    new = {action.id for case in cases.values() for action in case.new}
-    return {
-        verdict.action.id: verdict.outcome.value
-        for case in cases.values()
-        for verdict in case.verdicts
-        if verdict.action.id in new
-    }
+    await verdicts.write(connection, [*current, *stale])
+    return {verdict.action: verdict.outcome for case in cases.values() for verdict in case.verdicts}
+
+
+def _periods_of(cases: Iterable[Case]) -> dict[UUID, set[int]]:
+    """The periods of each partner that new actions lie in or are billed in."""
+    used: dict[UUID, set[int]] = defaultdict(set)
+    for case in cases:
+        for action in case.new:
+            used[case.customer[0]] |= {action.own_period, action.billing_period}
+    return used

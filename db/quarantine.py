@@ -12,22 +12,30 @@ from db.intake import Arrival
 
 async def add(connection: asyncpg.Connection, aside: Iterable[tuple[UUID, Arrival]]) -> None:
     """Set leads aside, each given with its batch; the same lead with the same content is kept once."""
-    kept = sorted({_content_id(arrival): (batch_id, arrival) for batch_id, arrival in aside}.items())
-    if not kept:
+    contents = {content_id_of(arrival): (batch_id, arrival) for batch_id, arrival in aside}
+    if not contents:
         return
-    arrivals = [arrival for _, (_, arrival) in kept]
+    # Numbered as they came, because of two that contradict each other the older one enters; inserted in another order,
+    # so that two batches with the same leads wait and never deadlock.
+    numbers = await connection.fetch(
+        "SELECT nextval(pg_get_serial_sequence('quarantine', 'id')) AS id FROM generate_series(1, $1)", len(contents)
+    )
+    numbered = zip(sorted(row["id"] for row in numbers), contents.items(), strict=True)
+    kept = sorted((content_id, number, *held) for number, (content_id, held) in numbered)
+    arrivals = [arrival for _, _, _, arrival in kept]
     await connection.execute(
         """
         INSERT INTO quarantine
-            (content_id, lead_id, batch_id, received_at, reason, detail, product_id, customer_id, payload)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::uuid[],
-            $8::uuid[], $9::bytea[])
+            (id, content_id, lead_id, batch_id, received_at, reason, detail, product_id, customer_id, payload)
+        SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[],
+            $7::text[], $8::uuid[], $9::uuid[], $10::bytea[])
         ON CONFLICT (content_id) DO UPDATE
             SET reason = excluded.reason, detail = excluded.detail, resolved_at = NULL
         """,
-        [content_id for content_id, _ in kept],
+        [number for _, number, _, _ in kept],
+        [content_id for content_id, _, _, _ in kept],
         [arrival.id for arrival in arrivals],
-        [batch_id for _, (batch_id, _) in kept],
+        [batch_id for _, _, batch_id, _ in kept],
         [arrival.received_at for arrival in arrivals],
         [arrival.problem for arrival in arrivals],
         [arrival.detail for arrival in arrivals],
@@ -37,7 +45,7 @@ async def add(connection: asyncpg.Connection, aside: Iterable[tuple[UUID, Arriva
     )
 
 
-def _content_id(arrival: Arrival) -> UUID:
+def content_id_of(arrival: Arrival) -> UUID:
     """One id for one content, wherever in a request it stood."""
     lead = arrival.lead
     actions = [(a.action_type, a.engagement_level, a.occurred_at.isoformat()) for a in lead.actions]

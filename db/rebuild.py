@@ -1,6 +1,7 @@
 """Rebuilding a report: every verdict that can still change is judged again, every counter is counted again."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from db.judge import Case
 from db.policies import Policies
 
 _CUSTOMERS_AT_ONCE = 200
+_PARTS_AT_ONCE = 2
 _MOST_DIFFERENCES = 100
 
 
@@ -49,18 +51,27 @@ async def rebuild(
             )
         ]
     differences: list[dict[str, Any]] = []
-    corrected = actions = 0
-    for start in range(0, len(people) if policy.is_open(period) else 0, _CUSTOMERS_AT_ONCE):
-        some = people[start : start + _CUSTOMERS_AT_ONCE]
-        for case in await _judge(engine, policies, policy, some):
-            actions += len(case.verdicts)
-            for before, after in case.changes:
-                assert before is not None
-                corrected += 1
-                differences.append(_difference(before, after))
-        del differences[_MOST_DIFFERENCES:]
-        await progress(start + len(some), len(people))
-    counters = await _correct_counters(engine, policy, period)
+    corrected = actions = judged = 0
+    telling = asyncio.Lock()
+    starts = iter(range(0, len(people) if policy.is_open(period) else 0, _CUSTOMERS_AT_ONCE))
+
+    async def judge_parts() -> None:
+        nonlocal corrected, actions, judged
+        for start in starts:
+            some = people[start : start + _CUSTOMERS_AT_ONCE]
+            for case in await _judge(engine, policies, policy, some):
+                actions += len(case.verdicts)
+                corrected += len(case.changes)
+                differences.extend(_difference(before, after) for before, after in case.changes if before)
+            del differences[_MOST_DIFFERENCES:]
+            judged += len(some)
+            async with telling:
+                await progress(judged, len(people))
+
+    # While Postgres reads one part, another is judged here, and the counters are counted there.
+    counters, *_ = await _at_once(
+        _correct_counters(engine, policy, period), *(judge_parts() for _ in range(_PARTS_AT_ONCE))
+    )
     await progress(len(people), len(people))
     return {
         "customers": len(people),
@@ -69,6 +80,17 @@ async def rebuild(
         "counters_corrected": counters,
         "differences": differences,
     }
+
+
+async def _at_once(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """What each of them returns; if one fails, its error, after the others were cancelled."""
+    at_work = [asyncio.create_task(each) for each in work]
+    try:
+        return await asyncio.gather(*at_work)
+    finally:
+        for each in at_work:
+            each.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
 
 
 async def _judge(engine: AsyncEngine, policies: Policies, policy: Policy, customer_ids: Sequence[UUID]) -> list[Case]:

@@ -1,5 +1,6 @@
 """Counting from the stored verdicts what the counters should say, and the difference between the two (R9)."""
 
+from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -9,10 +10,12 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Outcome
-from billing.totals import TOTALS_COLUMNS, Totals, verdict_checksum
-from db.ledger import Customer, verdict_from_row
+from billing.totals import TOTALS_COLUMNS, Totals, checksum
+from db.ledger import Customer
 from db.reports import totals_from_row
 from db.verdicts import ProductPeriod, add_customer_totals, add_product_totals
+
+_ROWS_AT_ONCE = 5_000
 
 Key = TypeVar("Key", bound=Hashable)
 _figures = attrgetter(*TOTALS_COLUMNS)
@@ -67,8 +70,8 @@ async def customer_drift(
     return _differences(right, have)
 
 
-async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Drift:
-    """What to add to all counters of a partner and period, the checksums included."""
+async def product_drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, Totals]:
+    """What to add to the counters of products, which the report's totals are the sum of."""
     counted = await connection.fetch(
         f"""
         SELECT product_id, {_RECOUNTED} FROM actions
@@ -80,7 +83,7 @@ async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -
     sums = ", ".join(f"sum({name})::bigint AS {name}" for name in TOTALS_COLUMNS)
     kept = await connection.fetch(
         f"""
-        SELECT product_id, {sums}, sum(checksum) AS checksum FROM product_periods
+        SELECT product_id, {sums} FROM product_periods
         WHERE partner_id = $1 AND period = $2 GROUP BY product_id
         """,
         partner_id,
@@ -88,14 +91,15 @@ async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -
     )
     right = {(partner_id, period, row["product_id"]): totals_from_row(row) for row in counted}
     have = {(partner_id, period, row["product_id"]): totals_from_row(row) for row in kept}
-    checksums = await _checksums(connection, partner_id, period)
-    for row in kept:
-        at = (partner_id, period, row["product_id"])
-        checksums[at] = checksums.get(at, 0) - int(row["checksum"])
+    return _differences(right, have)
+
+
+async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Drift:
+    """What to add to all counters of a partner and period, the checksums included."""
     return Drift(
         await customer_drift(connection, partner_id, period),
-        _differences(right, have),
-        {at: difference for at, difference in checksums.items() if difference},
+        await product_drift(connection, partner_id, period),
+        await _checksum_drift(connection, partner_id, period),
     )
 
 
@@ -128,15 +132,36 @@ async def correct(connection: asyncpg.Connection, found: Drift, policy_version: 
     await add_product_totals(connection, products, found.checksums)
 
 
-async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
-    sums: dict[ProductPeriod, int] = {}
-    cursor = connection.cursor(
-        "SELECT * FROM actions WHERE partner_id = $1 AND billing_period = $2", partner_id, period, prefetch=5000
+async def _checksum_drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
+    kept = await connection.fetch(
+        """
+        SELECT product_id, sum(checksum) AS checksum FROM product_periods
+        WHERE partner_id = $1 AND period = $2 GROUP BY product_id
+        """,
+        partner_id,
+        period,
     )
-    async for row in cursor:
+    checksums = await _checksums(connection, partner_id, period)
+    for row in kept:
         at = (partner_id, period, row["product_id"])
-        sums[at] = sums.get(at, 0) + verdict_checksum(verdict_from_row(row))
-    return sums
+        checksums[at] = checksums.get(at, 0) - int(row["checksum"])
+    return {at: difference for at, difference in checksums.items() if difference}
+
+
+async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
+    sums: dict[UUID, int] = defaultdict(int)
+    cursor = await connection.cursor(
+        """
+        SELECT product_id, id, billing_period, outcome::text, value_minor, billed_minor, rate_rule_id FROM actions
+        WHERE partner_id = $1 AND billing_period = $2
+        """,
+        partner_id,
+        period,
+    )
+    while rows := await cursor.fetch(_ROWS_AT_ONCE):
+        for product_id, *verdict in rows:
+            sums[product_id] += checksum(*verdict)
+    return {(partner_id, period, product_id): total for product_id, total in sums.items()}
 
 
 def _differences(right: dict[Key, Totals], have: dict[Key, Totals]) -> dict[Key, Totals]:

@@ -58,7 +58,7 @@ async def rejudge(
     versions = await locks.lock_customers(connection, customers)
     cases = [Case(customer, in_force[partner_id], versions[customer]) for customer in customers]
     await judge.judge_again(connection, cases)
-    used = {(partner_id, v.action.own_period) for case in cases for v in case.verdicts}
-    await store_periods(connection, in_force, used)
+    used = {v.action.own_period for case in cases for v in case.verdicts}
+    await store_periods(connection, in_force, {partner_id: used})
     await verdicts.write(connection, cases)
     return cases

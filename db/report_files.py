@@ -1,7 +1,9 @@
 """Writing versions of reports, each with its files in a local folder or in S3."""
 
+import secrets
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,24 +11,35 @@ from uuid import UUID
 
 import asyncpg
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.periods import text_from_period
-from db import reports
+from db import locks, reports, tallies
 from db.engine import transaction
+from db.erasure import ERASURES
 from db.report_text import csv_text, markdown_text
 from db.settings import Settings
 
 _RENDERERS = {"csv": csv_text, "md": markdown_text}
 _BLOCK_BYTES = 1024 * 1024
+PART = ".part"
+"""What the name of a file ends with while it is written."""
+
+
+class _ErasedMeanwhile(Exception):
+    """Rolls the record of files back that may show an erased person."""
 
 
 async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, period: int) -> int | None:
     """Write the next version of a report with its files; None if nothing changed since the last one.
 
     The files are written first and recorded with the version in one transaction, so a recorded file is always whole.
+    If somebody was erased in between, the files may show a name that they must not, and are written again.
     """
     async with transaction(engine, readonly=True) as connection:
+        await locks.share_names(connection)
+        erasures = await tallies.one(connection, ERASURES)
         report = await reports.live(connection, partner_id, period)
         if await reports.last_written(connection, report.report_id) == (report.digest, report.final):
             return None
@@ -35,6 +48,9 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
         ]
     try:
         async with transaction(engine) as connection:
+            await locks.share_names(connection)
+            if await tallies.one(connection, ERASURES) != erasures:
+                raise _ErasedMeanwhile
             if await reports.last_written(connection, report.report_id) == (report.digest, report.final):
                 return None
             version = await reports.add_version(connection, report)
@@ -42,6 +58,8 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
             return version
     except asyncpg.UniqueViolationError:  # another worker wrote this version in the same moment
         return None
+    except _ErasedMeanwhile:
+        return await snapshot(engine, settings, partner_id, period)
 
 
 async def _write(settings: Settings, report: reports.Report, kind: str, text: AsyncIterator[str]) -> dict[str, Any]:
@@ -55,9 +73,7 @@ async def _write(settings: Settings, report: reports.Report, kind: str, text: As
         spool.seek(0)
         name = f"{text_from_period(report.period)}/{report.report_id}-{digest.hexdigest()[:16]}.{kind}"
         url = f"{folder_url(settings)}/{name}"
-        with fsspec.open(url, "wb", **({"auto_mkdir": True} if url.startswith("file:") else {})) as target:
-            while block := spool.read(_BLOCK_BYTES):
-                target.write(block)
+        write_file(url, iter(partial(spool.read, _BLOCK_BYTES), b""))
     return {"format": kind, "url": url, "size_bytes": size, "sha256": digest.hexdigest()}
 
 
@@ -66,6 +82,24 @@ def folder_url(settings: Settings) -> str:
     if settings.report_files_url:
         return settings.report_files_url.rstrip("/")
     return (Path(settings.home) / "reports").absolute().as_uri()
+
+
+def write_file(url: str, blocks: Iterable[bytes]) -> None:
+    """Write a file, whole or not at all; one that is there is replaced."""
+    files, path = fsspec.core.url_to_fs(url)
+    if not isinstance(files, LocalFileSystem):  # what goes to S3 appears when it is complete
+        with files.open(path, "wb") as target:
+            target.writelines(blocks)
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own, because two workers may write the same file at the same time.
+    part = Path(f"{path}.{secrets.token_hex(8)}{PART}")
+    try:
+        with part.open("wb") as target:
+            target.writelines(blocks)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_file(url: str) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 
 import asyncpg
@@ -64,21 +64,21 @@ async def csv_text(connection: asyncpg.Connection, report: Report) -> AsyncItera
 
     `row` tells which is which. The billed amounts of actions and credits add up to what is due.
     """
-    yield _csv_row(CSV_COLUMNS)
+    yield csv_row(CSV_COLUMNS)
     async for line in reports.lines(connection, report.partner_id, report.period):
-        yield _csv_row(_cells(line))
+        yield csv_row(_cells(line))
     for credit in await reports.credits_in(connection, report.partner_id, report.period):
-        yield _csv_row(_credit_cells(credit, report.currency))
+        yield csv_row(_credit_cells(credit, report.currency))
     for product in report.products:
-        yield _csv_row(_sum_cells("product total", product.product, product.totals, report.currency, ""))
-    yield _csv_row(_sum_cells("total", "", report.totals, report.currency, explanation(report)))
+        yield csv_row(_sum_cells("product total", product.product, product.totals, report.currency, ""))
+    yield csv_row(_sum_cells("total", "", report.totals, report.currency, explanation(report)))
 
 
 async def markdown_text(connection: asyncpg.Connection, report: Report) -> AsyncIterator[str]:
     """The report as a page: the table of actions, subtotals per product, totals and the explanation."""
     state = "Final" if report.final else "Not final: the period is open"
     yield (
-        f"# Billing report: {_md(report.partner_name)}, {name_of_period(report.period)}\n\n"
+        f"# Billing report: {md_cell(report.partner_name)}, {name_of_period(report.period)}\n\n"
         f"{state}. Amounts in {report.currency}. As of {report.as_of:%Y-%m-%d %H:%M:%S} UTC.\n\n"
         "| Customer | Product | Lead type | Action type | Level | Amount | Duplicate | Status | Billed |\n"
         "|---|---|---|---|---|---:|---|---|---:|\n"
@@ -96,7 +96,7 @@ async def markdown_text(connection: asyncpg.Connection, report: Report) -> Async
             STATUS[verdict.outcome],
             amount_from_minor(verdict.billed_minor),
         )
-        yield "| " + " | ".join(map(_md, cells)) + " |\n"
+        yield "| " + " | ".join(map(md_cell, cells)) + " |\n"
     credited = await reports.credits_in(connection, report.partner_id, report.period)
     if credited:
         yield "\n## Credits\n\n| Customer | Product | Action type | Billed in | Credit | Reason |\n"
@@ -110,7 +110,7 @@ async def markdown_text(connection: asyncpg.Connection, report: Report) -> Async
     for product in report.products:
         yield _md_totals(product.name, product.totals)
     yield _md_totals("Total", report.totals)
-    yield f"\n{_md(explanation(report))}\n"
+    yield f"\n{md_cell(explanation(report))}\n"
 
 
 def _cells(line: Line) -> tuple[str, ...]:
@@ -197,7 +197,8 @@ def _sum_cells(kind: str, product: str, totals: Totals, currency: str, reason: s
     )
 
 
-def _csv_row(cells: tuple[str, ...]) -> str:
+def csv_row(cells: Iterable[str]) -> str:
+    """One line of a CSV file, with nothing in it that a spreadsheet takes for a formula."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow([_defused(cell) for cell in cells])
     return buffer.getvalue()
@@ -208,7 +209,8 @@ def _defused(cell: str) -> str:
     return "'" + cell if cell.startswith(_FORMULA_STARTS) and not _AMOUNT.fullmatch(cell) else cell
 
 
-def _md(cell: str) -> str:
+def md_cell(cell: str) -> str:
+    """A text as the cell of a table in Markdown."""
     escaped = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
     return escaped.replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
 
@@ -216,7 +218,7 @@ def _md(cell: str) -> str:
 def _md_credit(credit: asyncpg.Record) -> str:
     amount, month = amount_from_minor(-credit["amount_minor"]), name_of_period(credit["billing_period"])
     cells = (credit["email"], credit["product"], credit["action_type"], month, amount, credit["reason"])
-    return "| " + " | ".join(map(_md, cells)) + " |\n"
+    return "| " + " | ".join(map(md_cell, cells)) + " |\n"
 
 
 def _md_totals(name: str, totals: Totals) -> str:
@@ -226,7 +228,7 @@ def _md_totals(name: str, totals: Totals) -> str:
         totals.duplicate_savings_minor,
         totals.cap_savings_minor,
     )
-    return f"| {_md(name)} | {totals.actions} | " + " | ".join(map(amount_from_minor, amounts)) + " |\n"
+    return f"| {md_cell(name)} | {totals.actions} | " + " | ".join(map(amount_from_minor, amounts)) + " |\n"
 
 
 def _money(minor: int, report: Report) -> str:

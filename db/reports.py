@@ -17,6 +17,7 @@ from billing.totals import TOTALS_COLUMNS, Totals
 from db.leads import Line, lines_of_customers
 
 _CUSTOMERS_AT_ONCE = 200
+_ACTIONS_AT_ONCE = 4_000
 _SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in TOTALS_COLUMNS)
 _figures = attrgetter(*TOTALS_COLUMNS)
 
@@ -187,19 +188,29 @@ async def find(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, i
 
 
 async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -> AsyncIterator[Line]:
-    """All actions of a report, explained, by customer; a few hundred customers are in memory at a time."""
+    """All actions of a report, explained, by customer; a few thousand actions are in memory at a time.
+
+    More only if one customer has more: whether an action is capped depends on all the customer's actions before it.
+    """
     after = None
     while True:
         rows = await connection.fetch(
             """
-            SELECT customer_id FROM customer_periods
-            WHERE partner_id = $1 AND period = $2 AND actions > 0 AND ($3::uuid IS NULL OR customer_id > $3)
-            ORDER BY customer_id LIMIT $4
+            SELECT customer_id FROM (
+                SELECT customer_id, sum(actions) OVER (ORDER BY customer_id) - actions AS actions_before
+                FROM (
+                    SELECT customer_id, actions FROM customer_periods
+                    WHERE partner_id = $1 AND period = $2 AND actions > 0 AND ($3::uuid IS NULL OR customer_id > $3)
+                    ORDER BY customer_id LIMIT $4
+                ) AS following
+            ) AS counted
+            WHERE actions_before < $5 ORDER BY customer_id
             """,
             partner_id,
             period,
             after,
             _CUSTOMERS_AT_ONCE,
+            _ACTIONS_AT_ONCE,
         )
         if not rows:
             return

@@ -34,10 +34,14 @@ class Settings(BaseSettings):
     max_lead_actions: int = Field(1_000, ge=1, description="most actions in one lead")
     rate_limit_per_s: float = Field(0, ge=0, description="requests per second per API key and process; 0: no limit")
 
+    max_inbox_leads: int = Field(1_000_000, ge=0, description="most leads that wait before 429; 0: no limit")
+    max_inbox_age_s: float = Field(3600.0, ge=0, description="longest that leads wait before 429; 0: no limit")
+
     task_max_leads: int = Field(1_000, ge=1, description="leads that one worker transaction takes at most")
     sweep_interval_s: float = Field(2.0, gt=0, description="how often the sweeper rings for waiting work")
     snapshot_interval_s: float = Field(900.0, gt=0, description="how often changed reports are snapshot")
     invariants_interval_s: float = Field(900.0, gt=0, description="how often conservation (R9) is checked")
+    inbox_retention_days: int = Field(90, ge=1, le=36_500, description="how long requests are kept once decided")
 
     @field_validator("database_url")
     @classmethod

@@ -1,6 +1,7 @@
 """Every table of Leadger. The database itself refuses what must never be: see the keys and checks beside each column.
 
-Money is BIGINT minor units (`_minor`), instants are `timestamptz` (`_at`), periods are integers like 202404.
+Money is BIGINT minor units (`_minor`), instants are `timestamptz` (`_at`), periods are integers like 202404. The
+references of leads, actions and customer states are kept by triggers, once per statement (migration 0004).
 """
 
 from sqlalchemy import (
@@ -196,6 +197,7 @@ inbox = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("batch_id", Uuid, nullable=False, index=True),
     Column("part", SmallInteger, nullable=False),
+    Column("lane", SmallInteger, nullable=False, server_default="0"),
     Column("request_id", Text, nullable=False),
     Column("received_at", _INSTANT, nullable=False),
     Column("lead_count", Integer, nullable=False),
@@ -205,6 +207,7 @@ inbox = Table(
     Column("result", JSONB),
     CheckConstraint("(done_at IS NULL) = (result IS NULL)", name="done"),
     Index("ix_inbox_waiting", "id", postgresql_where=text("done_at IS NULL")),
+    Index("ix_inbox_waiting_in_lane", "lane", "id", postgresql_where=text("done_at IS NULL")),
 )
 
 leads = Table(
@@ -215,11 +218,10 @@ leads = Table(
     Column("external_id", Text, nullable=False),
     Column("partner_id", Uuid, nullable=False),
     Column("product_id", Uuid, nullable=False),
-    Column("customer_id", Uuid, ForeignKey("customers.id"), nullable=False),
+    Column("customer_id", Uuid, nullable=False),
     Column("lead_type", Text, nullable=False),
     Column("created_at", _INSTANT, nullable=False),
     Column("received_at", _INSTANT, nullable=False),
-    ForeignKeyConstraint(["product_id", "partner_id"], ["products.id", "products.partner_id"]),
     Index("ix_leads_created_at", "created_at", "id"),
     Index("ix_leads_partner_id", "partner_id", "created_at", "id"),
     Index("ix_leads_customer_id", "customer_id", "created_at", "id"),
@@ -229,7 +231,7 @@ actions = Table(
     "actions",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("lead_id", Uuid, ForeignKey("leads.id"), nullable=False, index=True),
+    Column("lead_id", Uuid, nullable=False, index=True),
     Column("partner_id", Uuid, nullable=False),
     Column("customer_id", Uuid, nullable=False),
     Column("product_id", Uuid, nullable=False),
@@ -277,8 +279,8 @@ winners = Table(
 customer_states = Table(
     "customer_states",
     metadata,
-    Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
-    Column("customer_id", Uuid, ForeignKey("customers.id"), primary_key=True),
+    Column("partner_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
     Column("policy_version", BigInteger, nullable=False),
     Index("ix_customer_states_policy_version", "partner_id", "policy_version"),
     Index("ix_customer_states_customer_id", "customer_id"),
@@ -375,6 +377,20 @@ tallies = Table(
     Column("name", Text, primary_key=True),
     Column("slot", SmallInteger, primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("paused_at", _INSTANT, nullable=False, server_default=_NOW),
+    Column("paused_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("resumed_at", _INSTANT),
+    Column("resumed_by", Text),
+    # One at most is not over.
+    UniqueConstraint("resumed_at", postgresql_nulls_not_distinct=True),
+    CheckConstraint("(resumed_at IS NULL) = (resumed_by IS NULL)", name="resumed"),
 )
 
 # --- reports, tasks, keys ---------------------------------------------------------------------------------------------

@@ -29,6 +29,12 @@ async def read(connection: asyncpg.Connection) -> dict[str, int]:
     return {row["name"]: row["value"] for row in rows}
 
 
+async def one(connection: asyncpg.Connection, name: str) -> int:
+    """A count by its name; 0 if nothing was counted."""
+    value: int = await connection.fetchval("SELECT coalesce(sum(value), 0)::bigint FROM tallies WHERE name = $1", name)
+    return value
+
+
 async def put(connection: asyncpg.Connection, name: str, value: int) -> None:
     """Set a figure that is measured, not counted."""
     await connection.execute(

@@ -63,6 +63,11 @@ async def fail(connection: asyncpg.Connection, task_id: UUID, error: str) -> Non
     )
 
 
+async def put_back(connection: asyncpg.Connection, task_id: UUID) -> None:
+    """Nobody works on a task that was begun; it waits to be taken up again."""
+    await connection.execute("UPDATE tasks SET state = 'waiting' WHERE id = $1 AND finished_at IS NULL", task_id)
+
+
 async def unfinished(connection: asyncpg.Connection, older_than_s: float) -> list[UUID]:
     """Tasks that nobody may be working on: old enough that their message should have come."""
     rows = await connection.fetch(

@@ -1,6 +1,7 @@
 """Writing what the evaluator decided: actions, winners and counters, in the caller's one transaction."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
@@ -19,6 +20,9 @@ COUNTER_SLOTS = 8
 
 CREDIT_SLOT = COUNTER_SLOTS
 """Credits are counted before verdicts, so in a row that no batch waits for while it holds others."""
+
+CustomerPeriod = tuple[Customer, int]
+"""((partner, customer), period)."""
 
 ProductPeriod = tuple[UUID, int, UUID]
 """(partner, period, product)."""
@@ -107,14 +111,11 @@ async def _write_actions(connection: asyncpg.Connection, cases: Iterable[Case]) 
         await connection.copy_records_to_table("actions", records=new, columns=_ACTION_COLUMNS)
 
 
-async def _write_winners(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
+async def _write_winners(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
     unseated: list[Action] = []
     seated = []
-    rewritten = []
     for case in cases:
         if case.whole:
-            rewritten.append(case)
-            seated += [_winner_row(case, v.action) for v in case.verdicts if v.outcome in WINNING]
             continue
         for before, verdict in case.changes:
             was, wins = before is not None and before.outcome in WINNING, verdict.outcome in WINNING
@@ -128,7 +129,33 @@ async def _write_winners(connection: asyncpg.Connection, cases: Iterable[Case]) 
             [action.key for action in unseated],
             [action.id for action in unseated],
         )
-    if rewritten:
+    seated += await _clear_wrong_winners(connection, [case for case in cases if case.whole])
+    if seated:
+        await connection.copy_records_to_table("winners", records=seated, columns=_WINNER_COLUMNS)
+
+
+async def _clear_wrong_winners(connection: asyncpg.Connection, cases: Sequence[Case]) -> list[tuple[object, ...]]:
+    """Remove the winners in open periods of customers for whom they are not what was judged; returns the right ones."""
+    if not cases:
+        return []
+    stored: dict[Customer, dict[object, tuple[object, ...]]] = defaultdict(dict)
+    for row in await connection.fetch(
+        f"""
+        SELECT {", ".join(_WINNER_COLUMNS)}
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS judged (partner_id, customer_id, first)
+        JOIN winners USING (partner_id, customer_id) WHERE billing_period >= first
+        """,
+        *_open_periods_of(cases),
+    ):
+        stored[row["partner_id"], row["customer_id"]][row["action_id"]] = tuple(row)
+    right: list[tuple[object, ...]] = []
+    wrong = []
+    for case in cases:
+        wanted = {v.action.id: _winner_row(case, v.action) for v in case.verdicts if v.outcome in WINNING}
+        if wanted != stored[case.customer]:
+            wrong.append(case)
+            right += wanted.values()
+    if wrong:
         await connection.execute(
             """
             DELETE FROM winners
@@ -136,46 +163,48 @@ async def _write_winners(connection: asyncpg.Connection, cases: Iterable[Case]) 
             WHERE winners.partner_id = judged.partner_id AND winners.customer_id = judged.customer_id
                 AND winners.billing_period >= judged.first
             """,
-            [case.customer[0] for case in rewritten],
-            [case.customer[1] for case in rewritten],
-            [case.policy.first_open for case in rewritten],
+            *_open_periods_of(wrong),
         )
-    if seated:
-        await connection.copy_records_to_table("winners", records=seated, columns=_WINNER_COLUMNS)
+    return right
+
+
+def _open_periods_of(cases: Sequence[Case]) -> tuple[list[UUID], list[UUID], list[int]]:
+    return (
+        [case.customer[0] for case in cases],
+        [case.customer[1] for case in cases],
+        [case.policy.first_open for case in cases],
+    )
 
 
 async def _count(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
     """Bring the counters of customers and products in line with the verdict changes."""
-    known: list[tuple[Customer, int]] = []
-    by_customer: dict[tuple[Customer, int], Totals] = {}
-    last: dict[tuple[Customer, int], datetime] = {}
-    policy_versions = {case.customer: case.policy.version for case in cases}
-    by_product: dict[ProductPeriod, Totals] = {}
-    checksums: dict[ProductPeriod, int] = {}
+    known: set[CustomerPeriod] = set()
+    by_customer: dict[CustomerPeriod, Totals] = defaultdict(Totals)
+    last: dict[CustomerPeriod, datetime] = {}
+    by_product: dict[ProductPeriod, Totals] = defaultdict(Totals)
+    checksums: dict[ProductPeriod, int] = defaultdict(int)
     for case in cases:
         partner_id = case.customer[0]
         for verdict, sign in _signed(case):
             action = verdict.action
-            period = action.billing_period
-            of_customer = by_customer.setdefault((case.customer, period), Totals())
-            of_customer.add(verdict.outcome, action.value_minor, verdict.billed_minor, sign)
-            product = (partner_id, period, action.product_id)
-            of_product = by_product.setdefault(product, Totals())
-            of_product.add(verdict.outcome, action.value_minor, verdict.billed_minor, sign)
-            checksums[product] = checksums.get(product, 0) + sign * verdict_checksum(verdict)
-            if sign > 0:
-                at = (case.customer, period)
-                last[at] = max(last.get(at, action.occurred_at), action.occurred_at)
-        for (_, period, product_id), sign in _signed_leads(case):
-            by_customer.setdefault((case.customer, period), Totals()).leads += sign
-            by_product.setdefault((partner_id, period, product_id), Totals()).leads += sign
-        known += [(case.customer, period) for period in case.periods]
-        if case.whole:
-            for period in case.periods:
-                if case.policy.is_open(period):
-                    by_customer.setdefault((case.customer, period), Totals())
+            value_minor, billed_minor = action.value_minor, verdict.billed_minor
+            at = (case.customer, action.billing_period)
+            by_customer[at].add(verdict.outcome, value_minor, billed_minor, sign)
+            product = (partner_id, action.billing_period, action.product_id)
+            by_product[product].add(verdict.outcome, value_minor, billed_minor, sign)
+            checksums[product] += sign * verdict_checksum(verdict)
+            if sign > 0 and (at not in last or last[at] < action.occurred_at):
+                last[at] = action.occurred_at
+        for (_, period, product_id), sign in _signed_leads(case) if case.changes else ():
+            by_customer[case.customer, period].leads += sign
+            by_product[partner_id, period, product_id].leads += sign
+        for period in case.periods:
+            known.add((case.customer, period))
+            if case.whole and case.policy.is_open(period):
+                by_customer.setdefault((case.customer, period), Totals())
+    policy_versions = {case.customer: case.policy.version for case in cases}
     versions = {at: policy_versions[at[0]] for at in by_customer}
-    await add_customer_totals(connection, by_customer, last, versions, set(known))
+    await add_customer_totals(connection, by_customer, last, versions, known)
     await add_product_totals(connection, by_product, checksums)
 
 
@@ -203,10 +232,10 @@ def _lead_period(action: Action) -> tuple[UUID, int, UUID]:
 
 async def add_customer_totals(
     connection: asyncpg.Connection,
-    totals: dict[tuple[Customer, int], Totals],
-    last: dict[tuple[Customer, int], datetime],
-    versions: dict[tuple[Customer, int], int],
-    known: set[tuple[Customer, int]],
+    totals: dict[CustomerPeriod, Totals],
+    last: dict[CustomerPeriod, datetime],
+    versions: dict[CustomerPeriod, int],
+    known: set[CustomerPeriod],
 ) -> None:
     """Add differences to the counters of customers; `known` tells which exist, the caller has them locked."""
     # A check would refuse a negative difference as a row of its own, so ON CONFLICT cannot be used here.
@@ -227,13 +256,10 @@ async def add_customer_totals(
         )
     fresh = [at for at in totals if at not in known]
     if fresh:
-        await connection.execute(
-            f"""
-            INSERT INTO customer_periods
-                (partner_id, customer_id, period, last_occurred_at, policy_version, {", ".join(TOTALS_COLUMNS)})
-            SELECT * FROM {_unnested("uuid", "uuid", "int", "timestamptz", "bigint")}
-            """,
-            *_customer_columns(fresh, totals, last, versions),
+        await connection.copy_records_to_table(
+            "customer_periods",
+            records=[(*at[0], at[1], last.get(at), versions[at], *_figures(totals[at])) for at in fresh],
+            columns=["partner_id", "customer_id", "period", "last_occurred_at", "policy_version", *TOTALS_COLUMNS],
         )
 
 
@@ -274,10 +300,10 @@ def _columns(totals: Sequence[Totals]) -> list[list[int]]:
 
 
 def _customer_columns(
-    order: Sequence[tuple[Customer, int]],
-    totals: dict[tuple[Customer, int], Totals],
-    last: dict[tuple[Customer, int], datetime],
-    versions: dict[tuple[Customer, int], int],
+    order: Sequence[CustomerPeriod],
+    totals: dict[CustomerPeriod, Totals],
+    last: dict[CustomerPeriod, datetime],
+    versions: dict[CustomerPeriod, int],
 ) -> list[Sequence[object]]:
     return [
         [customer[0] for customer, _ in order],

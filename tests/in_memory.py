@@ -140,7 +140,7 @@ class Ledger:
         return sorted(self.verdicts.values(), key=lambda v: (v.action.billing_period, v.action.occurred_at))
 
     def _winner(self, action: Action) -> Winner:
-        return replace(winner_from_action(action), released_from=self.released.get(action.id, NEVER_RELEASED))
+        return winner_from_action(action)._replace(released_from=self.released.get(action.id, NEVER_RELEASED))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from api.schemas.leads import leads_from_body
 from billing.actions import WINNING, Outcome
 from billing.errors import BillingError
 from billing.evaluate import NEVER_RELEASED
-from billing.identity import action_uuid, customer_uuid, lead_uuid, partner_uuid, product_uuid
+from billing.identity import action_uuid, customer_uuid, lead_uuid, microseconds, partner_uuid, product_uuid
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
 from billing.periods import check_timezone, period_from_text, text_from_period
@@ -63,7 +63,7 @@ def action_id(reference: ActionRef) -> UUID:
     source, lead_id, action_type, level, at, occurrence = reference
     instant = at if isinstance(at, datetime) else datetime.fromisoformat(at)
     return action_uuid(
-        lead_uuid(source, lead_id), action_type.casefold(), level.casefold(), instant.astimezone(UTC), occurrence - 1
+        lead_uuid(source, lead_id), action_type.casefold(), level.casefold(), microseconds(instant), occurrence - 1
     )
 
 
@@ -210,6 +210,13 @@ class World:
         ]
         async with transaction(self.engine) as connection:
             await inbox.add(connection, requests)
+            # In one lane, so that they are decided in this order: what contradicts has an order that decides.
+            await connection.execute("UPDATE inbox SET lane = 0 WHERE done_at IS NULL")
+
+    async def scatter(self) -> None:
+        """Lay what waits into lanes at random, so that batches at work at the same time share customers."""
+        async with transaction(self.engine) as connection:
+            await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", inbox.LANES)
 
     async def work(self, workers: int = 1, most_leads: int = 1000) -> None:
         """Decide everything that waits, by workers that do not know of each other."""

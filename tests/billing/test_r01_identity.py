@@ -70,4 +70,14 @@ def test_r1_a_uuid_after_a_source_is_an_id_like_any_other() -> None:
 def test_r1_types_and_levels_compare_case_folded() -> None:
     at = instant("2024-04-01T10:00:00Z")
     sent = [LeadAction("STRASSE", "High", at), LeadAction("straße", "hIGH", at), LeadAction("Strasse", "HIGH", at)]
-    assert [occurrence for _, _, occurrence in identified(UUID(A_UUID), sent)] == [0, 1, 2]
+    assert [action.occurrence for action in identified(UUID(A_UUID), sent)] == [0, 1, 2]
+
+
+def test_r1_of_all_characters_exactly_control_characters_and_lone_surrogates_are_refused() -> None:
+    refused = set()
+    for code in range(0x110000):
+        try:
+            identity.check_id(f"a{chr(code)}")
+        except InvalidValue:
+            refused.add(code)
+    assert refused == {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000)}

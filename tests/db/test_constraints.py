@@ -64,6 +64,18 @@ async def test_r11_nothing_moves_into_a_closed_period(world: World) -> None:
         "INSERT INTO winners SELECT duplicate_key, slot, released_from, gen_random_uuid(), partner_id, customer_id,"
         " billing_period, own_period, occurred_at FROM winners",
         "INSERT INTO leads SELECT * FROM leads",
+        "INSERT INTO leads SELECT gen_random_uuid(), source, 'other', partner_id, gen_random_uuid(), customer_id,"
+        " lead_type, created_at, received_at FROM leads",
+        "INSERT INTO leads SELECT gen_random_uuid(), source, 'other', gen_random_uuid(), product_id, customer_id,"
+        " lead_type, created_at, received_at FROM leads",
+        "INSERT INTO leads SELECT gen_random_uuid(), source, 'other', partner_id, product_id, gen_random_uuid(),"
+        " lead_type, created_at, received_at FROM leads",
+        AN_ACTION.replace("lead_id,", "gen_random_uuid(),", 1),
+        "INSERT INTO customer_states SELECT gen_random_uuid(), customer_id, 1 FROM customer_states",
+        "INSERT INTO customer_states SELECT partner_id, gen_random_uuid(), 1 FROM customer_states",
+        "UPDATE customer_states SET customer_id = gen_random_uuid()",
+        "UPDATE products SET partner_id = gen_random_uuid()",
+        "UPDATE customers SET id = gen_random_uuid()",
         "UPDATE leads SET product_id = gen_random_uuid()",
         "UPDATE leads SET customer_id = gen_random_uuid()",
         "UPDATE partners SET currency = 'eur'",

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import OUT_OF_REACH
 from db.batch import TRANSIENT
-from db.engine import transaction
+from db.engine import autocommit, transaction
 
 
 async def test_a_value_that_fits_no_column_is_no_fault_of_the_moment(engine: AsyncEngine) -> None:
@@ -35,3 +35,27 @@ async def test_a_readonly_transaction_writes_nothing(engine: AsyncEngine) -> Non
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         async with transaction(engine, readonly=True) as connection:
             await connection.execute("DELETE FROM rate_rules")
+
+
+async def test_outside_a_transaction_every_statement_commits_by_itself(engine: AsyncEngine) -> None:
+    async with autocommit(engine) as connection, transaction(engine) as other:
+        for count in (1, 2):
+            await connection.execute(
+                "INSERT INTO api_keys VALUES (gen_random_uuid(), 'x', $1, '{read}')", b"%d" % count
+            )
+            assert await other.fetchval("SELECT count(*) FROM api_keys") == count
+
+
+async def test_a_connection_on_which_a_statement_failed_is_not_used_again(engine: AsyncEngine) -> None:
+    async def pid_after(statement: str) -> int:
+        async with autocommit(engine) as connection:
+            pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+            await connection.execute(statement)
+        return pid
+
+    first = await pid_after("SELECT 1")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await pid_after("TABLE nowhere")
+    second = await pid_after("SELECT 1")
+    assert second != first
+    assert await pid_after("SELECT 1") == second

@@ -39,6 +39,7 @@ async def test_r8_one_customer_under_64_concurrent_batches(world: World) -> None
     for one in sent:
         world.oracle.accept(one)
     await world.put(*sent, chunk_leads=1)
+    await world.scatter()
     await world.work(workers=6, most_leads=1)
     assert await totals(world) == (10_000, 10_000)
     await world.check()
@@ -58,6 +59,7 @@ async def two_batches_at_once(world: World) -> list[Any]:
 
     await world.put(*distinct(7, AT, customer="ann", product="crm"))
     await world.put(*distinct(7, AT, customer="ann", product="crm"))
+    await world.scatter()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "judge_new", wait_for_the_other)
         return await asyncio.gather(
@@ -119,6 +121,7 @@ async def same_key_at_once(world: World, action_type: str = "Click") -> None:
 
     for _ in range(2):
         await world.put(lead(None, (action_type, "High", AT), customer="ann", product="crm"))
+    await world.scatter()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "judge_new", wait_for_the_other)
         await asyncio.gather(

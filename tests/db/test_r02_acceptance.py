@@ -1,19 +1,27 @@
 """R2: accepted means committed in Postgres, whatever happens next."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import asyncpg
-import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.problems import OUT_OF_REACH
 from db import inbox
 from db.engine import transaction
 from db.inbox import Accepted
 from db.inbox_writer import InboxWriter
 from tests.builders import lead
 from tests.world import World, domain_leads
+
+_FAILS_AT_COMMIT = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON inbox DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION fail();
+"""
 
 
 def request(count: int = 1) -> Accepted:
@@ -50,24 +58,53 @@ async def test_r2_requests_that_come_during_a_commit_share_the_next_one(engine: 
     assert len(rings) <= 2
 
 
-async def test_r2_a_commit_that_fails_acknowledges_nothing_and_stores_nothing(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_r2_a_commit_that_fails_acknowledges_nothing_and_stores_nothing(engine: AsyncEngine) -> None:
     rings: list[str] = []
     writer = InboxWriter(engine, rings.append)
-    add = inbox.add
-
-    async def fail_after_writing(connection: asyncpg.Connection, requests: list[Accepted]) -> None:
-        await add(connection, requests)
-        raise ConnectionResetError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(inbox, "add", fail_after_writing)
-        results = await asyncio.gather(*(writer.write(request()) for _ in range(5)), return_exceptions=True)
-    assert all(isinstance(result, ConnectionResetError) for result in results)
+    async with transaction(engine) as connection:
+        await connection.execute(_FAILS_AT_COMMIT)
+    results = await asyncio.gather(*(writer.write(request()) for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [asyncpg.exceptions.DiskFullError] * 5
     assert (await waiting(engine), rings) == (0, [])
+    async with transaction(engine) as connection:
+        await connection.execute("DROP TRIGGER at_commit ON inbox")
     await writer.write(request())
     assert await waiting(engine) == 1
+
+
+async def test_r2_requests_that_share_a_commit_are_stored_together_or_not_at_all(engine: AsyncEngine) -> None:
+    rings: list[str] = []
+    writer = InboxWriter(engine, rings.append)
+    await writer.write(request())
+    unstorable = replace(request(), request_id="no text of Postgres \0")
+    group = [request(), request(600), unstorable, request()]
+    results = await asyncio.gather(*(writer.write(each) for each in group), return_exceptions=True)
+    assert [type(result) for result in results] == [asyncpg.exceptions.CharacterNotInRepertoireError] * 4
+    assert (await waiting(engine), len(rings)) == (1, 1)
+    await writer.write(request())
+    assert (await waiting(engine), len(rings)) == (2, 2)
+
+
+async def test_r2_a_connection_that_is_lost_between_two_commits_is_replaced(engine: AsyncEngine) -> None:
+    rings: list[str] = []
+    acknowledged = 0
+
+    async def lose_all_connections() -> None:
+        async with transaction(engine) as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    writer = InboxWriter(engine, rings.append)
+    for _ in range(5):
+        results = await asyncio.gather(
+            lose_all_connections(), *(writer.write(request()) for _ in range(20)), return_exceptions=True
+        )
+        acknowledged += results[1:].count(None)
+        assert all(result is None or isinstance(result, OUT_OF_REACH) for result in results[1:]), results
+    await writer.write(request())
+    assert await waiting(engine) >= acknowledged + 1
 
 
 async def test_r2_a_request_of_many_leads_becomes_rows_of_500_that_several_workers_share(world: World) -> None:

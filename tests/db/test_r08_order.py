@@ -43,6 +43,8 @@ async def any_order(draw: Draw, engine: AsyncEngine) -> None:
             world.oracle.accept(one)
         delivered = draw(st.permutations([*sent, *draw(st.lists(st.sampled_from(sent), max_size=4))]))
         await world.put(*delivered, chunk_leads=draw(st.integers(1, 3)))
+        if draw(st.booleans()):
+            await world.scatter()
         await world.work(workers=draw(st.integers(1, 4)), most_leads=draw(st.integers(1, 3)))
         await world.check(rebuilt=False)
         if draw(st.booleans()):

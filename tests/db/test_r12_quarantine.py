@@ -52,6 +52,7 @@ async def test_r12_the_same_unknown_leads_in_concurrent_batches_do_not_deadlock(
         world.oracle.accept(one)
     for turn in range(10):
         await world.put(*(sent if turn % 2 else reversed(sent)))
+    await world.scatter()
     results = await asyncio.gather(*(batch.work_off_inbox(world.engine, Policies(), 30) for _ in range(4)))
     assert sum(results) == 4
     await world.work()

@@ -1,0 +1,129 @@
+"""All rows of the database, out of it and into it, whatever its schema is: for backups.
+
+Rows travel as the text of COPY, which every version of the server reads.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
+
+import asyncpg
+
+_COPY_S = 7 * 86_400.0
+_LEADGER_AT_WORK = ("leadger-api", "leadger-worker")
+_FILLED_BY_MIGRATIONS = frozenset({"rate_rules"})
+
+
+async def revision(connection: asyncpg.Connection) -> str | None:
+    """The revision of the schema; None if Leadger has never been here."""
+    exists = await connection.fetchval("SELECT to_regclass('public.alembic_version') IS NOT NULL")
+    return await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
+
+
+async def columns(connection: asyncpg.Connection) -> dict[str, list[str]]:
+    """The tables with their columns, but for what the server makes by itself."""
+    rows = await connection.fetch(
+        """
+        SELECT relname AS table, array_agg(attname::text ORDER BY attnum) AS columns
+        FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+            AND relname <> 'alembic_version' AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+        GROUP BY relname ORDER BY relname
+        """
+    )
+    return {row["table"]: row["columns"] for row in rows}
+
+
+async def parents_first(connection: asyncpg.Connection, tables: Iterable[str]) -> list[str]:
+    """The tables in an order in which each comes after those it refers to."""
+    rows = await connection.fetch(
+        """
+        SELECT child.relname AS child, parent.relname AS parent FROM pg_constraint
+        JOIN pg_class AS child ON child.oid = conrelid JOIN pg_class AS parent ON parent.oid = confrelid
+        WHERE contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
+        """
+    )
+    parents: dict[str, set[str]] = {table: set() for table in tables}
+    for row in rows:
+        parents[row["child"]].add(row["parent"])
+    return list(TopologicalSorter(parents).static_order())
+
+
+async def sequences(connection: asyncpg.Connection) -> dict[str, tuple[int, bool]]:
+    """Every sequence with its last value, and whether that was handed out."""
+    names = await connection.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' ORDER BY relname"
+    )
+    found = {}
+    for (name,) in names:
+        row = await connection.fetchrow(f'SELECT last_value, is_called FROM "{name}"')
+        found[name] = (row["last_value"], row["is_called"])
+    return found
+
+
+async def used_tables(connection: asyncpg.Connection) -> list[str]:
+    """The tables that hold rows which no migration wrote."""
+    return [
+        table
+        for table in await columns(connection)
+        if table not in _FILLED_BY_MIGRATIONS and await connection.fetchval(f'SELECT EXISTS (SELECT FROM "{table}")')
+    ]
+
+
+async def processes_at_work(connection: asyncpg.Connection) -> int:
+    """How many sessions of API and workers the database has."""
+    number: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = ANY($1::text[])
+        """,
+        _LEADGER_AT_WORK,
+    )
+    return number
+
+
+async def copy_out(
+    connection: asyncpg.Connection, table: str, names: Sequence[str], write: Callable[[bytes], Awaitable[None]]
+) -> int:
+    """Hand all rows of a table to `write`, piece by piece; returns how many there were."""
+    query = f'SELECT {_quoted(names)} FROM "{table}"'
+    return _count(await connection.copy_from_query(query, output=write, timeout=_COPY_S))
+
+
+async def copy_in(
+    connection: asyncpg.Connection, table: str, names: Sequence[str], pieces: AsyncIterator[bytes]
+) -> int:
+    """Write rows into a table as `copy_out` gave them; returns how many there were."""
+    return _count(await connection.copy_to_table(table, columns=names, source=pieces, timeout=_COPY_S))
+
+
+async def empty(connection: asyncpg.Connection) -> None:
+    """Remove every row of every table."""
+    tables = await columns(connection)
+    if tables:
+        await connection.execute(f"TRUNCATE {_quoted(list(tables))}")
+
+
+async def silence_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
+    """Let rows in as they are: the triggers would refuse the verdicts of closed periods, which come from a backup."""
+    for table in tables:
+        await connection.execute(f'ALTER TABLE "{table}" DISABLE TRIGGER USER')
+
+
+async def wake_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
+    """Let the triggers watch again."""
+    for table in tables:
+        await connection.execute(f'ALTER TABLE "{table}" ENABLE TRIGGER USER')
+
+
+async def set_sequences(connection: asyncpg.Connection, values: Mapping[str, tuple[int, bool]]) -> None:
+    """Let every sequence go on where it stood."""
+    for name, (value, is_called) in values.items():
+        await connection.execute("SELECT setval($1::text::regclass, $2, $3)", f'"{name}"', value, is_called)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _count(status: str) -> int:
+    return int(status.removeprefix("COPY "))
