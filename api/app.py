@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import docs, problems
+from api.admission import Admission
 from api.auth import Gate, KeyRing
+from api.backpressure import Backpressure
 from api.limits import RateLimiter
 from api.requests import RequestContext
 from api.routes import (
@@ -23,9 +25,14 @@ from api.routes import (
     rate_cards,
     reports,
     tasks,
+    workers,
 )
 from api.schemas import openapi
+from api.shortcut import Shortcut
 from api.state import State
+from api.traced import Traced
+from api.turns import Turns
+from db import tracing
 from db.doorbell import PROCESS_LEADS, Doorbell
 from db.engine import create_engine
 from db.garbage import collect_rarely
@@ -42,9 +49,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logging(settings.log_level)
+        tracing.start("leadger-api")
         collect_rarely()
         engine = create_engine(settings, "leadger-api")
         doorbell = Doorbell(settings)
+        backpressure = Backpressure(engine, settings)
         app.state.leadger = State(
             settings=settings,
             engine=engine,
@@ -53,11 +62,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             policies=Policies(),
             keys=KeyRing(engine),
             limiter=RateLimiter(settings.rate_limit_per_s),
+            backpressure=backpressure,
+            turns=Turns(),
             downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
         )
-        yield
+        async with backpressure.watching():
+            yield
         doorbell.close()
         await engine.dispose()
+        tracing.stop()
 
     app = FastAPI(
         title="Leadger",
@@ -65,10 +78,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # FastAPI would ask at every request whether somebody has set OpenTelemetry up; `Traced` knows.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
     )
+    app.add_middleware(Shortcut)
+    app.add_middleware(Admission)
     app.add_middleware(Gate)
     app.add_middleware(RequestContext)
+    if tracing.are_wanted():
+        app.add_middleware(Traced)
     problems.install(app)
     docs.install(app)
     openapi.install(app)
@@ -83,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         actions,
         tasks,
         quarantine,
+        workers,
         keys,
         operations,
     ):

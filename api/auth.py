@@ -9,7 +9,8 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import Problem, problem_from, problem_response
+from api.headers import header
+from api.problems import Problem
 from db import api_keys
 from db.api_keys import ApiKey
 from db.engine import transaction
@@ -59,21 +60,13 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in _FOR_EVERYBODY or scope["path"].startswith("/docs/"):
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        try:
-            scope["api_key"] = await _caller(request)
-        except Exception as error:
-            problem = problem_from(error, request)
-            if problem is None:
-                raise
-            await problem_response(request, problem)(scope, receive, send)
-            return
+        scope["api_key"] = await _caller(scope)
         await self._app(scope, receive, send)
 
 
-async def _caller(request: Request) -> ApiKey:
-    state: Any = request.app.state.leadger  # State itself is made of what this module defines
-    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+async def _caller(scope: Scope) -> ApiKey:
+    state: Any = scope["app"].state.leadger  # State itself is made of what this module defines
+    kind, _, secret = header(scope, b"authorization").partition(" ")
     key: ApiKey | None = await state.keys.find(secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
     if key is None:
         raise Problem(
@@ -90,8 +83,13 @@ def require(scope: str) -> Callable[[Request], Awaitable[None]]:
     """A dependency that lets only keys with the scope pass; Problem 403 for others."""
 
     async def dependency(request: Request) -> None:
-        key: ApiKey = request.scope["api_key"]
-        if scope not in key.scopes and "admin" not in key.scopes:
-            raise Problem(403, f"This key has the scopes {', '.join(key.scopes)}; {scope!r} is needed here.")
+        check_scope(request, scope)
 
     return dependency
+
+
+def check_scope(request: Request, scope: str) -> None:
+    """Problem 403 unless the caller's key has the scope."""
+    key: ApiKey = request.scope["api_key"]
+    if scope not in key.scopes and "admin" not in key.scopes:
+        raise Problem(403, f"This key has the scopes {', '.join(key.scopes)}; {scope!r} is needed here.")

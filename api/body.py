@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
+from api.headers import header
 from api.problems import FieldError, Problem
 
 JSON_TYPES = frozenset({"application/json", "text/json"})
@@ -20,7 +22,7 @@ _decode = msgspec.json.Decoder().decode
 
 def content_type(request: Request, supported: Iterable[str]) -> str:
     """The media type of the body; Problem 415 if it is not among `supported` or not UTF-8."""
-    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind, _, parameters = header(request.scope, b"content-type").lower().partition(";")
     kind = kind.strip()
     if kind not in supported:
         shown = " or ".join(sorted(each for each in supported if each.startswith("application/")))
@@ -35,12 +37,16 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
     Problem 413 if either form is larger than `most_bytes`, 415 or 400 if it cannot be read.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = header(request.scope, b"content-encoding").strip().lower() or "identity"
     if encoding not in {"identity", "gzip"}:
         raise Problem(415, f"Content-Encoding {encoding!r} is not supported; send the body as it is or as gzip.")
     parts = []
-    size = 0
-    async for part in request.stream():
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
         if size <= most_bytes:
             parts.append(part)

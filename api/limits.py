@@ -13,6 +13,7 @@ class RateLimiter:
         self._per_s = per_s
         self._burst = max(per_s, 1.0)
         self._buckets: dict[UUID, tuple[float, float]] = {}
+        self.refused = 0
 
     def check(self, key_id: UUID) -> None:
         """Count one request; Problem 429 with Retry-After if the key is over its rate."""
@@ -22,6 +23,7 @@ class RateLimiter:
         tokens, at = self._buckets.get(key_id, (self._burst, now))
         tokens = min(self._burst, tokens + (now - at) * self._per_s)
         if tokens < 1:
+            self.refused += 1
             wait_s = max(1, round((1 - tokens) / self._per_s + 0.5))
             raise Problem(
                 429,

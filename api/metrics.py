@@ -1,17 +1,20 @@
 """The figures of /metrics: business counters from Postgres, process figures from this process."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from db.metrics import Figures
 
+REFUSALS = ("rate", "share", "full")
+"""Why a request is answered 429: its key is over its rate or its share of the inbox, or the inbox is full."""
 
-def registry_with(figures: Figures, doorbell_failures: int) -> CollectorRegistry:
-    """A registry of what is known now, beside the process's own metrics."""
+
+def registry_with(figures: Figures, doorbell_failures: int, refused: Mapping[str, int]) -> CollectorRegistry:
+    """A registry of what is known now, beside the process's own metrics; `refused` counts requests by reason."""
     registry = CollectorRegistry()
-    registry.register(_Fixed(list(_families(figures, doorbell_failures))))
+    registry.register(_Fixed([*_families(figures), *_of_process(doorbell_failures, refused)]))
     registry.register(_Fixed(list(REGISTRY.collect())))
     return registry
 
@@ -26,7 +29,7 @@ class _Fixed:
         return self._families
 
 
-def _families(figures: Figures, doorbell_failures: int) -> Iterable[Metric]:
+def _families(figures: Figures) -> Iterable[Metric]:
     leads = CounterMetricFamily("leadger_leads", "Accepted leads by what became of them", labels=["state"])
     for state, count in figures.leads.items():
         leads.add_metric([state], count)
@@ -42,12 +45,18 @@ def _families(figures: Figures, doorbell_failures: int) -> Iterable[Metric]:
     yield money
     yield GaugeMetricFamily("leadger_inbox_waiting_leads", "Leads that wait", value=figures.waiting)
     yield GaugeMetricFamily("leadger_inbox_oldest_seconds", "Age of the oldest waiting lead", value=figures.oldest_s)
+    yield GaugeMetricFamily("leadger_workers_paused_seconds", "How long the pause is in force", value=figures.paused_s)
+    yield GaugeMetricFamily(
+        "leadger_last_sweep_timestamp_seconds",
+        "When a worker last did what beat rings for; 0: never",
+        value=figures.swept_at_s,
+    )
     yield GaugeMetricFamily("leadger_quarantined_leads", "Leads in quarantine", value=figures.quarantined)
     yield GaugeMetricFamily("leadger_dead_letters", "Dead letters", value=figures.dead_letters)
     yield GaugeMetricFamily("leadger_tasks_unfinished", "Background tasks not finished", value=figures.tasks)
     yield GaugeMetricFamily(
         "leadger_invariant_violations",
-        "Customer periods that did not add up at the last check",
+        "Counters that did not add up at the last check",
         value=figures.violations,
     )
     batches = CounterMetricFamily("leadger_batches", "Worker transactions that decided leads", value=figures.batches)
@@ -55,6 +64,15 @@ def _families(figures: Figures, doorbell_failures: int) -> Iterable[Metric]:
     yield CounterMetricFamily(
         "leadger_batch_seconds", "Time spent in worker transactions", value=figures.batch_us / 1_000_000
     )
+
+
+def _of_process(doorbell_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:
     yield CounterMetricFamily(
         "leadger_doorbell_failures", "Messages this process could not send", value=doorbell_failures
     )
+    requests = CounterMetricFamily(
+        "leadger_requests_refused", "Requests this process answered 429, by why", labels=["reason"]
+    )
+    for reason in REFUSALS:
+        requests.add_metric([reason], refused.get(reason, 0))
+    yield requests

@@ -125,7 +125,7 @@ def out_of_reach() -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Turn every exception that somebody foresaw into a problem document; `api.requests` does it for the others."""
+    """Turn every exception of a route that somebody foresaw into a problem document; `api.requests` does the others."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_from(error, request)

@@ -1,13 +1,15 @@
 """What every request gets: a correlation id, a log line if it fails, and an answer even to an unexpected fault."""
 
 import re
-from uuid import uuid4
+from collections.abc import Awaitable
+from os import urandom
 
 import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, problem_response
+from api.headers import header
+from api.problems import Problem, problem_from, problem_response
 
 log = structlog.get_logger()
 
@@ -25,26 +27,33 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        given = header(scope, b"x-request-id")
+        request_id = given if _SANE_ID.fullmatch(given) else urandom(16).hex()
         scope["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = False
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception:
-            log.exception("request_failed", path=scope["path"], method=scope["method"])
+        except Exception as error:
+            request = Request(scope)
+            problem = None if started else problem_from(error, request)
+            if problem is None:
+                log.exception("request_failed", path=scope["path"], method=scope["method"])
             if started:
                 raise
-            problem = Problem(500, f"Something went wrong here; the log tells what under request id {request_id}.")
-            await problem_response(Request(scope), problem)(scope, receive, send_with_id)
+            problem = problem or _unforeseen(request_id)
+            await problem_response(request, problem)(scope, receive, send_with_id)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _unforeseen(request_id: str) -> Problem:
+    return Problem(500, f"Something went wrong here; the log tells what under request id {request_id}.")

@@ -7,7 +7,9 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.auth import KeyRing
+from api.backpressure import Backpressure
 from api.limits import RateLimiter
+from api.turns import Turns
 from db.doorbell import Doorbell
 from db.inbox_writer import InboxWriter
 from db.policies import Policies
@@ -25,6 +27,8 @@ class State:
     policies: Policies
     keys: KeyRing
     limiter: RateLimiter
+    backpressure: Backpressure
+    turns: Turns
     downloads: asyncio.Semaphore
     """Slow readers of long reports may hold half of the database connections, never all of them."""
 

@@ -15,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
-    return Response(_encode(content), status, headers=dict(headers or {}), media_type="application/json")
+    return _Json(_encode(content), status, headers or {})
 
 
 def instant_out(instant: datetime | None) -> str | None:
@@ -36,3 +36,12 @@ def totals_out(totals: Totals) -> dict[str, Any]:
         "held": amount_from_minor(totals.held_minor),
         "returned": amount_from_minor(totals.returned_minor),
     }
+
+
+class _Json(Response):
+    """A response made with all of its headers; Starlette's own looks for those that may be missing."""
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        named = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in named.items()]

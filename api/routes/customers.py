@@ -6,6 +6,7 @@ from api.auth import require
 from api.ids import customer_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
+from api.routes.tasks import accepted_task
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import IdPath
@@ -14,7 +15,7 @@ from api.state import state_of
 from api.wire import json_response
 from billing.identity import customer_uuid
 from billing.leads import Person
-from db import locks, people
+from db import locks, people, tasks
 from db.doorbell import REPLAY_QUARANTINE
 from db.engine import transaction
 
@@ -85,3 +86,16 @@ async def change_customer(request: Request, customer: IdPath, body: CustomerChan
         row = await people.customer(connection, customer_id)
     assert row is not None
     return json_response(customer_out_from_row(row))
+
+
+@router.post("/{customer:path}/erase", status_code=202, dependencies=[_ADMIN], response_model=answers.TaskStarted)
+async def erase_customer(request: Request, customer: IdPath) -> Response:
+    """Erase a person: name, e-mail and ids as they were spelled go, here, in what callers sent and in report files.
+
+    The key, every sum, verdict and digest stay. Leads with the same customer id go on to mean the same, unnamed person.
+    """
+    async with transaction(state_of(request).engine) as connection:
+        customer_id = await customer_id_of(connection, customer)
+        arguments = {"customer_id": customer_id, "asked_as": customer}
+        task_id = await tasks.create(connection, "erase", arguments, request.scope["request_id"])
+    return accepted_task(request, task_id)

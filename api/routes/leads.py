@@ -1,14 +1,15 @@
 """Leads: taking them in, and telling what became of them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import require
+from api.auth import check_scope, require
 from api.body import JSON_TYPES, content_type, read_body
 from api.ids import customer_id_of, find_lead, partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
@@ -20,10 +21,12 @@ from api.schemas.leads import LeadsIn, leads_from_body
 from api.schemas.openapi import LEADS_BODY
 from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view
 from api.state import State, state_of
+from api.turns import LARGE_BYTES
 from api.wire import instant_out, json_response, totals_out
 from billing.actions import Outcome
 from billing.leads import Lead
 from db import batches, dead_letters, inbox, leads, people, quarantine
+from db.batch_ids import new_batch_id
 from db.engine import transaction
 from db.inbox import Accepted
 from db.intake import Arrival
@@ -40,7 +43,6 @@ _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
 @router.post(
     "/leads",
     status_code=202,
-    dependencies=[Depends(require("ingest"))],
     openapi_extra=LEADS_BODY,
     response_model=answers.Accepted,
     responses={200: {"model": answers.DryRun, "description": "The verdicts of a dry run; nothing was stored."}},
@@ -51,6 +53,7 @@ async def post_leads(
     dry_run: Annotated[bool, Query(description="answer the verdicts and store nothing")] = False,
 ) -> Response:
     """Accept one lead, a list of leads, or one lead per line. 202 means: stored durably, whatever happens next (R2)."""
+    check_scope(request, "ingest")
     state = state_of(request)
     now = datetime.now(UTC)
     read = await _read(request, state, now)
@@ -61,7 +64,8 @@ async def post_leads(
         if len(read.leads) > _MOST_TRIED:
             raise Problem(413, f"A dry run takes {_MOST_TRIED} leads at most; this one holds {len(read.leads)}.")
         return json_response({"dry_run": True, "leads": await _try(state, read.leads, now), "rejected": rejected}, 200)
-    batch_id = uuid4()
+    state.backpressure.take_in(request.scope["api_key"], len(read.leads))
+    batch_id = new_batch_id()
     await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
     status_url = f"/leads/batches/{batch_id}"
     content: dict[str, Any] = {"batch_id": batch_id, "accepted": len(read.leads), "status_url": status_url}
@@ -155,13 +159,18 @@ async def get_lead(
 async def _read(request: Request, state: State, now: datetime) -> LeadsIn:
     kind = content_type(request, _TYPES)
     body = await read_body(request, state.settings.max_body_bytes)
-    return leads_from_body(
-        body,
-        ndjson=kind in _NDJSON_TYPES,
-        now=now,
-        most_leads=state.settings.max_batch_leads,
-        most_actions=state.settings.max_lead_actions,
-    )
+
+    def reading() -> LeadsIn:
+        return leads_from_body(
+            body,
+            ndjson=kind in _NDJSON_TYPES,
+            now=now,
+            most_leads=state.settings.max_batch_leads,
+            most_actions=state.settings.max_lead_actions,
+        )
+
+    # Other requests go on while a large one is read.
+    return await asyncio.to_thread(reading) if len(body) >= LARGE_BYTES else reading()
 
 
 def _refusal(read: LeadsIn) -> Problem:

@@ -1,8 +1,10 @@
 """For operators: is it alive, can it accept, and the figures."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import asyncpg
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,11 +16,14 @@ from api.routing import Route
 from api.schemas import answers
 from api.state import state_of
 from api.wire import json_response
-from db import health, metrics
+from db import backlog, health, metrics, pauses
 from db.engine import transaction
+
+log = structlog.get_logger()
 
 router = APIRouter(route_class=Route, tags=["operations"])
 _PATIENCE_S = 3.0
+_MOST_ROWS_COUNTED = 10_000
 
 
 @router.get("/health", response_model=answers.Health)
@@ -35,12 +40,20 @@ async def ready(request: Request) -> Response:
         async with asyncio.timeout(_PATIENCE_S):
             async with transaction(state.engine, readonly=True) as connection:
                 missing = await health.missing_migrations(connection)
-                waiting_s = 0.0 if missing else await health.oldest_waiting_s(connection)
+                waited_s = 0.0 if missing else await backlog.waited_s(connection)
+                waiting = 0 if missing else await backlog.leads(connection, _MOST_ROWS_COUNTED)
+                pause = None if missing else await pauses.current(connection)
     except (*OUT_OF_REACH, asyncpg.PostgresError):
         raise Problem(503, "Postgres cannot be reached.", headers={"Retry-After": "2"}) from None
     if missing:
         raise Problem(503, f"The database schema is not up to date: {missing}. Run `alembic upgrade head`.")
-    degraded = await asyncio.to_thread(health.degraded, state.settings, waiting_s)
+    paused_s = (datetime.now(UTC) - pause.paused_at).total_seconds() if pause else 0.0
+    log.info("inbox_measured", oldest_s=round(waited_s, 3), waiting=waiting, paused_s=paused_s)
+    degraded = await asyncio.to_thread(health.degraded, state.settings, waited_s)
+    if pause:
+        degraded.append(f"paused: {pause.sentence()}")
+    if refusing := state.backpressure.level().sentence():
+        degraded.append(f"backpressure: {refusing}")
     return json_response({"status": "degraded" if degraded else "ok", "degraded": degraded})
 
 
@@ -54,5 +67,6 @@ async def prometheus(request: Request) -> Response:
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
         figures = await metrics.read(connection)
-    registry = registry_with(figures, state.doorbell.failures)
+    refused = {"rate": state.limiter.refused, **state.backpressure.refused}
+    registry = registry_with(figures, state.doorbell.failures, refused)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -397,6 +397,40 @@ class Retried(Answer):
     retried: int
 
 
+class Pause(Answer):
+    """Who had the workers pause, when and why."""
+
+    paused_at: datetime
+    paused_by: str = Field(description="the name of the API key")
+    reason: str
+
+
+class Workers(Answer):
+    """Whether leads are being decided."""
+
+    state: Literal["running", "paused"]
+    pause: Pause | None
+
+
+class StuckPart(Answer):
+    """A part of a batch that waits for long."""
+
+    id: int
+    batch_id: UUID
+    part: int
+    leads: int
+    request_id: str
+    received_at: datetime
+    waited_s: float
+    why: str = Field(description="what keeps it from being decided, as far as Postgres can tell")
+
+
+class Rung(Answer):
+    """How many parts of batches were rung for."""
+
+    rung_for: int
+
+
 class Key(Answer):
     """A key without its secret."""
 

@@ -200,11 +200,11 @@ class _Reader:
             self._fault(at, _required(value) or "must be a string")
             return ""
         text = value.strip()
-        if not text.isascii() and not _CONTROL.search(text):
+        if not text.isascii() and (text.isprintable() or not _CONTROL.search(text)):
             text = unicodedata.normalize("NFC", text)
         if not text or len(text) > longest:
             self._fault(at, f"must have 1 to {longest} characters")
-        elif _CONTROL.search(text):
+        elif not text.isprintable() and _CONTROL.search(text):
             self._fault(at, "must not contain control characters or lone surrogates")
         return text
 

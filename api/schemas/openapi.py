@@ -104,6 +104,10 @@ _PROBLEM_RESPONSE = {
 _RETRY_RESPONSE = _PROBLEM_RESPONSE | {
     "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
 }
+_RATE_RESPONSE = _RETRY_RESPONSE | {"description": "the key makes more requests than it may"}
+_BACKPRESSURE_RESPONSE = _RETRY_RESPONSE | {
+    "description": "too many leads wait to be decided, or the key makes more requests than it may; nothing was stored"
+}
 
 LEADS_BODY: dict[str, Any] = {
     "requestBody": {
@@ -151,12 +155,12 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"key": []}]
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             responses = operation["responses"]
             responses.pop("422", None)
             responses |= {
                 "4XX": _PROBLEM_RESPONSE,
-                "429": _RETRY_RESPONSE,
+                "429": _BACKPRESSURE_RESPONSE if (method, path) == ("post", "/leads") else _RATE_RESPONSE,
                 "500": _PROBLEM_RESPONSE,
                 "503": _RETRY_RESPONSE,
             }
@@ -176,6 +180,7 @@ _TAGS = [
     {"name": "actions", "description": "Why an action was billed; hold, release and return it."},
     {"name": "tasks", "description": "How far background work is."},
     {"name": "quarantine", "description": "Accepted leads that cannot be billed yet."},
+    {"name": "workers", "description": "Pause and resume them; what waits for them for too long."},
     {"name": "API keys", "description": "Make, rotate and revoke keys."},
     {"name": "operations", "description": "For operators and their monitoring."},
 ]

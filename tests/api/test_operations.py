@@ -60,6 +60,8 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_money_minor,EUR,cap_savings": 1000,
         "leadger_inbox_waiting_leads": 3,
         "leadger_inbox_oldest_seconds": figures["leadger_inbox_oldest_seconds"],
+        "leadger_workers_paused_seconds": 0,
+        "leadger_last_sweep_timestamp_seconds": 0,
         "leadger_quarantined_leads": 1,
         "leadger_dead_letters": 0,
         "leadger_tasks_unfinished": 0,
@@ -67,6 +69,9 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_batches_total": figures["leadger_batches_total"],
         "leadger_batch_seconds_total": figures["leadger_batch_seconds_total"],
         "leadger_doorbell_failures_total": 0,
+        "leadger_requests_refused_total,rate": 0,
+        "leadger_requests_refused_total,share": 0,
+        "leadger_requests_refused_total,full": 0,
     }
     assert 0 <= figures["leadger_inbox_oldest_seconds"] < 10
     assert figures["leadger_batches_total"] == 2

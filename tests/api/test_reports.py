@@ -353,7 +353,7 @@ async def test_a_long_report_streams_with_flat_memory(
     client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_masters(client)
-    monkeypatch.setattr("db.reports._CUSTOMERS_AT_ONCE", 20)
+    monkeypatch.setattr("db.reports._CUSTOMERS_AT_ONCE", 10)
     leads = [
         lead(
             f"lead-{n}",

@@ -105,14 +105,14 @@ async def finish_tasks(engine: AsyncEngine, policies: Policies, settings: Settin
 
 
 @contextmanager
-def api_process(settings: Settings, port: int) -> Iterator[Process]:
+def api_process(settings: Settings, port: int, **variables: str) -> Iterator[Process]:
     """The API as it runs in production, in a process of its own, until the end of the block."""
     env = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
         "LEADGER_HOME": str(settings.home),
         "LOG_LEVEL": "WARNING",
-    }
+    } | variables
     process = Process(commands.api(port, env))
     try:
         deadline = time.monotonic() + 30

@@ -1,0 +1,157 @@
+"""SIGTERM to the API: what it has begun it answers, nothing else is taken, and it ends."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+import pytest
+
+from db.settings import Settings
+from scripts.embedded.ports import free_port
+from scripts.processes.process import Process
+from tests.api.world import api_process, lead
+from tests.scripts.processes import wait_until
+
+_ENDS_S = 5.0
+"""An API without requests ends at once; this much only on a busy machine."""
+
+
+@pytest.fixture
+def api(settings: Settings) -> Iterator[tuple[str, Process]]:
+    """An API to be stopped: its URL and the process."""
+    port = free_port()
+    with api_process(settings, port) as process:
+        yield f"http://127.0.0.1:{port}", process
+
+
+def _client(url: str, key: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30, trust_env=False)
+
+
+def _connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return socket.create_connection((parts.hostname, parts.port), timeout=30)
+
+
+def _takes_connections(url: str) -> bool:
+    try:
+        with _connect(url):
+            return True
+    except OSError:
+        return False
+
+
+def _ends(process: Process) -> int:
+    """The exit status of a process that ends soon."""
+    wait_until(lambda: not process.running, "the API has ended", _ENDS_S)
+    return process.wait()
+
+
+@asynccontextmanager
+async def _inbox_locked(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """Nothing can be accepted during the block, so a request lasts as long as that."""
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def _wait_for_waiting(connection: asyncpg.Connection, count: int) -> None:
+    deadline = time.monotonic() + 20
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'inbox'::regclass"
+    while await connection.fetchval(waiting) < count:
+        assert time.monotonic() < deadline, "no request came to the lock"
+
+
+async def test_a_slow_request_gets_its_202_and_then_the_process_ends(
+    api: tuple[str, Process], settings: Settings, admin_key: str
+) -> None:
+    url, process = api
+    with ThreadPoolExecutor(1) as sender, _client(url, admin_key) as client:
+        async with _inbox_locked(settings) as connection:
+            sent = sender.submit(client.post, "/leads", json=lead())
+            await _wait_for_waiting(connection, 1)
+            process.stop()
+            wait_until(lambda: not _takes_connections(url), "no connection is taken any more")
+            await asyncio.sleep(0.5)
+            assert process.running
+        answer = sent.result()
+    assert answer.status_code == 202
+    assert answer.headers["Connection"] == "close"
+    assert _ends(process) == 0
+
+
+async def test_clients_that_ask_for_nothing_do_not_keep_it(api: tuple[str, Process], admin_key: str) -> None:
+    url, process = api
+    request = f"GET /leads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin_key}\r\n\r\n".encode()
+    idle = [_connect(url) for _ in range(5)]
+    for connection in idle[:4]:  # the last one has never asked
+        connection.sendall(request)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    process.stop()
+    assert _ends(process) == 0
+    for connection in idle:
+        assert connection.recv(65536) == b"", "closed in order; a reset would have raised"
+        connection.close()
+
+
+async def test_a_body_that_is_still_coming_is_waited_for(api: tuple[str, Process], admin_key: str) -> None:
+    url, process = api
+    body = httpx.Request("POST", url, json=lead()).content
+    head = (
+        f"POST /leads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin_key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with _connect(url) as connection:
+        connection.sendall(head.encode() + body[:20])
+        await asyncio.sleep(0.3)
+        process.stop()
+        wait_until(lambda: not _takes_connections(url), "no connection is taken any more")
+        connection.sendall(body[20:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 202")
+    assert _ends(process) == 0
+
+
+async def test_under_load_everything_that_was_begun_is_answered(
+    api: tuple[str, Process], settings: Settings, admin_key: str
+) -> None:
+    """A request that finds its connection closed may be sent again; one that was taken has to be answered."""
+    url, process = api
+    answers: Counter[str] = Counter()
+
+    def send(sender: int) -> None:
+        with _client(url, admin_key) as client:
+            for number in range(100_000):
+                try:
+                    answers[str(client.post("/leads", json=lead(f"{sender}-{number}")).status_code)] += 1
+                except httpx.HTTPError as error:
+                    answers[type(error).__name__] += 1
+                    return
+
+    senders = [threading.Thread(target=send, args=(sender,)) for sender in range(8)]
+    for sender in senders:
+        sender.start()
+    await asyncio.sleep(1)
+    process.stop()
+    for sender in senders:
+        sender.join(30)
+    assert _ends(process) == 0
+    connection = await asyncpg.connect(settings.database_url)
+    stored = await connection.fetchval("SELECT sum(lead_count) FROM inbox")
+    await connection.close()
+    assert answers.pop("202") == stored > 100
+    assert set(answers) <= {"ConnectError", "RemoteProtocolError", "ReadError"}
+    assert answers.total() == len(senders)
