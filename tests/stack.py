@@ -35,10 +35,13 @@ class Stack:
 
 
 @contextmanager
-def running_stack(database_url: str, redis_url: str, home: Path, **settings: str) -> Iterator[Stack]:
+def running_stack(
+    database_url: str, redis_url: str, home: Path, *, known_key: str = "", **settings: str
+) -> Iterator[Stack]:
     """Start API, worker and beat on a migrated database and an empty Redis that nobody else uses.
 
-    Everything ends with the block, and with this process, however it ends. `settings` are more environment variables.
+    Everything ends with the block, and with this process, however it ends. `known_key` is for a database that has keys
+    already; `settings` are more environment variables.
     """
     port = free_port()
     env = {
@@ -49,7 +52,7 @@ def running_stack(database_url: str, redis_url: str, home: Path, **settings: str
         "LEADGER_SWEEP_INTERVAL_S": "1",
     } | settings
     home.mkdir(parents=True, exist_ok=True)
-    key = first_key(database_url, "tests", SCOPES)
+    key = known_key or first_key(database_url, "tests", SCOPES)
     assert key is not None, "the database is not fresh"
     stack = Stack(f"http://127.0.0.1:{port}", key, database_url, redis_url, home)
     with ExitStack() as processes:

@@ -4,27 +4,32 @@ Redelivery by Redis is no recovery path (it takes minutes): the rows in Postgres
 those nobody works on.
 """
 
+import atexit
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import beat_init, worker_process_init, worker_process_shutdown
 
+from db import tracing
 from db.doorbell import broker_configuration
+from db.logs import configure_logging
 from db.settings import Settings
 from worker import runtime
 from worker.schedule import beat_schedule
+from worker.traced import TracedCelery, TracedTask
 
 TASK_MODULES = [
     "worker.tasks.leads",
     "worker.tasks.background",
     "worker.tasks.reports",
     "worker.tasks.invariants",
+    "worker.tasks.retention",
 ]
 
 
 def create_app(settings: Settings) -> Celery:
     """The Celery application: tasks are acknowledged after they are done, and none waits behind a long one."""
-    app = Celery("leadger", include=TASK_MODULES)
+    app = TracedCelery("leadger", include=TASK_MODULES, task_cls=TracedTask)
     app.conf.update(
         broker_configuration(settings),
         beat_schedule=beat_schedule(settings),
@@ -49,6 +54,13 @@ def _start(**_: Any) -> None:
 @worker_process_shutdown.connect
 def _stop(**_: Any) -> None:
     runtime.stop()
+
+
+@beat_init.connect
+def _start_beat(**_: Any) -> None:
+    configure_logging(Settings().log_level)
+    tracing.start("leadger-beat")
+    atexit.register(tracing.stop)
 
 
 app = create_app(Settings())

@@ -1,12 +1,14 @@
 """One event loop and one engine per worker process, made when the child starts and closed when it ends."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db import tracing
 from db.engine import create_engine
 from db.garbage import collect_rarely
 from db.logs import configure_logging
@@ -15,26 +17,31 @@ from db.settings import Settings
 
 Result = TypeVar("Result")
 
+_CONNECTIONS = 5
+"""A rebuild judges two parts at once, counts (under a lock of another connection) and tells its progress."""
+
 
 class Runtime:
     """What the tasks of one process share."""
 
     def __init__(self, settings: Settings) -> None:
         configure_logging(settings.log_level)
+        tracing.start("leadger-worker")
         collect_rarely()
         self.settings = settings
         self.policies = Policies()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self.engine: AsyncEngine = create_engine(settings, "leadger-worker", pool_size=3)
+        self.engine: AsyncEngine = create_engine(settings, "leadger-worker", pool_size=_CONNECTIONS)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a task's coroutine on the process's loop."""
-        return self._runner.run(work)
+        """Run a task's coroutine on the process's loop, with the task's trace and what is bound to its log."""
+        return self._runner.run(work, context=contextvars.copy_context())
 
     def close(self) -> None:
         """Close the connections and the loop."""
         self._runner.run(self.engine.dispose())
         self._runner.close()
+        tracing.stop()
 
 
 _runtime: Runtime | None = None

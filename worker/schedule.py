@@ -4,6 +4,8 @@ from typing import Any
 
 from db.settings import Settings
 
+_RETENTION_INTERVAL_S = 3600.0
+
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """The schedule; messages expire after one interval, so an absent worker does not come back to a pile of them."""
@@ -11,6 +13,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         "leads.sweep": settings.sweep_interval_s,
         "reports.snapshot": settings.snapshot_interval_s,
         "ledger.check_invariants": settings.invariants_interval_s,
+        "retention.forget": _RETENTION_INTERVAL_S,
     }
     return {
         task: {"task": task, "schedule": interval_s, "options": {"expires": interval_s}}

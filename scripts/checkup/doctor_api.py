@@ -24,6 +24,10 @@ _DEGRADED = {
     "redis": "start Redis, or correct REDIS_URL; leads are accepted meanwhile and billed once it is back",
     "worker": "start a worker: `celery -A worker.app worker`, or `scripts/run` for everything",
 }
+_ON_PURPOSE = {
+    "paused": "`leadger resume`, once there is no reason for it any more",
+    "backpressure": "start more workers, and see `leadger stuck list`; senders try again by themselves",
+}
 # Each is refused for its content if the key has the scope, so none of them does anything.
 _PROBES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ingest": ("POST", "/leads", {"content": b"[]", "headers": {"Content-Type": "application/json"}}),
@@ -41,6 +45,7 @@ class ApiCheck:
         self._what = what
         self._client: Client | None = None
         self._scopes: list[str] = []
+        self._paused = False
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
@@ -67,6 +72,8 @@ class ApiCheck:
         """Whether a worker is there, by a background task that has nothing to do."""
         if self._client is None or "admin" not in self._scopes:
             return unknown("Worker", "asking for it needs Redis or an admin key", "set REDIS_URL, or give an admin key")
+        if self._paused:
+            return unknown("Worker", "whether one is there only shows when it works", _ON_PURPOSE["paused"])
         started = time.monotonic()
         try:
             accepted = self._client.post("/api/quarantine/retry", {"ids": [_NO_ROW]})
@@ -124,6 +131,10 @@ class ApiCheck:
         yield fine("Acceptance", "leads are accepted")
         for fault in faults:
             part, _, detail = fault.partition(": ")
+            if mend := _ON_PURPOSE.get(part):
+                self._paused |= part == "paused"
+                yield warning(part.capitalize(), detail, mend)
+                continue
             yield broken(f"{part.capitalize()}, says the API", detail, _DEGRADED.get(part, "see the logs"))
 
     def _key(self, client: Client) -> Finding:
@@ -146,7 +157,8 @@ class ApiCheck:
         )
         if waiting:
             told = f"{waiting:,.0f} leads wait, the oldest for {oldest_s:.0f} s"
-            yield fine("Waiting", told) if oldest_s < _PROBE_S else warning("Waiting", told, _DEGRADED["worker"])
+            mend = "`leadger stuck list` tells what keeps them from being decided"
+            yield fine("Waiting", told) if oldest_s < _PROBE_S else warning("Waiting", told, mend)
         for name, part, mend in (
             ("leadger_dead_letters", "Dead letters", "`leadger dead-letters list` tells why, `… retry` tries again"),
             ("leadger_quarantined_leads", "Quarantine", "`leadger quarantine list` tells what is missing"),

@@ -4,14 +4,18 @@ import typer
 
 from scripts.cli.actions import give_back, hold, release
 from scripts.cli.aside import dead_letters, quarantine
+from scripts.cli.backup import backup, restore
 from scripts.cli.doctor import doctor
+from scripts.cli.erase import erase
 from scripts.cli.explain import batch, explain, lead
 from scripts.cli.ingest import ingest
 from scripts.cli.keys import keys
+from scripts.cli.migrate import migrate
 from scripts.cli.periods import close, rebuild, reopen
 from scripts.cli.report import report
 from scripts.cli.seed import seed
 from scripts.cli.up import up
+from scripts.cli.workers import pause, resume, stuck
 
 app = typer.Typer(name="leadger", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -25,20 +29,27 @@ _ACCESS = "Access"
 def main() -> None:
     """Leadger: ingest leads, bill every action at most once, explain every cent.
 
-    All commands but `up` and `doctor` speak to a running Leadger, by LEADGER_URL and LEADGER_API_KEY or, on this
+    All commands but `up`, `doctor`, `migrate`, `backup` and `restore` speak to a running Leadger, by LEADGER_URL and
+    LEADGER_API_KEY or, on this
     machine, by the dev.env in LEADGER_HOME. Status 0 is success; 1 comes with one sentence that says what is wrong.
     """
 
 
 app.command(rich_help_panel=_RUN)(up)
 app.command(rich_help_panel=_RUN)(doctor)
+app.command(rich_help_panel=_RUN)(migrate)
+app.command(rich_help_panel=_RUN)(backup)
+app.command(rich_help_panel=_RUN)(restore)
 app.command(rich_help_panel=_RUN)(seed)
+app.command(rich_help_panel=_RUN)(pause)
+app.command(rich_help_panel=_RUN)(resume)
 app.command(rich_help_panel=_LEADS)(ingest)
 app.command(rich_help_panel=_LEADS)(lead)
 app.command(rich_help_panel=_LEADS)(explain)
 app.command(rich_help_panel=_LEADS)(batch)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=_LEADS)
 app.add_typer(dead_letters, name="dead-letters", rich_help_panel=_LEADS)
+app.add_typer(stuck, name="stuck", rich_help_panel=_LEADS)
 app.command(rich_help_panel=_BILLING)(report)
 app.command(rich_help_panel=_BILLING)(rebuild)
 app.command(rich_help_panel=_BILLING)(close)
@@ -47,3 +58,4 @@ app.command(rich_help_panel=_BILLING)(hold)
 app.command(rich_help_panel=_BILLING)(release)
 app.command("return", rich_help_panel=_BILLING)(give_back)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
+app.command(rich_help_panel=_ACCESS)(erase)

@@ -43,7 +43,8 @@ def rebuild(client: Client, partner: Partner, period: Period, as_json: Json = Fa
 def close(client: Client, partner: Partner, period: Period, as_json: Json = False) -> None:
     """Close a partner's month: once everything accepted before is decided, its verdicts are frozen.
 
-    The month must have ended, and every earlier one must be closed.
+    The month must have ended, and every earlier one must be closed. While the workers are paused, nothing is decided,
+    and so closing waits for `leadger resume` if it waits for leads.
     """
     result = _change(client, partner, period, "close")
     if as_json:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +22,16 @@ from scripts.benchmarks.bench import percentile
 from scripts.benchmarks.check import WrongTotals, check
 from scripts.benchmarks.expected import Job, expected
 from scripts.benchmarks.figures import Figure, not_built, table
+from scripts.benchmarks.filled import fill_of, periods_before
 from scripts.benchmarks.load import Plan, Result
 from scripts.benchmarks.masters import create
 from scripts.benchmarks.profiling.clock import label
 from scripts.benchmarks.rows.curves import Curve
-from scripts.benchmarks.rows.large_tables import periods_before
+from scripts.benchmarks.rows.storage import billion_table, storage_table
 from scripts.benchmarks.stored import Fill, fill
 from scripts.benchmarks.svg import svg
 from scripts.benchmarks.traffic import Traffic, from_plain, to_plain
+from scripts.benchmarks.weights import Weight
 from scripts.benchmarks.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -98,9 +100,9 @@ async def _stalling_server() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def _load(folder: Path, port: int, backlog: int) -> Result:
+async def _load(folder: Path, port: int, backlog: int, more_ports: Sequence[int] = (), connections: int = 1) -> Result:
     traffic = to_plain(Traffic("t", SMALL, 200, 1))
-    plan = Plan(port, "/leads", "key", traffic, 200.0, 1, backlog, 30.0)
+    plan = Plan([port, *more_ports], "/leads", "key", traffic, 200.0, connections, backlog, 30.0)
     (folder / "plan").write_bytes(msgspec.json.encode(plan))
     words = ("-m", "scripts.benchmarks.load", str(folder / "plan"), str(folder / "result"))
     process = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT)
@@ -196,9 +198,94 @@ def test_a_statement_has_one_name_at_both_ends() -> None:
 
 def test_the_page_of_this_repository_has_every_place() -> None:
     text = page.PAGE.read_text()
-    for mark in ("table", "curves", "profile-worker", "profile-accept"):
+    for mark in ("table", "curves", "plans", "profile-worker", "profile-accept"):
         assert f"<!-- bench:{mark} -->\n" in text
         assert f"<!-- /bench:{mark} -->" in text
+    text = page.SCALING.read_text()
+    for mark in ("scale", "storage", "billion"):
+        assert f"<!-- bench:{mark} -->\n" in text
+        assert f"<!-- /bench:{mark} -->" in text
+
+
+def test_a_text_goes_to_the_page_that_has_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, mark in (("PAGE", "one"), ("SCALING", "two")):
+        (tmp_path / name).write_text(f"by hand\n<!-- bench:{mark} -->\nold\n<!-- /bench:{mark} -->\n")
+        monkeypatch.setattr(page, name, tmp_path / name)
+    page.put("two", "new")
+    assert (tmp_path / "PAGE").read_text() == "by hand\n<!-- bench:one -->\nold\n<!-- /bench:one -->\n"
+    assert (tmp_path / "SCALING").read_text() == "by hand\n<!-- bench:two -->\nnew\n<!-- /bench:two -->\n"
+    with pytest.raises(ValueError, match="no page has a place for 'three'"):
+        page.put("three", "new")
+
+
+def test_a_billion_a_day_is_a_thousand_times_a_million() -> None:
+    costs = {"api": 8.64, "worker": 86.4, "postgres": 864.0, "WAL": 8_640.0, "storage": 1_500.0}
+    lines = billion_table(costs).splitlines()
+    assert [line.split(" | ")[2].rstrip(" |") for line in lines[2:]] == [
+        "0.1 cores, busy day and night",
+        "1.0 cores, busy day and night",
+        "10.0 cores, busy day and night",
+        "100.0 MB/s, 8.64 TB a day",
+        "1.50 TB a day, 45 TB a month",
+        "2; of 10,000 partners alike each has 5,000",
+    ]
+
+
+def test_room_is_shared_out_to_a_million_actions() -> None:
+    grown = {"actions": Weight(1_000_000, 2_000_000, 0), "tallies": Weight(8, 0, 0)}
+    _, _, actions, together = storage_table(grown, 10_000).splitlines()
+    assert actions == "| `actions` | 100.0 | 200.0 | 0.0 | 300.0 |"
+    assert together.startswith("| **all** | 100.0 | 200.0 | 0.0 | 300.0 |")
+
+
+def test_filled_months_hold_whole_leads() -> None:
+    """Two actions to a lead, so an odd number to a customer would make half a lead."""
+    assert [fill_of(actions, 30_000) for actions in (100_000, 1_000_000, 10_000_000)] == [
+        Fill(2, (202402, 202403), 2),
+        Fill(32, (202402, 202403), 32),
+        Fill(50, periods_before(202403, 7), 50),
+    ]
+
+
+async def test_a_load_is_spread_over_all_ports(tmp_path: Path) -> None:
+    async with _counting_server() as (one, of_one), _counting_server() as (other, of_other):
+        result = await _load(tmp_path, one, backlog=1000, more_ports=[other], connections=4)
+    assert result.statuses == {"202": 200}
+    assert sum(of_one) + sum(of_other) == 200
+    assert min(sum(of_one), sum(of_other)) > 0
+
+
+@asynccontextmanager
+async def _counting_server() -> AsyncIterator[tuple[int, list[int]]]:
+    """A server that answers 202, its port, and what grows by one for each request."""
+    answered: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+                answered.append(1)
+                content = b'{"batch_id":"00000000-0000-0000-0000-000000000000"}'
+                writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: %d\r\n\r\n%s" % (len(content), content))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], answered
+
+
+@pytest.mark.slow
+def test_bench_looks_at_plans_and_at_several_processes(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "scripts.benchmarks", "plans", "scale", "storage", "--quick", "--json"]
+    subprocess.run([*words, tmp_path / "out.json"], cwd=ROOT, env=os.environ | {"CI": "true"}, check=True, timeout=300)
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["texts"].keys() == {"plans", "scale", "storage", "billion"}
+    rows = {row["name"]: row for row in content["rows"]}
+    assert rows["plans on the way of a lead, 20,000 actions stored"]["check"] == "too little is stored to judge"
+    for workers in (1, 2, 4):
+        assert rows[f"scale: {workers} worker processes, 2 API processes"]["notes"] == ["0 leads decided twice"]
+    assert rows["a million actions: storage"]["values"][0] > 100
 
 
 @pytest.mark.slow

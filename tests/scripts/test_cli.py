@@ -21,8 +21,8 @@ from tests.stack import Stack
 
 Leadger = Callable[..., Result]
 COMMANDS = (
-    "up doctor seed ingest lead explain batch quarantine dead-letters "
-    "report rebuild close reopen hold release return keys"
+    "up doctor migrate backup restore seed pause resume ingest lead explain batch quarantine dead-letters stuck "
+    "report rebuild close reopen hold release return keys erase"
 ).split()
 
 

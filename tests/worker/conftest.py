@@ -1,12 +1,15 @@
 """A worker's runtime in the test's own loop."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
 
 import pytest
+import structlog
 
 from db.settings import Settings
 from tests.world import World
 from worker.runtime import Runtime
+from worker.tasks import invariants, leads
 
 
 @pytest.fixture
@@ -26,3 +29,12 @@ async def world(runtime: Runtime) -> World:
     for customer in ("ann", "bob"):
         await world.customer(customer, f"{customer}@example.com")
     return world
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
+    """The events that tasks log during the test."""
+    capture = structlog.testing.LogCapture()
+    for module in (invariants, leads):
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[capture]))
+    return capture.entries

@@ -1,4 +1,7 @@
-"""Background tasks: rebuild, close, re-evaluate, retry. Each can be killed anywhere and started again."""
+"""Background tasks: rebuild, close, re-evaluate, retry. Each can be killed anywhere and started again.
+
+While the workers are paused, those that need leads decided wait for the end of the pause; the others go on.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,11 +13,13 @@ import structlog
 from celery import shared_task
 
 from billing.errors import BillingError
-from db import batch, closing, inbox, locks, rebuild, rejudge, report_files, tasks
+from db import batch, closing, inbox, locks, pauses, rebuild, rejudge, report_files, tasks
 from db.doorbell import RUN_TASK
 from db.engine import transaction
+from db.pauses import Paused
 from worker import runtime
 from worker.runtime import Runtime
+from worker.tasks.erasure import erase
 
 log = structlog.get_logger()
 
@@ -51,6 +56,8 @@ async def _run(at: Runtime, task_id: UUID) -> None:
                 result = await _HANDLERS[row["kind"]](at, arguments, progress)
             except batch.TRANSIENT as error:
                 log.warning("task_interrupted", kind=row["kind"], error=repr(error))  # the sweeper resumes it
+            except Paused:
+                await tasks.put_back(connection, task_id)  # the sweeper takes it up until the pause is over
             except BillingError as refusal:
                 await tasks.fail(connection, task_id, str(refusal))
             except Exception as error:
@@ -88,6 +95,7 @@ async def _close(at: Runtime, arguments: dict[str, Any], progress: Progress) -> 
         await progress(total - waiting, total)
         if not waiting:
             break
+        await pauses.refuse_if_paused(at.engine)
         if not await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads):
             await asyncio.sleep(_PAUSE_S)
     while not await _freeze(at, arguments):
@@ -121,12 +129,14 @@ async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -
 
 async def _retry_quarantine(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Evaluate quarantined leads again."""
+    await pauses.refuse_if_paused(at.engine)
     if arguments["ids"] is not None:
         return {"released": await batch.replay_quarantine(at.engine, at.policies, 10_000, arguments["ids"])}
     released = 0
     while count := await batch.replay_quarantine(at.engine, at.policies):
         released += count
         await progress(released, released)
+        await pauses.refuse_if_paused(at.engine)
     return {"released": released}
 
 
@@ -135,4 +145,5 @@ _HANDLERS: dict[str, Handler] = {
     "close": _close,
     "rebuild": _rebuild,
     "retry_quarantine": _retry_quarantine,
+    "erase": erase,
 }

@@ -3,15 +3,17 @@
 import asyncio
 import random
 import time
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import shared_task
 
-from db import batch, tasks
+from db import batch, pauses, tallies, tasks
 from db.doorbell import LEADS_PRIORITY, PROCESS_LEADS, REPLAY_QUARANTINE, REQUEST_ID_HEADER
 from db.engine import transaction
+from db.pauses import Paused
 from worker import runtime
 from worker.runtime import Runtime
 from worker.tasks.background import run_task
@@ -44,6 +46,7 @@ def sweep() -> None:
     runtime.run(_empty_quarantine)
     for task_id in runtime.run(_forgotten_tasks):
         run_task.delay(str(task_id))
+    runtime.run(_note_the_sweep)
 
 
 def _ring_again() -> None:
@@ -52,12 +55,15 @@ def _ring_again() -> None:
 
 
 async def _empty_inbox(at: Runtime) -> bool:
-    """Decide waiting leads for one turn; false if there may be more."""
+    """Decide waiting leads for one turn; false if there may be more to decide now."""
     tries = 0
     turn_ends = time.monotonic() + _LONGEST_TURN_S
     while time.monotonic() < turn_ends:
         try:
+            await pauses.refuse_if_paused(at.engine)
             settled = await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads)
+        except Paused:
+            return True
         except batch.TRANSIENT as error:
             tries += 1
             log.warning("batch_failed", error=repr(error), tries=tries)
@@ -72,8 +78,20 @@ async def _empty_inbox(at: Runtime) -> bool:
 
 
 async def _empty_quarantine(at: Runtime) -> None:
-    while await batch.replay_quarantine(at.engine, at.policies):
-        pass
+    with suppress(Paused):
+        settled = 1
+        while settled:
+            await pauses.refuse_if_paused(at.engine)
+            settled = await batch.replay_quarantine(at.engine, at.policies)
+
+
+async def _note_the_sweep(at: Runtime) -> None:
+    """Whoever misses beat or the workers looks at this."""
+    async with transaction(at.engine) as connection:
+        await tallies.put(connection, "swept_at_s", round(time.time()))
+        pause = await pauses.current(connection)
+    if pause:
+        log.info("workers_are_paused", paused_by=pause.paused_by, reason=pause.reason)
 
 
 async def _forgotten_tasks(at: Runtime) -> list[UUID]:

@@ -1,0 +1,88 @@
+"""`leadger backup` and `leadger restore`: everything that Leadger knows, out and back in."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scripts.cli.connection import home, in_one_sentence
+from scripts.cli.output import Json, console, note, print_json, progress, say_error
+
+if TYPE_CHECKING:
+    from scripts.safekeeping.manifest import Manifest
+
+_PRIVATE = 0o077  # what backups hold is nobody else's business
+
+
+def backup(
+    where: Annotated[
+        str, typer.Argument(help="A folder, or s3://bucket/folder; each backup gets a folder of its own.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Back up the database and the report files, while Leadger goes on.
+
+    The database is the one of DATABASE_URL, or the embedded one of LEADGER_HOME. All tables are read in one snapshot;
+    the manifest, with row counts and checksums, is written last.
+    """
+    with in_one_sentence():
+        # The database's libraries take a second to load, which no other command should wait for.
+        from scripts.safekeeping.backup import back_up
+
+        os.umask(_PRIVATE)
+        with progress() as display:
+            bar = display.add_task("", total=None)
+            place, manifest = back_up(where, home(), lambda name: display.update(bar, description=name))
+    for url in manifest.lost_files:
+        note(f"This report file is gone or damaged, and not in the backup: {url}")
+    if as_json:
+        print_json({"backup": place} | _figures(manifest))
+    else:
+        console().print(f"{place} holds {_told(manifest)}.", soft_wrap=True, markup=False)
+
+
+def restore(
+    where: Annotated[str, typer.Argument(metavar="BACKUP", help="The folder that `leadger backup` made.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Restore into a database that is not empty; what it holds is lost.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Restore a backup into an empty database, and prove that it is what it was.
+
+    The database is the one of DATABASE_URL, by a login that owns its tables, or the embedded one of LEADGER_HOME; API
+    and workers must be stopped. Checksums are verified before anything is changed. The schema ends as the newest.
+    Status 1 also if a counter or a digest is not what it was.
+    """
+    with in_one_sentence():
+        from scripts.safekeeping.restore import restore as bring_back
+
+        with progress() as display:
+            bar = display.add_task("", total=None)
+            done = bring_back(where, home(), lambda name: display.update(bar, description=name), replace=replace)
+    for sentence in done.wrong:
+        say_error(sentence)
+    if as_json:
+        print_json(_figures(done.manifest) | {"wrong": done.wrong})
+    elif not done.wrong:
+        told = f"{_told(done.manifest)} of {done.manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+        console().print(f"{told} are back; counters and digests are what they were.", soft_wrap=True)
+    if done.wrong:
+        raise typer.Exit(1)
+
+
+def _figures(manifest: "Manifest") -> dict[str, object]:
+    return {
+        "taken_at": f"{manifest.taken_at:%Y-%m-%dT%H:%M:%SZ}",
+        "schema": manifest.revision,
+        "tables": len(manifest.tables),
+        "rows": manifest.rows,
+        "reports": len(manifest.reports),
+        "report_files": len(manifest.files),
+        "lost_report_files": manifest.lost_files,
+    }
+
+
+def _told(manifest: "Manifest") -> str:
+    counted = f"{len(manifest.tables)} tables with {manifest.rows:,} rows"
+    return f"{counted}, {len(manifest.reports):,} reports and {len(manifest.files):,} report files"

@@ -1,0 +1,67 @@
+"""`leadger migrate`: the newest schema, and the login that Leadger itself uses."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from scripts.cli.connection import in_one_sentence
+from scripts.cli.output import console
+from scripts.errors import CannotStart
+
+
+def migrate(
+    application_login: Annotated[
+        bool,
+        typer.Option(
+            "--application-login",
+            help="Also make the login that may read and write rows, and put its DATABASE_URL into AWS Secrets Manager. "
+            "The database and its administrator are named by LEADGER_DATABASE_HOST, _PORT, _NAME, _ADMIN_USER and "
+            "_ADMIN_PASSWORD, the secret by LEADGER_APPLICATION_LOGIN_SECRET_ARN.",
+        ),
+    ] = False,
+    rotate: Annotated[
+        bool,
+        typer.Option(
+            "--rotate",
+            help="Put another login into the secret. The one before works on until the next rotation, so replace the "
+            "tasks that use it in between.",
+        ),
+    ] = False,
+) -> None:
+    """Bring the database of DATABASE_URL to the newest schema.
+
+    Safe to run again and while Leadger runs: what is done stays done, and of two at the same time one waits.
+    """
+    with in_one_sentence():
+        if application_login:
+            _migrate_as_administrator(rotate)
+        elif rotate:
+            raise CannotStart("--rotate goes with --application-login.")
+        else:
+            _migrate()
+
+
+def _migrate() -> None:
+    # The database's libraries take a second to load, which no other command should wait for.
+    from scripts.database import migrate as migrate_database
+
+    database_url = os.environ.get("DATABASE_URL")
+    if not database_url:
+        raise CannotStart("Name the database to migrate with DATABASE_URL; `scripts/run` migrates its own.")
+    migrate_database(database_url, "DATABASE_URL")
+    console().print("The schema is the newest.")
+
+
+def _migrate_as_administrator(rotate: bool) -> None:
+    from scripts.database import in_a_sentence
+    from scripts.database import migrate as migrate_database
+    from scripts.migration.application_login import provide
+    from scripts.migration.settings import admin_settings
+
+    settings = admin_settings()
+    migrate_database(settings.admin_url, "LEADGER_DATABASE_HOST")
+    with in_a_sentence("LEADGER_DATABASE_HOST"):
+        made = provide(settings, rotate=rotate)
+    told = "is in the secret now; replace the tasks" if made.changed else "is in the secret and works"
+    console().print(f"The schema is the newest. The login {made.login} {told}.", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Behind `leadger migrate`: the schema, and the login that Leadger itself uses."""

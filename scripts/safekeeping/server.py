@@ -1,0 +1,65 @@
+"""Which database is meant: the one of DATABASE_URL, or the embedded one of a home, started if it does not run."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import asyncpg
+from pydantic import ValidationError
+
+from db.settings import Settings
+from scripts.checkup.running import embedded_urls
+from scripts.database import in_a_sentence
+from scripts.embedded import postgres
+from scripts.errors import CannotStart
+from scripts.launcher.home import hold_home
+
+_CONNECT_TIMEOUT_S = 10.0
+_PATIENT = {"timezone": "UTC", "datestyle": "ISO", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+
+
+@contextmanager
+def read_from(home: Path) -> Iterator[Settings]:
+    """The database to back up, running or not."""
+    with ExitStack() as stack:
+        url = os.environ.get("DATABASE_URL")
+        if not url:
+            if not (home / "postgres").exists():
+                raise CannotStart(f"There is no database in {home}: name one with DATABASE_URL, or a LEADGER_HOME.")
+            try:
+                held = stack.enter_context(hold_home(home, "a backup"))
+                url = stack.enter_context(postgres(held.postgres))
+            except CannotStart:
+                url = embedded_urls(home)[0]
+                if url is None:
+                    raise
+        yield _settings(url, home)
+
+
+@contextmanager
+def write_to(home: Path) -> Iterator[Settings]:
+    """The database to restore; an embedded one must not be running, because Leadger works on it."""
+    with ExitStack() as stack:
+        url = os.environ.get("DATABASE_URL")
+        if not url:
+            held = stack.enter_context(hold_home(home, "a restore"))
+            url = stack.enter_context(postgres(held.postgres))
+        yield _settings(url, home)
+
+
+async def connect(settings: Settings) -> asyncpg.Connection:
+    """A connection that waits for as long as it takes to read or write everything."""
+    with in_a_sentence("DATABASE_URL"):
+        return await asyncpg.connect(
+            settings.database_url,
+            timeout=_CONNECT_TIMEOUT_S,
+            server_settings={"application_name": "leadger-safekeeping", **_PATIENT},
+        )
+
+
+def _settings(database_url: str, home: Path) -> Settings:
+    try:
+        return Settings.model_validate({"database_url": database_url, "redis_url": "redis://unused", "home": home})
+    except ValidationError as error:
+        raise CannotStart(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None

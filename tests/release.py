@@ -1,0 +1,80 @@
+"""One release of Leadger, running: its processes are started and stopped one by one."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+
+from scripts.embedded.ports import free_port
+from scripts.launcher import commands
+from scripts.launcher.home import Home
+from scripts.processes.process import Process
+
+_START_S = 30.0
+
+
+@dataclass
+class Release:
+    """The code in one folder; every process of it ends with `stop`."""
+
+    code: Path
+    home: Path
+    env: Mapping[str, str]
+    port: int = field(default_factory=free_port)
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *parts: str) -> None:
+        """Start "api", "worker" or "beat"."""
+        env = {**self.env, "LEADGER_HOME": str(self.home)}
+        known = {
+            "api": commands.api(self.port, env),
+            "worker": commands.worker(env),
+            "beat": commands.beat(Home(self.home), env),
+        }
+        self.home.mkdir(exist_ok=True)
+        for part in parts:
+            with (self.home / f"{part}.log").open("ab") as log:
+                self.processes[part] = Process(replace(known[part], cwd=self.code), log)
+
+    def stop(self, *parts: str) -> dict[str, int]:
+        """SIGTERM; the exit status of each, 137 for one that had to be killed."""
+        stopped = {part: self.processes.pop(part) for part in parts or tuple(self.processes)}
+        for process in stopped.values():
+            process.stop()
+        return {part: process.wait() for part, process in stopped.items()}
+
+    def readiness(self) -> httpx.Response:
+        """What its API says at /ready, as soon as it says anything."""
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                return httpx.get(f"{self.url}/ready", timeout=5, trust_env=False)
+            except httpx.HTTPError:
+                assert time.monotonic() < deadline, (self.home / "api.log").read_text()[-2000:]
+                time.sleep(0.05)
+
+
+@contextmanager
+def release(code: Path, home: Path, database_url: str, redis_url: str) -> Iterator[Release]:
+    """A release of which nothing runs yet, and nothing at the end of the block."""
+    running = Release(
+        code,
+        home,
+        {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "LOG_LEVEL": "WARNING",
+            "LEADGER_SWEEP_INTERVAL_S": "1",
+        },
+    )
+    try:
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,143 @@
+"""R9 on a schedule: a counter that is wrong raises the figure, and the log says whose, of which period, by how much."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from db import metrics, tasks
+from db.engine import transaction
+from db.settings import Settings
+from tests.builders import distinct, lead
+from tests.world import World
+from worker.runtime import Runtime
+from worker.schedule import beat_schedule
+from worker.tasks import invariants
+from worker.tasks.background import _HANDLERS
+
+Logged = list[MutableMapping[str, Any]]
+
+APRIL = "2024-04-10T09:00:00Z"
+MAY = "2024-05-10T09:00:00Z"
+
+
+async def corrupt(world: World, *statements: str) -> None:
+    """Write to the counters past every trigger and check, as a bug or a hand in the tables would."""
+    async with transaction(world.engine) as connection:
+        for table in ("customer_periods", "product_periods"):
+            await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS ck_{table}_conserved")
+        for statement in statements:
+            assert (await connection.execute(statement)).split()[-1] != "0"
+
+
+async def figure(world: World) -> int:
+    async with transaction(world.engine, readonly=True) as connection:
+        return (await metrics.read(connection)).violations
+
+
+async def close(runtime: Runtime, world: World) -> None:
+    """April is closed, with its final version."""
+
+    async def progress(*_: int) -> None:
+        pass
+
+    arguments = {"partner_id": str(world.partners["acme"]), "period": 202404, "newest_waiting": 0}
+    async with transaction(world.engine) as connection:
+        task_id = await tasks.create(connection, "close", arguments, "test")
+    await _HANDLERS["close"](runtime, arguments | {"task_id": str(task_id)}, progress)
+
+
+async def test_r9_what_adds_up_is_no_violation(runtime: Runtime, world: World, logged: Logged) -> None:
+    await world.send(*distinct(12, APRIL, customer="ann", product="crm"), lead(customer="bob", product="crm"))
+    await close(runtime, world)
+    await world.send(lead("may", ("Click", "High", MAY), customer="ann", product="crm"))
+    assert await invariants._check(runtime) == 0
+    assert await figure(world) == 0
+    assert [entry["event"] for entry in logged] == ["invariants_checked"]
+
+
+async def test_r9_a_wrong_counter_of_a_customer(runtime: Runtime, world: World, logged: Logged) -> None:
+    await world.send(lead(customer="ann", product="crm"))
+    await corrupt(world, "UPDATE customer_periods SET billed_minor = billed_minor + 700, billed = 3")
+    assert await invariants._check(runtime) == 1
+    assert await figure(world) == 1
+    violation, done = logged
+    async with transaction(world.engine) as connection:
+        ann = await connection.fetchval("SELECT id FROM customers WHERE external_id = 'ann'")
+    assert violation == {
+        "event": "invariant_violated",
+        "log_level": "error",
+        "partner": "acme",
+        "partner_id": str(world.partners["acme"]),
+        "period": "2024-04",
+        "customer_id": str(ann),
+        "difference": {"billed": -2, "billed_minor": -700},
+    }
+    assert (done["event"], done["violations"]) == ("invariants_checked", 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "difference"),
+    [
+        ("UPDATE product_periods SET gross_minor = gross_minor - 1", {"gross_minor": 1}),
+        ("UPDATE product_periods SET leads = leads + 1", {"leads": -1}),
+        (
+            "DELETE FROM product_periods",
+            {"leads": 1, "actions": 1, "billed": 1, "gross_minor": 1000, "billed_minor": 1000},
+        ),
+    ],
+)
+async def test_r9_a_wrong_counter_of_a_product(
+    runtime: Runtime, world: World, logged: Logged, statement: str, difference: dict[str, int]
+) -> None:
+    """The totals of a report are the sums of these."""
+    await world.send(lead(customer="ann", product="crm"))
+    await corrupt(world, statement)
+    assert await invariants._check(runtime) == 1
+    assert (logged[0]["partner"], logged[0]["period"], logged[0]["difference"]) == ("acme", "2024-04", difference)
+    assert "product_id" in logged[0]
+
+
+@pytest.mark.parametrize("counters", ["customer_periods", "product_periods"])
+async def test_r9_a_wrong_counter_of_a_closed_period(
+    runtime: Runtime, world: World, logged: Logged, counters: str
+) -> None:
+    await world.send(*distinct(3, APRIL, customer="ann", product="crm"))
+    await close(runtime, world)
+    await corrupt(world, f"UPDATE {counters} SET cap_savings_minor = cap_savings_minor + 5")
+    assert await invariants._check(runtime) == 1
+    assert await figure(world) == 1
+    assert logged[0] == {
+        "event": "invariant_violated",
+        "log_level": "error",
+        "partner": "acme",
+        "partner_id": str(world.partners["acme"]),
+        "period": "2024-04",
+        "counters": counters,
+        "difference": {"cap_savings_minor": -5},
+    }
+
+
+async def test_r9_the_figure_goes_back_when_the_period_is_rebuilt(
+    runtime: Runtime, world: World, logged: Logged
+) -> None:
+    await world.send(lead(customer="ann", product="crm"))
+    await corrupt(
+        world,
+        "UPDATE customer_periods SET gross_minor = gross_minor + 1",
+        "UPDATE product_periods SET gross_minor = gross_minor + 1",
+    )
+    assert await invariants._check(runtime) == 2
+
+    async def progress(*_: int) -> None:
+        pass
+
+    await _HANDLERS["rebuild"](runtime, {"partner_id": str(world.partners["acme"]), "period": 202404}, progress)
+    assert await invariants._check(runtime) == 0
+    assert await figure(world) == 0
+
+
+def test_r9_beat_rings_for_the_check(settings: Settings) -> None:
+    entry = beat_schedule(settings.model_copy(update={"invariants_interval_s": 60.0}))["ledger.check_invariants"]
+    assert (entry["task"], entry["schedule"]) == (invariants.check_invariants.name, 60)

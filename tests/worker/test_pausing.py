@@ -1,0 +1,190 @@
+"""While the workers are paused no lead is decided, whoever asks for it; everything else goes on."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from db import batch, inbox, metrics, pauses, tasks, verdicts
+from db.engine import transaction
+from tests.builders import distinct, lead
+from tests.world import World
+from worker.runtime import Runtime
+from worker.tasks import background, leads
+
+APRIL = "2024-04-10T09:00:00Z"
+
+
+async def pause(world: World) -> None:
+    async with transaction(world.engine) as connection:
+        assert await pauses.begin(connection, "ops", "new rates")
+
+
+async def resume(world: World) -> None:
+    async with transaction(world.engine) as connection:
+        assert await pauses.end(connection, "ops")
+
+
+async def task(world: World, kind: str, **arguments: Any) -> UUID:
+    async with transaction(world.engine) as connection:
+        newest = await inbox.newest_waiting(connection)
+        more = {"partner_id": world.partners["acme"], "newest_waiting": newest, **arguments}
+        return await tasks.create(connection, kind, more, "request")
+
+
+async def state(world: World, task_id: UUID) -> str:
+    async with transaction(world.engine, readonly=True) as connection:
+        row = await tasks.read(connection, task_id)
+    assert row is not None
+    return str(row["state"])
+
+
+async def decided(world: World) -> int:
+    async with transaction(world.engine, readonly=True) as connection:
+        count: int = await connection.fetchval("SELECT count(*) FROM leads")
+    return count
+
+
+async def test_neither_the_doorbell_nor_the_sweeper_has_leads_decided(runtime: Runtime, world: World) -> None:
+    await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
+    await pause(world)
+    assert await leads._empty_inbox(runtime)  # there is nothing to ring again for
+    await leads._empty_quarantine(runtime)
+    assert await decided(world) == 0
+    await resume(world)
+    assert await leads._empty_inbox(runtime)
+    await world.check()
+
+
+async def test_a_new_process_is_paused_too(runtime: Runtime, world: World) -> None:
+    await world.accept(lead(customer="ann", product="crm"))
+    await pause(world)
+    restarted = Runtime(runtime.settings)
+    try:
+        assert await leads._empty_inbox(restarted)
+        assert await decided(world) == 0
+    finally:
+        await restarted.engine.dispose()
+
+
+async def test_the_batch_at_hand_is_ended_and_no_other_begun(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.accept(*distinct(10, APRIL, customer="ann", product="crm"), chunk_leads=1)
+    write, batches = verdicts.write, []
+
+    async def pause_while_it_writes(*arguments: Any) -> Any:
+        batches.append(1)
+        if len(batches) == 1:
+            await pause(world)
+        return await write(*arguments)
+
+    monkeypatch.setattr(verdicts, "write", pause_while_it_writes)
+    runtime.settings = runtime.settings.model_copy(update={"task_max_leads": 1})
+    assert await leads._empty_inbox(runtime)
+    assert (len(batches), await decided(world)) == (1, 1)
+    await resume(world)
+    while not await leads._empty_inbox(runtime):
+        pass
+    await world.check()
+
+
+async def test_quarantined_leads_stay_where_they_are(runtime: Runtime, world: World) -> None:
+    await world.send(lead("early", customer="ann", product="later"))
+    await pause(world)
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE quarantine SET product_id = (SELECT id FROM products)")
+    await leads._empty_quarantine(runtime)
+    task_id = await task(world, "retry_quarantine", ids=None)
+    by_number = await task(world, "retry_quarantine", ids=[1])
+    for each in (task_id, by_number):
+        await background._run(runtime, each)
+        assert await state(world, each) == "waiting"
+    async with transaction(world.engine) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM quarantine WHERE resolved_at IS NULL") == 1
+
+
+async def test_closing_waits_for_the_end_of_the_pause_if_it_waits_for_leads(runtime: Runtime, world: World) -> None:
+    await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
+    await pause(world)
+    task_id = await task(world, "close", period=202404)
+    await asyncio.wait_for(background._run(runtime, task_id), timeout=10)  # it holds no worker up
+    assert await state(world, task_id) == "waiting"
+    async with transaction(world.engine) as connection:
+        assert await connection.fetchval("SELECT closed_through FROM partners") is None
+        await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
+    assert await leads._forgotten_tasks(runtime) == [task_id]
+    await resume(world)
+    await background._run(runtime, task_id)
+    assert await state(world, task_id) == "done"
+    world.oracle.close("acme", "2024-04")
+    await world.check()
+
+
+async def test_closing_that_needs_no_lead_decided_goes_on(runtime: Runtime, world: World) -> None:
+    await world.send(*distinct(3, APRIL, customer="ann", product="crm"))
+    task_id = await task(world, "close", period=202404)
+    await pause(world)
+    await world.accept(lead("later", ("Click", "High", "2024-05-01T09:00:00Z"), customer="ann", product="crm"))
+    await background._run(runtime, task_id)
+    assert await state(world, task_id) == "done"
+    assert await decided(world) == 3
+
+
+async def test_rebuilds_and_re_evaluations_go_on(runtime: Runtime, world: World) -> None:
+    await world.send(*distinct(12, APRIL, customer="ann", product="crm"))
+    await pause(world)
+    await world.terms("acme", "2024-04", cap="33.00")
+    partner_ids = [str(world.partners["acme"])]
+    for task_id in (
+        await task(world, "reevaluate", partner_ids=partner_ids),
+        await task(world, "rebuild", period=202404),
+    ):
+        await background._run(runtime, task_id)
+        assert await state(world, task_id) == "done"
+    await world.check()
+
+
+async def test_a_fault_while_asking_is_a_fault_of_the_moment(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.accept(lead(customer="ann", product="crm"))
+    ask, faults = pauses.refuse_if_paused, [asyncpg.ConnectionDoesNotExistError]
+
+    async def fail_once(*arguments: Any) -> None:
+        if faults:
+            raise faults.pop()
+        await ask(*arguments)
+
+    monkeypatch.setattr(pauses, "refuse_if_paused", fail_once)
+    assert await leads._empty_inbox(runtime)
+    await world.check()
+
+
+async def test_every_sweep_is_noted_and_says_so_while_the_workers_are_paused(
+    runtime: Runtime, world: World, logged: list[dict[str, Any]]
+) -> None:
+    async def noted() -> tuple[int, float]:
+        async with transaction(world.engine, readonly=True) as connection:
+            figures = await metrics.read(connection)
+            now = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return round(now) - figures.swept_at_s, figures.paused_s
+
+    assert (await noted())[0] > 10**9  # never
+    await leads._note_the_sweep(runtime)
+    assert logged == []
+    await pause(world)
+    await leads._note_the_sweep(runtime)
+    assert logged == [{"event": "workers_are_paused", "log_level": "info", "paused_by": "ops", "reason": "new rates"}]
+    ago_s, paused_s = await noted()
+    assert ago_s <= 5
+    assert 0 < paused_s < 10
+
+
+async def test_work_that_does_not_ask_decides_leads_in_a_pause(world: World) -> None:
+    """So the tests above fail if anybody forgets to ask."""
+    await world.accept(lead(customer="ann", product="crm"))
+    await pause(world)
+    assert await batch.work_off_inbox(world.engine, world.policies, 1000) == 1

@@ -1,0 +1,68 @@
+"""Erasing a person everywhere: first in the master data, then in what callers sent and in report files.
+
+The background task remembers who it was until the end, so that it can be killed anywhere and taken up again.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from db import erasure, erasure_files, erasure_payloads, locks, tasks
+from db.engine import transaction
+from db.erasure import Erased
+from worker.runtime import Runtime
+
+Progress = Callable[[int, int], Awaitable[None]]
+
+
+async def erase(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Erase the person; says how many rows and files held the identity."""
+    customer_id = UUID(arguments["customer_id"])
+    erased = await _names(at, customer_id, arguments)
+    async with transaction(at.engine) as connection:
+        await locks.own_names(connection)  # reports that were being written with the name are written by now
+    rows = 0
+    while changed := await _payloads(at, erased):  # once more, for a lead may pass from one table to another meanwhile
+        rows += changed
+    files = await _files(at, customer_id, erased, progress)
+    async with transaction(at.engine) as connection:
+        await erasure.forget(connection, customer_id)
+    return {"rows": rows, "files": files}
+
+
+async def _names(at: Runtime, customer_id: UUID, arguments: dict[str, Any]) -> Erased:
+    """Erase the names, once, and remember them in the same transaction."""
+    if arguments.get("erased"):
+        return msgspec.convert(arguments["erased"], Erased)
+    async with transaction(at.engine) as connection:
+        erased = await erasure.erase_names(connection, customer_id, arguments["asked_as"])
+        await tasks.remember(connection, UUID(arguments["task_id"]), {"erased": msgspec.to_builtins(erased)})
+    return erased
+
+
+async def _payloads(at: Runtime, erased: Erased) -> int:
+    changed = 0
+    for table in erasure_payloads.TABLES:
+        async with transaction(at.engine, readonly=True) as connection:
+            last = await erasure_payloads.last_id(connection, table)
+        for after in range(0, last, erasure_payloads.STRETCH):
+            async with transaction(at.engine) as connection:
+                changed += await erasure_payloads.erase(connection, table, after, erased)
+    return changed
+
+
+async def _files(at: Runtime, customer_id: UUID, erased: Erased, progress: Progress) -> int:
+    async with transaction(at.engine, readonly=True) as connection:
+        reports = await erasure_files.reports_of(connection, customer_id)
+        actions = await erasure_files.actions_of(connection, customer_id)
+    count = 0
+    for done, report in enumerate(reports):
+        await progress(done, len(reports))
+        async with transaction(at.engine) as connection:
+            count += await erasure_files.erase(
+                connection, at.settings, report, customer_id, actions, erased.identity.emails
+            )
+    await progress(len(reports), len(reports))
+    return count
