@@ -13,7 +13,7 @@ _ROOT = Path(__file__).parents[2]
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BASE = "localhost/leadger-test-base"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# The program as it stands in compose.yaml: nothing may be written but the one folder, and there are no rights to lose.
+# The program as it stands in compose.yaml: nothing may be written but the volumes, and there are no rights to lose.
 _CONFINED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 # podman asks for more than the machine's own limits, and for timers of systemd.
 _PLAIN = ("--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096", "--no-healthcheck", "--network=host")

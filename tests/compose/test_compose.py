@@ -1,5 +1,7 @@
 """The compose files: valid by the official schema, and as careful as they say."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +45,9 @@ def test_ours_run_with_a_read_only_root_and_no_rights(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["volumes"] == ["home:/var/lib/leadger"]
+    assert service["tmpfs"] == ["/tmp:size=16m,mode=1777"]
+    (volumes,) = re.findall(r"^VOLUME (.+)$", (_COMPOSE / "Dockerfile").read_text(), re.MULTILINE)
+    assert json.loads(volumes) == ["/tmp", "/var/lib/leadger"]
 
 
 def test_the_start_waits_for_health() -> None:
@@ -50,7 +55,8 @@ def test_the_start_waits_for_health() -> None:
     for name in ("postgres", "redis"):
         assert services[name]["healthcheck"]["test"]
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    for name in ("api", "worker", "beat", "flower"):
+    assert services["flower"]["depends_on"] == {"worker": {"condition": "service_healthy"}}
+    for name in ("api", "worker", "beat"):
         assert services[name]["depends_on"] == {
             "postgres": {"condition": "service_healthy"},
             "redis": {"condition": "service_healthy"},

@@ -58,24 +58,30 @@ def test_every_step_is_told_and_the_reports_come_last(checkout: Path) -> None:
     done = _deploy(checkout)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split("]")[0] for line in lines[:9]] == [f"[{number}/9" for number in range(1, 10)]
-    assert all(" … done (" in line for line in lines[:9])
-    assert lines[9] == (
+    assert [line.split("]")[0] for line in lines[:10]] == [f"[{number}/10" for number in range(1, 11)]
+    assert all(" … done (" in line for line in lines[:10])
+    assert lines[10] == (
         "reports of http://gateway.test for leadger_the-key with postgresql://application@database.test/leadger"
     )
-    assert lines[10].startswith("Leadger is at http://gateway.test;")
+    assert lines[11].startswith("Leadger is at http://gateway.test;")
 
 
 def test_the_image_is_in_the_registry_before_the_services_are_made(checkout: Path) -> None:
     assert _deploy(checkout).returncode == 0
     calls = _calls(checkout)
     apply = "terraform -chdir=terraform/environments/localstack apply -input=false -auto-approve"
+    update = (
+        "docker compose -f compose/compose.localstack.yaml exec -T localstack awslocal ecs update-service"
+        " --cluster the cluster_name"
+    )
     in_order = [
         "docker compose -f compose/compose.localstack.yaml up --detach --wait",
         "docker compose -f compose/compose.yaml build api",
         f"{apply} -var image_tag=local-0123456789ab -target=module.leadger.module.registry",
         "docker push registry.test/leadger:local-0123456789ab",
         f"{apply} -var image_tag=local-0123456789ab",
+        *(f"{update} --service {service} --force-new-deployment" for service in ("api", "worker", "beat", "flower")),
+        "curl --fail --silent --show-error --retry 60 --retry-delay 2 --retry-all-errors http://gateway.test/health",
         "leadger keys create deploy-local --first",
     ]
     assert [calls.index(call) for call in in_order] == sorted(calls.index(call) for call in in_order)
@@ -99,6 +105,7 @@ def test_the_key_is_kept_for_its_owner_and_used_again(checkout: Path) -> None:
         ("-target", "the registry is made", "See whether your LocalStack plan has ECR."),
         ("docker push", "the image is pushed", "See whether localhost.localstack.cloud leads to 127.0.0.1 here."),
         ("run-task", "the database is migrated", "See the task's log"),
+        ("--service worker", "the services start anew", "The line above names the service."),
         ("curl", "the API answers at http://gateway.test", "See the tasks' logs"),
         ("scripts.samples import load", "the sample leads are billed", "If the key is refused, remove"),
     ],

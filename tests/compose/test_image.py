@@ -81,7 +81,7 @@ def test_it_says_what_it_is_and_runs_unprivileged(image: str) -> None:
     assert config["User"] == f"{_USER}:{_USER}"
     assert config["Labels"]["org.opencontainers.image.title"] == "Leadger"
     assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
-    assert config["Volumes"] == {"/var/lib/leadger": {}}
+    assert config["Volumes"] == {"/tmp": {}, "/var/lib/leadger": {}}
     assert about["Healthcheck"]["Test"] == ["CMD", "python", "/app/compose/healthy.py"]
     assert builder.run(image, "id", "-u").strip() == str(_USER)
 
@@ -95,9 +95,16 @@ def test_it_is_small_and_has_nothing_for_developers(image: str) -> None:
     assert "asyncpg" in installed
 
 
-def test_reports_can_go_to_s3(image: str) -> None:
-    code = "from botocore.session import Session; Session().create_client('s3', 'eu-west-1')"
-    builder.run(image, "python", "-c", code)
+def test_its_two_volumes_can_be_written_to_and_nothing_else(image: str) -> None:
+    builder.run(image, "sh", "-c", "touch /tmp/x /var/lib/leadger/x")
+    for folder in ("/", "/app", "/opt/venv", "/etc", "/var/lib"):
+        builder.run(image, "sh", "-c", f"! touch {folder}/x 2>/dev/null")
+
+
+def test_aws_can_be_spoken_to(image: str) -> None:
+    for service in ("s3", "secretsmanager"):
+        code = f"from botocore.session import Session; Session().create_client('{service}', 'eu-west-1')"
+        builder.run(image, "python", "-c", code)
 
 
 def test_the_sample_leads_give_the_sample_report(running: Running) -> None:
@@ -117,6 +124,12 @@ def test_the_sample_leads_give_the_sample_report(running: Running) -> None:
         ("globex", "2024-05"): ("10.00", "0.00", "0.00"),
         ("acme", "2024-04"): ("100.00", "90.00", "4.00"),
     }
+
+
+def test_a_backup_can_be_taken_in_it(running: Running) -> None:
+    taken = running.containers["api"].run("leadger", "backup", "/tmp/backups")
+    assert taken.returncode == 0, taken.stderr
+    assert taken.stdout.startswith("/tmp/backups/leadger-2")
 
 
 def test_every_role_is_healthy_and_says_when_it_is_not(running: Running) -> None:

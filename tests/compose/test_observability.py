@@ -29,8 +29,10 @@ def _told() -> set[str]:
         money_minor={("EUR", "billed"): 1},
         **dict.fromkeys(("waiting", "quarantined", "dead_letters", "tasks", "violations", "batches", "batch_us"), 1),
         oldest_s=1.0,
+        paused_s=1.0,
+        swept_at_s=1,
     )
-    return set(re.findall(r"^(\w+)", generate_latest(registry_with(figures, 1)).decode(), re.MULTILINE))
+    return set(re.findall(r"^(\w+)", generate_latest(registry_with(figures, 1, {})).decode(), re.MULTILINE))
 
 
 def _dashboard() -> dict[str, Any]:
@@ -66,7 +68,7 @@ def test_every_alert_says_what_to_do() -> None:
     (group,) = yaml.safe_load((_FOLDER / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]:
         assert rule["labels"]["severity"] in ("critical", "warning")
-        assert set(rule["annotations"]) == {"summary", "action"}
+        assert set(rule["annotations"]) == {"summary", "action", "runbook"}
 
 
 def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:

@@ -1,6 +1,8 @@
 """Both environments with a mocked provider: the same modules, other sizes and protections."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from tests.terraform.cli import Resource, Terraform
 pytestmark = pytest.mark.xdist_group("terraform")
 
 SERVICES = ("api", "worker", "beat", "flower")
+_COMPOSE = Path(__file__).parents[2] / "compose"
 
 
 class Made:
@@ -39,7 +42,9 @@ def production(aws: Terraform) -> Made:
 
 @pytest.fixture(scope="module")
 def smallest(aws: Terraform) -> Made:
-    return Made(aws.made_by_test("-var-file=smallest.tfvars"))
+    # With one wish more, so that it need not be made once again.
+    routes = '-var=gateway={public_routes=["ANY /{proxy+}"]}'
+    return Made(aws.made_by_test("-var-file=smallest.tfvars", routes))
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +111,11 @@ def test_one_image_five_commands(smallest: Made) -> None:
     containers = {role: smallest.container(role) for role in (*SERVICES, "migrate")}
     assert len({container["image"] for container in containers.values()}) == 1
     assert {role: " ".join(container["command"]) for role, container in containers.items()} == {
-        "api": "granian --interface asgi --factory --host 0.0.0.0 --port 8000 --workers 1 --no-ws api.app:create_app",
-        "worker": "celery -A worker.app worker --without-mingle --without-gossip --concurrency 2",
-        "beat": "celery -A worker.app beat --schedule /tmp/beat-schedule --pidfile=",
-        "flower": "celery -A worker.app flower --port=5555",
-        "migrate": "leadger migrate --application-login",
+        "api": "api --workers 1",
+        "worker": "worker --concurrency 2",
+        "beat": "beat",
+        "flower": "flower",
+        "migrate": "migrate --application-login",
     }
     assert {role: [port["containerPort"] for port in containers[role]["portMappings"]] for role in containers} == {
         "api": [8000],
@@ -119,6 +124,40 @@ def test_one_image_five_commands(smallest: Made) -> None:
         "flower": [5555],
         "migrate": [],
     }
+
+
+def test_the_tasks_run_the_image_as_it_is_made(smallest: Made) -> None:
+    """compose/start knows the words, the image has the ports, and what can be written to are its two volumes."""
+    dockerfile, start = (_COMPOSE / "Dockerfile").read_text(), (_COMPOSE / "start").read_text()
+    (words,) = re.findall(r"^    ([a-z| ]+)\) if ", start, re.MULTILINE)
+    (volumes,) = re.findall(r"^VOLUME (.+)$", dockerfile, re.MULTILINE)
+    (check,) = re.findall(r"^HEALTHCHECK .* CMD (.+)$", dockerfile, re.MULTILINE)
+    (ports,) = re.findall(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)
+    for role in (*SERVICES, "migrate"):
+        container = smallest.container(role)
+        assert container["command"][0] == role
+        assert role in words.split(" | ")
+        assert container["readonlyRootFilesystem"] is True
+        assert "user" not in container
+        mounted = {mount["containerPath"] for mount in container["mountPoints"] if not mount["readOnly"]}
+        assert mounted - {"/var/lib/amazon", "/var/log/amazon"} == set(json.loads(volumes))
+        assert (container["healthCheck"]["command"] if role in SERVICES else None) == (
+            ["CMD", *json.loads(check)] if role in SERVICES else None
+        )
+        settings = {pair["name"]: pair["value"] for pair in container["environment"]}
+        assert "LEADGER_HOME" not in settings  # the health check looks where the image says
+        opened = {str(mapping["containerPort"]) for mapping in container["portMappings"]}
+        assert opened == {settings[name] for name in ("GRANIAN_PORT", "FLOWER_PORT") if name in settings}
+        assert opened <= set(ports.split())
+
+
+def test_the_door_opens_to_whom_it_is_told(smallest: Made, local: Made) -> None:
+    def routes(made: Made) -> set[str]:
+        return {one.values["route_key"] for one in made.resources if one.type == "aws_apigatewayv2_route"}
+
+    assert routes(smallest) == {"ANY /{proxy+}"}
+    assert {"ANY /leads", "GET /health"} < routes(local)
+    assert len(routes(local)) == 6
 
 
 def test_each_task_gets_its_own_secrets_and_no_other(smallest: Made) -> None:
@@ -173,7 +212,8 @@ def test_no_secret_is_a_plain_setting(production: Made) -> None:
         settings = {pair["name"]: pair["value"] for pair in production.container(role)["environment"]}
         assert set(settings) <= {
             "LOG_LEVEL",
-            "LEADGER_HOME",
+            "GRANIAN_PORT",
+            "FLOWER_PORT",
             "LEADGER_REPORT_FILES_URL",
             "DATABASE_URL",
             "LEADGER_DATABASE_HOST",

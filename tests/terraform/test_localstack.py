@@ -144,11 +144,11 @@ def test_task_definitions(definitions: dict[str, dict[str, Any]], outputs: dict[
     (repository,) = aws_api.client("ecr").describe_repositories(repositoryNames=[NAME])["repositories"]
     assert {container["image"] for container in containers.values()} == {f"{repository['repositoryUri']}:local"}
     assert {role: " ".join(container["command"]) for role, container in containers.items()} == {
-        "api": "granian --interface asgi --factory --host 0.0.0.0 --port 8000 --workers 1 --no-ws api.app:create_app",
-        "worker": "celery -A worker.app worker --without-mingle --without-gossip --concurrency 2",
-        "beat": "celery -A worker.app beat --schedule /tmp/beat-schedule --pidfile=",
-        "flower": "celery -A worker.app flower --port=5555",
-        "migrate": "leadger migrate --application-login",
+        "api": "api --workers 1",
+        "worker": "worker --concurrency 2",
+        "beat": "beat",
+        "flower": "flower",
+        "migrate": "migrate --application-login",
     }
     assert {
         role: [port["containerPort"] for port in container["portMappings"]] for role, container in containers.items()

@@ -101,17 +101,18 @@ variable "cpu_architecture" {
 }
 
 variable "gateway" {
-  description = "Throttling of the public door, and the certificate of the load balancer behind it."
+  description = "The public door: throttling, routes, and the certificate of the load balancer behind it."
   type = object({
     requests_per_s = optional(number)
     burst_requests = optional(number)
+    public_routes  = optional(list(string))
     certificate    = optional(object({ arn = string, domain = string }))
   })
   default = {}
 }
 
 variable "log_level" {
-  description = "LOG_LEVEL of every container."
+  description = "LOG_LEVEL of every container: INFO or DEBUG."
   type        = string
   default     = "INFO"
 }

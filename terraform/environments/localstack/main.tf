@@ -10,6 +10,9 @@ module "leadger" {
     AWS_ACCESS_KEY_ID     = "test"
     AWS_SECRET_ACCESS_KEY = "test"
     AWS_DEFAULT_REGION    = "us-east-1"
+
+    # With TLS where the emulated database speaks it, and without where it does not.
+    LEADGER_DATABASE_SSLMODE = "prefer"
   }
 
   network            = { zones = ["us-east-1a", "us-east-1b"] }

@@ -4,6 +4,7 @@ data "aws_caller_identity" "current" {}
 locals {
   listener_port        = var.gateway.certificate == null ? 80 : 443
   api_port             = 8000
+  flower_port          = 5555
   secret_recovery_days = var.protected ? 30 : 0
 }
 
@@ -88,6 +89,7 @@ module "gateway" {
   api_port                        = local.api_port
   requests_per_s                  = var.gateway.requests_per_s
   burst_requests                  = var.gateway.burst_requests
+  public_routes                   = var.gateway.public_routes
   certificate                     = var.gateway.certificate
   protected                       = var.protected
   log_retention_days              = var.log_retention_days

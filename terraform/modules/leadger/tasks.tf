@@ -1,10 +1,10 @@
-# The five kinds of task: one image, five commands.
+# The five kinds of task: one image, five words of compose/start, the same as in compose/compose.yaml.
 locals {
   image = "${module.registry.url}:${var.image_tag}"
 
   # Every container has this much in common.
   common = merge(
-    { LOG_LEVEL = var.log_level, LEADGER_HOME = "/tmp/leadger" },
+    { LOG_LEVEL = var.log_level },
     var.extra_environment,
   )
 
@@ -36,12 +36,9 @@ module "api" {
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["api"]
 
-  command = [
-    "granian", "--interface", "asgi", "--factory", "--host", "0.0.0.0", "--port", tostring(local.api_port),
-    "--workers", tostring(var.api.processes), "--no-ws", "api.app:create_app",
-  ]
+  command = ["api", "--workers", tostring(var.api.processes)]
 
-  environment     = merge(local.common, local.report_files)
+  environment     = merge(local.common, local.report_files, { GRANIAN_PORT = tostring(local.api_port) })
   secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
   secret_arns     = [local.database_url, local.redis_url]
   task_statements = [local.list_report_files, local.read_report_files]
@@ -71,10 +68,7 @@ module "worker" {
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["worker"]
 
-  command = [
-    "celery", "-A", "worker.app", "worker", "--without-mingle", "--without-gossip",
-    "--concurrency", tostring(var.worker.concurrency),
-  ]
+  command = ["worker", "--concurrency", tostring(var.worker.concurrency)]
 
   environment     = merge(local.common, local.report_files)
   secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
@@ -103,7 +97,7 @@ module "beat" {
   security_group_id = module.network.security_group_ids["beat"]
   singleton         = true
 
-  command     = ["celery", "-A", "worker.app", "beat", "--schedule", "/tmp/beat-schedule", "--pidfile="]
+  command     = ["beat"]
   environment = merge(local.common, local.no_database)
   secrets     = { REDIS_URL = local.redis_url }
   secret_arns = [local.redis_url]
@@ -135,11 +129,11 @@ module "flower" {
   cpu_architecture  = var.cpu_architecture
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["flower"]
-  port              = 5555
+  port              = local.flower_port
   exec              = true
 
-  command     = ["celery", "-A", "worker.app", "flower", "--port=5555"]
-  environment = merge(local.common, local.no_database)
+  command     = ["flower"]
+  environment = merge(local.common, local.no_database, { FLOWER_PORT = tostring(local.flower_port) })
   secrets     = { REDIS_URL = local.redis_url, FLOWER_BASIC_AUTH = module.flower_login.arn }
   secret_arns = [local.redis_url, module.flower_login.arn]
 
@@ -163,7 +157,7 @@ module "migrate" {
   one_off           = true
   stop_timeout_s    = 120
 
-  command = ["leadger", "migrate", "--application-login"]
+  command = ["migrate", "--application-login"]
 
   environment = merge(local.common, {
     LEADGER_DATABASE_HOST                = module.database.address

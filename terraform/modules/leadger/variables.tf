@@ -20,9 +20,14 @@ variable "extra_environment" {
 }
 
 variable "log_level" {
-  description = "LOG_LEVEL of every container."
+  description = "LOG_LEVEL of every container: INFO or DEBUG, because the age of the inbox is a figure in the log."
   type        = string
   default     = "INFO"
+
+  validation {
+    condition     = contains(["INFO", "DEBUG"], var.log_level)
+    error_message = "log_level must be INFO or DEBUG: with less, nobody would see how long leads wait."
+  }
 }
 
 variable "network" {
@@ -100,10 +105,11 @@ variable "cpu_architecture" {
 }
 
 variable "gateway" {
-  description = "Throttling of the public door, and the certificate of the load balancer behind it."
+  description = "The public door: throttling, routes (null for those of the gateway module), and the certificate of the load balancer behind it."
   type = object({
     requests_per_s = optional(number, 500)
     burst_requests = optional(number, 1000)
+    public_routes  = optional(list(string))
     certificate    = optional(object({ arn = string, domain = string }))
   })
   default = {}

@@ -2,11 +2,16 @@
 locals {
   namespace = "Leadger/${var.name}"
 
-  # Every health check of the load balancer asks an api task how long leads have waited. The api logs it, because a
-  # worker that is behind would be the last to say so.
+  # Every health check of the load balancer asks an api task how long leads have waited, and for how long the workers
+  # have been paused. The api logs it, because a worker that is behind would be the last to say so.
   log_metrics = merge(
     {
       InboxAge           = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.oldest_s", unit = "Seconds" }
+      PausedFor          = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.paused_s", unit = "Seconds" }
+      LeadsRefused       = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"requests_refused\" }", value = "$.count", unit = "Count" }
+      DoorbellFailures   = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"doorbell_failed\" }", value = "1", unit = "Count" }
+      BatchesFailed      = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"batch_failed\" }", value = "1", unit = "Count" }
+      Quarantined        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"leads_decided\" }", value = "$.leads_quarantined", unit = "Count" }
       PoisonLeads        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"poison_leads_found\" }", value = "1", unit = "Count" }
       InvariantsViolated = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"invariant_violated\" }", value = "1", unit = "Count" }
     },

@@ -3,9 +3,10 @@ data "aws_region" "current" {}
 locals {
   full_name = "${var.name}-${var.role}"
 
-  # The root file system is read-only. ECS Exec's agent writes beside /tmp.
+  # The root file system is read-only, but for the image's two volumes: Fargate gives these to the image's user. ECS
+  # Exec's agent writes into folders of its own.
   writable = merge(
-    { tmp = "/tmp" },
+    { tmp = "/tmp", home = "/var/lib/leadger" },
     var.exec ? { ssm-state = "/var/lib/amazon", ssm-log = "/var/log/amazon" } : {},
   )
 }
@@ -40,7 +41,7 @@ resource "aws_ecs_task_definition" "main" {
     }
   }
 
-  container_definitions = jsonencode([{
+  container_definitions = jsonencode([merge({
     name                   = var.role
     image                  = var.image
     command                = var.command
@@ -64,5 +65,16 @@ resource "aws_ecs_task_definition" "main" {
         awslogs-stream-prefix = var.role
       }
     }
-  }])
+    },
+    # ECS passes over the health check of the image. Patient, because a worker answers through the cache: one that fails
+    # over is no reason to replace all workers at once.
+    var.one_off ? {} : {
+      healthCheck = {
+        command     = ["CMD", "python", "/app/compose/healthy.py"]
+        interval    = 30
+        timeout     = 15
+        startPeriod = 60
+        retries     = 10
+      }
+  })])
 }

@@ -26,6 +26,16 @@ run "the_whole" {
   }
 }
 
+run "figures_are_logged" {
+  command = plan
+
+  variables {
+    log_level = "WARNING"
+  }
+
+  expect_failures = [var.log_level]
+}
+
 run "names_that_are_too_long_are_refused" {
   command = plan
 

@@ -25,7 +25,7 @@ run "alarms_and_a_dashboard" {
 
   assert {
     condition = length(setsubtract([
-      "inbox-age", "poison-leads",
+      "inbox-age", "poison-leads", "leads-refused", "paused", "batches-fail", "quarantine", "doorbell",
       "invariants", "errors-api", "errors-worker", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "beat-absent",
       "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "api-latency",
       "cache-memory-leadger-test-001", "cache-memory-leadger-test-002", "cache-cpu-leadger-test-001", "cache-cpu-leadger-test-002",
@@ -69,6 +69,30 @@ run "alarms_and_a_dashboard" {
       && aws_cloudwatch_log_metric_filter.main["InboxAge"].metric_transformation[0].namespace == aws_cloudwatch_metric_alarm.main["inbox-age"].namespace
     )
     error_message = "The inbox's age comes from the api's log, into the metric that the alarm watches."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.main : can(regex("^.+\\. What to do: docs/operations\\.md#[a-z-]+$", alarm.alarm_description))
+    ])
+    error_message = "Every alarm says in a sentence what is wrong, and where it stands what to do."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.main["quarantine"].period == 3600
+      && aws_cloudwatch_metric_alarm.main["paused"].period == 60
+      && aws_cloudwatch_metric_alarm.main["paused"].threshold == 1800
+    )
+    error_message = "The quarantine is looked at by the hour, everything else by the minute."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.main : contains([for filter in aws_cloudwatch_log_metric_filter.main : filter.name], "leadger-test-${alarm.metric_name}")
+      if startswith(alarm.namespace, "Leadger/")
+    ])
+    error_message = "Every figure of ours that an alarm watches is read from a log."
   }
 
   assert {

@@ -63,6 +63,19 @@ run "a_service_that_scales_by_inbox_age" {
 
   assert {
     condition = (
+      { for mount in jsondecode(aws_ecs_task_definition.main.container_definitions)[0].mountPoints : mount.containerPath => mount.readOnly }
+      == { "/tmp" = false, "/var/lib/leadger" = false }
+    )
+    error_message = "The image's two volumes can be written to."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.main.container_definitions)[0].healthCheck.command == ["CMD", "python", "/app/compose/healthy.py"]
+    error_message = "The image's own health check is asked."
+  }
+
+  assert {
+    condition = (
       jsondecode(aws_ecs_task_definition.main.container_definitions)[0].secrets == [{ name = "REDIS_URL", valueFrom = var.secrets.REDIS_URL }]
       && jsondecode(aws_ecs_task_definition.main.container_definitions)[0].environment == [{ name = "LOG_LEVEL", value = "INFO" }]
     )
@@ -173,5 +186,10 @@ run "one_off" {
   assert {
     condition     = length(aws_ecs_service.main) == 0
     error_message = "A one-off task is no service."
+  }
+
+  assert {
+    condition     = !can(jsondecode(aws_ecs_task_definition.main.container_definitions)[0].healthCheck)
+    error_message = "What ends by itself is not asked for its health."
   }
 }
