@@ -40,6 +40,10 @@ class Sender:
         """Close the connections."""
         self._http.close()
 
+    def move_to(self, url: str) -> None:
+        """Send to another address from now on, as a load balancer does; what is under way ends where it began."""
+        self._http.base_url = url
+
     def post(self, leads: Sequence[Lead]) -> str:
         """Send a batch until it is acknowledged; returns its id. Raises Stuck if that takes too long."""
         deadline = time.monotonic() + _PATIENCE_S

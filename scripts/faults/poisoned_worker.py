@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.actions import Action, Outcome
 from db import batch
 from db.intake import Arrival
 from db.policies import Policies
@@ -26,7 +27,7 @@ class PoisonedError(Exception):
 
 async def _process_but_fail(
     connection: asyncpg.Connection, policies: Policies, arrivals: Sequence[Arrival], people: Mapping[UUID, UUID]
-) -> dict[UUID, str]:
+) -> dict[Action, Outcome]:
     outcomes = await process(connection, policies, arrivals, people)
     named = marker(Path(os.environ["LEADGER_HOME"]))
     poisoned = named.read_text() if named.exists() else None

@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 _BYTES = 65_536
+_COPY_DONE = b"c\x00\x00\x00\x04"
 
 
 @dataclass
 class _Line:
-    """One connection: who opened it, and whether its transaction has written."""
+    """One connection: who opened it, whether a transaction is open, and whether it has written."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     opening: bytes = b""
+    in_transaction: bool = False
     has_written: bool = False
     is_deaf: bool = False
 
@@ -45,11 +47,14 @@ class CommitCutter:
 
     def must_cut(self, line: _Line, data: bytes) -> bool | None:
         """None: go on. Else cut, true after the commit and false before it."""
+        if b"BEGIN" in data:
+            line.in_transaction = True
         if b'COPY "' in data:
             line.has_written = True
-        if b"COMMIT;" not in data:
+        # Outside a transaction the end of a COPY is its commit.
+        if b"COMMIT;" not in data and (line.in_transaction or not data.endswith(_COPY_DONE)):
             return None
-        wrote, line.has_written = line.has_written, False
+        wrote, line.has_written, line.in_transaction = line.has_written, False, False
         with self._lock:
             if not wrote or self._armed is None or self._armed[0] not in line.opening:
                 return None

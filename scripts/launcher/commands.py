@@ -14,14 +14,15 @@ def api(port: int, env: dict[str, str]) -> Command:
     options = ("--interface", "asgi", "--factory", "--workers", "1", "--no-ws", "--respawn-failed-workers")
     address = ("--host", "127.0.0.1", "--port", str(port))
     level = ("--log-level", env["LOG_LEVEL"].lower())
-    return _python("granian", *options, *address, *level, "api.app:create_app", env=env)
+    # What it has begun it answers, and a request waits for a lock of the database for up to 30 s.
+    return _python("granian", *options, *address, *level, "api.app:create_app", env=env, grace_s=30)
 
 
 def worker(env: dict[str, str]) -> Command:
-    """A worker with two processes."""
+    """A worker with three processes: on two cores, while one of them waits for Postgres, two do not."""
     # A batch that is being billed may end; one that is cut off is billed again later, at the price of the
     # time.
-    options = ("--concurrency", "2", "--without-mingle", "--without-gossip")
+    options = ("--concurrency", "3", "--without-mingle", "--without-gossip")
     return _celery("worker", *options, *_level(env), env=env, grace_s=30)
 
 
@@ -30,10 +31,12 @@ def beat(home: Home, env: dict[str, str]) -> Command:
     return _celery("beat", "--schedule", str(home.beat_schedule), "--pidfile=", *_level(env), env=env)
 
 
-def flower(port: int, env: dict[str, str]) -> Command:
-    """Flower on a port of 127.0.0.1."""
-    # Flower waits for its threads when asked to stop; it holds nothing that is worth waiting for.
-    return _celery("flower", "--address=127.0.0.1", f"--port={port}", env=env, grace_s=3)
+def flower(port: int, login: str, env: dict[str, str]) -> Command:
+    """Flower on a port of 127.0.0.1, for whoever knows the login, `user:password`."""
+    # In the environment, because everybody on the machine can read a command line. Flower waits for its threads when
+    # asked to stop; it holds nothing that is worth waiting for.
+    secret = env | {"FLOWER_BASIC_AUTH": login}
+    return _celery("flower", "--address=127.0.0.1", f"--port={port}", env=secret, grace_s=3)
 
 
 def _level(env: dict[str, str]) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from scripts.embedded.postgres import prepare_postgres
 from scripts.embedded.valkey import prepare_valkey
 from scripts.errors import CannotStart
 from scripts.launcher import commands
+from scripts.launcher.flower import flower_login
 from scripts.launcher.home import DevEnv, Home, hold_home, sentence, write_dev_env
 from scripts.launcher.leftovers import end_leftovers, mark
 from scripts.launcher.supervisor import Supervisor
@@ -77,15 +78,18 @@ def _run(port: int, home: Home, once: bool, reload: bool, console: Console) -> N
         servers = _start_servers(supervisor, home)
         _migrate(servers.database_url)
         _require_redis(servers.redis_url)
-        flower_port = free_port()
-        _start_leadger(supervisor, home, servers, settings.log_level, port, flower_port)
+        processes_env = _environment(home, servers, settings.log_level)
+        _start_leadger(supervisor, home, port, processes_env)
         _wait_until(lambda: _is_ready(port), supervisor, "The API")
         env = DevEnv(_url(port), development_key(servers.database_url, home.path))
         write_dev_env(home, env)
         load(env.url, env.api_key)
         print_reports(env.url, env.api_key, console)
         if not once:
-            _print_addresses(console, home, env, flower_port)
+            # Only now, because Flower asks the workers once, when it starts.
+            flower_port, login = free_port(), flower_login(home.path)
+            supervisor.start("flower", commands.flower(flower_port, login, processes_env))
+            _print_addresses(console, home, env, f"http://127.0.0.1:{flower_port}", login)
             with suppress(KeyboardInterrupt):
                 _stay(supervisor, reload)
 
@@ -138,18 +142,18 @@ def _require_redis(redis_url: str) -> None:
             raise CannotStart(f"Redis at {_place(redis_url)} cannot be used: {error}") from None
 
 
-def _start_leadger(
-    supervisor: Supervisor, home: Home, servers: Servers, log_level: str, port: int, flower_port: int
-) -> None:
-    env = {
+def _environment(home: Home, servers: Servers, log_level: str) -> dict[str, str]:
+    return {
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
         "LEADGER_HOME": str(home.path),
         "LOG_LEVEL": log_level,
     } | mark(home.path)
+
+
+def _start_leadger(supervisor: Supervisor, home: Home, port: int, env: dict[str, str]) -> None:
     supervisor.start("worker", commands.worker(env))
     supervisor.start("api", commands.api(port, env), before=lambda: require_free(port))
-    supervisor.start("flower", commands.flower(flower_port, env))
     supervisor.start("beat", commands.beat(home, env))
 
 
@@ -180,11 +184,11 @@ def _stay(supervisor: Supervisor, reload: bool) -> None:
                 supervisor.restart(name)
 
 
-def _print_addresses(console: Console, home: Home, env: DevEnv, flower_port: int) -> None:
+def _print_addresses(console: Console, home: Home, env: DevEnv, flower_url: str, login: str) -> None:
     rows = {
         "API": env.url,
         "API docs": f"{env.url}/docs",
-        "Flower": f"http://127.0.0.1:{flower_port}",
+        "Flower": f"{flower_url} (user and password: {login.replace(':', ', ')})",
         "Key": f"{env.api_key} (also in {home.dev_env})",
         "Logs": str(home.logs),
     }

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any
 
+from billing.actions import Action, Outcome
 from db import batch
 from db.process import process
 from worker.app import app
 
 
-async def _process_slowly(*arguments: Any) -> dict[Any, str]:
+async def _process_slowly(*arguments: Any) -> dict[Action, Outcome]:
     await asyncio.sleep(0.4)
     return await process(*arguments)
 

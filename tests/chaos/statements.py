@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -16,19 +16,17 @@ _BROKEN = "08006"
 
 @dataclass
 class Statements:
-    """What was sent. The statement with the number `strike_at` (from 0) fails once, with `sqlstate`."""
+    """Lets the first statement that is not among the `spared` fail once, with `sqlstate`, and says which it was."""
 
-    strike_at: int | None = None
-    sqlstate: str = ""
-    sent: list[str] = field(default_factory=list)
-    has_struck: bool = False
+    sqlstate: str
+    spared: list[str]
+    struck: str | None = None
 
     async def before(self, connection: asyncpg.Connection, plain: Callable[..., Any], what: str) -> None:
-        """Count a statement and, if its turn has come, let the server raise the error in its place."""
-        self.sent.append(what)
-        if self.has_struck or len(self.sent) - 1 != self.strike_at:
+        """If it is the turn of this statement, let the server raise the error in its place."""
+        if self.struck is not None or what in self.spared:
             return
-        self.has_struck = True
+        self.struck = what
         try:
             await plain(connection, f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{self.sqlstate}'; END $$")
         finally:
