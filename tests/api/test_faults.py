@@ -19,6 +19,7 @@ from db.engine import create_engine, transaction
 from db.inbox import Accepted
 from db.migrate import upgrade
 from db.settings import Settings
+from scripts.benchmarks.usage import of_folder
 from scripts.embedded.ports import free_port
 from scripts.embedded.postgres import Postgres, prepare_postgres
 from scripts.processes.process import Process
@@ -45,6 +46,11 @@ class MortalPostgres:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+        # What served a connection ends when it sees that its server is gone; until then it may still commit.
+        deadline = time.monotonic() + 30
+        while of_folder(self.server.data_dir):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
