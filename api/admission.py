@@ -4,6 +4,7 @@ from collections import deque
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.body import drop_body
 from api.headers import header
 from api.problems import Problem
 from api.state import State
@@ -30,7 +31,7 @@ class Admission:
         try:
             state.backpressure.check(key)
         except Problem:
-            await _drop_body(scope, receive)
+            await drop_body(scope, receive)
             raise
         length, times = header(scope, b"content-length"), _UNPACKED if header(scope, b"content-encoding") else 1
         if length.isdecimal() and int(length) * times < LARGE_BYTES:
@@ -56,14 +57,3 @@ async def _read_ahead(receive: Receive, most_bytes: int) -> tuple[Receive, int]:
         return messages.popleft() if messages else await receive()
 
     return again, size
-
-
-async def _drop_body(scope: Scope, receive: Receive) -> None:
-    """Let the sender finish: many a client that is answered while it still writes sees a broken pipe, not the answer.
-
-    Nothing is kept of it. Who asks first whether to send the body (`Expect: 100-continue`) never has to.
-    """
-    if header(scope, b"expect").lower() == "100-continue":
-        return
-    while (await receive()).get("more_body"):
-        pass

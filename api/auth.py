@@ -9,6 +9,7 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.body import drop_body
 from api.headers import header
 from api.problems import Problem
 from db import api_keys
@@ -60,7 +61,12 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in _FOR_EVERYBODY or scope["path"].startswith("/docs/"):
             await self._app(scope, receive, send)
             return
-        scope["api_key"] = await _caller(scope)
+        key = scope["api_key"] = await _caller(scope)
+        try:
+            scope["app"].state.leadger.limiter.check(key.id)
+        except Problem:
+            await drop_body(scope, receive)
+            raise
         await self._app(scope, receive, send)
 
 
@@ -75,7 +81,6 @@ async def _caller(scope: Scope) -> ApiKey:
             "Make one with `leadger keys create`; `scripts/run` prints a development key.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    state.limiter.check(key.id)
     return key
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from fastapi import Request
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from api.headers import header
 from api.problems import FieldError, Problem
@@ -30,6 +31,17 @@ def content_type(request: Request, supported: Iterable[str]) -> str:
     if "charset=" in parameters and "utf-8" not in parameters:
         raise Problem(415, "The body must be UTF-8.")
     return kind
+
+
+async def drop_body(scope: Scope, receive: Receive) -> None:
+    """Let the sender finish: many a client that is answered while it still writes sees a broken pipe, not the answer.
+
+    Nothing is kept of it. Who asks first whether to send the body (`Expect: 100-continue`) never has to.
+    """
+    if header(scope, b"expect").lower() == "100-continue":
+        return
+    while (await receive()).get("more_body"):
+        pass
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:

@@ -252,13 +252,14 @@ async def test_the_body_of_what_is_refused_is_dropped_unread(door: Door) -> None
     assert app.state.leadger.turns._lines == {}
 
 
+@pytest.mark.parametrize("limit", ["LEADGER_MAX_INBOX_LEADS", "LEADGER_RATE_LIMIT_PER_S"])
 def test_a_client_that_writes_first_and_reads_then_gets_the_answer(
-    settings: Settings, shared_settings: Settings, shared_key: str
+    settings: Settings, shared_settings: Settings, shared_key: str, limit: str
 ) -> None:
     """Without reading on, the process closes the connection, and such a client sees a broken pipe."""
     port = free_port()
     headers = {"Authorization": f"Bearer {shared_key}", "Content-Type": "application/json"}
-    with api_process(shared_settings, port, LEADGER_MAX_INBOX_LEADS="1"):
+    with api_process(shared_settings, port, **{limit: "1" if limit.endswith("LEADS") else "0.01"}):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         statuses = []
         for body in (json.dumps(lead()).encode(), b" " * 16_000_000, b" " * 100, b"x" * 30_000_000):
