@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from db.inbox import RETRIED_PART
+from db.inbox import IN_LANE, LANES, RETRIED_PART
 
 
 async def leads(connection: asyncpg.Connection, most_rows: int) -> int:
@@ -10,7 +10,7 @@ async def leads(connection: asyncpg.Connection, most_rows: int) -> int:
     number: int = await connection.fetchval(
         """
         SELECT coalesce(sum(lead_count), 0)
-        FROM (SELECT lead_count FROM inbox WHERE done_at IS NULL LIMIT $1) AS waiting
+        FROM (SELECT lead_count FROM inbox WHERE done_at IS NULL ORDER BY lane, id LIMIT $1) AS waiting
         """,
         most_rows,
     )
@@ -23,13 +23,16 @@ async def waited_s(connection: asyncpg.Connection) -> float:
     Leads out of the dead letters are left out, because they carry the instant at which they first came.
     """
     seconds: float | None = await connection.fetchval(
-        """
+        f"""
         SELECT extract(epoch FROM
-            clock_timestamp() - greatest(received_at, (SELECT max(resumed_at) FROM pauses)))::float8
-        FROM inbox
-        WHERE done_at IS NULL AND part <> $1 AND NOT EXISTS (SELECT FROM pauses WHERE resumed_at IS NULL)
-        ORDER BY id LIMIT 1
+            clock_timestamp() - greatest(min(received_at), (SELECT max(resumed_at) FROM pauses)))::float8
+        FROM generate_series(0, $2::int - 1) AS one (lane), LATERAL (
+            SELECT received_at FROM inbox WHERE {IN_LANE} AND part <> $1 ORDER BY inbox.lane, inbox.id LIMIT 1
+        ) AS oldest
+        WHERE NOT EXISTS (SELECT FROM pauses WHERE resumed_at IS NULL)
+        HAVING count(*) > 0
         """,
         RETRIED_PART,
+        LANES,
     )
     return max(seconds or 0.0, 0.0)

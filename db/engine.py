@@ -22,18 +22,22 @@ Connection = asyncpg.Connection
 """What every query in `db` takes: a connection inside a transaction that the edge opened and commits."""
 
 
-def create_engine(settings: Settings, application_name: str = "leadger", pool_size: int | None = None) -> AsyncEngine:
+def create_engine(
+    settings: Settings, application_name: str = "leadger", pool_size: int | None = None, *, for_batches: bool = False
+) -> AsyncEngine:
     """An engine whose connections are opened by asyncpg itself, so a pasted URL with `sslmode` works as it is.
 
-    JSONB comes as Python values and goes as JSON text.
+    JSONB comes as Python values and goes as JSON text. `for_batches` plans each statement once, without looking at its
+    parameters: a plan for a thousand customers may rather read all customers there are, the general one never does.
     """
+    plans = {"plan_cache_mode": "force_generic_plan"} if for_batches else {}
     connect = partial(
         asyncpg.connect,
         settings.database_url,
         connection_class=TracedConnection if tracing.are_on() else asyncpg.Connection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=settings.database_command_timeout_s,
-        server_settings={"application_name": application_name, "timezone": "UTC", "lock_timeout": "30s"},
+        server_settings={"application_name": application_name, "timezone": "UTC", "lock_timeout": "30s", **plans},
     )
     return create_async_engine(
         "postgresql+asyncpg://",

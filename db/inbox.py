@@ -28,6 +28,11 @@ RETRIED_PART = 1000
 INBOX_COLUMNS = ["batch_id", "part", "lane", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
 _MANY_ROWS = 100
+
+# A range over both columns of the index, in its order: so no plan reads what waits in other lanes, or all of this one.
+IN_LANE = """
+    done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
+"""
 _encode = msgspec.json.Encoder().encode
 _decode_leads = msgspec.json.Decoder(list[Lead]).decode
 _decode_lead = msgspec.json.Decoder(Lead).decode
@@ -117,18 +122,17 @@ async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
     if not lanes:
         return []
     rows = await connection.fetch(
-        """
+        f"""
         SELECT id, batch_id, request_id, received_at, payload FROM inbox
-        WHERE done_at IS NULL AND id IN (
+        WHERE done_at IS NULL AND id = ANY (ARRAY(
             SELECT id FROM (
                 SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before
-                FROM unnest($1::int[]) AS taken (lane), LATERAL (
-                    SELECT id, lead_count FROM inbox WHERE done_at IS NULL AND inbox.lane = taken.lane
-                    ORDER BY id LIMIT $2
+                FROM unnest($1::int[]) AS one (lane), LATERAL (
+                    SELECT id, lead_count FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane, inbox.id LIMIT $2
                 ) AS first
             ) AS counted
             WHERE leads_before < $2
-        )
+        ))
         ORDER BY id FOR UPDATE SKIP LOCKED
         """,
         lanes,
@@ -140,11 +144,11 @@ async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
 async def _take_lanes(connection: asyncpg.Connection, most_leads: int) -> list[int]:
     """Lock lanes that nobody is at, those with the oldest rows first, until they hold `most_leads` or many rows."""
     waiting = await connection.fetch(
-        """
+        f"""
         SELECT lane, rows, leads
-        FROM generate_series(0, $1::int - 1) AS lane, LATERAL (
+        FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
             SELECT min(id) AS oldest, count(*) AS rows, sum(lead_count)::int AS leads FROM (
-                SELECT id, lead_count FROM inbox WHERE done_at IS NULL AND inbox.lane = lane.lane ORDER BY id LIMIT $2
+                SELECT id, lead_count FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane, inbox.id LIMIT $2
             ) AS first
         ) AS looked_at
         WHERE rows > 0 ORDER BY oldest
@@ -177,7 +181,14 @@ async def settle(connection: asyncpg.Connection, results: Sequence[tuple[int, di
 
 async def newest_waiting(connection: asyncpg.Connection) -> int:
     """The highest row id that waits now; 0 if nothing waits."""
-    newest: int = await connection.fetchval("SELECT coalesce(max(id), 0) FROM inbox WHERE done_at IS NULL")
+    newest: int = await connection.fetchval(
+        f"""
+        SELECT coalesce(max(id), 0) FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
+            SELECT id FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane DESC, inbox.id DESC LIMIT 1
+        ) AS newest
+        """,
+        LANES,
+    )
     return newest
 
 

@@ -35,13 +35,13 @@ async def page(connection: asyncpg.Connection, *, older_than_s: float, after: in
         SELECT id, batch_id, part, lead_count AS leads, request_id, received_at,
                extract(epoch FROM clock_timestamp() - received_at)::float8 AS waited_s,
                at_it.pid AS at_it, ahead.pid AS ahead
-        FROM inbox
+        FROM (SELECT *, xmax FROM inbox WHERE done_at IS NULL ORDER BY lane, id OFFSET 0) AS inbox
         LEFT JOIN pg_locks AS at_it ON at_it.locktype = 'transactionid' AND at_it.transactionid = inbox.xmax
             AND at_it.mode = 'ExclusiveLock' AND at_it.granted
         LEFT JOIN pg_locks AS ahead ON ahead.locktype = 'advisory' AND ahead.granted
             AND ahead.database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND ahead.classid = $4 AND ahead.objid = lane::oid AND ahead.objsubid = 1
-        WHERE done_at IS NULL AND received_at < clock_timestamp() - make_interval(secs => $1) AND id > $2
+        WHERE received_at < clock_timestamp() - make_interval(secs => $1) AND id > $2
         ORDER BY id LIMIT $3
         """,
         older_than_s,

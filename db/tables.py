@@ -206,7 +206,6 @@ inbox = Table(
     Column("done_at", _INSTANT),
     Column("result", JSONB),
     CheckConstraint("(done_at IS NULL) = (result IS NULL)", name="done"),
-    Index("ix_inbox_waiting", "id", postgresql_where=text("done_at IS NULL")),
     Index("ix_inbox_waiting_in_lane", "lane", "id", postgresql_where=text("done_at IS NULL")),
 )
 
@@ -349,6 +348,7 @@ quarantine = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("resolved_at", _INSTANT),
     UniqueConstraint("content_id"),
+    Index("ix_quarantine_open", "id", postgresql_where=text("resolved_at IS NULL")),
     Index("ix_quarantine_lead_id", "lead_id"),
     Index("ix_quarantine_product_id", "product_id", postgresql_where=text("resolved_at IS NULL")),
     Index("ix_quarantine_customer_id", "customer_id", postgresql_where=text("resolved_at IS NULL")),

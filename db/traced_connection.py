@@ -9,7 +9,7 @@ import asyncpg
 
 from db import tracing
 
-_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|COPY)\s+(?:ONLY\s+)?([a-z_]+)\b(?!\s*\()")
+_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|COPY)\s+(?:ONLY\s+)?([a-z_]+)\b(?!\()")
 
 Method = Callable[..., Awaitable[Any]]
 

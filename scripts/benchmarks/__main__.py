@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from rich.table import Table
 from scripts.benchmarks import page
 from scripts.benchmarks.bench import Bench
 from scripts.benchmarks.check import WrongTotals
-from scripts.benchmarks.figures import Figure, table
+from scripts.benchmarks.figures import FAILED, WRONG, Figure, table
 from scripts.benchmarks.profiling.accept import profile_accept
 from scripts.benchmarks.profiling.worker import profile_worker
 from scripts.benchmarks.rows.accept import accept_batch, accept_single
@@ -26,8 +27,11 @@ from scripts.benchmarks.rows.large_tables import large_tables
 from scripts.benchmarks.rows.latency import latency
 from scripts.benchmarks.rows.monthly import monthly_run
 from scripts.benchmarks.rows.one_customer import one_customer
+from scripts.benchmarks.rows.plans import plans
 from scripts.benchmarks.rows.report import report
+from scripts.benchmarks.rows.scale import scale
 from scripts.benchmarks.rows.skew import skew
+from scripts.benchmarks.rows.storage import storage
 from scripts.benchmarks.rows.throughput import memory, throughput
 from scripts.benchmarks.servers import running_servers
 from scripts.benchmarks.sizes import FULL, QUICK, Sizes
@@ -39,10 +43,13 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "latency": latency,
     "skew": skew,
     "large-tables": large_tables,
+    "plans": plans,
     "one-customer": one_customer,
     "report": report,
     "monthly-run": monthly_run,
     "memory": memory,
+    "scale": scale,
+    "storage": storage,
 }
 CURVES: dict[str, Callable[[Bench], Curve]] = {
     "curve-batch": curve_batch,
@@ -61,11 +68,13 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="smallest sizes: does it still work?")] = False,
     full: Annotated[bool, typer.Option("--full", help="the sizes that the targets name; takes long")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="how often each measurement is made")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 3,
     leads: Annotated[int | None, typer.Option(help="leads in the rows that bill")] = None,
-    stored: Annotated[int | None, typer.Option(help="actions stored in large-tables")] = None,
+    stored: Annotated[int | None, typer.Option(help="actions stored in large-tables, plans and storage")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write everything that was measured")] = None,
-    write_docs: Annotated[bool, typer.Option("--write-docs", help="put it into docs/performance.md")] = False,
+    write_docs: Annotated[
+        bool, typer.Option("--write-docs", help="put it into docs/performance.md and scaling.md")
+    ] = False,
 ) -> None:
     """Measure on servers of its own, in a temporary folder, with load on 127.0.0.1 only; everything ends by itself."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -76,39 +85,38 @@ def main(
     around = page.surroundings()
     figures: list[Figure] = []
     curves: list[Curve] = []
-    profiles: dict[str, str] = {}
-    wrong = 0
+    texts: dict[str, str] = {}
     home = Path(tempfile.mkdtemp(prefix="leadger-bench-"))
     try:
         with running_servers(home) as servers:
-            bench = Bench(servers, sizes, repeats, workers)
+            bench = Bench(servers, sizes, repeats, workers, texts=texts)
             for name in names:
+                began = time.monotonic()
                 try:
                     if name in ROWS:
                         figures += ROWS[name](bench)
                     elif name in CURVES:
                         curves.append(CURVES[name](bench))
                     else:
-                        profiles[name] = PROFILES[name](bench)
+                        texts[name] = PROFILES[name](bench)
                 except WrongTotals as error:
-                    wrong += 1
-                    figures.append(Figure(name, "totals equal to the oracle's", "", [], meets=False, check="WRONG"))
+                    figures.append(Figure(name, "totals equal to the oracle's", "", [], meets=False, check=WRONG))
                     print(f"{name}: {error}")
                 except Exception:  # the rows measured before and after it are worth keeping
-                    wrong += 1
-                    figures.append(Figure(name, "can be measured", "", [], meets=False, check="FAILED"))
+                    figures.append(Figure(name, "can be measured", "", [], meets=False, check=FAILED))
                     traceback.print_exc()
+                bench.say(f"{name} took {time.monotonic() - began:.0f} s")
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    _print(figures, curves, profiles)
+    _print(figures, curves, texts)
     if json_file:
-        content = page.results(figures, curves, around) | {"profiles": profiles}
+        content = page.results(figures, curves, around) | {"texts": texts}
         json_file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     if write_docs:
         page.write_page(figures, curves, around)
-        for name, text in profiles.items():
-            page.put(name, text)
-    raise typer.Exit(1 if wrong else 0)
+        for mark, text in texts.items():
+            page.put(mark, text)
+    raise typer.Exit(1 if any(figure.is_fault for figure in figures) else 0)
 
 
 def _chosen(words: Sequence[str]) -> list[str]:
@@ -118,7 +126,7 @@ def _chosen(words: Sequence[str]) -> list[str]:
     return names
 
 
-def _print(figures: Sequence[Figure], curves: Sequence[Curve], profiles: dict[str, str]) -> None:
+def _print(figures: Sequence[Figure], curves: Sequence[Curve], texts: dict[str, str]) -> None:
     console = Console()
     console.width = max(console.width, _NARROWEST)
     if figures:
@@ -138,8 +146,8 @@ def _print(figures: Sequence[Figure], curves: Sequence[Curve], profiles: dict[st
         for name, points in curve.series.items():
             told = ", ".join(f"{x:g}: {y:,.0f}" for x, y in points)
             console.print(f"{curve.title} ({curve.y}), {name}: {told}", markup=False, highlight=False)
-    for name, text in profiles.items():
-        console.print(f"\n{name}\n\n{text}", markup=False, highlight=False, soft_wrap=True)
+    for mark, text in texts.items():
+        console.print(f"\n{mark}\n\n{text}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

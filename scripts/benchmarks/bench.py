@@ -12,7 +12,7 @@ from scripts.benchmarks.check import Check, check
 from scripts.benchmarks.ledger import drain
 from scripts.benchmarks.load import Plan, Result
 from scripts.benchmarks.processes import Leadger
-from scripts.benchmarks.servers import Servers
+from scripts.benchmarks.servers import Database, Servers
 from scripts.benchmarks.sizes import Sizes
 from scripts.benchmarks.traffic import Traffic, to_plain
 
@@ -33,6 +33,10 @@ class Bench:
     repeats: int
     workers: int
     quiet: bool = False
+    filled: dict[int, Database] = field(default_factory=dict)
+    """Databases with so many actions in them, see `scripts.benchmarks.filled`."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """What the rows have to say beside their figures, by the mark of its place in the documentation."""
     began: float = field(default_factory=time.monotonic)
 
     def say(self, line: str) -> None:
@@ -41,11 +45,19 @@ class Bench:
             print(f"[{time.monotonic() - self.began:6.1f} s] {line}", file=sys.stderr, flush=True)
 
     def send(
-        self, port: int, key: str, traffic: Traffic, rate: float, *, connections: int = 64, backlog: int = 256
+        self,
+        port: int,
+        key: str,
+        traffic: Traffic,
+        rate: float,
+        *,
+        connections: int = 64,
+        backlog: int = 256,
+        more_ports: Sequence[int] = (),
     ) -> Result:
         """Send a load from a process of its own at `rate` leads a second; 0: as fast as answers come."""
         plan = Plan(
-            port=port,
+            ports=[port, *more_ports],
             path="/leads",
             key=key,
             traffic=to_plain(traffic),

@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
+WRONG, FAILED, GROWS = "WRONG", "FAILED", "GROWS"
+"""What `check` says of faults of ours: they make the command fail, which a missed target does not."""
+
 
 @dataclass
 class Figure:
@@ -39,6 +42,11 @@ class Figure:
         return ", ".join(
             f"{self.ratio(name):.2f} × {name} ({_shown(median(v))})" for name, v in self.yardsticks.items()
         )
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something is wrong on any machine, not merely slow on this one."""
+        return self.check in (WRONG, FAILED, GROWS)
 
     @property
     def verdict(self) -> str:

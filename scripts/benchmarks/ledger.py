@@ -89,12 +89,26 @@ async def deadlocks(connection: asyncpg.Connection) -> int:
     return count
 
 
+async def wal_position(connection: asyncpg.Connection) -> int:
+    """How many bytes the server ever wrote to its log of changes."""
+    count: int = await connection.fetchval("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")
+    return count
+
+
+async def decisions(connection: asyncpg.Connection) -> int:
+    """How many leads were decided, as the batches that decided them have counted."""
+    count: int = await connection.fetchval(
+        "SELECT coalesce(sum(value), 0)::bigint FROM tallies WHERE starts_with(name, 'leads_')"
+    )
+    return count
+
+
 async def commits(connection: asyncpg.Connection) -> dict[UUID, float]:
-    """When the verdicts of each batch became visible to others, by batch: seconds since the epoch."""
+    """When the verdicts of each batch of a load became visible to others, by batch: seconds since the epoch."""
     rows = await connection.fetch(
         """
         SELECT batch_id, max(pg_xact_commit_timestamp(xmin)) AS committed_at FROM inbox
-        WHERE done_at IS NOT NULL GROUP BY batch_id
+        WHERE done_at IS NOT NULL AND request_id <> 'stored' GROUP BY batch_id
         """
     )
     return {row["batch_id"]: _seconds(row["committed_at"]) for row in rows}

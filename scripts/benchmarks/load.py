@@ -10,6 +10,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
@@ -24,9 +25,12 @@ _BATCH_ID = b'"batch_id":"'
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to send where. `rate` is requests a second; 0 sends as fast as answers come (closed loop)."""
+    """What to send where. `rate` is requests a second; 0 sends as fast as answers come (closed loop).
 
-    port: int
+    The connections are spread evenly over the ports.
+    """
+
+    ports: list[int]
     path: str
     key: str
     traffic: dict[str, object]
@@ -79,7 +83,8 @@ class _Load:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> Result:
-        opened = [await connect(self.plan.port, self.on_answer) for _ in range(self.plan.connections)]
+        ports = islice(cycle(self.plan.ports), self.plan.connections)
+        opened = [await connect(port, self.on_answer) for port in ports]
         self.idle.extend(opened)
         cpu_s, wall, start = time.process_time(), time.time(), time.perf_counter()
         offered = await (self.open_loop(start) if self.plan.rate else self.closed_loop(start))

@@ -1,4 +1,4 @@
-"""docs/performance.md: the generated table and curves between their marks, the text around them by hand."""
+"""docs/performance.md and scaling.md: what is generated stands between its marks, the text around it is by hand."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from scripts.benchmarks.rows.curves import Curve
 from scripts.benchmarks.svg import svg
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+SCALING = PAGE.with_name("scaling.md")
 _DATA = PAGE.with_name("performance")
 
 
@@ -59,8 +60,9 @@ def write_page(figures: Sequence[Figure], curves: Sequence[Curve], around: dict[
 
 
 def put(mark: str, text: str) -> None:
-    """Put a generated text between its marks."""
-    PAGE.write_text(_between(PAGE.read_text(), mark, text))
+    """Put a generated text between its marks, on the page that has them."""
+    path = next((path for path in (PAGE, SCALING) if f"<!-- bench:{mark} -->" in path.read_text()), PAGE)
+    path.write_text(_between(path.read_text(), mark, text))
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -72,5 +74,5 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 def _between(page: str, mark: str, text: str) -> str:
     pattern = re.compile(rf"(<!-- bench:{mark} -->\n).*?(<!-- /bench:{mark} -->)", re.DOTALL)
     if not pattern.search(page):
-        raise ValueError(f"docs/performance.md has no place for {mark!r}")
+        raise ValueError(f"no page has a place for {mark!r}")
     return pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page)

@@ -17,8 +17,10 @@ from scripts.launcher.home import Home
 from scripts.processes.process import Command, Process
 
 _START_S = 60.0
-_BESIDE_CHILDREN = 2  # the keeper and Celery's main process
-_CHILD_START_S = 1.0  # a child imports and connects after it was forked
+BESIDE_CHILDREN = 2
+"""Processes of a worker that decide nothing: the keeper and Celery's main process."""
+CHILD_START_S = 1.0
+"""A child imports and connects after it was forked."""
 
 
 @dataclass
@@ -70,31 +72,31 @@ def everything(servers: Servers, database: Database, concurrency: int) -> Iterat
 def _api_starting(servers: Servers, database: Database) -> Iterator[Leadger]:
     servers.flush_redis()
     leadger = Leadger(free_port(), database, servers.home)
-    command = commands.api(leadger.port, _env(servers, database))
-    with running(command, lambda: True, _log(servers, "api")) as process:
+    command = commands.api(leadger.port, environment(servers, database))
+    with running(command, lambda: True, log_file(servers, "api")) as process:
         leadger.processes["api"] = process
         yield leadger
 
 
 @contextmanager
 def _workers_starting(servers: Servers, leadger: Leadger, concurrency: int) -> Iterator[None]:
-    env = _env(servers, leadger.database)
+    env = environment(servers, leadger.database)
     command = with_option(commands.worker(env), "--concurrency", str(concurrency))
     beat = commands.beat(_own_home(servers), env)
     with ExitStack() as stack:
         for name, each in (("worker", command), ("beat", beat)):
-            leadger.processes[name] = stack.enter_context(running(each, lambda: True, _log(servers, name)))
+            leadger.processes[name] = stack.enter_context(running(each, lambda: True, log_file(servers, name)))
         yield
 
 
 def _wait_for_api(leadger: Leadger) -> None:
-    _wait(leadger, "api", lambda: _answers(leadger.port, "/ready"))
+    _wait(leadger, "api", lambda: answers(leadger.port, "/ready"))
 
 
 def _wait_for_workers(leadger: Leadger, concurrency: int) -> None:
     worker = leadger.processes["worker"]
-    _wait(leadger, "worker", lambda: len(of_session(worker.pid)) >= concurrency + _BESIDE_CHILDREN)
-    time.sleep(_CHILD_START_S)
+    _wait(leadger, "worker", lambda: len(of_session(worker.pid)) >= concurrency + BESIDE_CHILDREN)
+    time.sleep(CHILD_START_S)
 
 
 def _wait(leadger: Leadger, name: str, is_ready: Callable[[], bool]) -> None:
@@ -113,7 +115,7 @@ def plain_server(servers: Servers, app: str, **env: str) -> Iterator[int]:
     command = commands.api(port, {"LOG_LEVEL": "WARNING"} | env)
     words = [word for word in command.argv[:-1] if word != "--factory"]
     command = replace(command, argv=(*words, app))
-    with running(command, lambda: _answers(port, "/health"), _log(servers, "plain")):
+    with running(command, lambda: answers(port, "/health"), log_file(servers, "plain")):
         yield port
 
 
@@ -124,7 +126,8 @@ def with_option(command: Command, option: str, value: str) -> Command:
     return replace(command, argv=tuple(argv))
 
 
-def _env(servers: Servers, database: Database) -> dict[str, str]:
+def environment(servers: Servers, database: Database) -> dict[str, str]:
+    """What a process of Leadger is told."""
     return {
         "DATABASE_URL": database.url,
         "REDIS_URL": servers.redis_url,
@@ -139,11 +142,13 @@ def _own_home(servers: Servers) -> Home:
     return Home(home)
 
 
-def _log(servers: Servers, name: str) -> Path:
+def log_file(servers: Servers, name: str) -> Path:
+    """Where a process writes."""
     return servers.home / f"{name}.log"
 
 
-def _answers(port: int, path: str) -> bool:
+def answers(port: int, path: str) -> bool:
+    """Whether a server on 127.0.0.1 answers 2xx."""
     try:
         return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False).is_success
     except httpx.HTTPError:

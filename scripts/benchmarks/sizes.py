@@ -19,7 +19,7 @@ class Sizes:
     latency_s: float = 10.0
     """How long `latency` sends."""
     stored_actions: int = 1_000_000
-    """Rows of actions in `large-tables`; the target says 10 M, which `--full` takes."""
+    """Actions stored already in `large-tables`, `plans` and `storage`; the target says 10 M, which `--full` takes."""
     one_customer_actions: int = 20_000
     report_actions: int = 200_000
     naive_leads: int = 1_500
@@ -46,9 +46,9 @@ QUICK = Sizes(
 
 FULL = Sizes(
     singles=20_000,
-    batched_leads=400_000,
+    batched_leads=200_000,
     leads=200_000,
-    customers=30_000,
+    customers=50_000,
     latency_s=30.0,
     stored_actions=10_000_000,
     one_customer_actions=100_000,

@@ -13,6 +13,7 @@ import asyncpg
 _LOW_MINOR = 200
 _CAP_WINNERS = 50
 _PARTS = 8
+_LARGE = ["leads", "actions", "winners"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Fill:
 
 
 async def fill(connection: asyncpg.Connection, what: Fill, products_per_partner: int) -> int:
-    """Write the rows, bulk-load style: without checking foreign keys, secondary indexes made afterwards."""
+    """Write the rows, bulk-load style: without checking references, the indexes of large tables made afterwards."""
     # The rows refer to each other by construction; checking each of them again costs more than writing it.
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("SET maintenance_work_mem = '1GB'; SET work_mem = '256MB'; SET synchronous_commit = off")
-    indexes = await _drop_indexes(connection)
+    # An index that is not ready is passed over by INSERT; REINDEX makes it ready again.
+    await connection.execute(
+        "UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid = ANY($1::regclass[])", _LARGE
+    )
     rule = await connection.fetchval(
         """
         SELECT id FROM rate_rules WHERE level_key = 'low' AND partner_id IS NULL AND product_id IS NULL
@@ -49,30 +53,17 @@ async def fill(connection: asyncpg.Connection, what: Fill, products_per_partner:
     for period in what.periods:
         for part in range(_PARTS):
             await connection.execute(_SPREAD.format(**_names(what, period, part)))
-            for statement in (_LEADS, _ACTIONS.replace("{rule}", str(rule)), _WINNERS, "DROP TABLE spread"):
+            for statement in (_INBOX, _LEADS, _ACTIONS.replace("{rule}", str(rule)), _WINNERS, "DROP TABLE spread"):
                 await connection.execute(statement)
         await connection.execute(_COUNTERS.format(**_names(what, period, 0)))
     await connection.execute(_STATES)
-    for index in indexes:
-        await connection.execute(index)
+    for table in _LARGE:
+        await connection.execute(f"REINDEX TABLE {table}")
     await connection.execute("RESET session_replication_role; DROP TABLE people")
     await connection.execute("VACUUM ANALYZE")
     await connection.execute("CHECKPOINT")
     count: int = await connection.fetchval("SELECT count(*) FROM actions")
     return count
-
-
-async def _drop_indexes(connection: asyncpg.Connection) -> list[str]:
-    """Drop the secondary indexes of the large tables; returns the statements that make them again."""
-    rows = await connection.fetch(
-        """
-        SELECT indexname, indexdef FROM pg_indexes
-        WHERE tablename IN ('leads', 'actions', 'winners') AND indexdef LIKE 'CREATE INDEX%'
-        """
-    )
-    for row in rows:
-        await connection.execute(f"DROP INDEX {row['indexname']}")
-    return [row["indexdef"] for row in rows]
 
 
 def _names(what: Fill, period: int, part: int) -> dict[str, object]:
@@ -101,6 +92,13 @@ SELECT people.customer_id, people.partner_id, people.product_id, people.external
     timestamptz '{start}' + n * interval '1 hour' AS occurred_at,
     CASE WHEN n >= {types} THEN 'duplicate' WHEN n < {cap} THEN 'billed' ELSE 'capped' END::outcome AS outcome
 FROM people CROSS JOIN generate_series(0, {actions} - 1) AS n WHERE people.number % {parts} = {part}
+"""
+
+_INBOX = """
+INSERT INTO inbox (batch_id, part, lane, request_id, received_at, lead_count, lead_ids, payload, done_at, result)
+SELECT md5('batch ' || external_id || period)::uuid, 0, 0, 'stored', max(occurred_at), count(*), array_agg(lead_id),
+    '[]', max(occurred_at), '{"leads": {}, "actions": {}, "problems": []}'
+FROM spread WHERE n % 2 = 0 GROUP BY external_id, period
 """
 
 _LEADS = """

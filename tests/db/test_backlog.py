@@ -51,7 +51,7 @@ async def test_both_figures_come_from_the_index_of_what_waits(engine: AsyncEngin
         await asyncio.sleep(0)
     assert len(plans) == 2
     for plan in plans:
-        assert "ix_inbox_waiting" in plan
+        assert "ix_inbox_waiting_in_lane" in plan
         assert "Seq Scan on inbox" not in plan
 
 

@@ -26,7 +26,7 @@ _SHOWN = 76
 
 @dataclass
 class Spent:
-    """How often, and seconds: on the wall, of this thread's CPU, and on statements, which is part of the wall's."""
+    """How often, and seconds: on the wall, of this process's CPU, and on statements, which is part of the wall's."""
 
     calls: int = 0
     wall_s: float = 0.0
@@ -44,7 +44,7 @@ class Clock:
 
     def enter(self, name: str) -> None:
         """Begin a stage inside the present one."""
-        self._open.append([name, time.perf_counter(), time.thread_time(), 0.0, 0.0])
+        self._open.append([name, time.perf_counter(), time.process_time(), 0.0, 0.0])
 
     def on_collection(self, phase: str, _: dict[str, int]) -> None:
         """Called by the garbage collector at the beginning and end of its work, wherever that falls."""
@@ -56,7 +56,7 @@ class Clock:
     def leave(self, statement: str | None = None) -> None:
         """End the present stage, or a statement within it."""
         name, began, cpu_began, inner_s, inner_cpu_s = self._open.pop()
-        taken_s, cpu_s = time.perf_counter() - began, time.thread_time() - cpu_began
+        taken_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
         spent = Spent(1, taken_s - inner_s, cpu_s - inner_cpu_s)
         if self._open:
             self._open[-1][3] += taken_s

@@ -88,11 +88,21 @@ async def _with_clock(bench: Bench, traffic: Traffic, actions: int) -> str:
 
 async def _with_sampler(bench: Bench, traffic: Traffic, actions: int) -> str:
     async with _filled(bench, traffic) as database, _worker(bench, database) as work:
-        actions -= await work() * _BATCH * traffic.actions
+        await work()
+        actions -= await _decided(database)
         with sampling() as samples:
             while await work():
                 pass
     return sample_tables(samples, actions, "action")
+
+
+async def _decided(database: Database) -> int:
+    connection = await asyncpg.connect(database.url)
+    try:
+        count: int = await connection.fetchval("SELECT count(*) FROM actions")
+        return count
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

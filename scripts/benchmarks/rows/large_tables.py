@@ -8,15 +8,11 @@ import asyncpg
 from scripts.benchmarks.bench import Bench
 from scripts.benchmarks.check import WrongTotals
 from scripts.benchmarks.figures import Figure
+from scripts.benchmarks.filled import LAST_PERIOD, filled
 from scripts.benchmarks.ingest import Ingested, ingest
 from scripts.benchmarks.rows.throughput import BATCH
 from scripts.benchmarks.servers import Database
-from scripts.benchmarks.stored import Fill, fill
 from scripts.benchmarks.traffic import Traffic
-from scripts.benchmarks.world import World
-
-_LAST_PERIOD = 202403
-_ACTIONS_PER_PERIOD = 20
 
 
 def large_tables(bench: Bench) -> list[Figure]:
@@ -38,37 +34,17 @@ def large_tables(bench: Bench) -> list[Figure]:
 
 def at_stored(bench: Bench, stored: int, leads: int, repeats: int, name: str) -> list[Ingested]:
     """Loads, each on a copy of a database with so many actions in earlier months, which must be the same afterwards."""
-    world = World(customers=bench.sizes.customers)
-    filled = bench.servers.database(world)
-    before = asyncio.run(_fill(bench, filled, stored)) if stored else (0, 0)
+    full = filled(bench, stored)
+    before = asyncio.run(_earlier(full))
     done = []
     for repeat in range(repeats):
         bench.say(f"stored {before[0]:,}: {leads:,} leads")
-        database = bench.servers.copy(filled)
-        done.append(ingest(bench, database, Traffic(f"{name}{repeat}", world, leads, BATCH)))
+        database = bench.servers.copy(full)
+        done.append(ingest(bench, database, Traffic(f"{name}{repeat}", full.world, leads, BATCH)))
         if (after := asyncio.run(_earlier(database))) != before:
             raise WrongTotals(f"the stored actions have changed: {before} became {after}")
         bench.servers.drop(database)
-    bench.servers.drop(filled)
     return done
-
-
-def periods_before(last: int, count: int) -> tuple[int, ...]:
-    """So many months up to `last`, as numbers like 202403."""
-    months = last // 100 * 12 + last % 100 - 1
-    return tuple(month // 12 * 100 + month % 12 + 1 for month in range(months - count + 1, months + 1))
-
-
-async def _fill(bench: Bench, database: Database, stored: int) -> tuple[int, int]:
-    per_customer = min(_ACTIONS_PER_PERIOD, stored // database.world.customers)
-    periods = periods_before(_LAST_PERIOD, -(-stored // (per_customer * database.world.customers)))
-    bench.say(f"stored {stored:,}: filling {len(periods)} months")
-    connection = await asyncpg.connect(database.url)
-    try:
-        await fill(connection, Fill(per_customer, periods, per_customer), database.world.products_per_partner)
-    finally:
-        await connection.close()
-    return await _earlier(database)
 
 
 async def _earlier(database: Database) -> tuple[int, int]:
@@ -78,7 +54,7 @@ async def _earlier(database: Database) -> tuple[int, int]:
             """
             SELECT count(*), coalesce(sum(billed_minor), 0)::bigint FROM actions WHERE billing_period <= $1
             """,
-            _LAST_PERIOD,
+            LAST_PERIOD,
         )
         return row[0], row[1]
     finally:

@@ -1,0 +1,71 @@
+"""What the tables do not say of themselves: groups, what one row is, and the words that need explaining."""
+
+GROUPS = {
+    "masters": {
+        "partners": "a company that pays: its currency and how far it is closed",
+        "partner_terms": "the terms of a partner from one period on",
+        "partner_time_zones": "the time zone of a partner from one period on",
+        "periods": "a calendar month of a partner, with its bounds as instants",
+        "products": "what leads are interested in; belongs to one partner for ever",
+        "customers": "a person, known by e-mail",
+        "customer_aliases": "another id of a person",
+        "rate_rules": "one rule of the rate card; empty conditions match everything",
+    },
+    "path of a lead": {
+        "inbox": "up to 500 leads of one accepted request, and what became of them: the row is the job",
+        "leads": "one lead on record; its key is computed from (source, lead id)",
+        "actions": "one action with its verdict; its key is computed from its identity (R3)",
+        "winners": "an action that holds its duplicate key (R6)",
+        "customer_states": "one customer of one partner: the row that batches lock",
+        "customer_periods": "the totals of one customer in one billing period",
+        "product_periods": "the totals of one product in one billing period, in slots that batches share out",
+        "credits": "what is credited for a returned action of a closed period, once (R11)",
+        "quarantine": "a lead that names what nobody has created, or contradicts one on record (R12)",
+        "dead_letters": "a lead that a fault keeps from being decided",
+        "tallies": "a count for the metrics, in slots",
+        "pauses": "a time in which the workers decide nothing, and who wanted it",
+    },
+    "reports and tasks": {
+        "billing_reports": "one version of the report of one partner and period",
+        "billing_report_files": "a file of a version: where it is and its hash",
+        "tasks": "work in the background, with its progress",
+        "api_keys": "a key of a machine: only its hash is stored",
+    },
+    "bills and people": {
+        "users": "somebody who signs in",
+        "usage": "the API calls of one partner in one period",
+        "bills": "the demand for payment for one period",
+        "bill_actions": "who did what to a bill, and to which content",
+    },
+}
+"""Every table, in groups, with what one row of it is."""
+
+COLUMNS = {
+    "actions.billing_period": "the period in which it is billed: its own, or a later one if it came late",
+    "actions.duplicate_key": "partner, customer, product, type and level, as one UUID",
+    "actions.occurrence": "counts identical actions of one lead, from 0",
+    "actions.own_period": "the period of its instant",
+    "actions.standing": "what people decided; the outcome follows from it",
+    "api_keys.key_hash": "SHA-256 of 256 random bits",
+    "bills.number": "given when it is issued; from then on nothing changes",
+    "billing_reports.digest": "SHA-256 of the content; the same content makes no new version",
+    "customer_periods.last_occurred_at": "later actions of the same version are judged without the earlier ones",
+    "customer_states.policy_version": "the version of terms and rates that it was judged by",
+    "inbox.payload": "the leads, as JSON",
+    "partners.closed_through": "the newest closed period; its verdicts are frozen",
+    "partners.policy_version": "grows with every change of terms or rates",
+    "partner_terms.cap_minor": "null: no cap",
+    "rate_rules.amount_minor": "null ends an override",
+    "winners.slot": "which window of the key it holds",
+    "winners.released_from": "the period from which a returned one no longer holds it",
+}
+"""Notes for single columns, by table and name."""
+
+REFERENCES = {
+    "leads_customer_id": ("leads", ["customer_id"], "customers", ["id"]),
+    "leads_product_id_partner_id": ("leads", ["product_id", "partner_id"], "products", ["id", "partner_id"]),
+    "actions_lead_id": ("actions", ["lead_id"], "leads", ["id"]),
+    "customer_states_partner_id": ("customer_states", ["partner_id"], "partners", ["id"]),
+    "customer_states_customer_id": ("customer_states", ["customer_id"], "customers", ["id"]),
+}
+"""References that triggers keep, once per statement, where foreign keys would (docs/decisions/0011)."""
