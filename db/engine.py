@@ -18,6 +18,18 @@ make_keys_with(asyncpg.pgproto.pgproto.UUID)
 
 CONNECT_TIMEOUT_S = 10.0
 
+_BY_KEY = {
+    "plan_cache_mode": "force_custom_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""For connections that decide batches: whatever the statistics say, no plan reads a table as a whole.
+
+For a thousand customers Postgres would rather read all of fifty thousand. And a plan that is kept was made for tables
+as small as they were then; planning again for each batch costs less than the wrong index once.
+"""
+
 Connection = asyncpg.Connection
 """What every query in `db` takes: a connection inside a transaction that the edge opened and commits."""
 
@@ -27,17 +39,21 @@ def create_engine(
 ) -> AsyncEngine:
     """An engine whose connections are opened by asyncpg itself, so a pasted URL with `sslmode` works as it is.
 
-    JSONB comes as Python values and goes as JSON text. `for_batches` plans each statement once, without looking at its
-    parameters: a plan for a thousand customers may rather read all customers there are, the general one never does.
+    JSONB comes as Python values and goes as JSON text. `for_batches` has each row of a statement's arrays looked up by
+    its key, see `_BY_KEY`.
     """
-    plans = {"plan_cache_mode": "force_generic_plan"} if for_batches else {}
     connect = partial(
         asyncpg.connect,
         settings.database_url,
         connection_class=TracedConnection if tracing.are_on() else asyncpg.Connection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=settings.database_command_timeout_s,
-        server_settings={"application_name": application_name, "timezone": "UTC", "lock_timeout": "30s", **plans},
+        server_settings={
+            "application_name": application_name,
+            "timezone": "UTC",
+            "lock_timeout": "30s",
+            **(_BY_KEY if for_batches else {}),
+        },
     )
     return create_async_engine(
         "postgresql+asyncpg://",

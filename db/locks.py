@@ -116,10 +116,11 @@ async def lock_customers(
     ordered = sorted(customers)
     rows = await connection.fetch(
         """
-        SELECT partner_id, customer_id, policy_version FROM customer_states
-        WHERE (partner_id, customer_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        SELECT partner_id, customer_id, policy_version
+        FROM unnest($1::uuid[], $2::uuid[]) AS wanted (partner_id, customer_id)
+        JOIN customer_states USING (partner_id, customer_id)
         ORDER BY partner_id, customer_id
-        FOR UPDATE
+        FOR UPDATE OF customer_states
         """,
         [partner_id for partner_id, _ in ordered],
         [customer_id for _, customer_id in ordered],

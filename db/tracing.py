@@ -1,7 +1,7 @@
 """Traces: from a request over its commit and its message to the SQL of the batch that decides its leads.
 
-They are off, and nothing of OpenTelemetry is imported, unless a standard variable names where to send them. All of this
-may be called when they are off, and then does nothing.
+They are off, and OpenTelemetry is not imported for them, unless a standard variable names where to send them. All of
+this may be called when they are off, and then does nothing.
 """
 
 import os

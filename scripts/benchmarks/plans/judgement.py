@@ -17,6 +17,7 @@ _SOME_PAGES = 100
 
 _BOUNDED = {
     "db.backlog.leads · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
+    "db.quarantine.claim_resolvable · quarantine": "looks through what is in quarantine, once in a while",
     "db.metrics.read · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
 }
 """What may grow with something that has an end of its own; it may not read the table for that."""

@@ -128,7 +128,7 @@ async def opened(servers: Servers, database: Database) -> AsyncIterator[Scene]:
     # The application must not measure its backlog by itself, in the midst of whatever is recorded.
     settings = servers.settings(database.url).model_copy(update={"max_inbox_leads": 0, "max_inbox_age_s": 0})
     app = create_app(settings)
-    engine = create_engine(settings, "bench", pool_size=3)
+    engine = create_engine(settings, "bench", pool_size=3, for_batches=True)
     headers = {"Authorization": f"Bearer {database.key}"}
     transport = httpx.ASGITransport(app)
     async with (

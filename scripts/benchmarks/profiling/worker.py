@@ -109,7 +109,7 @@ async def _decided(database: Database) -> int:
 async def _worker(bench: Bench, database: Database) -> AsyncIterator[Callable[[], Awaitable[int]]]:
     """What decides one batch and returns how many requests that settled."""
     settings = bench.servers.settings(database.url)
-    engine = create_engine(settings, "bench", pool_size=3)
+    engine = create_engine(settings, "bench", pool_size=3, for_batches=True)
     policies = Policies()
     yield lambda: work_off_inbox(engine, policies, settings.task_max_leads)
     await engine.dispose()

@@ -22,6 +22,8 @@ _MODES = {"custom": "force_custom_plan", "generic": "force_generic_plan"}
 _MOST_BUSY = 100
 _HOT = ("door", "backpressure", "worker", "sweeper")
 _PAGE = 100
+_PLANNED_EACH_TIME = ("worker", "sweeper")
+"""Whose connections keep no plan, see `db.engine.create_engine`."""
 
 Readings = dict[Statement, list[Reading]]
 
@@ -99,6 +101,8 @@ async def readings_of(servers: Servers, database: Database, cast: Cast, known: C
             await scene.play(cast, recorder, stored)
     readings: Readings = defaultdict(list)
     for each in recorder.explained:
+        if cast.name == "generic" and each.path in _PLANNED_EACH_TIME:
+            continue
         if name := known.name(each.text, recorder.senders):
             statement = Statement(each.path, name, cast.name)
             readings[statement].append(reading(each.plan, each.taken_ms, known.tables))
