@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> Celery:
     app.conf.update(
         broker_configuration(settings),
         beat_schedule=beat_schedule(settings),
+        beat_scheduler="worker.one_beat:OneBeat",
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,

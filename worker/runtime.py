@@ -31,7 +31,7 @@ class Runtime:
         self.settings = settings
         self.policies = Policies()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self.engine: AsyncEngine = create_engine(settings, "leadger-worker", pool_size=_CONNECTIONS)
+        self.engine: AsyncEngine = create_engine(settings, "leadger-worker", pool_size=_CONNECTIONS, for_batches=True)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a task's coroutine on the process's loop, with the task's trace and what is bound to its log."""

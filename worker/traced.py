@@ -25,8 +25,10 @@ class TracedTask(Task[Any, Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task."""
-        request = self.request
-        attributes = {"messaging.message.id": request.id, "leadger.request_id": request.get(REQUEST_ID_HEADER)}
-        known = {name: value for name, value in attributes.items() if value}
-        with tracing.span(self.name, "CONSUMER", known, carrier=request.headers or {}):
+        sent = self.request.headers or {}
+        attributes = {
+            "messaging.message.id": self.request.id or "",
+            "leadger.request_id": sent.get(REQUEST_ID_HEADER, ""),
+        }
+        with tracing.span(self.name, "CONSUMER", attributes, carrier=sent):
             return super().__call__(*args, **kwargs)

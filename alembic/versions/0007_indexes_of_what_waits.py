@@ -1,7 +1,6 @@
 """What waits is found by its lane alone, and what is in quarantine without those that have left it"""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0007"

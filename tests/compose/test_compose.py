@@ -67,10 +67,23 @@ def test_the_start_waits_for_health() -> None:
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
 def test_everything_has_limits_and_is_open_to_this_machine_only(file: Path) -> None:
     for name, service in _services(file.name).items():
+        if "image" not in service:
+            assert name in _services(), name
+            assert set(service) == {"environment"}, name
+            continue  # it only adds to a service of compose.yaml
         limits = service["deploy"]["resources"]["limits"]
         assert limits["cpus"], name
         assert limits["memory"], name
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_who_makes_traces_sends_them_to_jaeger() -> None:
+    services = _services("compose.observability.yaml")
+    sending = {name: service["environment"] for name, service in services.items() if "image" not in service}
+    assert set(sending) == {"api", "worker", "beat"}
+    for name, environment in sending.items():
+        assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://jaeger:4318"
+        assert set(_services()[name]["networks"]) & set(services["jaeger"]["networks"])
 
 
 def test_only_the_api_and_flower_are_open_and_the_database_cannot_reach_out() -> None:

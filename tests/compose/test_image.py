@@ -75,6 +75,10 @@ def running(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         yield running
 
 
+def test_it_can_export_traces(image: str) -> None:
+    assert builder.run(image, "python", "-c", "from db.spans import Spans; print(Spans.__name__)") == "Spans\n"
+
+
 def test_it_says_what_it_is_and_runs_unprivileged(image: str) -> None:
     (about,) = json.loads(builder.inspect(image))
     config: dict[str, Any] = about["Config"]

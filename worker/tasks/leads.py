@@ -27,9 +27,10 @@ _LONGEST_TURN_S = 1.0
 @shared_task(name=PROCESS_LEADS, bind=True)
 def process_leads(self: Any) -> None:
     """Decide what waits in the inbox until nothing does, a turn at a time."""
-    structlog.contextvars.bind_contextvars(request_id=self.request.get(REQUEST_ID_HEADER, ""), task_id=self.request.id)
-    if not runtime.run(_empty_inbox):
-        _ring_again()
+    ids = {"request_id": self.request.get(REQUEST_ID_HEADER, ""), "task_id": self.request.id}
+    with structlog.contextvars.bound_contextvars(**ids):  # the next task of this process is not of this request
+        if not runtime.run(_empty_inbox):
+            _ring_again()
 
 
 @shared_task(name=REPLAY_QUARANTINE)
