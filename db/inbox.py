@@ -27,6 +27,9 @@ RETRIED_PART = 1000
 
 INBOX_COLUMNS = ["batch_id", "part", "lane", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
+_MOST_LANES = 3
+"""Of one batch: when little waits, several workers share it rather than one take it all while the others look on."""
+
 _MANY_ROWS = 100
 
 # A range over both columns of the index, in its order: so no plan reads what waits in other lanes, or all of this one.
@@ -142,7 +145,7 @@ async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
 
 
 async def _take_lanes(connection: asyncpg.Connection, most_leads: int) -> list[int]:
-    """Lock lanes that nobody is at, those with the oldest rows first, until they hold `most_leads` or many rows."""
+    """Lock lanes that nobody is at, those with the oldest rows first, a few or until they hold enough."""
     waiting = await connection.fetch(
         f"""
         SELECT lane, rows, leads
@@ -159,7 +162,7 @@ async def _take_lanes(connection: asyncpg.Connection, most_leads: int) -> list[i
     taken: list[int] = []
     leads = 0
     for row in waiting:
-        if leads >= most_leads:
+        if leads >= most_leads or len(taken) == _MOST_LANES:
             break
         if await locks.try_lane(connection, row["lane"]):
             taken.append(row["lane"])

@@ -118,7 +118,7 @@ class LeadView:
 
 async def view(connection: asyncpg.Connection, lead_id: UUID) -> LeadView | None:
     """A lead with its actions; None if it is not on record (it may still wait or be in quarantine)."""
-    row = await connection.fetchrow(f"{_LEADS} WHERE leads.id = $1", lead_id)
+    row = await connection.fetchrow(f"{_leads_among('leads')} WHERE leads.id = $1", lead_id)
     if row is None:
         return None
     periods = await connection.fetch(
@@ -148,12 +148,17 @@ async def action_line(connection: asyncpg.Connection, action_id: UUID) -> Line |
     return next(line for line in lines if line.row["id"] == action_id)
 
 
-_LEADS = """
-    SELECT leads.*, partners.external_id AS partner, partners.currency, products.external_id AS product,
-           customers.external_id AS customer, customers.name, customers.email
-    FROM leads JOIN partners ON partners.id = leads.partner_id JOIN products ON products.id = leads.product_id
-    JOIN customers ON customers.id = leads.customer_id
-"""
+_LOOKED_AT = 10_000
+
+
+def _leads_among(source: str) -> str:
+    """A query of leads with the names of what they refer to."""
+    return f"""
+        SELECT leads.*, partners.external_id AS partner, partners.currency, products.external_id AS product,
+               customers.external_id AS customer, customers.name, customers.email
+        FROM {source} AS leads JOIN partners ON partners.id = leads.partner_id
+        JOIN products ON products.id = leads.product_id JOIN customers ON customers.id = leads.customer_id
+    """
 
 
 @dataclass(slots=True)
@@ -169,37 +174,60 @@ class LeadFilter:
     end: datetime | None = None
 
 
+@dataclass(slots=True)
+class LeadPage:
+    """Leads with their totals, newest first, and the place from which to go on; None if that is all."""
+
+    leads: list[tuple[asyncpg.Record, Totals]]
+    next: tuple[datetime, UUID] | None
+
+
 async def page(
     connection: asyncpg.Connection, only: LeadFilter, *, before: tuple[datetime, UUID] | None, limit: int
-) -> list[tuple[asyncpg.Record, Totals]]:
-    """Leads with their totals, newest first, from the one before `before` on."""
-    conditions: list[str] = ["true"]
-    arguments: list[object] = []
+) -> LeadPage:
+    """Leads from the one before `before` on.
 
-    def condition(text: str, *values: object) -> None:
+    What no index tells (product, lead type, outcome) is looked for among `_LOOKED_AT` leads at most, so a page can hold
+    fewer leads than `limit`, even none, and yet have others after it.
+    """
+    arguments: list[object] = []
+    placed, sifted = ["true"], ["true"]
+
+    def condition(where: list[str], text: str, *values: object) -> None:
         if all(value is not None for value in values):
             numbers = range(len(arguments) + 1, len(arguments) + len(values) + 1)
             arguments.extend(values)
-            conditions.append(text.format(*(f"${number}" for number in numbers)))
+            where.append(text.format(*(f"${number}" for number in numbers)))
 
-    condition("leads.customer_id = {}", only.customer_id)
-    condition("leads.partner_id = {}", only.partner_id)
-    condition("leads.product_id = {}", only.product_id)
-    condition("lower(leads.lead_type) = lower({})", only.lead_type)
-    condition("EXISTS (SELECT FROM actions WHERE actions.lead_id = leads.id AND outcome::text = {})", only.outcome)
-    condition("leads.created_at >= {}", only.start)
-    condition("leads.created_at < {}", only.end)
-    condition("(leads.created_at, leads.id) < ({}, {})", *(before or (None, None)))
+    condition(placed, "customer_id = {}", only.customer_id)
+    condition(placed, "partner_id = {}", only.partner_id)
+    condition(placed, "created_at >= {}", only.start)
+    condition(placed, "created_at < {}", only.end)
+    condition(placed, "(created_at, id) < ({}, {})", *(before or (None, None)))
+    looked_at = f"SELECT * FROM leads WHERE {' AND '.join(placed)} ORDER BY created_at DESC, id DESC"
+    of_places = tuple(arguments)
+    condition(sifted, "leads.product_id = {}", only.product_id)
+    condition(sifted, "lower(leads.lead_type) = lower({})", only.lead_type)
+    condition(
+        sifted, "EXISTS (SELECT FROM actions WHERE actions.lead_id = leads.id AND outcome::text = {})", only.outcome
+    )
+    is_sifted = len(sifted) > 1
     rows = await connection.fetch(
-        f"{_LEADS} WHERE {' AND '.join(conditions)} ORDER BY leads.created_at DESC, leads.id DESC LIMIT {limit:d}",
+        f"""
+        {_leads_among(f"({looked_at} LIMIT {_LOOKED_AT if is_sifted else limit:d})")}
+        WHERE {" AND ".join(sifted)} ORDER BY leads.created_at DESC, leads.id DESC LIMIT {limit:d}
+        """,
         *arguments,
     )
+    last = rows[-1] if len(rows) == limit else None
+    if last is None and is_sifted:
+        last = await connection.fetchrow(f"{looked_at} OFFSET {_LOOKED_AT - 1:d} LIMIT 1", *of_places)
     totals = {row["id"]: Totals(leads=1) for row in rows}
     for action in await connection.fetch(
         "SELECT lead_id, outcome, value_minor, billed_minor FROM actions WHERE lead_id = ANY($1::uuid[])", list(totals)
     ):
         totals[action["lead_id"]].add(Outcome(action["outcome"]), action["value_minor"], action["billed_minor"])
-    return [(row, totals[row["id"]]) for row in rows]
+    return LeadPage([(row, totals[row["id"]]) for row in rows], (last["created_at"], last["id"]) if last else None)
 
 
 async def _terms(connection: asyncpg.Connection, partner_id: UUID) -> tuple[TermsHistory, str]:

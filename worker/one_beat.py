@@ -12,7 +12,7 @@ import structlog
 from celery.beat import PersistentScheduler
 
 _LEASE = "leadger:beat"
-_LEASE_MS = 10_000
+_LEASE_MS = 5_000
 _STANDBY_S = 2.0
 _KEEP = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 

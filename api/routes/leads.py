@@ -106,7 +106,11 @@ async def list_leads(
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
-    """Decided leads with their totals, newest first."""
+    """Decided leads with their totals, newest first.
+
+    By product, lead type and outcome a page looks through 10,000 leads at most: it may hold fewer than `limit`, even
+    none, and yet have a `next`.
+    """
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = leads.LeadFilter(
             customer_id=await customer_id_of(connection, customer) if customer else None,
@@ -119,11 +123,10 @@ async def list_leads(
         )
         before = place_from_cursor(after, tuple[datetime, UUID])
         page = await leads.page(connection, only, before=before, limit=limit)
-    last = page[-1][0] if len(page) == limit else None
     return json_response(
         {
-            "items": [_lead_summary(row, totals) for row, totals in page],
-            "next": cursor_from_place((last["created_at"], last["id"])) if last else None,
+            "items": [_lead_summary(row, totals) for row, totals in page.leads],
+            "next": cursor_from_place(page.next) if page.next else None,
         }
     )
 

@@ -7,7 +7,7 @@ from scripts.faults.scene import Scene
 
 
 def beat_twice(scene: Scene) -> None:
-    """Two beats ring for everything twice."""
+    """Two beats at once: one rings, the other stands by."""
     scene.stack.start("second beat")
     try:
         trees.wait_for("second beat")

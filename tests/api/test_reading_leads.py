@@ -61,6 +61,18 @@ async def test_filters(shared_client: httpx.AsyncClient, shop: None, query: dict
         assert "".join(each["lead_id"] for each in found) == ids
 
 
+@pytest.mark.parametrize(("query", "ids"), [({"lead_type": "referral"}, "2"), ({"outcome": "billed"}, "651")])
+async def test_a_filter_without_an_index_looks_at_so_many_leads_and_says_where_to_go_on(
+    shared_client: httpx.AsyncClient, shop: None, query: dict[str, str], ids: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.leads._LOOKED_AT", 2)
+    pages = [await get(shared_client, "/leads", **query)]
+    while pages[-1]["next"]:
+        pages.append(await get(shared_client, "/leads", after=pages[-1]["next"], **query))
+    assert [len(page["items"]) for page in pages] == ([0, 0, 1, 0] if len(ids) == 1 else [2, 0, 1, 0])
+    assert "".join(each["lead_id"] for page in pages for each in page["items"]) == ids
+
+
 async def test_a_lead_in_a_list(shared_client: httpx.AsyncClient, shop: None) -> None:
     (shown,) = (await get(shared_client, "/leads", outcome="partly_billed"))["items"]
     whole = await get(shared_client, "/leads/3")

@@ -99,10 +99,13 @@ async def test_a_lane_that_a_batch_is_at_is_left_to_it(world: World) -> None:
         assert await connection.fetchval("SELECT count(*) FROM leads") == 6
 
 
-async def test_one_batch_takes_as_many_lanes_as_fill_it(world: World) -> None:
-    names = [f"customer {number}" for number in range(12)]
-    rows = await put(world, *of_many(*names))
-    assert await batch.work_off_inbox(world.engine, world.policies, 1000) == len(rows)
+async def test_one_batch_takes_several_lanes_that_do_not_fill_it_and_leaves_some_to_others(world: World) -> None:
+    rows = await put(world, *of_many(*(f"customer {number}" for number in range(12))))
+    lanes = len({row["lane"] for row in rows})
+    assert lanes > 3
+    assert await batch.work_off_inbox(world.engine, world.policies, 1000) == 3
+    settled = [await batch.work_off_inbox(world.engine, world.policies, 1000) for _ in range(3)]
+    assert sum(settled) == lanes - 3
 
 
 async def test_a_lane_with_many_rows_is_a_batch_by_itself(world: World) -> None:

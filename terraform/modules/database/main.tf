@@ -32,6 +32,17 @@ resource "aws_db_parameter_group" "main" {
     value = "1"
   }
 
+  # Keys are spread over all of an index, so after each checkpoint nearly every row writes whole pages to the log.
+  parameter {
+    name  = "max_wal_size"
+    value = "16384"
+  }
+
+  parameter {
+    name  = "checkpoint_timeout"
+    value = "1800"
+  }
+
   # A new major version needs a new group while the old one is still in use.
   lifecycle {
     create_before_destroy = true
