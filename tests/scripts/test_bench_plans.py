@@ -24,7 +24,7 @@ from scripts.benchmarks.world import World
 
 WORLD = World(partners=5, products_per_partner=2, customers=400)
 STORED = 40_000
-CAST = Cast(WORLD, "generic", 0, 20)
+CAST = Cast(WORLD, "custom", 0, 20)
 STATEMENT = Statement("worker", "db.somewhere.read", "custom")
 SIZES = {"actions": 1_000_000, "products": 30}
 
@@ -148,7 +148,7 @@ class Place:
         await connection.execute(statement)
         await connection.close()
 
-    async def played(self, mode: str = "force_generic_plan") -> tuple[Readings, dict[str, int]]:
+    async def played(self, mode: str = "force_custom_plan") -> tuple[Readings, dict[str, int]]:
         """The readings of a batch on this database, and the sizes of its tables."""
         async with opened(self.servers, self.database) as scene:
             await scene.prepare(STORED)
@@ -205,7 +205,7 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
 async def test_an_index_that_is_gone_is_found(place: Place) -> None:
     await place.execute("DROP INDEX ix_actions_lead_id")
     read, sizes = await place.played()
-    found = Statement("worker", "db.intake.known_leads · actions", "generic")
+    found = Statement("worker", "db.intake.known_leads · actions", "custom")
     assert (
         judge(found, 1, None, most(read[found]), sizes, count_of_actions(CAST.batch()))
         .faults[0]
