@@ -8,6 +8,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '500ms'")
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = '0'")  # what is done concurrently waits for others, nobody for it
         # With both, Postgres takes this one for a lane as well, and reads everything that waits.
