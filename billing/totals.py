@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from uuid import UUID
 
 from billing.actions import Outcome, Verdict
 
@@ -71,19 +70,13 @@ TOTALS_COLUMNS = tuple(field.name for field in fields(Totals))
 def verdict_checksum(verdict: Verdict) -> int:
     """A 96-bit number for one verdict; the sum over a report is the same in whatever order the verdicts came."""
     action = verdict.action
-    return checksum(
-        action.id,
-        action.billing_period,
-        verdict.outcome.value,
-        action.value_minor,
-        verdict.billed_minor,
-        action.rate_rule_id,
+    line = (
+        f"{action.id.hex}{action.billing_period}{verdict.outcome.value}"
+        f"{action.value_minor},{verdict.billed_minor},{action.rate_rule_id}"
     )
+    return checksum_of_line(line.encode())
 
 
-def checksum(
-    action_id: UUID, billing_period: int, outcome: str, value_minor: int, billed_minor: int, rate_rule_id: int
-) -> int:
-    """The checksum of a verdict, from what it is made of."""
-    line = f"{action_id.hex}{billing_period}{outcome}{value_minor},{billed_minor},{rate_rule_id}"
-    return int.from_bytes(blake2b(line.encode(), digest_size=12).digest())
+def checksum_of_line(line: bytes) -> int:
+    """The checksum of a verdict from its line, which a query over stored verdicts can make as well."""
+    return int.from_bytes(blake2b(line, digest_size=12).digest())

@@ -31,8 +31,7 @@ async def recently_changed(connection: asyncpg.Connection) -> list[tuple[UUID, i
 
 async def violations(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[Violation]:
     """Where the counters of an open report, by customer and by product, differ from its verdicts."""
-    customers = await recount.customer_drift(connection, partner_id, period)
-    products = await recount.product_drift(connection, partner_id, period)
+    customers, products = await recount.totals_drift(connection, partner_id, period)
     if not customers and not products:
         return []
     report = await _named(connection, partner_id, period)

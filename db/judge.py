@@ -84,29 +84,28 @@ async def judge_new(connection: asyncpg.Connection, cases: Sequence[Case]) -> No
 async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
     """Judge everything of customers whose verdict can still change, priced anew by the present policy."""
     periods = await ledger.periods_of(connection, [(case.customer, 0) for case in cases])
-    by_customer = {case.customer: case for case in cases}
-    priced = {case.customer: [*case.new] for case in cases}
-    for row in await ledger.open_verdicts(connection, [(case.customer, case.policy.first_open) for case in cases]):
-        case, verdict = by_customer[ledger.customer_from_row(row)], ledger.verdict_from_row(row)
-        case.recorded[verdict.action.id] = verdict
-        priced[case.customer].append(_priced(verdict.action, row["lead_type"].casefold(), case.policy))
+    priced = [[*case.new] for case in cases]
+    wanted = [(case.customer, case.policy.first_open) for case in cases]
+    for place, lead_type, verdict in await ledger.open_verdicts(connection, wanted):
+        cases[place].recorded[verdict.action.id] = verdict
+        priced[place].append(_priced(verdict.action, lead_type.casefold(), cases[place].policy))
     frozen = await ledger.frozen_winners_of(
         connection,
         {
             (action.key, case.policy.first_open)
-            for case in cases
+            for case, actions in zip(cases, priced, strict=True)
             if case.policy.closed_through
-            for action in priced[case.customer]
+            for action in actions
         },
     )
-    for case in cases:
+    for case, actions in zip(cases, priced, strict=True):
         case.whole = True
         case.periods = periods.get(case.customer, {})
         case.reach.used_minor = {
             period: record.billed_minor for period, record in case.periods.items() if not case.policy.is_open(period)
         }
-        case.winners = {action.key: frozen[action.key] for action in priced[case.customer] if action.key in frozen}
-        case.decide(priced[case.customer])
+        case.winners = {action.key: frozen[action.key] for action in actions if action.key in frozen}
+        case.decide(actions)
 
 
 async def _record_contested(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
@@ -122,7 +121,7 @@ async def _record_contested(connection: asyncpg.Connection, cases: Iterable[Case
         # Nothing before the first new action can change, and the counters of earlier periods are not read.
         first = min(action.billing_period for action in case.new)
         if unseating_can_free_others(case.policy.terms):
-            keys += [(case.customer, first, key) for key in contested]
+            keys += [(case.customer, period, key) for key in contested for period in case.periods if period >= first]
         else:
             winners += [
                 winner.action_id for key in contested for winner in case.winners[key] if winner.billing_period >= first

@@ -1,7 +1,9 @@
 """What is on record for customers, read for the evaluator. Call under the locks of `db.locks.lock_customers`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -15,12 +17,24 @@ Customer = tuple[UUID, UUID]
 _STANDINGS = {standing.value: standing for standing in Standing}
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
-_VERDICT_COLUMNS = """
-    actions.id, actions.lead_id, actions.partner_id, actions.customer_id, actions.product_id, actions.action_type,
-    actions.engagement_level, actions.occurred_at, actions.occurrence, actions.duplicate_key, actions.own_period,
-    actions.billing_period, actions.value_minor, actions.rate_rule_id, actions.standing, actions.outcome,
-    actions.billed_minor
-"""
+_COLUMNS = (
+    "id",
+    "lead_id",
+    "product_id",
+    "action_type",
+    "engagement_level",
+    "occurred_at",
+    "occurrence",
+    "duplicate_key",
+    "own_period",
+    "billing_period",
+    "value_minor",
+    "rate_rule_id",
+    "standing",
+    "outcome",
+    "billed_minor",
+)
+_VERDICT_COLUMNS = ", ".join(f"actions.{name}" for name in (*_COLUMNS, "partner_id", "customer_id"))
 
 
 async def periods_of(
@@ -94,18 +108,18 @@ async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterab
 async def verdicts_of_keys(
     connection: asyncpg.Connection, keys: Iterable[tuple[Customer, int, UUID]]
 ) -> list[asyncpg.Record]:
-    """All verdicts with a duplicate key from a first billing period on: ((partner, customer), first period, key)."""
+    """All verdicts with a duplicate key in a billing period: ((partner, customer), period, key)."""
     wanted = list(keys)
     return await connection.fetch(
         f"""
         SELECT {_VERDICT_COLUMNS}
-        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[]) AS wanted (partner_id, customer_id, first, key)
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[]) AS wanted (partner_id, customer_id, period, key)
         JOIN actions ON actions.partner_id = wanted.partner_id AND actions.customer_id = wanted.customer_id
-            AND actions.billing_period >= wanted.first AND actions.duplicate_key = wanted.key
+            AND actions.billing_period = wanted.period AND actions.duplicate_key = wanted.key
         """,
         [customer[0] for customer, _, _ in wanted],
         [customer[1] for customer, _, _ in wanted],
-        [first for _, first, _ in wanted],
+        [period for _, period, _ in wanted],
         [key for _, _, key in wanted],
     )
 
@@ -135,21 +149,35 @@ async def verdicts_of_prefixes(
 
 async def open_verdicts(
     connection: asyncpg.Connection, customers: Iterable[tuple[Customer, int]]
-) -> list[asyncpg.Record]:
-    """All verdicts of customers from a first billing period on, with the lead type that prices them."""
+) -> Iterator[tuple[int, str, Verdict]]:
+    """All verdicts of customers from a first billing period on: (place among the customers, lead type, verdict)."""
     wanted = list(customers)
-    return await connection.fetch(
+    # Period by period, because actions are indexed by partner, period and customer, in this order.
+    rows = await connection.fetch(
         f"""
-        SELECT {_VERDICT_COLUMNS}, leads.lead_type
-        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (partner_id, customer_id, first)
-        JOIN actions ON actions.partner_id = wanted.partner_id AND actions.customer_id = wanted.customer_id
-            AND actions.billing_period >= wanted.first
+        WITH RECURSIVE wanted AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[])
+                WITH ORDINALITY AS wanted (partner_id, customer_id, first, place)
+        ), used (partner_id, first, period) AS (
+            SELECT partner_id, first, first - 1 FROM (SELECT DISTINCT partner_id, first FROM wanted) AS partners
+            UNION ALL
+            SELECT partner_id, first, (
+                SELECT min(billing_period) FROM actions
+                WHERE actions.partner_id = used.partner_id AND billing_period > used.period
+            ) FROM used WHERE period IS NOT NULL
+        )
+        SELECT place - 1, leads.lead_type, {", ".join(f"actions.{name}" for name in _COLUMNS)}
+        FROM wanted
+        JOIN used ON used.partner_id = wanted.partner_id AND used.first = wanted.first AND period >= wanted.first
+        JOIN actions ON actions.partner_id = wanted.partner_id AND actions.billing_period = used.period
+            AND actions.customer_id = wanted.customer_id
         JOIN leads ON leads.id = actions.lead_id
         """,
         [customer[0] for customer, _ in wanted],
         [customer[1] for customer, _ in wanted],
         [first for _, first in wanted],
     )
+    return ((place, lead_type, _verdict(*columns)) for place, lead_type, *columns in rows)
 
 
 def customer_from_row(row: asyncpg.Record) -> Customer:
@@ -157,28 +185,47 @@ def customer_from_row(row: asyncpg.Record) -> Customer:
     return row["partner_id"], row["customer_id"]
 
 
-def verdict_from_row(row: asyncpg.Record) -> Verdict:
+def verdict_from_row(row: Mapping[str, Any]) -> Verdict:
     """A row of actions as the evaluator knows it."""
-    action_type, engagement_level = row["action_type"], row["engagement_level"]
+    return _verdict(*(row[name] for name in _COLUMNS))
+
+
+def _verdict(
+    action_id: UUID,
+    lead_id: UUID,
+    product_id: UUID,
+    action_type: str,
+    engagement_level: str,
+    occurred_at: datetime,
+    occurrence: int,
+    key: UUID,
+    own_period: int,
+    billing_period: int,
+    value_minor: int,
+    rate_rule_id: int,
+    standing: str,
+    outcome: str,
+    billed_minor: int,
+) -> Verdict:
     # By place and without calling the enums, because a rebuild does this for every action of a month.
     action = Action(
-        row["id"],
-        row["lead_id"],
-        row["product_id"],
+        action_id,
+        lead_id,
+        product_id,
         action_type,
         action_type.casefold(),
         engagement_level,
         engagement_level.casefold(),
-        row["occurred_at"],
-        row["occurrence"],
-        row["duplicate_key"],
-        row["own_period"],
-        row["billing_period"],
-        row["value_minor"],
-        row["rate_rule_id"],
-        _STANDINGS[row["standing"]],
+        occurred_at,
+        occurrence,
+        key,
+        own_period,
+        billing_period,
+        value_minor,
+        rate_rule_id,
+        _STANDINGS[standing],
     )
-    return Verdict(action, _OUTCOMES[row["outcome"]], row["billed_minor"])
+    return Verdict(action, _OUTCOMES[outcome], billed_minor)
 
 
 def _by_key(rows: Iterable[asyncpg.Record]) -> dict[UUID, list[Winner]]:

@@ -55,7 +55,7 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """
         SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
                (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters,
-               (SELECT count(*) FROM tasks WHERE finished_at IS NULL) AS tasks
+               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND kind <> 'rebuild_share') AS tasks
         """
     )
     states = ("new", "extended", "replayed", "quarantined", "dead")

@@ -1,7 +1,11 @@
-"""Rebuilding a report: every verdict that can still change is judged again, every counter is counted again."""
+"""Rebuilding a report: every verdict that can still change is judged again, every counter is counted again.
+
+The customers are judged in shares, which several processes can take at once; the counters are counted by one.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,119 +17,149 @@ from billing.identity import report_uuid
 from billing.money import amount_from_minor
 from billing.policy import Policy
 from db import locks, masters, recount, rejudge
+from db.at_once import at_once
 from db.engine import transaction
 from db.judge import Case
 from db.policies import Policies
 
-_CUSTOMERS_AT_ONCE = 200
+ACTIONS_OF_A_SHARE = 40_000
+_ACTIONS_AT_ONCE = 5_000  # with more of them, a processor waits for its memory
 _PARTS_AT_ONCE = 2
-_MOST_DIFFERENCES = 100
+MOST_DIFFERENCES = 100
+
+Progress = Callable[[int, int], Awaitable[None]]
 
 
-async def rebuild(
-    engine: AsyncEngine,
-    policies: Policies,
-    partner_id: UUID,
-    period: int,
-    progress: Callable[[int, int], Awaitable[None]],
-) -> dict[str, Any]:
-    """Re-evaluate one partner and period, correct what differs, and say what did.
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many customers of a report: those from `first` on and before `until`, which is None for the last ones."""
 
-    Verdicts of a closed period are frozen; of it only the counters are checked and corrected.
-    """
+    first: UUID
+    until: UUID | None
+    customers: int
+
+
+async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> list[Share]:
+    """Divide the customers of a report; those of a closed period have frozen verdicts, so there is nothing to share."""
     async with transaction(engine) as connection:
-        await locks.share_partners(connection, [partner_id])
-        policy = (await policies.load(connection, [partner_id]))[partner_id]
-        people = [
-            row["customer_id"]
-            for row in await connection.fetch(
-                """
-                SELECT customer_id FROM customer_states
-                WHERE partner_id = $1 AND EXISTS (
-                    SELECT FROM actions WHERE actions.partner_id = $1 AND billing_period = $2
-                        AND actions.customer_id = customer_states.customer_id
-                ) ORDER BY customer_id
-                """,
-                partner_id,
-                period,
-            )
-        ]
+        policy = await _policy(connection, policies, partner_id)
+        if not policy.is_open(period):
+            return []
+        rows = await connection.fetch(
+            """
+            SELECT (array_agg(customer_id ORDER BY customer_id))[1] AS first, count(*) AS customers
+            FROM (
+                SELECT customer_id, floor((sum(count(*)) OVER (ORDER BY customer_id) - count(*)) / $3) AS share
+                FROM actions WHERE partner_id = $1 AND billing_period = $2 GROUP BY customer_id
+            ) AS counted GROUP BY share ORDER BY share
+            """,
+            partner_id,
+            period,
+            ACTIONS_OF_A_SHARE,
+        )
+    untils = [*(row["first"] for row in rows[1:]), None][: len(rows)]
+    return [Share(row["first"], until, row["customers"]) for row, until in zip(rows, untils, strict=True)]
+
+
+async def judge(
+    engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int, share: Share, progress: Progress
+) -> dict[str, Any]:
+    """Judge the customers of a share again, correct what differs, and say what did."""
+    async with transaction(engine, readonly=True) as connection:
+        rows = await connection.fetch(
+            """
+            SELECT customer_id, count(*) AS actions FROM actions
+            WHERE partner_id = $1 AND billing_period = $2
+                AND customer_id >= $3 AND ($4::uuid IS NULL OR customer_id < $4)
+            GROUP BY customer_id ORDER BY customer_id
+            """,
+            partner_id,
+            period,
+            share.first,
+            share.until,
+        )
     differences: list[dict[str, Any]] = []
     corrected = actions = judged = 0
     telling = asyncio.Lock()
-    starts = iter(range(0, len(people) if policy.is_open(period) else 0, _CUSTOMERS_AT_ONCE))
+    parts = iter(_parts(rows))
 
     async def judge_parts() -> None:
         nonlocal corrected, actions, judged
-        for start in starts:
-            some = people[start : start + _CUSTOMERS_AT_ONCE]
-            for case in await _judge(engine, policies, policy, some):
+        for people in parts:
+            for case in await _judge(engine, policies, partner_id, people):
                 actions += len(case.verdicts)
                 corrected += len(case.changes)
                 differences.extend(_difference(before, after) for before, after in case.changes if before)
-            del differences[_MOST_DIFFERENCES:]
-            judged += len(some)
+            del differences[MOST_DIFFERENCES:]
+            judged += len(people)
             async with telling:
-                await progress(judged, len(people))
+                await progress(judged, len(rows))
 
-    # While Postgres reads one part, another is judged here, and the counters are counted there.
-    counters, *_ = await _at_once(
-        _correct_counters(engine, policy, period), *(judge_parts() for _ in range(_PARTS_AT_ONCE))
-    )
-    await progress(len(people), len(people))
+    # While Postgres reads one part, another is judged here.
+    await at_once(*(judge_parts() for _ in range(_PARTS_AT_ONCE)))
     return {
-        "customers": len(people),
+        "customers": len(rows),
         "actions": actions,
         "verdicts_corrected": corrected,
-        "counters_corrected": counters,
         "differences": differences,
     }
 
 
-async def _at_once(*work: Coroutine[Any, Any, Any]) -> list[Any]:
-    """What each of them returns; if one fails, its error, after the others were cancelled."""
-    at_work = [asyncio.create_task(each) for each in work]
-    try:
-        return await asyncio.gather(*at_work)
-    finally:
-        for each in at_work:
-            each.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
+async def correct_counters(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> int:
+    """Count the verdicts of a report again, correct its counters, and say how many were wrong."""
+    async with transaction(engine) as connection:
+        policy = await _policy(connection, policies, partner_id)
+        await locks.own_report(connection, report_uuid(partner_id, period))
+        # This snapshot begins after the lock, so it sees what another rebuild has corrected.
+        async with transaction(engine, readonly=True) as snapshot:
+            found = await recount.drift(snapshot, partner_id, period)
+        if found.count:
+            await recount.correct(connection, found, policy.version)
+    return found.count
 
 
-async def _judge(engine: AsyncEngine, policies: Policies, policy: Policy, customer_ids: Sequence[UUID]) -> list[Case]:
+def _parts(rows: Sequence[asyncpg.Record]) -> Iterator[list[UUID]]:
+    """The customers of (customer, actions) rows, some at a time."""
+    people: list[UUID] = []
+    actions = 0
+    for row in rows:
+        people.append(row["customer_id"])
+        actions += row["actions"]
+        if actions >= _ACTIONS_AT_ONCE:
+            yield people
+            people, actions = [], 0
+    if people:
+        yield people
+
+
+async def _judge(engine: AsyncEngine, policies: Policies, partner_id: UUID, customer_ids: Sequence[UUID]) -> list[Case]:
     try:
-        return await _judge_once(engine, policies, policy, customer_ids)
+        return await _judge_once(engine, policies, partner_id, customer_ids)
     except asyncpg.CheckViolationError:
         # Counters that do not say what the verdicts say may fall below zero when verdicts change: count them first.
-        async with transaction(engine, readonly=True) as connection:
-            used = await masters.periods_used(connection, policy.partner_id)
+        async with transaction(engine) as connection:
+            policy = await _policy(connection, policies, partner_id)
+            used = await masters.periods_used(connection, partner_id)
         for period in filter(policy.is_open, used):
-            await _correct_counters(engine, policy, period)
-        return await _judge_once(engine, policies, policy, customer_ids)
+            await correct_counters(engine, policies, partner_id, period)
+        return await _judge_once(engine, policies, partner_id, customer_ids)
 
 
 async def _judge_once(
-    engine: AsyncEngine, policies: Policies, policy: Policy, customer_ids: Sequence[UUID]
+    engine: AsyncEngine, policies: Policies, partner_id: UUID, customer_ids: Sequence[UUID]
 ) -> list[Case]:
     try:
         async with transaction(engine) as connection:
-            await locks.share_partners(connection, [policy.partner_id])
-            return await rejudge.rejudge(connection, policies, policy.partner_id, customer_ids)
+            await locks.share_partners(connection, [partner_id])
+            return await rejudge.rejudge(connection, policies, partner_id, customer_ids)
     except BaseException:
         policies.forget()
         raise
 
 
-async def _correct_counters(engine: AsyncEngine, policy: Policy, period: int) -> int:
-    async with transaction(engine) as connection:
-        await locks.own_report(connection, report_uuid(policy.partner_id, period))
-        # This snapshot begins after the lock, so it sees what another rebuild has corrected.
-        async with transaction(engine, readonly=True) as snapshot:
-            found = await recount.drift(snapshot, policy.partner_id, period)
-        if found.count:
-            await recount.correct(connection, found, policy.version)
-    return found.count
+async def _policy(connection: asyncpg.Connection, policies: Policies, partner_id: UUID) -> Policy:
+    await locks.share_partners(connection, [partner_id])
+    return (await policies.load(connection, [partner_id]))[partner_id]
 
 
 def _difference(before: Verdict, after: Verdict) -> dict[str, Any]:

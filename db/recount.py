@@ -1,24 +1,16 @@
 """Counting from the stored verdicts what the counters should say, and the difference between the two (R9)."""
 
 from collections import defaultdict
-from collections.abc import Hashable
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 
 from billing.actions import Outcome
-from billing.totals import TOTALS_COLUMNS, Totals, checksum
+from billing.totals import TOTALS_COLUMNS, Totals, checksum_of_line
 from db.ledger import Customer
 from db.reports import totals_from_row
 from db.verdicts import ProductPeriod, add_customer_totals, add_product_totals
-
-_ROWS_AT_ONCE = 5_000
-
-Key = TypeVar("Key", bound=Hashable)
-_figures = attrgetter(*TOTALS_COLUMNS)
 
 _RECOUNTED = ", ".join(
     [
@@ -50,57 +42,27 @@ class Drift:
         return len(self.customers) + len(self.products.keys() | self.checksums.keys())
 
 
-async def customer_drift(
+async def totals_drift(
     connection: asyncpg.Connection, partner_id: UUID, period: int
-) -> dict[tuple[Customer, int], Totals]:
-    """What to add to the counters of customers; read in one snapshot, it stays right while others count on."""
-    counted = await connection.fetch(
-        f"""
-        SELECT customer_id, {_RECOUNTED} FROM actions
-        WHERE partner_id = $1 AND billing_period = $2 GROUP BY customer_id
-        """,
-        partner_id,
-        period,
-    )
-    kept = await connection.fetch(
-        "SELECT * FROM customer_periods WHERE partner_id = $1 AND period = $2", partner_id, period
-    )
-    right = {((partner_id, row["customer_id"]), period): totals_from_row(row) for row in counted}
-    have = {((partner_id, row["customer_id"]), period): totals_from_row(row) for row in kept}
-    return _differences(right, have)
+) -> tuple[dict[tuple[Customer, int], Totals], dict[ProductPeriod, Totals]]:
+    """What to add to the counters of customers, and of products, which the report's totals are the sum of.
 
-
-async def product_drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, Totals]:
-    """What to add to the counters of products, which the report's totals are the sum of."""
-    counted = await connection.fetch(
-        f"""
-        SELECT product_id, {_RECOUNTED} FROM actions
-        WHERE partner_id = $1 AND billing_period = $2 GROUP BY product_id
-        """,
-        partner_id,
-        period,
-    )
-    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in TOTALS_COLUMNS)
-    kept = await connection.fetch(
-        f"""
-        SELECT product_id, {sums} FROM product_periods
-        WHERE partner_id = $1 AND period = $2 GROUP BY product_id
-        """,
-        partner_id,
-        period,
-    )
-    right = {(partner_id, period, row["product_id"]): totals_from_row(row) for row in counted}
-    have = {(partner_id, period, row["product_id"]): totals_from_row(row) for row in kept}
-    return _differences(right, have)
+    Read in one snapshot, it stays right while others count on.
+    """
+    customers: dict[tuple[Customer, int], Totals] = {}
+    products: dict[ProductPeriod, Totals] = {}
+    for row in await connection.fetch(_DRIFT, partner_id, period):
+        if row["of"] == "customer":
+            customers[(partner_id, row["id"]), period] = totals_from_row(row)
+        else:
+            products[partner_id, period, row["id"]] = totals_from_row(row)
+    return customers, products
 
 
 async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Drift:
     """What to add to all counters of a partner and period, the checksums included."""
-    return Drift(
-        await customer_drift(connection, partner_id, period),
-        await product_drift(connection, partner_id, period),
-        await _checksum_drift(connection, partner_id, period),
-    )
+    customers, products = await totals_drift(connection, partner_id, period)
+    return Drift(customers, products, await _checksum_drift(connection, partner_id, period))
 
 
 async def correct(connection: asyncpg.Connection, found: Drift, policy_version: int) -> None:
@@ -149,25 +111,51 @@ async def _checksum_drift(connection: asyncpg.Connection, partner_id: UUID, peri
 
 
 async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
-    sums: dict[UUID, int] = defaultdict(int)
-    cursor = await connection.cursor(
-        """
-        SELECT product_id, id, billing_period, outcome::text, value_minor, billed_minor, rate_rule_id FROM actions
-        WHERE partner_id = $1 AND billing_period = $2
-        """,
-        partner_id,
-        period,
+    sums: dict[bytes, int] = defaultdict(int)
+    unfinished = b""
+
+    async def add(data: bytes) -> None:
+        nonlocal unfinished
+        *rows, unfinished = (unfinished + data).split(b"\n")
+        for row in rows:
+            product_id, line = row.split(b"\t")
+            sums[product_id] += checksum_of_line(line)
+
+    # As text, because a rebuild does this for every action of a month.
+    await connection.copy_from_query(_CHECKED_LINES, partner_id, period, output=add)
+    return {(partner_id, period, UUID(product_id.decode())): total for product_id, total in sums.items()}
+
+
+# The line is that of `billing.totals.verdict_checksum`.
+_CHECKED_LINES = """
+    SELECT product_id, replace(id::text, '-', '') || billing_period || outcome
+        || value_minor || ',' || billed_minor || ',' || rate_rule_id
+    FROM actions WHERE partner_id = $1 AND billing_period = $2
+"""
+
+
+def _drift_of(counters: str, owner: str) -> str:
+    """A query for what is counted less what is kept, by owner, where they differ."""
+    return f"""
+        SELECT '{owner}' AS of, {owner}_id AS id, {_each("sum({0})::bigint AS {0}")}
+        FROM (
+            SELECT {owner}_id, {_each("{0}")} FROM counted
+            UNION ALL
+            SELECT {owner}_id, {_each("-{0}")} FROM {counters} WHERE partner_id = $1 AND period = $2
+        ) AS both_sides
+        GROUP BY {owner}_id HAVING {_each("sum({0}) <> 0", " OR ")}
+    """
+
+
+def _each(of_a_column: str, between: str = ", ") -> str:
+    return between.join(of_a_column.format(name) for name in TOTALS_COLUMNS)
+
+
+# A lead is of one customer and one product, so those of all products, or of all customers, add up.
+_DRIFT = f"""
+    WITH counted AS MATERIALIZED (
+        SELECT customer_id, product_id, {_RECOUNTED} FROM actions
+        WHERE partner_id = $1 AND billing_period = $2 GROUP BY customer_id, product_id
     )
-    while rows := await cursor.fetch(_ROWS_AT_ONCE):
-        for product_id, *verdict in rows:
-            sums[product_id] += checksum(*verdict)
-    return {(partner_id, period, product_id): total for product_id, total in sums.items()}
-
-
-def _differences(right: dict[Key, Totals], have: dict[Key, Totals]) -> dict[Key, Totals]:
-    result = {}
-    for at in right.keys() | have.keys():
-        wanted, kept = _figures(right.get(at, Totals())), _figures(have.get(at, Totals()))
-        if wanted != kept:
-            result[at] = Totals(*(w - k for w, k in zip(wanted, kept, strict=True)))
-    return result
+    {_drift_of("customer_periods", "customer")} UNION ALL {_drift_of("product_periods", "product")}
+"""

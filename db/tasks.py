@@ -1,24 +1,30 @@
 """Background tasks with progress: the row is the task, the message only says that it is there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
 
+REBUILD_SHARE = "rebuild_share"
+"""The kind of tasks that are part of another one: whoever runs that one takes them up."""
+
 _json = msgspec.json.Encoder().encode
 
 
-async def create(connection: asyncpg.Connection, kind: str, arguments: Mapping[str, Any], request_id: str) -> UUID:
-    """Put a task on record; ring for it after the commit."""
+async def create(
+    connection: asyncpg.Connection, kind: str, arguments: Mapping[str, Any], request_id: str, total: int = 0
+) -> UUID:
+    """Put a task on record, with how much there is to do if that is known; ring for it after the commit."""
     task_id = uuid4()
     await connection.execute(
-        "INSERT INTO tasks (id, kind, arguments, request_id) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO tasks (id, kind, arguments, request_id, total) VALUES ($1, $2, $3, $4, $5)",
         task_id,
         kind,
         _json(arguments).decode(),
         request_id,
+        total,
     )
     return task_id
 
@@ -26,6 +32,17 @@ async def create(connection: asyncpg.Connection, kind: str, arguments: Mapping[s
 async def read(connection: asyncpg.Connection, task_id: UUID) -> asyncpg.Record | None:
     """One task."""
     return await connection.fetchrow("SELECT * FROM tasks WHERE id = $1", task_id)
+
+
+async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """Some tasks, in the order given."""
+    return await connection.fetch(
+        """
+        SELECT tasks.* FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN tasks USING (id)
+        ORDER BY place
+        """,
+        task_ids,
+    )
 
 
 async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: int, total: int) -> None:
@@ -73,8 +90,10 @@ async def unfinished(connection: asyncpg.Connection, older_than_s: float) -> lis
     rows = await connection.fetch(
         """
         SELECT id FROM tasks
-        WHERE finished_at IS NULL AND created_at < clock_timestamp() - make_interval(secs => $1) ORDER BY created_at
+        WHERE finished_at IS NULL AND created_at < clock_timestamp() - make_interval(secs => $1) AND kind <> $2
+        ORDER BY created_at
         """,
         older_than_s,
+        REBUILD_SHARE,
     )
     return [row["id"] for row in rows]

@@ -116,12 +116,8 @@ class Ledger:
         return self._rows(self.verdicts[action_id] for action_id in action_ids)
 
     async def verdicts_of_keys(self, keys: Iterable[tuple[Customer, int, UUID]]) -> list[dict[str, Any]]:
-        wanted = {key: first for _, first, key in keys}
-        return self._rows(
-            v
-            for v in self.verdicts.values()
-            if v.action.key in wanted and v.action.billing_period >= wanted[v.action.key]
-        )
+        wanted = {(period, key) for _, period, key in keys}
+        return self._rows(v for v in self.verdicts.values() if (v.action.billing_period, v.action.key) in wanted)
 
     async def verdicts_of_prefixes(self, prefixes: Sequence[tuple[Customer, int, int]]) -> list[dict[str, Any]]:
         rows: list[Verdict] = []

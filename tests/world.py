@@ -410,16 +410,24 @@ class World:
         for claim, reason in expected.items():
             assert reason in ("conflict", found[claim]), claim
 
-    async def _check_rebuild(self) -> None:
+    async def rebuild(self, partner_id: UUID, period: int) -> tuple[int, int]:
+        """Rebuild a report in this process: how many verdicts and how many counters were corrected."""
+
         async def progress(_: int, __: int) -> None:
             return
 
+        policies, corrected = Policies(), 0
+        for share in await rebuild.shares(self.engine, policies, partner_id, period):
+            judged = await rebuild.judge(self.engine, policies, partner_id, period, share, progress)
+            corrected += judged["verdicts_corrected"]
+        return corrected, await rebuild.correct_counters(self.engine, policies, partner_id, period)
+
+    async def _check_rebuild(self) -> None:
         for partner_id in self.partners.values():
             async with transaction(self.engine, readonly=True) as connection:
                 periods = await masters.periods_used(connection, partner_id)
             for period in periods:
-                result = await rebuild.rebuild(self.engine, Policies(), partner_id, period, progress)
-                assert (result["verdicts_corrected"], result["counters_corrected"]) == (0, 0), result
+                assert await self.rebuild(partner_id, period) == (0, 0)
 
 
 def terms_columns(terms: dict[str, Any]) -> dict[str, Any]:

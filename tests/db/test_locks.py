@@ -10,7 +10,7 @@ import pytest
 
 from billing.identity import product_uuid
 from billing.totals import TOTALS_COLUMNS
-from db import batch, closing, inbox, judge, locks, rebuild, recount, standing, verdicts
+from db import batch, closing, inbox, judge, locks, recount, standing, verdicts
 from db.engine import transaction
 from db.policies import Policies
 from tests.builders import distinct, lead
@@ -242,13 +242,8 @@ async def test_r9_two_rebuilds_at_once_correct_an_error_once(world: World) -> No
             return found  # the other one waits
         return found
 
-    async def progress(_: int, __: int) -> None:
-        return
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recount, "drift", read_at_once)
-        results = await asyncio.gather(
-            *(rebuild.rebuild(world.engine, Policies(), world.partners["acme"], 202404, progress) for _ in range(2))
-        )
-    assert sorted(result["counters_corrected"] for result in results) == [0, 2]
+        results = await asyncio.gather(*(world.rebuild(world.partners["acme"], 202404) for _ in range(2)))
+    assert sorted(counters for _, counters in results) == [0, 2]
     assert await drifted(world) == 0

@@ -116,7 +116,17 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
         (rejudge, "rejudge_some_stale"),
         (tasks, "finish"),
     ],
-    "rebuild": [(verdicts, "write"), (recount, "drift"), (recount, "correct"), (rebuild, "rebuild"), (tasks, "finish")],
+    "rebuild": [
+        (rebuild, "shares"),
+        (tasks, "create"),
+        (tasks, "remember"),
+        (rebuild, "judge"),
+        (verdicts, "write"),
+        (tasks, "read_all"),
+        (recount, "drift"),
+        (recount, "correct"),
+        (tasks, "finish"),
+    ],
 }
 
 
@@ -186,14 +196,14 @@ async def test_a_rebuild_puts_right_what_differs_and_says_what_did(runtime: Runt
 async def test_a_task_runs_once_at_a_time(runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.send(lead(customer="ann", product="crm"))
     task_id = await create(world, "rebuild", period=202404)
-    runs, do = [], rebuild.rebuild
+    runs, do = [], rebuild.judge
 
     async def slowly(*arguments: Any) -> dict[str, Any]:
         runs.append(1)
         await asyncio.sleep(0.2)
         return await do(*arguments)
 
-    monkeypatch.setattr(rebuild, "rebuild", slowly)
+    monkeypatch.setattr(rebuild, "judge", slowly)
     await asyncio.gather(background._run(runtime, task_id), background._run(runtime, task_id))
     await background._run(runtime, task_id)
     assert runs == [1]
@@ -208,7 +218,7 @@ async def test_a_fault_of_the_moment_leaves_the_task_for_the_sweeper(
         raise asyncpg.DeadlockDetectedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "rebuild", fail)
+        patch.setattr(rebuild, "shares", fail)
         await background._run(runtime, task_id)
     assert await leads._forgotten_tasks(runtime) == []  # its message may still come
     async with transaction(world.engine) as connection:
@@ -221,12 +231,13 @@ async def test_a_fault_of_the_moment_leaves_the_task_for_the_sweeper(
 async def test_an_unexpected_error_fails_the_task_and_says_so(
     runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await world.send(lead(customer="ann", product="crm"))
     task_id = await create(world, "rebuild", period=202404)
 
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr(rebuild, "rebuild", fail)
+    monkeypatch.setattr(rebuild, "judge", fail)
     await background._run(runtime, task_id)
     row = await task(world, task_id)
     assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")

@@ -129,11 +129,7 @@ async def test_r9_the_figure_goes_back_when_the_period_is_rebuilt(
         "UPDATE product_periods SET gross_minor = gross_minor + 1",
     )
     assert await invariants._check(runtime) == 2
-
-    async def progress(*_: int) -> None:
-        pass
-
-    await _HANDLERS["rebuild"](runtime, {"partner_id": str(world.partners["acme"]), "period": 202404}, progress)
+    assert await world.rebuild(world.partners["acme"], 202404) == (0, 2)
     assert await invariants._check(runtime) == 0
     assert await figure(world) == 0
 

@@ -14,11 +14,13 @@ from celery import shared_task
 
 from billing.errors import BillingError
 from db import batch, closing, inbox, locks, pauses, rebuild, rejudge, report_files, tasks
-from db.doorbell import RUN_TASK
+from db.at_once import at_once
+from db.doorbell import HELP, RUN_TASK
 from db.engine import transaction
 from db.pauses import Paused
 from worker import runtime
 from worker.runtime import Runtime
+from worker.tasks import rebuilding
 from worker.tasks.erasure import erase
 
 log = structlog.get_logger()
@@ -33,6 +35,12 @@ _PAUSE_S = 0.1
 def run_task(task_id: str) -> None:
     """Run one task unless another worker does or it is finished."""
     runtime.run(lambda at: _run(at, UUID(task_id)))
+
+
+@shared_task(name=HELP)
+def help_with(*task_ids: str) -> None:
+    """Run tasks that somebody else runs from the first one on, from the last one on, until all are taken."""
+    runtime.run(lambda at: _help(at, task_ids))
 
 
 async def _run(at: Runtime, task_id: UUID) -> None:
@@ -50,9 +58,9 @@ async def _run(at: Runtime, task_id: UUID) -> None:
             async def progress(done: int, total: int) -> None:
                 await tasks.report_progress(connection, task_id, done, total)
 
-            await progress(0, 0)
+            await progress(0, row["total"])
             try:
-                arguments = row["arguments"] | {"task_id": str(task_id)}
+                arguments = row["arguments"] | {"task_id": str(task_id), "request_id": row["request_id"]}
                 result = await _HANDLERS[row["kind"]](at, arguments, progress)
             except batch.TRANSIENT as error:
                 log.warning("task_interrupted", kind=row["kind"], error=repr(error))  # the sweeper resumes it
@@ -122,9 +130,32 @@ async def _freeze(at: Runtime, arguments: dict[str, Any]) -> bool:
 async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Re-evaluate a report from its stored actions, correct what differs, and write a version if anything did."""
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    result = await rebuild.rebuild(at.engine, at.policies, partner_id, period, progress)
+    share_ids = await rebuilding.share_out(at, arguments)
+    if len(share_ids) > 1:
+        at.doorbell.ring(HELP, *map(str, share_ids), request_id=arguments["request_id"])
+    judged, counters = await at_once(
+        _judge_shares(at, share_ids, progress), rebuild.correct_counters(at.engine, at.policies, partner_id, period)
+    )
+    result: dict[str, Any] = judged | {"counters_corrected": counters}
     result["report_version"] = await report_files.snapshot(at.engine, at.settings, partner_id, period)
     return result
+
+
+async def _judge_shares(at: Runtime, share_ids: list[UUID], progress: Progress) -> dict[str, Any]:
+    """Run the shares that nobody has run, and wait for those that a helper is at."""
+    while True:
+        for share_id in share_ids:
+            await rebuilding.together(at, share_ids, progress)
+            await _run(at, share_id)
+        judged = await rebuilding.together(at, share_ids, progress)
+        if judged is not None:
+            return judged
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _help(at: Runtime, task_ids: tuple[str, ...]) -> None:
+    for task_id in reversed(task_ids):
+        await _run(at, UUID(task_id))
 
 
 async def _retry_quarantine(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -144,6 +175,7 @@ _HANDLERS: dict[str, Handler] = {
     "reevaluate": _reevaluate,
     "close": _close,
     "rebuild": _rebuild,
+    tasks.REBUILD_SHARE: rebuilding.judge_share,
     "retry_quarantine": _retry_quarantine,
     "erase": erase,
 }

@@ -1,0 +1,167 @@
+"""A rebuild is divided into shares, which two processes judge at once; either can be killed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import rebuild, verdicts
+from db.doorbell import HELP
+from db.engine import transaction
+from tests.builders import distinct
+from tests.worker.test_background import APRIL, Killed, create, spoil, task
+from tests.world import World
+from worker.runtime import Runtime
+from worker.tasks import background, leads, rebuilding
+
+PEOPLE = ("ann", "bob", "cleo", "dan", "eve", "fay")
+
+
+@pytest.fixture
+async def helper(runtime: Runtime) -> AsyncIterator[Runtime]:
+    """What another process of the worker has."""
+    helper = Runtime(runtime.settings)
+    yield helper
+    await helper.engine.dispose()
+
+
+@pytest.fixture
+def rung(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[tuple[str, ...]]:
+    """The ids of the shares that help was asked for; nobody comes."""
+    rung: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
+
+    def ring(name: str, *ids: str, request_id: str) -> None:
+        assert (name, request_id) == (HELP, "request")
+        rung.put_nowait(ids)
+
+    monkeypatch.setitem(vars(runtime), "doorbell", SimpleNamespace(ring=ring))
+    return rung
+
+
+@pytest.fixture
+async def task_id(world: World, monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A rebuild of wrong verdicts and counters, with one customer to a share."""
+    for person in PEOPLE:
+        if person not in ("ann", "bob"):
+            await world.customer(person, f"{person}@example.com")
+        await world.send(*distinct(2, APRIL, customer=person, product="crm"))
+    await spoil(world)
+    monkeypatch.setattr(rebuild, "ACTIONS_OF_A_SHARE", 2)
+    return await create(world, "rebuild", period=202404)
+
+
+async def share_ids(world: World) -> list[UUID]:
+    async with transaction(world.engine, readonly=True) as connection:
+        rows = await connection.fetch(
+            "SELECT id FROM tasks WHERE kind = 'rebuild_share' ORDER BY arguments ->> 'first'"
+        )
+    return [row["id"] for row in rows]
+
+
+async def check_all_is_right(world: World, task_id: UUID) -> None:
+    row = await task(world, task_id)
+    assert (row["state"], row["done"], row["total"]) == ("done", len(PEOPLE), len(PEOPLE))
+    judged = {name: row["result"][name] for name in ("customers", "actions", "verdicts_corrected")}
+    assert judged == {"customers": 6, "actions": 12, "verdicts_corrected": 12}
+    assert len({each["action_id"] for each in row["result"]["differences"]}) == 12
+    assert len(await share_ids(world)) == len(PEOPLE)
+    await world.check()
+
+
+async def die(*_: Any) -> None:
+    raise Killed
+
+
+async def test_two_processes_take_the_shares_from_both_ends(
+    runtime: Runtime,
+    helper: Runtime,
+    world: World,
+    task_id: UUID,
+    rung: asyncio.Queue[tuple[str, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[tuple[AsyncEngine, UUID]] = []
+    judge, both = rebuild.judge, asyncio.Barrier(2)
+
+    async def help_when_asked() -> None:
+        await background._help(helper, await rung.get())
+
+    async def side_by_side(engine: AsyncEngine, *more: Any) -> dict[str, Any]:
+        taken.append((engine, more[3].first))
+        await asyncio.wait_for(both.wait(), 10)
+        return await judge(engine, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "judge", side_by_side)
+        await asyncio.gather(background._run(runtime, task_id), help_when_asked())
+    by_runtime, by_helper = ([first for engine, first in taken if engine is at.engine] for at in (runtime, helper))
+    assert (len(by_runtime), len(by_helper)) == (3, 3)
+    assert by_runtime + by_helper[::-1] == sorted([*by_runtime, *by_helper])
+    await check_all_is_right(world, task_id)
+
+
+@pytest.mark.usefixtures("rung")
+async def test_a_share_whose_helper_is_killed_is_judged_all_the_same(
+    runtime: Runtime, helper: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = asyncio.Event()
+
+    async def help_and_die(ids: tuple[str, ...]) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(verdicts, "write", die)
+            with pytest.raises(Killed):
+                await background._help(helper, ids)
+        killed.set()
+
+    share_out = rebuilding.share_out
+
+    async def share_out_with_a_mortal(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
+        shares = await share_out(at, arguments)
+        await help_and_die(tuple(map(str, shares)))
+        return shares
+
+    monkeypatch.setattr(rebuilding, "share_out", share_out_with_a_mortal)
+    await background._run(runtime, task_id)
+    assert killed.is_set()
+    await check_all_is_right(world, task_id)
+
+
+@pytest.mark.usefixtures("rung")
+async def test_the_sweeper_leaves_the_shares_to_the_rebuild(
+    runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "judge", die)
+        with pytest.raises(Killed):
+            await background._run(runtime, task_id)
+    assert len(await share_ids(world)) == len(PEOPLE)
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
+    assert await leads._forgotten_tasks(runtime) == [task_id]
+    await background._run(runtime, task_id)
+    await check_all_is_right(world, task_id)
+
+
+@pytest.mark.usefixtures("rung")
+async def test_a_share_that_fails_fails_the_rebuild_with_its_sentence(
+    runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise ZeroDivisionError("surprise")
+
+    monkeypatch.setattr(rebuild, "judge", fail)
+    await background._run(runtime, task_id)
+    row = await task(world, task_id)
+    assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
+
+
+async def test_nothing_to_judge_is_no_share(runtime: Runtime, world: World) -> None:
+    task_id = await create(world, "rebuild", period=202405)
+    await background._run(runtime, task_id)
+    row = await task(world, task_id)
+    assert (row["state"], row["result"]["customers"]) == ("done", 0)
+    assert await share_ids(world) == []

@@ -1,0 +1,61 @@
+"""Rebuilding a report in shares: tasks of their own, which another process takes from the last one to the first."""
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from billing.errors import BillingError
+from db import rebuild, tasks
+from db.engine import transaction
+from db.rebuild import MOST_DIFFERENCES, Progress, Share
+from worker.runtime import Runtime
+
+
+class ShareFailed(BillingError):
+    """A share of a rebuild could not be judged; the sentence is that of its task."""
+
+
+async def share_out(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
+    """Divide a rebuild, once, and remember the tasks."""
+    if "shares" in arguments:
+        return [UUID(each) for each in arguments["shares"]]
+    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    divided = await rebuild.shares(at.engine, at.policies, partner_id, period)
+    report = {"partner_id": partner_id, "period": period}
+    async with transaction(at.engine) as connection:
+        share_ids = [
+            await tasks.create(
+                connection,
+                tasks.REBUILD_SHARE,
+                report | asdict(share),
+                arguments["request_id"],
+                share.customers,
+            )
+            for share in divided
+        ]
+        await tasks.remember(connection, UUID(arguments["task_id"]), {"shares": share_ids})
+    return share_ids
+
+
+async def judge_share(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Judge the customers of one share again."""
+    until = arguments["until"]
+    share = Share(UUID(arguments["first"]), UUID(until) if until else None, arguments["customers"])
+    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    return await rebuild.judge(at.engine, at.policies, partner_id, period, share, progress)
+
+
+async def together(at: Runtime, share_ids: list[UUID], progress: Progress) -> dict[str, Any] | None:
+    """What came of all shares; None while some are unfinished. Raises ShareFailed."""
+    async with transaction(at.engine, readonly=True) as connection:
+        rows = await tasks.read_all(connection, share_ids)
+    await progress(sum(row["done"] for row in rows), sum(row["total"] for row in rows))
+    for row in rows:
+        if row["state"] == "failed":
+            raise ShareFailed(row["error"])
+    if any(row["finished_at"] is None for row in rows):
+        return None
+    results = [row["result"] for row in rows]
+    sums = {name: sum(result[name] for result in results) for name in ("customers", "actions", "verdicts_corrected")}
+    differences = [each for result in results for each in result["differences"]]
+    return sums | {"differences": differences[:MOST_DIFFERENCES]}
