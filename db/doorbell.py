@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 PROCESS_LEADS = "leads.process"
 REPLAY_QUARANTINE = "quarantine.replay"
 RUN_TASK = "tasks.run"
-HELP = "tasks.help"
 
 LEADS_PRIORITY = 9
 """The lowest one on Redis: rings for leads pile up while more come than are decided; background tasks pass them."""

@@ -6,6 +6,7 @@ import asyncpg
 
 from billing.actions import Outcome
 from db import tallies
+from db.tasks import REBUILD_SHARE
 
 
 @dataclass(slots=True)
@@ -55,8 +56,9 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """
         SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
                (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters,
-               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND kind <> 'rebuild_share') AS tasks
-        """
+               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND kind <> $1) AS tasks
+        """,
+        REBUILD_SHARE,
     )
     states = ("new", "extended", "replayed", "quarantined", "dead")
     leads = {state: counted.get(f"leads_{state}", 0) for state in states}

@@ -4,7 +4,7 @@ The customers are judged in shares, which several processes can take at once; th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,13 +21,12 @@ from db.at_once import at_once
 from db.engine import transaction
 from db.judge import Case
 from db.policies import Policies
+from db.tasks import Progress
 
 ACTIONS_OF_A_SHARE = 40_000
 _ACTIONS_AT_ONCE = 5_000  # with more of them, a processor waits for its memory
 _PARTS_AT_ONCE = 2
 MOST_DIFFERENCES = 100
-
-Progress = Callable[[int, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, peri
         policy = await _policy(connection, policies, partner_id)
         if not policy.is_open(period):
             return []
+        # Postgres before 18 has no min() of UUIDs.
         rows = await connection.fetch(
             """
             SELECT (array_agg(customer_id ORDER BY customer_id))[1] AS first, count(*) AS customers
@@ -57,8 +57,8 @@ async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, peri
             period,
             ACTIONS_OF_A_SHARE,
         )
-    untils = [*(row["first"] for row in rows[1:]), None][: len(rows)]
-    return [Share(row["first"], until, row["customers"]) for row, until in zip(rows, untils, strict=True)]
+    untils = [*(row["first"] for row in rows[1:]), None]
+    return [Share(row["first"], until, row["customers"]) for row, until in zip(rows, untils, strict=False)]
 
 
 async def judge(

@@ -12,6 +12,8 @@ from db.ledger import Customer
 from db.reports import totals_from_row
 from db.verdicts import ProductPeriod, add_customer_totals, add_product_totals
 
+_COPY_S = 3_600.0
+
 _RECOUNTED = ", ".join(
     [
         "count(DISTINCT lead_id) AS leads",
@@ -121,8 +123,8 @@ async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: i
             product_id, line = row.split(b"\t")
             sums[product_id] += checksum_of_line(line)
 
-    # As text, because a rebuild does this for every action of a month.
-    await connection.copy_from_query(_CHECKED_LINES, partner_id, period, output=add)
+    # As text, because a rebuild does this for every action of a month; and for as long as one may take.
+    await connection.copy_from_query(_CHECKED_LINES, partner_id, period, output=add, timeout=_COPY_S)
     return {(partner_id, period, UUID(product_id.decode())): total for product_id, total in sums.items()}
 
 

@@ -1,6 +1,6 @@
 """Background tasks with progress: the row is the task, the message only says that it is there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +9,9 @@ import msgspec
 
 REBUILD_SHARE = "rebuild_share"
 """The kind of tasks that are part of another one: whoever runs that one takes them up."""
+
+Progress = Callable[[int, int], Awaitable[None]]
+"""Tells how much of a task is done, and of how much."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -45,6 +48,15 @@ async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> 
     )
 
 
+async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> tuple[int, int]:
+    """How much of some tasks is done, and of how much."""
+    row = await connection.fetchrow(
+        "SELECT coalesce(sum(done), 0)::bigint, coalesce(sum(total), 0)::bigint FROM tasks WHERE id = ANY($1::uuid[])",
+        task_ids,
+    )
+    return row[0], row[1]
+
+
 async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: int, total: int) -> None:
     """Say how far a running task is."""
     await connection.execute(
@@ -71,11 +83,14 @@ async def finish(connection: asyncpg.Connection, task_id: UUID, result: Mapping[
     )
 
 
-async def fail(connection: asyncpg.Connection, task_id: UUID, error: str) -> None:
-    """The task cannot be done; the sentence says why."""
+async def fail(connection: asyncpg.Connection, task_ids: Sequence[UUID], error: str) -> None:
+    """Tasks that are not finished cannot be done; the sentence says why."""
     await connection.execute(
-        "UPDATE tasks SET state = 'failed', error = $2, finished_at = clock_timestamp() WHERE id = $1",
-        task_id,
+        """
+        UPDATE tasks SET state = 'failed', error = $2, finished_at = clock_timestamp()
+        WHERE id = ANY($1::uuid[]) AND finished_at IS NULL
+        """,
+        task_ids,
         error,
     )
 

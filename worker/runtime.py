@@ -3,14 +3,12 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import cached_property
 from typing import Any, TypeVar
 
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import tracing
-from db.doorbell import Doorbell
 from db.engine import create_engine
 from db.garbage import collect_rarely
 from db.logs import configure_logging
@@ -35,19 +33,12 @@ class Runtime:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.engine: AsyncEngine = create_engine(settings, "leadger-worker", pool_size=_CONNECTIONS, for_batches=True)
 
-    @cached_property
-    def doorbell(self) -> Doorbell:
-        """Made, with its thread, when there is something to ring for."""
-        return Doorbell(self.settings)
-
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a task's coroutine on the process's loop, with the task's trace and what is bound to its log."""
         return self._runner.run(work, context=contextvars.copy_context())
 
     def close(self) -> None:
         """Close the connections and the loop."""
-        if "doorbell" in vars(self):
-            self.doorbell.close()
         self._runner.run(self.engine.dispose())
         self._runner.close()
         tracing.stop()

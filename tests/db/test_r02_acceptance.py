@@ -128,3 +128,32 @@ async def test_r2_a_row_that_one_worker_holds_is_passed_over_by_another(world: W
         first, second = await inbox.claim(one, 1), await inbox.claim(other, 1)
         assert await inbox.claim(other, 1) == second
         assert {chunk.id for chunk in first}.isdisjoint(chunk.id for chunk in second)
+
+
+_TELLS_AT_COMMIT = """
+CREATE TABLE told (what text, flush text);
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+    INSERT INTO told VALUES (TG_TABLE_NAME || ' ' || TG_OP, current_setting('synchronous_commit'));
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE OF done_at ON inbox DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION tell();
+CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON partners DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION tell();
+"""
+
+
+async def test_r2_only_a_batch_commits_before_it_is_on_disk(engine: AsyncEngine, world: World) -> None:
+    """A crash that undoes a batch undoes its mark in the inbox as well; nothing else would be done again."""
+    async with transaction(engine) as connection:
+        await connection.execute(_TELLS_AT_COMMIT)
+        # The servers of tests never wait for the disk, unless their database says so.
+        name = await connection.fetchval("SELECT quote_ident(current_database())")
+        await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
+    await engine.dispose()
+    await world.send(lead(customer="ann", product="crm"))
+    await world.close("acme", "2024-04")
+    async with transaction(engine) as connection:
+        told = {tuple(row) for row in await connection.fetch("SELECT * FROM told")}
+    assert told == {("inbox INSERT", "on"), ("inbox UPDATE", "off"), ("partners UPDATE", "on")}

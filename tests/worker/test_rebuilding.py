@@ -1,17 +1,18 @@
 """A rebuild is divided into shares, which two processes judge at once; either can be killed."""
 
 import asyncio
+import queue
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import rebuild, verdicts
-from db.doorbell import HELP
-from db.engine import transaction
+from db import rebuild, recount, verdicts
+from db.engine import create_engine, transaction
+from db.settings import Settings
 from tests.builders import distinct
 from tests.worker.test_background import APRIL, Killed, create, spoil, task
 from tests.world import World
@@ -29,16 +30,11 @@ async def helper(runtime: Runtime) -> AsyncIterator[Runtime]:
     await helper.engine.dispose()
 
 
-@pytest.fixture
-def rung(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[tuple[str, ...]]:
+@pytest.fixture(autouse=True)
+def rung(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[list[str]]:
     """The ids of the shares that help was asked for; nobody comes."""
-    rung: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
-
-    def ring(name: str, *ids: str, request_id: str) -> None:
-        assert (name, request_id) == (HELP, "request")
-        rung.put_nowait(ids)
-
-    monkeypatch.setitem(vars(runtime), "doorbell", SimpleNamespace(ring=ring))
+    rung: queue.Queue[list[str]] = queue.Queue()
+    monkeypatch.setattr(background, "_ask_for_help", rung.put)
     return rung
 
 
@@ -81,14 +77,16 @@ async def test_two_processes_take_the_shares_from_both_ends(
     helper: Runtime,
     world: World,
     task_id: UUID,
-    rung: asyncio.Queue[tuple[str, ...]],
+    rung: queue.Queue[list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[tuple[AsyncEngine, UUID]] = []
     judge, both = rebuild.judge, asyncio.Barrier(2)
 
     async def help_when_asked() -> None:
-        await background._help(helper, await rung.get())
+        ids = await asyncio.to_thread(rung.get)
+        while await background._help(helper, ids):  # as its message comes again and again
+            pass
 
     async def side_by_side(engine: AsyncEngine, *more: Any) -> dict[str, Any]:
         taken.append((engine, more[3].first))
@@ -104,7 +102,6 @@ async def test_two_processes_take_the_shares_from_both_ends(
     await check_all_is_right(world, task_id)
 
 
-@pytest.mark.usefixtures("rung")
 async def test_a_share_whose_helper_is_killed_is_judged_all_the_same(
     runtime: Runtime, helper: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +127,6 @@ async def test_a_share_whose_helper_is_killed_is_judged_all_the_same(
     await check_all_is_right(world, task_id)
 
 
-@pytest.mark.usefixtures("rung")
 async def test_the_sweeper_leaves_the_shares_to_the_rebuild(
     runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +142,6 @@ async def test_the_sweeper_leaves_the_shares_to_the_rebuild(
     await check_all_is_right(world, task_id)
 
 
-@pytest.mark.usefixtures("rung")
 async def test_a_share_that_fails_fails_the_rebuild_with_its_sentence(
     runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,8 +150,49 @@ async def test_a_share_that_fails_fails_the_rebuild_with_its_sentence(
 
     monkeypatch.setattr(rebuild, "judge", fail)
     await background._run(runtime, task_id)
-    row = await task(world, task_id)
-    assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
+    for each in (task_id, *await share_ids(world)):
+        row = await task(world, each)
+        assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
+
+
+async def test_a_fault_of_the_moment_in_a_share_leaves_the_rebuild_for_the_sweeper(
+    runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise asyncpg.DeadlockDetectedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "judge", fail)
+        assert not await background._run(runtime, task_id)
+    assert (await task(world, task_id))["finished_at"] is None
+    assert await background._run(runtime, task_id)
+    await check_all_is_right(world, task_id)
+
+
+async def test_help_is_asked_for_once(
+    runtime: Runtime, world: World, task_id: UUID, rung: queue.Queue[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "judge", die)
+        with pytest.raises(Killed):
+            await background._run(runtime, task_id)
+    await background._run(runtime, task_id)
+    assert len(rung.get_nowait()) == len(PEOPLE)
+    assert rung.empty()
+
+
+async def test_the_checksum_of_a_long_month_is_not_cut_off(
+    settings: Settings, runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One statement reads all lines of a month, for longer than any other one may take."""
+    await world.send(*distinct(2, APRIL, customer="ann", product="crm"))
+    impatient = create_engine(settings.model_copy(update={"database_command_timeout_s": 0.2}), "impatient")
+    slow = recount._CHECKED_LINES.replace("FROM actions", "FROM (SELECT pg_sleep(0.3)) AS pause, actions")
+    monkeypatch.setattr(recount, "_CHECKED_LINES", slow)
+    try:
+        assert await rebuild.correct_counters(impatient, runtime.policies, world.partners["acme"], 202404) == 0
+    finally:
+        await impatient.dispose()
 
 
 async def test_nothing_to_judge_is_no_share(runtime: Runtime, world: World) -> None:

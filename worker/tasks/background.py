@@ -4,7 +4,7 @@ While the workers are paused, those that need leads decided wait for the end of 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,10 @@ from celery import shared_task
 from billing.errors import BillingError
 from db import batch, closing, inbox, locks, pauses, rebuild, rejudge, report_files, tasks
 from db.at_once import at_once
-from db.doorbell import HELP, RUN_TASK
+from db.doorbell import LEADS_PRIORITY, RUN_TASK
 from db.engine import transaction
 from db.pauses import Paused
+from db.tasks import Progress
 from worker import runtime
 from worker.runtime import Runtime
 from worker.tasks import rebuilding
@@ -25,10 +26,13 @@ from worker.tasks.erasure import erase
 
 log = structlog.get_logger()
 
-Progress = Callable[[int, int], Awaitable[None]]
 Handler = Callable[[Runtime, dict[str, Any], Progress], Awaitable[dict[str, Any]]]
 
 _PAUSE_S = 0.1
+
+
+class Interrupted(Exception):
+    """A fault of the moment ended a task, which is taken up again later."""
 
 
 @shared_task(name=RUN_TASK)
@@ -37,22 +41,48 @@ def run_task(task_id: str) -> None:
     runtime.run(lambda at: _run(at, UUID(task_id)))
 
 
-@shared_task(name=HELP)
+@shared_task(name="tasks.help")
 def help_with(*task_ids: str) -> None:
-    """Run tasks that somebody else runs from the first one on, from the last one on, until all are taken."""
-    runtime.run(lambda at: _help(at, task_ids))
+    """Run one of the tasks that another process runs from the first one on: the last that is free.
+
+    Then ring again, for leads that wait have their turn in between.
+    """
+    if runtime.run(lambda at: _help(at, task_ids)):
+        _ask_for_help(task_ids)
 
 
-async def _run(at: Runtime, task_id: UUID) -> None:
+def _ask_for_help(task_ids: Iterable[str]) -> None:
+    try:
+        help_with.apply_async(tuple(task_ids), priority=LEADS_PRIORITY, retry=False)
+    except Exception as error:  # who runs the tasks does them alone
+        log.warning("doorbell_failed", task=help_with.name, error=repr(error))
+
+
+async def _help(at: Runtime, task_ids: Sequence[str]) -> bool:
+    for task_id in reversed(task_ids):
+        if await _run(at, UUID(task_id)):
+            return True
+    return False
+
+
+async def _run(at: Runtime, task_id: UUID) -> bool:
+    try:
+        return await _take(at, task_id)
+    except Interrupted:  # the sweeper resumes it, or whoever runs the task that it is part of
+        return False
+
+
+async def _take(at: Runtime, task_id: UUID) -> bool:
+    """Run a task to its end, be it good or bad; False if it is finished, taken or put back. Raises Interrupted."""
     async with at.engine.connect() as pooled:
         connection = (await pooled.get_raw_connection()).driver_connection
         assert connection is not None
         if not await locks.try_task(connection, task_id):
-            return
+            return False
         try:
             row = await tasks.read(connection, task_id)
             if row is None or row["finished_at"]:
-                return
+                return False
             structlog.contextvars.bind_contextvars(request_id=row["request_id"], background_task_id=str(task_id))
 
             async def progress(done: int, total: int) -> None:
@@ -62,18 +92,22 @@ async def _run(at: Runtime, task_id: UUID) -> None:
             try:
                 arguments = row["arguments"] | {"task_id": str(task_id), "request_id": row["request_id"]}
                 result = await _HANDLERS[row["kind"]](at, arguments, progress)
-            except batch.TRANSIENT as error:
-                log.warning("task_interrupted", kind=row["kind"], error=repr(error))  # the sweeper resumes it
+            except (*batch.TRANSIENT, Interrupted) as error:
+                log.warning("task_interrupted", kind=row["kind"], error=repr(error))
+                raise Interrupted from error
             except Paused:
                 await tasks.put_back(connection, task_id)  # the sweeper takes it up until the pause is over
+                return False
             except BillingError as refusal:
-                await tasks.fail(connection, task_id, str(refusal))
+                await tasks.fail(connection, [task_id], str(refusal))
             except Exception as error:
                 log.exception("task_failed", kind=row["kind"])
-                await tasks.fail(connection, task_id, f"An unexpected error: {error!r}")
+                await tasks.fail(connection, [task_id], f"An unexpected error: {error!r}")
             else:
                 await tasks.finish(connection, task_id, result)
-                log.info("task_done", kind=row["kind"], **result)
+                told = {name: value for name, value in result.items() if name != "differences"}
+                log.info("task_done", kind=row["kind"], **told)
+            return True
         finally:
             if not connection.is_closed():
                 await locks.leave_task(connection, task_id)
@@ -130,32 +164,32 @@ async def _freeze(at: Runtime, arguments: dict[str, Any]) -> bool:
 async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Re-evaluate a report from its stored actions, correct what differs, and write a version if anything did."""
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    resumed = "shares" in arguments
     share_ids = await rebuilding.share_out(at, arguments)
-    if len(share_ids) > 1:
-        at.doorbell.ring(HELP, *map(str, share_ids), request_id=arguments["request_id"])
-    judged, counters = await at_once(
-        _judge_shares(at, share_ids, progress), rebuild.correct_counters(at.engine, at.policies, partner_id, period)
-    )
+    work: list[Coroutine[Any, Any, Any]] = [
+        _judge_shares(at, share_ids, progress),
+        rebuild.correct_counters(at.engine, at.policies, partner_id, period),
+    ]
+    if len(share_ids) > 1 and not resumed:
+        work.append(asyncio.to_thread(_ask_for_help, [str(share_id) for share_id in share_ids]))
+    judged, counters, *_ = await at_once(*work)
     result: dict[str, Any] = judged | {"counters_corrected": counters}
     result["report_version"] = await report_files.snapshot(at.engine, at.settings, partner_id, period)
     return result
 
 
 async def _judge_shares(at: Runtime, share_ids: list[UUID], progress: Progress) -> dict[str, Any]:
-    """Run the shares that nobody has run, and wait for those that a helper is at."""
-    while True:
+    """Run the shares that nobody has run, and wait for the one that a helper is at."""
+    while (judged := await rebuilding.together(at, share_ids)) is None:
+        taken = 0
         for share_id in share_ids:
-            await rebuilding.together(at, share_ids, progress)
-            await _run(at, share_id)
-        judged = await rebuilding.together(at, share_ids, progress)
-        if judged is not None:
-            return judged
-        await asyncio.sleep(_PAUSE_S)
-
-
-async def _help(at: Runtime, task_ids: tuple[str, ...]) -> None:
-    for task_id in reversed(task_ids):
-        await _run(at, UUID(task_id))
+            if await _take(at, share_id):
+                taken += 1
+                await rebuilding.tell(at, share_ids, progress)
+        if not taken:
+            await asyncio.sleep(_PAUSE_S)
+    await rebuilding.tell(at, share_ids, progress)
+    return judged
 
 
 async def _retry_quarantine(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:

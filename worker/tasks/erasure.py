@@ -3,7 +3,6 @@
 The background task remembers who it was until the end, so that it can be killed anywhere and taken up again.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +11,8 @@ import msgspec
 from db import erasure, erasure_files, erasure_payloads, locks, tasks
 from db.engine import transaction
 from db.erasure import Erased
+from db.tasks import Progress
 from worker.runtime import Runtime
-
-Progress = Callable[[int, int], Awaitable[None]]
 
 
 async def erase(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from uuid import UUID
 from billing.errors import BillingError
 from db import rebuild, tasks
 from db.engine import transaction
-from db.rebuild import MOST_DIFFERENCES, Progress, Share
+from db.rebuild import MOST_DIFFERENCES, Share
+from db.tasks import Progress
 from worker.runtime import Runtime
 
 
@@ -45,17 +46,24 @@ async def judge_share(at: Runtime, arguments: dict[str, Any], progress: Progress
     return await rebuild.judge(at.engine, at.policies, partner_id, period, share, progress)
 
 
-async def together(at: Runtime, share_ids: list[UUID], progress: Progress) -> dict[str, Any] | None:
-    """What came of all shares; None while some are unfinished. Raises ShareFailed."""
-    async with transaction(at.engine, readonly=True) as connection:
+async def together(at: Runtime, share_ids: list[UUID]) -> dict[str, Any] | None:
+    """What came of all shares; None while some are unfinished. If one failed, ends all and raises ShareFailed."""
+    async with transaction(at.engine) as connection:
         rows = await tasks.read_all(connection, share_ids)
-    await progress(sum(row["done"] for row in rows), sum(row["total"] for row in rows))
-    for row in rows:
-        if row["state"] == "failed":
-            raise ShareFailed(row["error"])
+        errors = [row["error"] for row in rows if row["state"] == "failed"]
+        if errors:
+            await tasks.fail(connection, share_ids, errors[0])
+    if errors:
+        raise ShareFailed(errors[0])
     if any(row["finished_at"] is None for row in rows):
         return None
     results = [row["result"] for row in rows]
     sums = {name: sum(result[name] for result in results) for name in ("customers", "actions", "verdicts_corrected")}
     differences = [each for result in results for each in result["differences"]]
     return sums | {"differences": differences[:MOST_DIFFERENCES]}
+
+
+async def tell(at: Runtime, share_ids: list[UUID], progress: Progress) -> None:
+    """Say how far all shares are together."""
+    async with transaction(at.engine, readonly=True) as connection:
+        await progress(*await tasks.progress_of_all(connection, share_ids))
