@@ -8,6 +8,9 @@ BIN := .venv/bin
 # Which environment the terraform targets work on: localstack or aws.
 ENV ?= localstack
 TERRAFORM := terraform -chdir=terraform/environments/$(ENV)
+# More words for terraform: AWS wants ARGS=-backend-config=backend.hcl with init, and with the others
+# ARGS='-var-file=smallest.tfvars -var image_tag=1.0.0'.
+ARGS ?=
 
 # The port of api-local, and how many leads seed makes up.
 PORT ?= 8000
@@ -79,17 +82,17 @@ docker-down: ## stop the containers; their data stay
 	$(COMPOSE) down
 
 .PHONY: terraform-init terraform-plan terraform-apply terraform-destroy deploy-local
-terraform-init: ## fetch the provider for ENV (localstack or aws)
-	$(TERRAFORM) init
+terraform-init: ## fetch the provider for ENV, localstack or aws (aws: ARGS=-backend-config=…)
+	$(TERRAFORM) init $(ARGS)
 
-terraform-plan: ## show what would change in ENV
-	$(TERRAFORM) plan
+terraform-plan: ## show what would change in ENV; ARGS: more words, like -var-file=…
+	$(TERRAFORM) plan $(ARGS)
 
-terraform-apply: ## change ENV, after a question
-	$(TERRAFORM) apply
+terraform-apply: ## change ENV, after a question; ARGS as above
+	$(TERRAFORM) apply $(ARGS)
 
-terraform-destroy: ## remove everything in ENV, after a question
-	$(TERRAFORM) destroy
+terraform-destroy: ## remove everything in ENV, after a question; ARGS as above
+	$(TERRAFORM) destroy $(ARGS)
 
 deploy-local: setup ## deploy to LocalStack and bill the sample leads there
 	scripts/deploy-local

@@ -15,7 +15,7 @@ from db.tables import metadata
 
 _LONGEST_STATEMENT_S = 86_400.0  # an index of a large table is built for as long as it takes
 _GAVE_WAY = ("55P03", "40P01")  # lock not available, deadlock detected
-_TRIES = 100
+_TRIES = 1_000  # on a busy machine a hundred were not enough
 _PAUSE_S = 0.3
 
 

@@ -54,6 +54,9 @@ def _families(figures: Figures) -> Iterable[Metric]:
     yield GaugeMetricFamily("leadger_quarantined_leads", "Leads in quarantine", value=figures.quarantined)
     yield GaugeMetricFamily("leadger_dead_letters", "Dead letters", value=figures.dead_letters)
     yield GaugeMetricFamily("leadger_tasks_unfinished", "Background tasks not finished", value=figures.tasks)
+    yield CounterMetricFamily(
+        "leadger_task_failures", "Tasks of workers that ended with an unexpected error", value=figures.task_failures
+    )
     yield GaugeMetricFamily(
         "leadger_invariant_violations",
         "Counters that did not add up at the last check",

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 PROCESS_LEADS = "leads.process"
 REPLAY_QUARANTINE = "quarantine.replay"
 RUN_TASK = "tasks.run"
+HELP = "tasks.help"
 
 LEADS_PRIORITY = 9
 """The lowest one on Redis: rings for leads pile up while more come than are decided; background tasks pass them."""
+
+HELP_PRIORITY = 6
+"""Before leads, so that help comes; whoever helps gives them a turn by itself."""
 
 REQUEST_ID_HEADER = "leadger_request_id"
 _SHORTEST_PAUSE_S = 0.05

@@ -24,6 +24,7 @@ class Figures:
     quarantined: int
     dead_letters: int
     tasks: int
+    task_failures: int
     violations: int
     batches: int
     batch_us: int
@@ -79,6 +80,7 @@ async def read(connection: asyncpg.Connection) -> Figures:
         quarantined=open_rows["quarantined"],
         dead_letters=open_rows["dead_letters"],
         tasks=open_rows["tasks"],
+        task_failures=counted.get("task_failures", 0),
         violations=counted.get("invariant_violations", 0),
         batches=counted.get("batches", 0),
         batch_us=counted.get("batch_us", 0),

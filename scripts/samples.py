@@ -15,16 +15,15 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 _PARTNERS = ("globex", "acme")
 
 
-def load(url: str, api_key: str) -> None:
+def load(client: Client) -> None:
     """Create the sample masters and post the sample leads; doing it again changes nothing."""
     masters = json.loads((SAMPLES / "masters.json").read_text())
-    with Client(url, api_key) as client:
-        for kind in ("partners", "products", "customers"):
-            for master in masters[kind]:
-                client.post(f"/api/{kind}", master)
-        leads = json.loads((SAMPLES / "leads.json").read_text())
-        for batch in (leads, leads_from_report_rows(masters)):
-            client.wait_for(client.post("/leads", batch)["status_url"], timeout_s=60)
+    for kind in ("partners", "products", "customers"):
+        for master in masters[kind]:
+            client.post(f"/api/{kind}", master)
+    leads = json.loads((SAMPLES / "leads.json").read_text())
+    for batch in (leads, leads_from_report_rows(masters)):
+        client.wait_for(client.post("/leads", batch)["status_url"], timeout_s=60)
 
 
 def leads_from_report_rows(masters: dict[str, Any]) -> list[dict[str, Any]]:
@@ -51,12 +50,11 @@ def leads_from_report_rows(masters: dict[str, Any]) -> list[dict[str, Any]]:
         ]
 
 
-def print_reports(url: str, api_key: str, console: Console) -> None:
+def print_reports(client: Client, console: Console) -> None:
     """Print the reports of the sample partners, each with its actions."""
-    with Client(url, api_key) as client:
-        for partner in _PARTNERS:
-            for report in reversed(list(client.pages("/billing/reports", partner=partner))):
-                print_report(client, report, console)
+    for partner in _PARTNERS:
+        for report in reversed(list(client.pages("/billing/reports", partner=partner))):
+            print_report(client, report, console)
 
 
 def print_report(client: Client, report: dict[str, Any], console: Console) -> None:

@@ -55,8 +55,22 @@ def test_every_page_is_reached_from_the_readme() -> None:
             reached.add(page)
             paths = (target.partition("#")[0] for target in _links(page.read_text()))
             waiting += [(page.parent / path).resolve() for path in paths if path]
-    decisions = set((ROOT / "docs/decisions").glob("[0-9]*.md"))  # found by their number
-    assert sorted(map(_name, set(PAGES) - reached - decisions)) == []
+    assert sorted(map(_name, set(PAGES) - reached)) == []
+
+
+def test_every_decision_is_listed_with_its_title() -> None:
+    listed = re.findall(r"^- \[(\d{4})\]\((.+)\) (.+)$", (ROOT / "docs/decisions/README.md").read_text(), re.MULTILINE)
+    pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    titles = [re.sub(r"^# \d+\. ", "", page.read_text().splitlines()[0]) for page in pages]
+    assert listed == [(page.name[:4], page.name, title) for page, title in zip(pages, titles, strict=True)]
+
+
+def test_the_readme_names_the_commands_of_the_first_day() -> None:
+    readme, contributing = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+    for command in ("docker compose -f compose/compose.yaml up", "make", "make deploy-local"):
+        assert re.search(rf"^{re.escape(command)} +# ", readme, re.MULTILINE), command
+    for command in ("scripts/bench", "scripts/chaos"):
+        assert f"`{command}`" in contributing, command
 
 
 def _diagrams() -> list[tuple[str, str]]:

@@ -61,13 +61,17 @@ def test_make_knows_what_to_do_for(target: str) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     for command in re.findall(r"^(?:scripts|compose)/[a-z-]+", done.stdout, re.MULTILINE):
-        # These two come with the measurements and the faults.
-        assert os.access(_ROOT / command, os.X_OK) or command in ("scripts/bench", "scripts/chaos")
+        assert os.access(_ROOT / command, os.X_OK)
 
 
-def test_terraform_targets_work_on_the_environment_that_is_named() -> None:
-    assert "environments/localstack plan" in _make("-n", "terraform-plan").stdout
-    assert "environments/aws plan" in _make("-n", "terraform-plan", "ENV=aws").stdout
+@pytest.mark.parametrize("verb", ["init", "plan", "apply", "destroy"])
+def test_terraform_targets_work_on_the_environment_that_is_named_and_take_more_words(verb: str) -> None:
+    assert f"environments/localstack {verb}" in _make("-n", f"terraform-{verb}").stdout
+    made = _make("-n", f"terraform-{verb}", "ENV=aws", "ARGS=-var-file=smallest.tfvars -var image_tag=1.0.0")
+    assert made.stdout == (
+        f"terraform -chdir=terraform/environments/aws {verb} -var-file=smallest.tfvars -var image_tag=1.0.0\n"
+    )
+    assert re.search(rf"^  terraform-{verb} .*\bARGS\b", _make().stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

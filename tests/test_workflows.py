@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.terraform.cli import PLUGIN_DIR
+
 _ROOT = Path(__file__).parent.parent
 _FILES = sorted((_ROOT / ".github/workflows").glob("*.yml"))
 
@@ -33,7 +35,48 @@ def test_ci_runs_the_test_command_on_every_python() -> None:
     test = _jobs("ci.yml")["test"]
     assert test["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert test["steps"][-1] == {"run": "scripts/test"}
-    assert _jobs("ci.yml")["all"]["steps"][-1] == {"run": "scripts/test --all"}
+    assert _jobs("ci.yml")["all"]["steps"][-1] == {"run": 'sudo env "PATH=$PATH" "CI=$CI" scripts/test --all'}
+
+
+def test_ci_has_what_the_tests_of_the_image_ask_for() -> None:
+    install = _jobs("ci.yml")["all"]["steps"][-2]["run"]
+    # runc comes with Docker, whose package and that of runc exclude each other.
+    assert {"buildah", "debootstrap", "podman"} <= set(install.split())
+
+
+def test_a_release_has_its_own_version_and_one_tag_for_both_architectures() -> None:
+    jobs = _jobs("images.yml")
+    runners = jobs["image"]["strategy"]["matrix"]["runner"]
+    assert runners == ["ubuntu-24.04", "ubuntu-24.04-arm"]  # RUNNER_ARCH is X64 and ARM64 there
+    said = {step.get("name"): step.get("run", "") for job in jobs.values() for step in job["steps"]}
+    names = {"GITHUB_REF_NAME": "v1.2.3", "RUNNER_ARCH": "ARM64", "REPOSITORY": "registry.test/leadger"}
+    assert _played(said["A release has the version of its tag"], names) == ["LEADGER_VERSION=1.2.3"]
+    tag = "registry.test/leadger:1.2.3"
+    assert _played(said["Push"], names | {"LEADGER_VERSION": "1.2.3"})[-2:] == [
+        f"docker tag leadger:1.2.3 {tag}-arm64",
+        f"docker push {tag}-arm64",
+    ]
+    made = _played(said["Push the manifest"], names)[-1]
+    assert made == f"docker buildx imagetools create --tag {tag} {tag}-x64 {tag}-arm64"
+    assert jobs["release"]["needs"] == "image"
+
+
+def _played(script: str, env: dict[str, str]) -> list[str]:
+    """What the step writes and which commands of Docker it gives, with no Docker and no file of GitHub's."""
+    words = ["bash", "-euc", 'docker() { echo "docker $*"; }\n' + script]
+    fixed = {"REGISTRY_USER": "user", "REGISTRY_PASSWORD": "secret", "GITHUB_ENV": "/dev/stdout"}
+    done = subprocess.run(words, env=fixed | env, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_terraform_is_tested_with_everything_that_its_tests_ask_for() -> None:
+    *_, fetch, checkov, test = _jobs("terraform.yml")["test"]["steps"]
+    assert test["run"] == "scripts/test --all tests/terraform"
+    assert set(test["env"]) == {PLUGIN_DIR, "LEADGER_CHECKOV"}
+    assert test["env"][PLUGIN_DIR] == "${{ runner.temp }}/providers"
+    assert fetch["run"].endswith('providers mirror "$RUNNER_TEMP/providers"')
+    assert test["env"]["LEADGER_CHECKOV"] == "${{ runner.temp }}/checkov/bin/checkov"
+    assert checkov["run"].endswith('"$RUNNER_TEMP/checkov/bin/pip" install --quiet checkov')
 
 
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)

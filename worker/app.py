@@ -5,10 +5,12 @@ those nobody works on.
 """
 
 import atexit
+import logging
 from typing import Any
 
+from billiard.util import get_logger
 from celery import Celery
-from celery.signals import beat_init, worker_process_init, worker_process_shutdown
+from celery.signals import beat_init, setup_logging, worker_process_init, worker_process_shutdown
 
 from db import tracing
 from db.doorbell import broker_configuration
@@ -21,6 +23,7 @@ from worker.traced import TracedCelery, TracedTask
 TASK_MODULES = [
     "worker.tasks.leads",
     "worker.tasks.background",
+    "worker.tasks.helping",
     "worker.tasks.reports",
     "worker.tasks.invariants",
     "worker.tasks.retention",
@@ -39,12 +42,23 @@ def create_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_send_task_events=True,
         task_send_sent_event=True,
-        worker_hijack_root_logger=False,
-        worker_redirect_stdouts=False,
         worker_max_memory_per_child=250_000,
         timezone="UTC",
     )
     return app
+
+
+@setup_logging.connect
+def _configure_logs(**_: Any) -> None:
+    """Celery asks for it in worker, beat and each child, and then leaves logging to us."""
+    configure_logging(Settings().log_level)
+    get_logger().propagate = True  # the pool's, which tells that a child was killed
+    logging.getLogger("celery.app.trace").addFilter(_is_no_failure)
+
+
+def _is_no_failure(record: logging.LogRecord) -> bool:
+    """Of a task that failed TracedTask tells, with its trace; Celery's would be a second line about it."""
+    return record.levelno != logging.ERROR
 
 
 @worker_process_init.connect
@@ -59,7 +73,6 @@ def _stop(**_: Any) -> None:
 
 @beat_init.connect
 def _start_beat(**_: Any) -> None:
-    configure_logging(Settings().log_level)
     tracing.start("leadger-beat")
     atexit.register(tracing.stop)
 

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db import tracing
 from db.engine import create_engine
 from db.garbage import collect_rarely
-from db.logs import configure_logging
 from db.policies import Policies
 from db.settings import Settings
 
@@ -25,7 +24,6 @@ class Runtime:
     """What the tasks of one process share."""
 
     def __init__(self, settings: Settings) -> None:
-        configure_logging(settings.log_level)
         tracing.start("leadger-worker")
         collect_rarely()
         self.settings = settings

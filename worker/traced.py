@@ -1,4 +1,4 @@
-"""Tasks as spans, in the trace of whoever sent the message."""
+"""Tasks as spans, in the trace of whoever sent the message. One that fails is told once and counted."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from celery import Celery, Task
 
 from db import tracing
 from db.doorbell import REQUEST_ID_HEADER
+from worker import failures
 
 
 class TracedCelery(Celery):
@@ -26,9 +27,11 @@ class TracedTask(Task[Any, Any]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task."""
         sent = self.request.headers or {}
-        attributes = {
-            "messaging.message.id": self.request.id or "",
-            "leadger.request_id": sent.get(REQUEST_ID_HEADER, ""),
-        }
+        request_id, task_id = sent.get(REQUEST_ID_HEADER, ""), self.request.id or ""
+        attributes = {"messaging.message.id": task_id, "leadger.request_id": request_id}
         with tracing.span(self.name, "CONSUMER", attributes, carrier=sent):
-            return super().__call__(*args, **kwargs)
+            try:
+                return super().__call__(*args, **kwargs)
+            except Exception:
+                failures.tell(self.name, task_id, request_id)
+                raise

@@ -34,7 +34,7 @@ from scripts.benchmarks.rows.skew import skew
 from scripts.benchmarks.rows.storage import storage
 from scripts.benchmarks.rows.throughput import memory, throughput
 from scripts.benchmarks.servers import running_servers
-from scripts.benchmarks.sizes import FULL, QUICK, Sizes
+from scripts.benchmarks.sizes import FULL, QUICK, Sizes, smaller_than_the_targets
 
 ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "accept-single": accept_single,
@@ -108,7 +108,7 @@ def main(
                 bench.say(f"{name} took {time.monotonic() - began:.0f} s")
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    _print(figures, curves, texts)
+    _print(figures, curves, texts, sizes)
     if json_file:
         content = page.results(figures, curves, around) | {"texts": texts}
         json_file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -126,7 +126,7 @@ def _chosen(words: Sequence[str]) -> list[str]:
     return names
 
 
-def _print(figures: Sequence[Figure], curves: Sequence[Curve], texts: dict[str, str]) -> None:
+def _print(figures: Sequence[Figure], curves: Sequence[Curve], texts: dict[str, str], sizes: Sizes) -> None:
     console = Console()
     console.width = max(console.width, _NARROWEST)
     if figures:
@@ -135,6 +135,8 @@ def _print(figures: Sequence[Figure], curves: Sequence[Curve], texts: dict[str, 
         for line in lines:
             shown.add_row(*line)
         console.print(shown)
+        if smaller := smaller_than_the_targets(sizes):
+            console.print(smaller, highlight=False)
         for figure in figures:
             for note in figure.notes:
                 console.print(f"{figure.name}: {note}", markup=False, highlight=False)

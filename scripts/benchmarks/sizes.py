@@ -57,3 +57,20 @@ FULL = Sizes(
     curve_leads=40_000,
     curve_stored=(0, 100_000, 1_000_000, 10_000_000),
 )
+
+_IN_TARGETS = {
+    "stored_actions": "actions stored",
+    "one_customer_actions": "actions of one customer",
+    "report_actions": "actions in a report",
+}
+"""The sizes that the targets themselves name, in the targets' words."""
+
+
+def smaller_than_the_targets(sizes: Sizes) -> str:
+    """Which sizes are smaller than the targets name, in one line; empty if none is."""
+    smaller = [
+        f"{getattr(sizes, name):,} instead of {getattr(FULL, name):,} {what}"
+        for name, what in _IN_TARGETS.items()
+        if getattr(sizes, name) < getattr(FULL, name)
+    ]
+    return f"Smaller sizes than the targets name, which --full takes: {', '.join(smaller)}." if smaller else ""

@@ -13,6 +13,7 @@ from scripts.cli.keys import keys
 from scripts.cli.migrate import migrate
 from scripts.cli.periods import close, rebuild, reopen
 from scripts.cli.report import report
+from scripts.cli.samples import samples
 from scripts.cli.seed import seed
 from scripts.cli.up import up
 from scripts.cli.workers import pause, resume, stuck
@@ -40,6 +41,7 @@ app.command(rich_help_panel=_RUN)(doctor)
 app.command(rich_help_panel=_RUN)(migrate)
 app.command(rich_help_panel=_RUN)(backup)
 app.command(rich_help_panel=_RUN)(restore)
+app.command(rich_help_panel=_RUN)(samples)
 app.command(rich_help_panel=_RUN)(seed)
 app.command(rich_help_panel=_RUN)(pause)
 app.command(rich_help_panel=_RUN)(resume)

@@ -5,12 +5,25 @@ closed. The leads of the closed month are sent between two events and waited for
 an event each of them was decided, and the oracle lives through both in the same order.
 """
 
+import signal
+import time
+
+from scripts.faults import trees
+from scripts.faults.load import Stuck
 from scripts.faults.scene import Scene
 from scripts.faults.world import Partner
 
 _MONTHS = (1, 2, 3)
 _LEADS = 30
+_SHARED_LEADS = 150
 _TASK_S = 120.0
+_SPOIL = """
+    WITH spoilt AS (
+        UPDATE customer_periods SET gross_minor = gross_minor + 7, billed_minor = billed_minor + 7
+        WHERE partner_id = (SELECT id FROM partners WHERE external_id = $1) AND period = 202404 RETURNING true
+    ) SELECT count(*) FROM spoilt
+"""
+_SHARES_AT_WORK = "SELECT count(*) FROM tasks WHERE kind = 'rebuild_share' AND state = 'running'"
 
 
 def events(scene: Scene) -> None:
@@ -28,6 +41,32 @@ def events(scene: Scene) -> None:
                 _send(scene, partner, month)
                 _close(scene, partner, period)
                 scene.recover()
+
+
+def rebuild_killed(scene: Scene) -> None:
+    """SIGKILL to a child of the worker while two of them rebuild a report whose counters are wrong."""
+    partner = scene.world.partners[0]
+    report = {"partner": partner.name, "period": "2024-04"}
+    leads = scene.world.leads(_SHARED_LEADS, partners=[partner], months=[4], fresh=True)
+    scene.sender.wait_until_done(scene.sender.post(leads))
+    with scene.load():
+        for _ in range(scene.times):
+            scene.fetchval(_SPOIL, partner.name)
+            task = scene.client.post("/billing/reports/rebuild", report)
+            _wait_for_two_at_work(scene)
+            began = time.monotonic()
+            trees.send((scene.dice.choice(trees.wait_for("worker").below),), signal.SIGKILL)
+            scene.recover(began)
+            rebuilt = scene.client.wait_for(task["status_url"], timeout_s=_TASK_S)
+            scene.expect(rebuilt["state"] == "done", f"the rebuild failed: {rebuilt['error']}")
+
+
+def _wait_for_two_at_work(scene: Scene) -> None:
+    deadline = time.monotonic() + _TASK_S
+    while scene.fetchval(_SHARES_AT_WORK) < 2:
+        if time.monotonic() > deadline:
+            raise Stuck("no two workers share the rebuild")
+        time.sleep(0.02)
 
 
 def _send(scene: Scene, partner: Partner, month: int) -> None:

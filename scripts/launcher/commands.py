@@ -23,12 +23,12 @@ def worker(env: dict[str, str]) -> Command:
     # A batch that is being billed may end; one that is cut off is billed again later, at the price of the
     # time.
     options = ("--concurrency", "3", "--without-mingle", "--without-gossip")
-    return _celery("worker", *options, *_level(env), env=env, grace_s=30)
+    return _celery("worker", *options, env=env, grace_s=30)
 
 
 def beat(home: Home, env: dict[str, str]) -> Command:
     """The clock that rings for the sweeper, snapshots and invariants."""
-    return _celery("beat", "--schedule", str(home.beat_schedule), "--pidfile=", *_level(env), env=env)
+    return _celery("beat", "--schedule", str(home.beat_schedule), "--pidfile=", env=env)
 
 
 def flower(port: int, login: str, env: dict[str, str]) -> Command:
@@ -36,12 +36,8 @@ def flower(port: int, login: str, env: dict[str, str]) -> Command:
     # In the environment, because everybody on the machine can read a command line. Flower waits for its threads when
     # asked to stop; it holds nothing that is worth waiting for.
     secret = env | {"FLOWER_BASIC_AUTH": login}
-    return _celery("flower", "--address=127.0.0.1", f"--port={port}", env=secret, grace_s=3)
-
-
-def _level(env: dict[str, str]) -> tuple[str, str]:
-    # Celery's own lines about every message would bury ours; ours come by LOG_LEVEL in any case.
-    return "--loglevel", {"INFO": "WARNING"}.get(env["LOG_LEVEL"], env["LOG_LEVEL"])
+    options = ("--address=127.0.0.1", f"--port={port}", "--conf=worker/flower_config.py")
+    return _celery("flower", *options, env=secret, grace_s=3)
 
 
 def _celery(*words: str, env: dict[str, str], grace_s: float = 10) -> Command:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.migrate import upgrade
 from db.settings import Settings
 from scripts.bootstrap import development_key
-from scripts.client import ClientError
+from scripts.client import Client, ClientError
 from scripts.embedded.ports import free_port, require_free
 from scripts.embedded.postgres import prepare_postgres
 from scripts.embedded.valkey import prepare_valkey
@@ -83,8 +83,9 @@ def _run(port: int, home: Home, once: bool, reload: bool, console: Console) -> N
         _wait_until(lambda: _is_ready(port), supervisor, "The API")
         env = DevEnv(_url(port), development_key(servers.database_url, home.path))
         write_dev_env(home, env)
-        load(env.url, env.api_key)
-        print_reports(env.url, env.api_key, console)
+        with Client(env.url, env.api_key) as client:
+            load(client)
+            print_reports(client, console)
         if not once:
             # Only now, because Flower asks the workers once, when it starts.
             flower_port, login = free_port(), flower_login(home.path)

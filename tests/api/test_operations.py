@@ -65,6 +65,7 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_quarantined_leads": 1,
         "leadger_dead_letters": 0,
         "leadger_tasks_unfinished": 0,
+        "leadger_task_failures_total": 0,
         "leadger_invariant_violations": 0,
         "leadger_batches_total": figures["leadger_batches_total"],
         "leadger_batch_seconds_total": figures["leadger_batch_seconds_total"],

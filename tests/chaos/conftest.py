@@ -45,7 +45,7 @@ class InProcess:
     async def take_a_turn(self) -> bool:
         """One turn of the worker; whether nothing waits any more."""
         # A Runtime has a loop of its own, but this one runs already.
-        return await leads._empty_inbox(cast(Runtime, self))
+        return await leads.empty_inbox(cast(Runtime, self))
 
     async def judge(self) -> Judgement:
         """What the oracle says about the tables."""

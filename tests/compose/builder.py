@@ -56,6 +56,11 @@ def inspect(tag: str) -> str:
     return _run("podman", "image", "inspect", tag)
 
 
+def megabytes(tag: str) -> float:
+    """How big the image is, with all its layers."""
+    return int(_run("podman", "image", "inspect", "--format={{.Size}}", tag)) / 1e6
+
+
 def run(tag: str, *words: str, env: dict[str, str] | None = None) -> str:
     """Run a command in a container of its own and return what it printed."""
     return _run("podman", "--runtime=runc", "run", "--rm", *_PLAIN, *_CONFINED, *_environment(env or {}), tag, *words)

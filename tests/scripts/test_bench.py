@@ -18,6 +18,7 @@ from db import invariants
 from db.engine import transaction
 from db.settings import Settings
 from scripts.benchmarks import page
+from scripts.benchmarks.__main__ import _print
 from scripts.benchmarks.bench import percentile
 from scripts.benchmarks.check import WrongTotals, check
 from scripts.benchmarks.expected import Job, expected
@@ -28,6 +29,7 @@ from scripts.benchmarks.masters import create
 from scripts.benchmarks.profiling.clock import label
 from scripts.benchmarks.rows.curves import Curve
 from scripts.benchmarks.rows.storage import billion_table, storage_table
+from scripts.benchmarks.sizes import FULL, Sizes
 from scripts.benchmarks.stored import Fill, fill
 from scripts.benchmarks.svg import svg
 from scripts.benchmarks.traffic import Traffic, from_plain, to_plain
@@ -161,6 +163,32 @@ def test_what_is_not_built_is_a_row_that_says_so() -> None:
         "measured: median (least to most)": "–",
         "oracle": "not built yet",
     } == dict(zip(header, line, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        (FULL, ""),
+        (replace(FULL, singles=1, leads=1), ""),  # no target names these
+        (
+            replace(FULL, report_actions=200_000),
+            "Smaller sizes than the targets name, which --full takes: "
+            "200,000 instead of 1,000,000 actions in a report.",
+        ),
+        (
+            Sizes(),
+            "Smaller sizes than the targets name, which --full takes: 1,000,000 instead of 10,000,000 actions stored, "
+            "20,000 instead of 100,000 actions of one customer, 200,000 instead of 1,000,000 actions in a report.",
+        ),
+    ],
+)
+def test_the_printed_table_says_what_is_smaller_than_its_target(
+    capsys: pytest.CaptureFixture[str], sizes: Sizes, said: str
+) -> None:
+    _print([Figure("row", "≥ 1", "ms", [2.0], meets=True)], [], {}, sizes)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert said in printed
+    assert ("Smaller sizes" in printed) is bool(said)
 
 
 def test_a_curve_is_an_svg_with_a_dot_per_measurement() -> None:

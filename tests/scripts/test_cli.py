@@ -21,8 +21,8 @@ from tests.stack import Stack
 
 Leadger = Callable[..., Result]
 COMMANDS = (
-    "up doctor migrate backup restore seed pause resume ingest lead explain batch quarantine dead-letters stuck "
-    "report rebuild close reopen hold release return keys erase"
+    "up doctor migrate backup restore samples seed pause resume ingest lead explain batch quarantine dead-letters "
+    "stuck report rebuild close reopen hold release return keys erase"
 ).split()
 
 
@@ -100,6 +100,14 @@ def test_leadger_runs_as_a_program(stack: Stack) -> None:
     words = [sys.executable, "-m", "scripts.cli", "keys", "list", "--json"]
     done = subprocess.run(words, env=stack.env, capture_output=True, text=True, check=True)
     assert "tests" in {key["name"] for key in json.loads(done.stdout)}
+
+
+def test_samples_print_what_the_readme_shows_as_often_as_they_are_billed(leadger: Leadger) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = readme.partition("<!-- output of scripts/run --once -->\n```text\n")[2].partition("```")[0]
+    for _ in range(2):
+        printed = leadger("samples").stdout
+        assert "".join(line.rstrip() + "\n" for line in printed.splitlines()).strip() == shown.strip()
 
 
 def test_report_of_one_month(leadger: Leadger, partner: str) -> None:

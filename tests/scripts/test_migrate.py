@@ -451,7 +451,7 @@ def test_the_samples_are_billed_by_the_application_login(
     deployment.migrate()
     url = deployment.value()
     with running_stack(url, redis_url, tmp_path / "home") as stack, Client(stack.url, stack.key) as client:
-        load(stack.url, stack.key)
+        load(client)
         (april,) = client.pages("/billing/reports", partner="acme", period="2024-04")
         assert (april["totals"]["billed"], april["totals"]["savings"]) == ("100.00", "94.00")
         closing = client.post("/api/partners/acme/periods/2024-04/close", {})

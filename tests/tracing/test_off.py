@@ -20,6 +20,7 @@ from worker import runtime
 from worker.app import app
 from worker.tasks.leads import process_leads
 app.loader.import_default_modules()
+app.log.setup()
 runtime.start()
 process_leads()
 runtime.stop()

@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import re
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,16 +100,20 @@ def test_an_index_is_made_concurrently_while_another_process_waits_for_its_turn(
     assert later.fetch("SELECT version_num FROM alembic_version") == "indexed"
 
 
-def test_a_migration_that_does_not_get_its_lock_is_tried_again(later: Later) -> None:
+async def test_a_migration_that_does_not_get_its_lock_is_tried_again(later: Later) -> None:
     """Failed before: one open transaction of a reader made the upgrade fail."""
     later.add("locks", "op.execute(\"SET LOCAL lock_timeout = '100ms'\"); op.execute('LOCK TABLE leads')")
-    with ThreadPoolExecutor(1) as reader:
-        reading = reader.submit(later.fetch, "SELECT count(*) FROM (SELECT pg_sleep(1.5)) AS slept, leads")
-        while not later.fetch("SELECT count(*) FROM pg_locks WHERE granted AND relation = 'leads'::regclass"):
-            assert not reading.done()
-        later.upgrade()
-        assert reading.result() == 0
-    assert later.fetch("SELECT version_num FROM alembic_version") == "locks"
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'leads'::regclass"
+    reader = await asyncpg.connect(later.url)
+    async with reader.transaction():
+        await reader.execute("SELECT FROM leads")
+        migrating = asyncio.create_task(asyncio.to_thread(later.upgrade))
+        while not await reader.fetchval(waits):
+            assert not migrating.done()
+        await asyncio.sleep(0.5)  # it has given up by now
+    await migrating
+    assert await reader.fetchval("SELECT version_num FROM alembic_version") == "locks"
+    await reader.close()
 
 
 _OUTSIDE = [file.stem for file in sorted(_VERSIONS.glob("*.py")) if "autocommit_block" in file.read_text()]

@@ -245,7 +245,7 @@ async def test_an_unexpected_error_fails_the_task_and_says_so(
 
 async def test_the_sweeper_decides_what_nobody_rang_for(runtime: Runtime, world: World) -> None:
     await world.accept(*distinct(30, APRIL, customer="ann", product="crm"), chunk_leads=1)
-    await leads._empty_inbox(runtime)
+    await leads.empty_inbox(runtime)
     await leads._empty_quarantine(runtime)
     await world.check()
 
@@ -262,6 +262,6 @@ async def test_the_sweeper_tries_again_after_a_fault_of_the_moment(
         await write(connection, cases)
 
     monkeypatch.setattr(verdicts, "write", fail_twice)
-    while not await leads._empty_inbox(runtime):
+    while not await leads.empty_inbox(runtime):
         pass  # a slow machine needs a second turn
     await world.check()

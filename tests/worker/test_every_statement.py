@@ -71,7 +71,7 @@ async def _work(runtime: Runtime) -> None:
     """What the worker does, and the sweeper after a fault."""
     for _ in range(10):
         try:
-            while not await leads._empty_inbox(runtime):
+            while not await leads.empty_inbox(runtime):
                 pass
             await leads._empty_quarantine(runtime)
         except batch.TRANSIENT:

@@ -50,11 +50,11 @@ async def decided(world: World) -> int:
 async def test_neither_the_doorbell_nor_the_sweeper_has_leads_decided(runtime: Runtime, world: World) -> None:
     await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
     await pause(world)
-    assert await leads._empty_inbox(runtime)  # there is nothing to ring again for
+    assert await leads.empty_inbox(runtime)  # there is nothing to ring again for
     await leads._empty_quarantine(runtime)
     assert await decided(world) == 0
     await resume(world)
-    assert await leads._empty_inbox(runtime)
+    assert await leads.empty_inbox(runtime)
     await world.check()
 
 
@@ -63,7 +63,7 @@ async def test_a_new_process_is_paused_too(runtime: Runtime, world: World) -> No
     await pause(world)
     restarted = Runtime(runtime.settings)
     try:
-        assert await leads._empty_inbox(restarted)
+        assert await leads.empty_inbox(restarted)
         assert await decided(world) == 0
     finally:
         await restarted.engine.dispose()
@@ -83,10 +83,10 @@ async def test_the_batch_at_hand_is_ended_and_no_other_begun(
 
     monkeypatch.setattr(verdicts, "write", pause_while_it_writes)
     runtime.settings = runtime.settings.model_copy(update={"task_max_leads": 1})
-    assert await leads._empty_inbox(runtime)
+    assert await leads.empty_inbox(runtime)
     assert (len(batches), await decided(world)) == (1, 1)
     await resume(world)
-    while not await leads._empty_inbox(runtime):
+    while not await leads.empty_inbox(runtime):
         pass
     await world.check()
 
@@ -159,7 +159,7 @@ async def test_a_fault_while_asking_is_a_fault_of_the_moment(
         await ask(*arguments)
 
     monkeypatch.setattr(pauses, "refuse_if_paused", fail_once)
-    assert await leads._empty_inbox(runtime)
+    assert await leads.empty_inbox(runtime)
     await world.check()
 
 

@@ -16,8 +16,9 @@ from db.settings import Settings
 from tests.builders import distinct
 from tests.worker.test_background import APRIL, Killed, create, spoil, task
 from tests.world import World
+from worker import runtime as process
 from worker.runtime import Runtime
-from worker.tasks import background, leads, rebuilding
+from worker.tasks import background, helping, leads, rebuilding
 
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve", "fay")
 
@@ -34,7 +35,7 @@ async def helper(runtime: Runtime) -> AsyncIterator[Runtime]:
 def rung(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[list[str]]:
     """The ids of the shares that help was asked for; nobody comes."""
     rung: queue.Queue[list[str]] = queue.Queue()
-    monkeypatch.setattr(background, "_ask_for_help", rung.put)
+    monkeypatch.setattr(background, "ask_for_help", rung.put)
     return rung
 
 
@@ -85,7 +86,7 @@ async def test_two_processes_take_the_shares_from_both_ends(
 
     async def help_when_asked() -> None:
         ids = await asyncio.to_thread(rung.get)
-        while await background._help(helper, ids):  # as its message comes again and again
+        while await background.run_last_free(helper, ids):  # as its message comes again and again
             pass
 
     async def side_by_side(engine: AsyncEngine, *more: Any) -> dict[str, Any]:
@@ -111,7 +112,7 @@ async def test_a_share_whose_helper_is_killed_is_judged_all_the_same(
         with monkeypatch.context() as patch:
             patch.setattr(verdicts, "write", die)
             with pytest.raises(Killed):
-                await background._help(helper, ids)
+                await background.run_last_free(helper, ids)
         killed.set()
 
     share_out = rebuilding.share_out
@@ -193,6 +194,22 @@ async def test_the_checksum_of_a_long_month_is_not_cut_off(
         assert await rebuild.correct_counters(impatient, runtime.policies, world.partners["acme"], 202404) == 0
     finally:
         await impatient.dispose()
+
+
+@pytest.mark.parametrize(("is_one_free", "expected"), [(True, ["share", "leads", "ring"]), (False, ["share"])])
+def test_a_helper_gives_leads_a_turn_before_it_comes_again(
+    monkeypatch: pytest.MonkeyPatch, is_one_free: bool, expected: list[str]
+) -> None:
+    done: list[str] = []
+
+    def run(work: Any) -> bool:
+        done.append("leads" if work is leads.empty_inbox else "share")
+        return is_one_free
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(background, "ask_for_help", lambda ids: done.append("ring"))
+    helping.help_with("a", "b")
+    assert done == expected
 
 
 async def test_nothing_to_judge_is_no_share(runtime: Runtime, world: World) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from celery import shared_task
+from celery import current_app, shared_task
 
 from billing.errors import BillingError
 from db import batch, closing, inbox, locks, pauses, rebuild, rejudge, report_files, tasks
 from db.at_once import at_once
-from db.doorbell import LEADS_PRIORITY, RUN_TASK
+from db.doorbell import HELP, HELP_PRIORITY, RUN_TASK
 from db.engine import transaction
 from db.pauses import Paused
 from db.tasks import Progress
@@ -41,24 +41,16 @@ def run_task(task_id: str) -> None:
     runtime.run(lambda at: _run(at, UUID(task_id)))
 
 
-@shared_task(name="tasks.help")
-def help_with(*task_ids: str) -> None:
-    """Run one of the tasks that another process runs from the first one on: the last that is free.
-
-    Then ring again, for leads that wait have their turn in between.
-    """
-    if runtime.run(lambda at: _help(at, task_ids)):
-        _ask_for_help(task_ids)
-
-
-def _ask_for_help(task_ids: Iterable[str]) -> None:
+def ask_for_help(task_ids: Iterable[str]) -> None:
+    """Have another process run some of these tasks, if one is free (`worker.tasks.helping`)."""
     try:
-        help_with.apply_async(tuple(task_ids), priority=LEADS_PRIORITY, retry=False)
+        current_app.send_task(HELP, tuple(task_ids), priority=HELP_PRIORITY, retry=False)
     except Exception as error:  # who runs the tasks does them alone
-        log.warning("doorbell_failed", task=help_with.name, error=repr(error))
+        log.warning("doorbell_failed", task=HELP, error=repr(error))
 
 
-async def _help(at: Runtime, task_ids: Sequence[str]) -> bool:
+async def run_last_free(at: Runtime, task_ids: Sequence[str]) -> bool:
+    """Run the last task that is neither finished nor taken; False if there is none."""
     for task_id in reversed(task_ids):
         if await _run(at, UUID(task_id)):
             return True
@@ -171,7 +163,7 @@ async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -
         rebuild.correct_counters(at.engine, at.policies, partner_id, period),
     ]
     if len(share_ids) > 1 and not resumed:
-        work.append(asyncio.to_thread(_ask_for_help, [str(share_id) for share_id in share_ids]))
+        work.append(asyncio.to_thread(ask_for_help, [str(share_id) for share_id in share_ids]))
     judged, counters, *_ = await at_once(*work)
     result: dict[str, Any] = judged | {"counters_corrected": counters}
     result["report_version"] = await report_files.snapshot(at.engine, at.settings, partner_id, period)

@@ -29,7 +29,7 @@ def process_leads(self: Any) -> None:
     """Decide what waits in the inbox until nothing does, a turn at a time."""
     ids = {"request_id": self.request.get(REQUEST_ID_HEADER, ""), "task_id": self.request.id}
     with structlog.contextvars.bound_contextvars(**ids):  # the next task of this process is not of this request
-        if not runtime.run(_empty_inbox):
+        if not runtime.run(empty_inbox):
             _ring_again()
 
 
@@ -42,7 +42,7 @@ def replay_quarantine() -> None:
 @shared_task(name="leads.sweep")
 def sweep() -> None:
     """Do what nobody rang for: a lost message, an emptied Redis or a killed worker costs one interval."""
-    if not runtime.run(_empty_inbox):
+    if not runtime.run(empty_inbox):
         _ring_again()
     runtime.run(_empty_quarantine)
     for task_id in runtime.run(_forgotten_tasks):
@@ -55,7 +55,7 @@ def _ring_again() -> None:
     process_leads.apply_async(priority=LEADS_PRIORITY)
 
 
-async def _empty_inbox(at: Runtime) -> bool:
+async def empty_inbox(at: Runtime) -> bool:
     """Decide waiting leads for one turn; false if there may be more to decide now."""
     tries = 0
     turn_ends = time.monotonic() + _LONGEST_TURN_S

@@ -1,0 +1,24 @@
+"""A task that failed: one line in the log, and one more in /metrics."""
+
+from contextlib import suppress
+
+import structlog
+
+from db import tallies
+from db.engine import transaction
+from worker import runtime
+from worker.runtime import Runtime
+
+log = structlog.get_logger()
+
+
+def tell(task: str, task_id: str, request_id: str) -> None:
+    """Log the exception that is being handled, and count it."""
+    log.exception("task_failed", task=task, task_id=task_id, request_id=request_id)
+    with suppress(Exception):  # Postgres may be what failed: then the line has to do
+        runtime.run(_count)
+
+
+async def _count(at: Runtime) -> None:
+    async with transaction(at.engine) as connection:
+        await tallies.add(connection, {"task_failures": 1})
