@@ -1,7 +1,7 @@
 """Explaining verdicts (R15): every figure behind one, and one sentence that a person understands."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,10 +20,10 @@ STATUS = {
     Outcome.RETURNED: "Not Billed (Returned)",
 }
 """What a report calls each outcome."""
+_TERMS_REMEMBERED = 1_000  # most lines of a report name the same cap
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(NamedTuple):
     """One verdict, the winner it duplicates, and the cap used before and after it (minor units; None without a cap)."""
 
     verdict: Verdict
@@ -103,6 +103,7 @@ def _room(line: Explained, terms: Terms, currency: str, month: str) -> str:
     return f"; {amount_from_minor(line.cap_after_minor)} of {_cap(terms, currency, month)} is now used"
 
 
+@lru_cache(_TERMS_REMEMBERED)
 def _cap(terms: Terms, currency: str, month: str) -> str:
     cap = f"the cap of {amount_from_minor(terms.cap_minor or 0)} {currency} per customer"
     return f"{cap} for all time" if terms.cap_scope is CapScope.LIFETIME else f"{cap} in {month}"
@@ -111,4 +112,5 @@ def _cap(terms: Terms, currency: str, month: str) -> str:
 def _winner(winner: Winner | None) -> str:
     if winner is None:
         return "an earlier action"
-    return f"action {winner.action_id} of {winner.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
+    at = winner.occurred_at.isoformat(" ", "seconds").removesuffix("+00:00")
+    return f"action {winner.action_id} of {at} UTC"

@@ -33,9 +33,9 @@ def minor_from_amount(amount: object) -> int:
 
 def amount_from_minor(minor: int) -> str:
     """Write minor units as the decimal string of the wire: 1250 is "12.50", -5 is "-0.05"."""
-    sign = "-" if minor < 0 else ""
-    units, cents = divmod(abs(minor), 100)
-    return f"{sign}{units}.{cents:02d}"
+    if minor < 0:
+        return "-" + amount_from_minor(-minor)
+    return f"{minor // 100}.{minor % 100:02d}"
 
 
 def check_currency(code: str) -> str:

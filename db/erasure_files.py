@@ -23,8 +23,9 @@ from billing.identity import report_uuid
 from billing.periods import text_from_period
 from db import locks, reports
 from db.identity import erased_email
+from db.report_csv import csv_row
 from db.report_files import PART, folder_url, write_file
-from db.report_text import csv_row, md_cell
+from db.report_markdown import md_cell
 from db.settings import Settings
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024

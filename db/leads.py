@@ -15,6 +15,8 @@ from billing.totals import Totals
 from db import ledger
 from db.policies import terms_from_row
 
+_CONDITIONS = ("partner", "product", "lead_type", "action_type", "engagement_level")
+
 
 @dataclass(slots=True)
 class Line:
@@ -22,8 +24,11 @@ class Line:
 
     explained: Explained
     row: asyncpg.Record
-    """The action's row with `lead_type`, lead, product and customer spelled as sent."""
-    rule: asyncpg.Record
+    """The action's row with its lead's type and id as sent, and the credit for it."""
+    customer: asyncpg.Record
+    product: asyncpg.Record
+    rule: str
+    """What the rate rule names: "Email Campaign · Click · High"."""
     currency: str
     terms: Terms
     card_version: int
@@ -36,35 +41,22 @@ class Line:
             self.explained,
             self.terms,
             self.currency,
-            name_of_rule(self.rule),
+            self.rule,
             self.row["credit_reason"] or self.row["standing_reason"],
             self.credit,
         )
-
-
-def name_of_rule(rule: asyncpg.Record) -> str:
-    """A rate rule by what it names: "Email Campaign · Click · High"."""
-    names = [
-        rule[name]
-        for name in ("partner", "product", "lead_type", "action_type", "engagement_level")
-        if rule[name] is not None
-    ]
-    return " · ".join(names) or "everything"
 
 
 async def lines_of_customers(
     connection: asyncpg.Connection, partner_id: UUID, period: int, customer_ids: Sequence[UUID]
 ) -> list[Line]:
     """All actions of some customers in one billing period, explained, by customer and evaluation order."""
+    # What is the same for many actions is read once, not with each of them: a report has up to a million.
     rows = await connection.fetch(
         """
-        SELECT actions.*, leads.external_id AS lead, leads.source, leads.lead_type,
-               products.external_id AS product, products.name AS product_name,
-               customers.external_id AS customer, customers.email,
+        SELECT actions.*, leads.external_id AS lead, leads.lead_type,
                credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason
-        FROM actions JOIN leads ON leads.id = actions.lead_id
-        JOIN products ON products.id = actions.product_id JOIN customers ON customers.id = actions.customer_id
-        LEFT JOIN credits ON credits.action_id = actions.id
+        FROM actions JOIN leads ON leads.id = actions.lead_id LEFT JOIN credits ON credits.action_id = actions.id
         WHERE actions.partner_id = $1 AND actions.billing_period = $2 AND actions.customer_id = ANY($3::uuid[])
         """,
         partner_id,
@@ -76,6 +68,10 @@ async def lines_of_customers(
     terms, currency = await _terms(connection, partner_id)
     in_force = terms.at(period)
     rules = await _rules(connection, {row["rate_rule_id"] for row in rows})
+    customers = await _by_id(connection, "SELECT id, external_id, email FROM customers", customer_ids)
+    products = await _by_id(
+        connection, "SELECT id, external_id, name FROM products", {row["product_id"] for row in rows}
+    )
     duplicates = {row["duplicate_key"] for row in rows if row["outcome"] == Outcome.DUPLICATE}
     winners = await ledger.winners_of(connection, duplicates) if duplicates else {}
     periods = await ledger.periods_of(connection, [((partner_id, customer), 0) for customer in customer_ids])
@@ -91,12 +87,15 @@ async def lines_of_customers(
         by_action = {row["id"]: row for row in by_customer[customer_id]}
         verdicts = [ledger.verdict_from_row(row) for row in by_action.values()]
         for explained in explain(verdicts, winners, in_force, used_before):
-            row = by_action[explained.verdict.action.id]
+            action = explained.verdict.action
+            row = by_action[action.id]
             lines.append(
                 Line(
                     explained,
                     row,
-                    rules[row["rate_rule_id"]],
+                    customers[customer_id],
+                    products[action.product_id],
+                    rules[action.rate_rule_id],
                     currency,
                     in_force,
                     versions[customer_id],
@@ -237,7 +236,8 @@ async def _terms(connection: asyncpg.Connection, partner_id: UUID) -> tuple[Term
     return TermsHistory((row["from_period"], terms_from_row(row)) for row in rows), rows[0]["currency"]
 
 
-async def _rules(connection: asyncpg.Connection, ids: Iterable[int]) -> dict[int, asyncpg.Record]:
+async def _rules(connection: asyncpg.Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Rate rules by what they name."""
     rows = await connection.fetch(
         """
         SELECT rate_rules.*, partners.external_id AS partner, products.external_id AS product
@@ -247,6 +247,14 @@ async def _rules(connection: asyncpg.Connection, ids: Iterable[int]) -> dict[int
         """,
         list(ids),
     )
+    return {
+        row["id"]: " · ".join(row[name] for name in _CONDITIONS if row[name] is not None) or "everything"
+        for row in rows
+    }
+
+
+async def _by_id(connection: asyncpg.Connection, select: str, ids: Iterable[UUID]) -> dict[UUID, asyncpg.Record]:
+    rows = await connection.fetch(f"{select} WHERE id = ANY($1::uuid[])", list(ids))
     return {row["id"]: row for row in rows}
 
 

@@ -1,11 +1,12 @@
 """Writing versions of reports, each with its files in a local folder or in S3."""
 
 import secrets
-import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from functools import partial
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +19,10 @@ from billing.periods import text_from_period
 from db import locks, reports, tallies
 from db.engine import transaction
 from db.erasure import ERASURES
-from db.report_text import csv_text, markdown_text
+from db.report_text import FORMATS, blocks
 from db.settings import Settings
 
-_RENDERERS = {"csv": csv_text, "md": markdown_text}
+_IN_MEMORY_BYTES = 8 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
 PART = ".part"
 """What the name of a file ends with while it is written."""
@@ -43,9 +44,7 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
         report = await reports.live(connection, partner_id, period)
         if await reports.last_written(connection, report.report_id) == (report.digest, report.final):
             return None
-        files = [
-            await _write(settings, report, kind, render(connection, report)) for kind, render in _RENDERERS.items()
-        ]
+        files = await _write(settings, connection, report)
     try:
         async with transaction(engine) as connection:
             await locks.share_names(connection)
@@ -62,19 +61,24 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
         return await snapshot(engine, settings, partner_id, period)
 
 
-async def _write(settings: Settings, report: reports.Report, kind: str, text: AsyncIterator[str]) -> dict[str, Any]:
-    digest, size = sha256(), 0
-    with tempfile.SpooledTemporaryFile(max_size=8 * 1024 * 1024) as spool:
-        async for part in text:
-            data = part.encode()
-            digest.update(data)
-            size += len(data)
-            spool.write(data)
-        spool.seek(0)
-        name = f"{text_from_period(report.period)}/{report.report_id}-{digest.hexdigest()[:16]}.{kind}"
-        url = f"{folder_url(settings)}/{name}"
-        write_file(url, iter(partial(spool.read, _BLOCK_BYTES), b""))
-    return {"format": kind, "url": url, "size_bytes": size, "sha256": digest.hexdigest()}
+async def _write(settings: Settings, connection: asyncpg.Connection, report: reports.Report) -> list[dict[str, Any]]:
+    with ExitStack() as until_stored:
+        spools = [until_stored.enter_context(SpooledTemporaryFile(_IN_MEMORY_BYTES)) for _ in FORMATS]
+        async for texts in blocks(connection, report, list(FORMATS.values())):
+            for spool, text in zip(spools, texts, strict=True):
+                spool.write(text.encode())
+        return [_store(settings, report, kind, spool) for kind, spool in zip(FORMATS, spools, strict=True)]
+
+
+def _store(settings: Settings, report: reports.Report, kind: str, spool: SpooledTemporaryFile[bytes]) -> dict[str, Any]:
+    size = spool.tell()
+    spool.seek(0)
+    digest = file_digest(spool, "sha256").hexdigest()
+    spool.seek(0)
+    name = f"{text_from_period(report.period)}/{report.report_id}-{digest[:16]}.{kind}"
+    url = f"{folder_url(settings)}/{name}"
+    write_file(url, iter(partial(spool.read, _BLOCK_BYTES), b""))
+    return {"format": kind, "url": url, "size_bytes": size, "sha256": digest}
 
 
 def folder_url(settings: Settings) -> str:

@@ -461,12 +461,12 @@ def _claim(source: str, lead_id: str, product: str, customer: str, lead_type: st
 
 
 def _decided_from_line(line: leads.Line) -> Decided:
-    explained, row = line.explained, line.row
+    explained = line.explained
     action = explained.verdict.action
     assert line.reason.endswith(".")
     return Decided(
-        customer=row["customer"],
-        product=row["product"],
+        customer=line.customer["external_id"],
+        product=line.product["external_id"],
         own_period=text_from_period(action.own_period),
         billing_period=text_from_period(action.billing_period),
         late=action.billing_period > action.own_period,

@@ -1,6 +1,6 @@
 """Billing reports: live, as files, and rebuilt."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -24,16 +24,12 @@ from api.wire import json_response
 from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
 from db import report_files, reports, tasks
 from db.engine import transaction
-from db.report_text import csv_text, markdown_text
+from db.report_text import FORMATS, blocks
 
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
 _READ = Depends(require("read"))
 _CUSTOMERS_SHOWN = 100
-_TEXTS: dict[str, tuple[str, Callable[..., AsyncIterator[str]]]] = {
-    "csv": ("text/csv", csv_text),
-    "md": ("text/markdown", markdown_text),
-}
-_BLOCK_CHARACTERS = 64 * 1024
+_MEDIA_TYPES = {"csv": "text/csv", "md": "text/markdown"}
 
 
 class RebuildIn(Body):
@@ -118,8 +114,8 @@ async def get_report(
         return json_response(report_out(report, customers))
     name = f"{text_from_period(period)}-{report_id}.{asked}"
     return StreamingResponse(
-        _stream(state, report, _TEXTS[asked][1]),
-        media_type=f"{_TEXTS[asked][0]}; charset=utf-8",
+        _stream(state, report, asked),
+        media_type=f"{_MEDIA_TYPES[asked]}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
@@ -147,7 +143,7 @@ async def list_report_versions(request: Request, report_id: UUID) -> Response:
 
 def _asked_for(request: Request) -> str:
     accept = request.headers.get("accept", "")
-    return next((kind for kind, (media_type, _) in _TEXTS.items() if media_type in accept), "json")
+    return next((kind for kind, media_type in _MEDIA_TYPES.items() if media_type in accept), "json")
 
 
 async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int]:
@@ -172,22 +168,15 @@ async def _written(state: State, report_id: UUID, version: int, kind: str) -> Re
         blocks = await run_in_threadpool(report_files.read_file, url)
     except FileNotFoundError:
         raise Problem(404, f"The {kind} file of version {version} is no longer in its folder.") from None
-    return StreamingResponse(blocks, media_type=f"{_TEXTS[kind][0]}; charset=utf-8")
+    return StreamingResponse(blocks, media_type=f"{_MEDIA_TYPES[kind]}; charset=utf-8")
 
 
-async def _stream(state: State, report: reports.Report, text: Callable[..., AsyncIterator[str]]) -> AsyncIterator[str]:
+async def _stream(state: State, report: reports.Report, kind: str) -> AsyncIterator[str]:
     """The text in blocks, read from one snapshot whose totals are the report's."""
     async with state.downloads, transaction(state.engine, readonly=True) as connection:
         report = await reports.live(connection, report.partner_id, report.period)
-        block: list[str] = []
-        size = 0
-        async for part in text(connection, report):
-            block.append(part)
-            size += len(part)
-            if size > _BLOCK_CHARACTERS:
-                yield "".join(block)
-                block, size = [], 0
-        yield "".join(block)
+        async for (block,) in blocks(connection, report, [FORMATS[kind]]):
+            yield block
 
 
 def _month(day: date) -> int:

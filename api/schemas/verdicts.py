@@ -6,7 +6,7 @@ from api.wire import instant_out, totals_out
 from billing.leads import Lead
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
-from db.leads import LeadView, Line, name_of_rule
+from db.leads import LeadView, Line
 
 
 def lead_out_from_view(view: LeadView) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def action_out_from_line(line: Line) -> dict[str, Any]:
         "late": action.billing_period > action.own_period,
         "rate": {
             "rule_id": action.rate_rule_id,
-            "rule": name_of_rule(line.rule),
+            "rule": line.rule,
             "amount": amount_from_minor(action.value_minor),
             "card_version": line.card_version,
         },

@@ -1,4 +1,4 @@
-"""The report of one partner and month with very many actions: read live, rebuilt, streamed as CSV."""
+"""The report of one partner and month with very many actions: read live, rebuilt, streamed as CSV, written as files."""
 
 import asyncio
 import time
@@ -21,6 +21,14 @@ _TYPES = 80  # of 100 actions 50 are billed, 30 are capped and 20 are duplicates
 _READS = 100
 _LONGEST_REBUILD_S = 300.0
 _FLAT_MB = 20
+_SPOILED = "1 verdict in 100 spoiled, and no version on record"
+_SPOIL = (
+    # The first action of each customer. As its counters are right, they must be so again afterwards.
+    "UPDATE actions SET outcome = 'capped', billed_minor = 0 WHERE occurred_at = '2024-03-01 00:00Z'",
+    # Corrected verdicts are those of the version on record, so without this there would be nothing to write.
+    "DELETE FROM billing_report_files",
+    "DELETE FROM billing_reports",
+)
 
 
 def report(bench: Bench) -> list[Figure]:
@@ -32,22 +40,26 @@ def report(bench: Bench) -> list[Figure]:
     asyncio.run(_fill(database.url))
     name = f"report of one partner-month, {actions:,} actions"
     read = Figure(f"{name}: read, p99", "≤ 50 ms", "ms", [])
-    rebuilt = Figure(f"{name}: rebuild", "≤ 10 s", "s", [])
+    rebuilt = Figure(f"{name}: rebuild", "≤ 10 s", "s", [], notes=["it finds nothing to correct and writes no file"])
+    corrected = Figure(f"{name}: rebuild that corrects, with its files", "–", "s", [], notes=[_SPOILED])
     streamed = Figure(f"{name}: CSV, rows", "streamed", "actions/s", [])
     grown = Figure(f"{name}: CSV, growth of the API process", f"flat (≤ {_FLAT_MB} MB)", "MB", [])
     with everything(bench.servers, database, bench.workers) as leadger, leadger.client() as client:
-        _rebuild(bench, client, customers)  # makes the checksums, which the filling leaves at 0
+        _rebuild(bench, client, customers, 0)  # makes the checksums, which the filling leaves at 0, and a version
         for _ in range(bench.repeats):
             report_id, read_s = _read(client, customers)
             read.values.append(percentile(read_s, 0.99) * 1000)
-            rebuilt.values.append(_rebuild(bench, client, customers))
+            rebuilt.values.append(_rebuild(bench, client, customers, 0))
             rows_per_s, grown_mb = _stream(leadger, client, report_id, actions)
             streamed.values.append(rows_per_s)
             grown.values.append(grown_mb)
+            bench.servers.execute(*_SPOIL, database_url=database.url)
+            corrected.values.append(_rebuild(bench, client, customers, customers))
+            _check_version(client, report_id, customers)
     bench.servers.drop(database)
     read.meets, rebuilt.meets = max(read.values) <= 50, max(rebuilt.values) <= 10
     grown.meets = max(grown.values) <= _FLAT_MB
-    figures = [read, rebuilt, streamed, grown]
+    figures = [read, rebuilt, corrected, streamed, grown]
     for figure in figures:
         figure.check = "closed form of the filled rows"
     return figures
@@ -69,6 +81,11 @@ def _read(client: httpx.Client, customers: int) -> tuple[str, list[float]]:
         answer = client.get("/billing/reports", params={"partner": "partner-0000", "period": "2024-03"})
         taken_s.append(time.perf_counter() - started)
         content = answer.raise_for_status().json()["items"][0]
+    _check_totals(content["totals"], customers)
+    return content["report_id"], taken_s
+
+
+def _check_totals(totals: dict[str, Any], customers: int) -> None:
     wanted = {
         "leads": 50 * customers,
         "actions": 100 * customers,
@@ -77,13 +94,12 @@ def _read(client: httpx.Client, customers: int) -> tuple[str, list[float]]:
         "duplicate_savings": f"{40 * customers}.00",
         "cap_savings": f"{60 * customers}.00",
     }
-    have = {name: content["totals"][name] for name in wanted}
+    have = {name: totals[name] for name in wanted}
     if have != wanted:
         raise WrongTotals(f"the report says {have}, wanted {wanted}")
-    return content["report_id"], taken_s
 
 
-def _rebuild(bench: Bench, client: httpx.Client, customers: int) -> float:
+def _rebuild(bench: Bench, client: httpx.Client, customers: int, spoiled: int) -> float:
     started = time.perf_counter()
     answer = client.post("/billing/reports/rebuild", json={"partner": "partner-0000", "period": "2024-03"})
     url = answer.raise_for_status().json()["status_url"]
@@ -93,10 +109,18 @@ def _rebuild(bench: Bench, client: httpx.Client, customers: int) -> float:
         time.sleep(0.05)
     taken_s = time.perf_counter() - started
     result = task["result"]
-    if task["state"] == "failed" or result["verdicts_corrected"] or result["customers"] != customers:
+    if task["state"] == "failed" or result["verdicts_corrected"] != spoiled or result["customers"] != customers:
         raise WrongTotals(f"the rebuild says {task}")
-    bench.say(f"report: rebuilt {result['actions']:,} actions in {taken_s:.1f} s")
+    bench.say(f"report: rebuilt {result['actions']:,} actions in {taken_s:.1f} s, {spoiled:,} of them corrected")
     return taken_s
+
+
+def _check_version(client: httpx.Client, report_id: str, customers: int) -> None:
+    """The version is there with its files, and says what was right before."""
+    (version,) = client.get(f"/billing/reports/{report_id}/versions").raise_for_status().json()["items"]
+    _check_totals(version["totals"], customers)
+    if [file["format"] for file in version["files"]] != ["csv", "md"]:
+        raise WrongTotals(f"the version has these files: {version['files']}")
 
 
 def _stream(leadger: Leadger, client: httpx.Client, report_id: str, actions: int) -> tuple[float, float]:
