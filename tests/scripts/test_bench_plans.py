@@ -11,9 +11,10 @@ import pytest
 from db.settings import Settings
 from scripts.benchmarks.masters import create
 from scripts.benchmarks.plans.batch import Cast, count_of_actions
+from scripts.benchmarks.plans.gaps import asked, gap
 from scripts.benchmarks.plans.judgement import LARGE, Judged, Statement, judge
 from scripts.benchmarks.plans.names import catalogue
-from scripts.benchmarks.plans.reading import Reading, Scan, most, reading
+from scripts.benchmarks.plans.reading import Index, Reading, Scan, reading
 from scripts.benchmarks.plans.recorder import explain_everything
 from scripts.benchmarks.plans.scene import opened
 from scripts.benchmarks.plans.text import plans_text
@@ -27,6 +28,7 @@ STORED = 40_000
 CAST = Cast(WORLD, "custom", 0, 20)
 STATEMENT = Statement("worker", "db.somewhere.read", "custom")
 SIZES = {"actions": 1_000_000, "products": 30}
+INDEXES = {"pk_actions": Index("actions", ("id",)), "ix_of_leads": Index("leads", ("lead_id", "created_at", "id"))}
 
 
 def a_reading(*scans: Scan, returned: int = 10, pages: int = 50) -> Reading:
@@ -34,7 +36,7 @@ def a_reading(*scans: Scan, returned: int = 10, pages: int = 50) -> Reading:
 
 
 def faults(few: Reading | None, many: Reading, asked: int = 100) -> list[str]:
-    return judge(STATEMENT, 1, few, many, SIZES, asked).faults
+    return judge(STATEMENT, [few] if few else [], [many], SIZES, asked).faults
 
 
 def test_rows_that_were_looked_at_and_thrown_away_count_once_for_each_loop() -> None:
@@ -62,7 +64,7 @@ def test_rows_that_were_looked_at_and_thrown_away_count_once_for_each_loop() -> 
             },
         ],
     }
-    read = reading(plan, 0.5, {"ix_of_leads": "leads"})
+    read = reading(plan, 0.5, INDEXES)
     assert read.scans == (
         Scan("Index Scan pk_actions", "actions", 21),
         Scan("Bitmap Index Scan ix_of_leads", "leads", 4),
@@ -81,6 +83,53 @@ def test_what_a_statement_changes_is_what_it_is_given() -> None:
     }
     assert reading(plan, 0.1, {}).returned == 7
     assert reading(plan, 0.1, {}).read == 7, "the table that is changed is not read once more"
+
+
+@pytest.mark.parametrize(
+    ("condition", "behind"),
+    [
+        ("(a = 1)", ""),
+        ("((a = wanted.a) AND (b = ANY ($1)) AND (c >= 3) AND (c < 4))", ""),
+        ("((a = 1) AND (b > 2))", ""),
+        ("((a IS NULL) AND (b IS NOT NULL))", ""),
+        ("((ROW(a, b) >= ROW(one.a, 0)) AND (ROW(a, b) < ROW((one.a + 1), 0)))", ""),
+        ("((a = 1) AND (ROW(b, c) > ROW(2, 3)))", ""),
+        ("((a = 'b > 1 AND (b < 2)'::text) AND (b = 2))", ""),
+        ("(b = ANY ((InitPlan 1).col1))", "b"),
+        ("((a = 1) AND (c = 3))", "c"),
+        ("((a = 1) AND (b >= wanted.b) AND (c = 3))", "c"),
+        ("((a > 1) AND (b = 2))", "b"),
+        ("((a IS NOT NULL) AND (b = 2))", "b"),
+        ("((ROW(a, b) >= ROW(1, 2)) AND (c = 3))", "c"),
+        ("((a = 1) AND (ROW(a, c, b) >= ROW(1, 2, 3)))", "c"),
+    ],
+)
+def test_a_column_is_behind_a_gap_if_one_before_it_has_a_range_or_is_not_named(condition: str, behind: str) -> None:
+    assert gap(asked(condition), ("a", "b", "c")) == behind
+
+
+def test_a_condition_that_is_not_understood_is_not_passed_over() -> None:
+    with pytest.raises(ValueError, match="not all is understood"):
+        asked("((a = 1) AND ((b)::text = 'y'::text))")
+
+
+def test_a_gap_is_none_if_another_index_of_the_same_rows_answers_without_one() -> None:
+    def behind(indexes: dict[str, Index]) -> str:
+        plan = {
+            "Node Type": "Index Scan",
+            "Relation Name": "actions",
+            "Index Name": "ix",
+            "Index Cond": "((a = 1) AND (c = 3))",
+            "Actual Rows": 1.0,
+            "Actual Loops": 1,
+        }
+        return reading(plan, 0.1, {"ix": Index("actions", ("a", "b", "c")), **indexes}).scans[0].gap
+
+    assert behind({}) == "c"
+    assert behind({"other": Index("actions", ("c", "a"))}) == ""
+    assert behind({"of others": Index("leads", ("c", "a"))}) == "c"
+    assert behind({"of some": Index("actions", ("c", "a"), "(d IS NULL)")}) == "c"
+    assert behind({"for less": Index("actions", ("c", "d"))}) == "c"
 
 
 def test_nothing_is_wrong_with_look_ups() -> None:
@@ -111,12 +160,22 @@ def test_more_rows_or_pages_the_more_is_stored_are_a_fault() -> None:
     assert faults(few, passed_over) == ["looked at 50 pages when there was a tenth, now 5,000"]
 
 
+def test_a_gap_in_any_call_is_a_fault() -> None:
+    with_gap = a_reading(Scan("Index Scan ix", "actions", 1, "customer_id"))
+    without = a_reading(Scan("Index Scan ix", "actions", 300))
+    told = ["Index Scan ix is asked for customer_id behind a gap: PostgreSQL before 18 reads all that lies between"]
+    assert judge(STATEMENT, [], [without, with_gap], SIZES, 100).faults == told
+    assert judge(STATEMENT, [with_gap], [without], SIZES, 100).faults == told
+    waiting = Statement("backpressure", "db.backlog.leads · inbox", "custom")
+    assert judge(waiting, [], [with_gap], SIZES, 100).faults == told
+
+
 def test_what_waits_may_be_counted_but_not_by_reading_what_is_done() -> None:
     waiting = Statement("backpressure", "db.backlog.leads · inbox", "custom")
     counted = a_reading(Scan("Index Scan ix", "actions", 900_000))
-    assert judge(waiting, 1, None, counted, SIZES, 100).faults == []
+    assert judge(waiting, [], [counted], SIZES, 100).faults == []
     scanned = a_reading(Scan("Seq Scan", "actions", 900_000))
-    assert judge(waiting, 1, None, scanned, SIZES, 100).faults == ["scans actions (1,000,000 rows) from its beginning"]
+    assert judge(waiting, [], [scanned], SIZES, 100).faults == ["scans actions (1,000,000 rows) from its beginning"]
 
 
 def test_the_page_shows_all_of_the_hot_path_and_of_others_what_reads_most_or_grows() -> None:
@@ -191,15 +250,16 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
         "trigger refuse_orphans_of_leads_customer_id",
         "trigger refuse_frozen_verdicts",
     }
-    assert {statement.path for statement in read} >= {"backpressure", "sweeper", "report", "leads", "batch", "metrics"}
-    asked = count_of_actions(CAST.batch())
+    assert {statement.path for statement in read} >= {
+        *("backpressure", "sweeper", "closing", "report", "leads", "batch", "metrics")
+    }
+    about = count_of_actions(CAST.batch())
     judged = [
-        judge(statement, len(calls), None, most(calls), sizes, asked)
-        for statement, calls in read.items()
-        if statement.path == "worker"
+        judge(statement, [], calls, sizes, about) for statement, calls in read.items() if statement.path == "worker"
     ]
     assert [(each.statement.name, each.faults) for each in judged if each.faults] == []
-    assert plans_text(judged, STORED, asked, ("worker",)).count("\n| worker |") == len(judged)
+    assert [(str(statement), scan) for statement, calls in read.items() for scan in _behind_gaps(calls)] == []
+    assert plans_text(judged, STORED, about, ("worker",)).count("\n| worker |") == len(judged)
 
 
 async def test_an_index_that_is_gone_is_found(place: Place) -> None:
@@ -207,7 +267,19 @@ async def test_an_index_that_is_gone_is_found(place: Place) -> None:
     read, sizes = await place.played()
     found = Statement("worker", "db.intake.known_leads · actions", "custom")
     assert (
-        judge(found, 1, None, most(read[found]), sizes, count_of_actions(CAST.batch()))
+        judge(found, [], read[found], sizes, count_of_actions(CAST.batch()))
         .faults[0]
         .startswith("scans actions (40,000 rows) from its beginning")
     )
+
+
+async def test_an_index_in_another_order_is_found(place: Place) -> None:
+    await place.execute("DROP INDEX ix_actions_evaluation")
+    await place.execute("CREATE INDEX ix_actions_evaluation ON actions (partner_id, occurred_at, customer_id)")
+    read, _ = await place.played()
+    behind = _behind_gaps(read[Statement("worker", "db.ledger.open_verdicts · actions", "custom")])
+    assert {(scan.table, scan.gap) for scan in behind} == {("actions", "customer_id")}
+
+
+def _behind_gaps(calls: list[Reading]) -> list[Scan]:
+    return [scan for call in calls for scan in call.scans if scan.gap]

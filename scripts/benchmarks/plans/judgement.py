@@ -1,9 +1,12 @@
-"""What must not be: a plan that reads a large table as a whole, far more than was asked for, or more and more."""
+"""What must not be: a plan that reads a large table as a whole, far more than was asked for, or more and more.
 
-from collections.abc import Iterator, Mapping
+Nor one that does so on a server older than the one that is measured, see `gaps`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scripts.benchmarks.plans.reading import Reading
+from scripts.benchmarks.plans.reading import Reading, most
 
 LARGE = 25_000
 """Rows from which on nobody may read a table as a whole; below, that may be cheaper than a batch of look-ups."""
@@ -18,6 +21,7 @@ _SOME_PAGES = 100
 _BOUNDED = {
     "db.backlog.leads · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.quarantine.claim_resolvable · quarantine": "looks through what is in quarantine, once in a while",
+    "db.inbox.waiting_up_to · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.metrics.read · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
 }
 """What may grow with something that has an end of its own; it may not read the table for that."""
@@ -48,18 +52,34 @@ class Judged:
 
 
 def judge(
-    statement: Statement, calls: int, few: Reading | None, many: Reading, sizes: Mapping[str, int], asked: int
+    statement: Statement, few: Sequence[Reading], many: Sequence[Reading], sizes: Mapping[str, int], asked: int
 ) -> Judged:
-    """Look for faults; `sizes` are the rows of each table, `asked` is how many rows the statement is about."""
+    """Look for faults in a statement's calls at a tenth of the rows, if it was run there, and at all.
+
+    `sizes` are the rows of each table, `asked` is how many rows the statement is about.
+    """
+    worst, worst_of_few = most(many), most(few) if few else None
     faults = [
-        f"scans {scan.table} ({sizes[scan.table]:,} rows) from its beginning"
-        for scan in many.scans
-        if scan.node.startswith("Seq Scan") and sizes.get(scan.table, 0) >= LARGE
+        *(
+            f"scans {scan.table} ({sizes[scan.table]:,} rows) from its beginning"
+            for scan in worst.scans
+            if scan.node.startswith("Seq Scan") and sizes.get(scan.table, 0) >= LARGE
+        ),
+        *_gaps([*few, *many]),
     ]
     bound = _BOUNDED.get(statement.name, "")
     if not bound:
-        faults += [*_too_much(many, sizes, asked), *(_growth(few, many, asked) if few else ())]
-    return Judged(statement, calls, few, many, faults, bound)
+        faults += [*_too_much(worst, sizes, asked), *(_growth(worst_of_few, worst, asked) if worst_of_few else ())]
+    return Judged(statement, len(many), worst_of_few, worst, faults, bound)
+
+
+def _gaps(readings: Sequence[Reading]) -> list[str]:
+    # Of every call, because where the server skips, the one with the gap need not be the one that reads most.
+    found = {(scan.node, scan.gap) for reading in readings for scan in reading.scans if scan.gap}
+    return [
+        f"{node} is asked for {column} behind a gap: PostgreSQL before 18 reads all that lies between"
+        for node, column in sorted(found)
+    ]
 
 
 def _too_much(many: Reading, sizes: Mapping[str, int], asked: int) -> Iterator[str]:

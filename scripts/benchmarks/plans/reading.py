@@ -4,7 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.benchmarks.plans.gaps import asked, gap, serves
+
 Plan = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The table of an index, its columns in their order, and the condition of the rows in it, if it leaves some out."""
+
+    table: str
+    columns: tuple[str, ...]
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -14,6 +25,8 @@ class Scan:
     node: str
     table: str
     rows: int
+    gap: str = ""
+    """The column that the index is asked for behind a gap, if no other index answers without one."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +49,9 @@ class Reading:
         return max(self.scans, key=lambda scan: scan.rows, default=Scan("–", "", 0))
 
 
-def reading(plan: Plan, taken_ms: float, tables: Mapping[str, str]) -> Reading:
-    """Read a plan in EXPLAIN's JSON; `tables` gives the table of each index."""
-    scans = tuple(_scans(plan, tables))
+def reading(plan: Plan, taken_ms: float, indexes: Mapping[str, Index]) -> Reading:
+    """Read a plan in EXPLAIN's JSON; `indexes` are those that can occur in it, by their names."""
+    scans = tuple(_scans(plan, indexes))
     top = plan["Plans"][0] if plan["Node Type"] in ("ModifyTable", "LockRows") and "Plans" in plan else plan
     pages = plan.get("Shared Hit Blocks", 0) + plan.get("Shared Read Blocks", 0)
     return Reading(scans, round(top["Actual Rows"] * top["Actual Loops"]), pages, taken_ms)
@@ -49,15 +62,24 @@ def most(readings: Iterable[Reading]) -> Reading:
     return max(readings, key=lambda each: (each.read, each.pages))
 
 
-def _scans(plan: Plan, tables: Mapping[str, str]) -> Iterator[Scan]:
+def _scans(plan: Plan, indexes: Mapping[str, Index]) -> Iterator[Scan]:
     kind = plan["Node Type"]
-    if "Relation Name" in plan and kind != "ModifyTable":
-        index = f" {plan['Index Name']}" if "Index Name" in plan else ""
-        yield Scan(kind + index, plan["Relation Name"], _rows(plan))
-    elif kind == "Bitmap Index Scan":
-        yield Scan(f"{kind} {plan['Index Name']}", tables.get(plan["Index Name"], "?"), _rows(plan))
+    if "Index Name" in plan:
+        index = indexes[plan["Index Name"]]
+        yield Scan(f"{kind} {plan['Index Name']}", index.table, _rows(plan), _gap(plan, index, indexes))
+    elif "Relation Name" in plan and kind != "ModifyTable":
+        yield Scan(kind, plan["Relation Name"], _rows(plan))
     for below in plan.get("Plans", ()):
-        yield from _scans(below, tables)
+        yield from _scans(below, indexes)
+
+
+def _gap(plan: Plan, index: Index, indexes: Mapping[str, Index]) -> str:
+    if "Index Cond" not in plan:
+        return ""
+    what = asked(plan["Index Cond"])
+    # Where skipping costs nothing, either index will do for a server that skips; the others take that without a gap.
+    alike = [each for each in indexes.values() if (each.table, each.of) == (index.table, index.of)]
+    return "" if any(serves(what, each.columns) for each in alike) else gap(what, index.columns)
 
 
 def _rows(plan: Plan) -> int:

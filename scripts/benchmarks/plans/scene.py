@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
 from billing.identity import partner_uuid
-from db import backlog, invariants, pauses, rejudge, tasks
+from db import backlog, inbox, invariants, pauses, rejudge, tasks
 from db.batch import replay_quarantine, work_off_inbox
 from db.engine import create_engine, transaction
 from db.policies import Policies
@@ -63,6 +63,8 @@ class Scene:
             batch_id = await self._post(cast.batch())
         async with transaction(self._engine) as connection:
             last = await ballast.waiting(connection, self._world, cast.name, stored // 100)
+        async with recorder.on("closing"), transaction(self._engine, readonly=True) as connection:
+            await inbox.waiting_up_to(connection, await inbox.newest_waiting(connection))
         while await self._state(batch_id) != "done":
             async with recorder.on("worker"):
                 await pauses.refuse_if_paused(self._engine)

@@ -12,7 +12,7 @@ from scripts.benchmarks.filled import filled
 from scripts.benchmarks.plans.batch import Cast, count_of_actions
 from scripts.benchmarks.plans.judgement import LARGE, Judged, Statement, judge
 from scripts.benchmarks.plans.names import Catalogue, catalogue
-from scripts.benchmarks.plans.reading import Reading, most, reading
+from scripts.benchmarks.plans.reading import Reading, reading
 from scripts.benchmarks.plans.recorder import Recorder, explain_everything
 from scripts.benchmarks.plans.scene import opened
 from scripts.benchmarks.plans.text import plans_text
@@ -37,9 +37,8 @@ def plans(bench: Bench) -> list[Figure]:
     judged = [
         judge(
             statement,
-            len(calls),
-            most(few[statement]) if statement in few else None,
-            most(calls),
+            few.get(statement, ()),
+            calls,
             sizes,
             asked if statement.path in _HOT else _PAGE,
         )
@@ -105,7 +104,7 @@ async def readings_of(servers: Servers, database: Database, cast: Cast, known: C
             continue
         if name := known.name(each.text, recorder.senders):
             statement = Statement(each.path, name, cast.name)
-            readings[statement].append(reading(each.plan, each.taken_ms, known.tables))
+            readings[statement].append(reading(each.plan, each.taken_ms, known.indexes))
     return readings
 
 

@@ -1,0 +1,15 @@
+"""The migrations, on the oldest Postgres."""
+
+from tests.db.test_migrations import (
+    empty,
+    test_every_migration_goes_down_and_up_again,
+    test_migrating_twice_changes_nothing,
+    test_the_models_are_what_the_migrations_make,
+)
+
+__all__ = [
+    "empty",
+    "test_every_migration_goes_down_and_up_again",
+    "test_migrating_twice_changes_nothing",
+    "test_the_models_are_what_the_migrations_make",
+]
