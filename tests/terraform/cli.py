@@ -65,8 +65,9 @@ class Terraform:
         raise Failed("The test printed neither a state nor a plan.")
 
     def state(self) -> list[Resource]:
-        """Everything that was applied."""
-        return list(_resources(json.loads(self.run("show", "-json"))["values"]["root_module"]))
+        """Everything that was applied and not destroyed."""
+        shown = json.loads(self.run("show", "-json"))
+        return list(_resources(shown["values"]["root_module"])) if "values" in shown else []
 
     def _environment(self) -> dict[str, str]:
         # Nothing of the person who runs the tests: no account, no configuration, no other mirror.

@@ -27,11 +27,13 @@ class Emulator:
 
 
 @contextmanager
-def running_emulator() -> Iterator[Emulator]:
-    """moto's server with its gaps filled; ends with this process, however that ends."""
+def running_emulator(recording: Path | None = None) -> Iterator[Emulator]:
+    """moto's server with its gaps filled, which ends with this process. What it is asked goes into `recording`."""
     boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
     pytest.importorskip("moto", reason="moto is not installed")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT)}
+    if recording:
+        environment |= {"MOTO_ENABLE_RECORDING": "yes", "MOTO_RECORDER_FILEPATH": str(recording)}
     command = [sys.executable, "-m", "tests.terraform.moto_server"]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT

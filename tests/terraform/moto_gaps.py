@@ -1,7 +1,7 @@
 """The few AWS calls that our Terraform makes and moto lacks, added to moto from outside. For tests only.
 
-Each remembers what it is told and gives it back; none decides anything. What is here says nothing about AWS itself:
-the tests must not draw conclusions from it beyond "Terraform asked for this".
+Each remembers what it is told, gives it back and forgets it when told to; none decides anything. What is here says
+nothing about AWS itself: the tests must not draw conclusions from it beyond "Terraform asked for this".
 """
 
 import json
@@ -49,6 +49,23 @@ def _describe_cache_parameters(self: ElastiCacheResponse) -> ActionResult:
     )
 
 
+def _delete_cache_parameter_group(self: ElastiCacheResponse) -> ActionResult:
+    name = self._get_param("CacheParameterGroupName")
+    del _parameter_groups[name], _parameters[name]
+    return ActionResult({})
+
+
+def _delete_cache_subnet_group(self: ElastiCacheResponse) -> ActionResult:
+    del self.elasticache_backend.cache_subnet_groups[self._get_param("CacheSubnetGroupName")]
+    return ActionResult({})
+
+
+def _delete_replication_group(self: ElastiCacheResponse) -> ActionResult:
+    """moto's own stays at "deleting" for ever."""
+    group = self.elasticache_backend.replication_groups.pop(self._get_param("ReplicationGroupId"))
+    return ActionResult({"ReplicationGroup": {"ReplicationGroupId": group.replication_group_id, "Status": "deleting"}})
+
+
 def _list_tags_for_resource(self: ElastiCacheResponse) -> ActionResult:
     if ":parametergroup:" in self._get_param("ResourceName"):
         return ActionResult({"TagList": []})
@@ -94,12 +111,16 @@ def _list_no_tags(self: ApplicationAutoScalingResponse) -> str:
 _ELASTICACHE = {
     # Parameter groups are not there at all.
     "create_cache_parameter_group": _create_cache_parameter_group,
+    "delete_cache_parameter_group": _delete_cache_parameter_group,
     "modify_cache_parameter_group": _modify_cache_parameter_group,
     "describe_cache_parameter_groups": _describe_cache_parameter_groups,
     "describe_cache_parameters": _describe_cache_parameters,
     "list_tags_for_resource": _list_tags_for_resource,
     # A replication group names members that cannot be looked up.
     "describe_cache_clusters": _describe_cache_clusters,
+    # What can be made cannot be deleted again.
+    "delete_cache_subnet_group": _delete_cache_subnet_group,
+    "delete_replication_group": _delete_replication_group,
 }
 _AUTOSCALING = {
     # Targets are made, but their tags cannot be read.

@@ -2,16 +2,19 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.terraform import costs
 from tests.terraform.cli import Resource, Terraform
 
 pytestmark = pytest.mark.xdist_group("terraform")
 
 SERVICES = ("api", "worker", "beat", "flower")
+TRACES = '-var=traces={endpoint="https://traces.example.com:4318", share=0.01}'
 _COMPOSE = Path(__file__).parents[2] / "compose"
 
 
@@ -29,6 +32,20 @@ class Made:
         """The addresses without indexes."""
         return {one.address.split("[")[0] for one in self.resources if one.type != "terraform_data"}
 
+    def rules(self, name: str) -> dict[str, dict[str, Any]]:
+        """The rules of this name by which security groups let something out."""
+        start = f"module.leadger.module.network.aws_vpc_security_group_egress_rule.{name}["
+        return {one.address: one.values for one in self.resources if one.address.startswith(start)}
+
+    def cores_and_memory_gb(self) -> tuple[float, float]:
+        """Of the tasks that always run."""
+        cores = memory_gb = 0.0
+        for role in SERVICES:
+            tasks = self[f"module.{role}.aws_ecs_service.main[0]"]["desired_count"]
+            task = self[f"module.{role}.aws_ecs_task_definition.main"]
+            cores, memory_gb = cores + tasks * int(task["cpu"]) / 1024, memory_gb + tasks * int(task["memory"]) / 1024
+        return cores, memory_gb
+
     def container(self, role: str) -> dict[str, Any]:
         (container,) = json.loads(self[f"module.{role}.aws_ecs_task_definition.main"]["container_definitions"])
         assert isinstance(container, dict)
@@ -42,14 +59,14 @@ def production(aws: Terraform) -> Made:
 
 @pytest.fixture(scope="module")
 def smallest(aws: Terraform) -> Made:
-    # With one wish more, so that it need not be made once again.
+    # With two wishes more, so that it need not be made once again.
     routes = '-var=gateway={public_routes=["ANY /{proxy+}"]}'
-    return Made(aws.made_by_test("-var-file=smallest.tfvars", routes))
+    return Made(aws.made_by_test("-var-file=smallest.tfvars", routes, TRACES))
 
 
 @pytest.fixture(scope="module")
 def local(localstack: Terraform) -> Made:
-    return Made(localstack.made_by_test())
+    return Made(localstack.made_by_test(TRACES))
 
 
 def test_both_environments_are_made_of_the_same_resources(smallest: Made, local: Made) -> None:
@@ -60,6 +77,7 @@ def test_production_survives_the_loss_of_a_zone(production: Made) -> None:
     database = production["module.database.aws_db_instance.main"]
     assert (database["multi_az"], database["backup_retention_period"]) == (True, 35)
     production["module.database.aws_db_instance.replica[0]"]
+    assert database["manage_master_user_password"] is None  # RDS makes no replica of one whose password it keeps
     cache = production["module.cache.aws_elasticache_replication_group.main"]
     assert (cache["num_cache_clusters"], cache["automatic_failover_enabled"]) == (2, True)
     assert len([one for one in production.resources if one.type == "aws_nat_gateway"]) == 2
@@ -160,6 +178,30 @@ def test_the_door_opens_to_whom_it_is_told(smallest: Made, local: Made) -> None:
     assert len(routes(local)) == 6
 
 
+def test_those_who_make_spans_know_the_collector(smallest: Made, local: Made) -> None:
+    traced = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://traces.example.com:4318",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.01",
+    }
+    for made in (smallest, local):
+        told = {role: _traces(made.container(role)) for role in (*SERVICES, "migrate")}
+        assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}}
+        opened = {address.split('"')[1]: rule for address, rule in made.rules("collector").items()}
+        assert set(opened) == {"api", "worker", "beat"}
+        for rule in opened.values():
+            assert (rule["cidr_ipv4"], rule["from_port"], rule["to_port"]) == ("0.0.0.0/0", 4318, 4318)
+
+
+def test_there_are_no_traces_unless_they_are_wanted(production: Made) -> None:
+    assert [role for role in (*SERVICES, "migrate") if _traces(production.container(role))] == []
+    assert production.rules("collector") == {}
+
+
+def _traces(container: dict[str, Any]) -> dict[str, str]:
+    return {pair["name"]: pair["value"] for pair in container["environment"] if pair["name"].startswith("OTEL_")}
+
+
 def test_each_task_gets_its_own_secrets_and_no_other(smallest: Made) -> None:
     def names(role: str) -> list[str]:
         return [secret["name"] for secret in smallest.container(role)["secrets"]]
@@ -205,6 +247,22 @@ def test_everything_stands_in_private_subnets(local: Made) -> None:
         (network,) = made[f"module.{role}.aws_ecs_service.main[0]"]["network_configuration"]
         assert set(network["subnets"]) == private
         assert network["assign_public_ip"] is False
+
+
+def test_the_costs_count_what_is_made(smallest: Made, production: Made) -> None:
+    for size, made in (("smallest.tfvars", smallest), ("production.tfvars", production)):
+        kinds = Counter(one.type for one in made.resources)
+        cores, memory_gb = made.cores_and_memory_gb()
+        rows = {name: products for name, (products, _) in costs.table(size).items()}
+        # What AWS makes by itself: two alarms for autoscaling by requests, and the secret of a password that RDS keeps.
+        alarms = kinds["aws_cloudwatch_metric_alarm"] + 2
+        managed = bool(made["module.database.aws_db_instance.main"]["manage_master_user_password"])
+        secrets = kinds["aws_secretsmanager_secret"] + managed
+        from_logs = kinds["aws_cloudwatch_log_metric_filter"]
+        assert rows["alarms, dashboard"] == f"{alarms} × 0.10 + 3.00"
+        assert rows["metrics of Container Insights, from our logs"] == f"113 × 0.30 + {from_logs} × 0.30"
+        assert rows["Fargate: cores, GB of memory"] == f"730 × {cores:g} × 0.04048 + 730 × {memory_gb:g} × 0.004445"
+        assert rows["secrets; GB of images, of report files"].startswith(f"{secrets} × 0.40 + ")
 
 
 def test_no_secret_is_a_plain_setting(production: Made) -> None:

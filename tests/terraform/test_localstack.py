@@ -1,6 +1,7 @@
 """The LocalStack environment, unmodified, applied to an emulator of AWS; then AWS's own API is asked what is there.
 
-moto stands in for LocalStack here: it remembers what it is told, runs no container and checks no permission.
+moto stands in for LocalStack here: it remembers what it is told, runs no container and checks no permission. Traces are
+switched on. The last test destroys what the others ask about.
 """
 
 import json
@@ -12,6 +13,8 @@ import pytest
 
 from tests.terraform.cli import Resource, Terraform
 from tests.terraform.emulator import Emulator, running_emulator
+from tests.terraform.inventory import inventory
+from tests.terraform.report_files import put_report_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("localstack")]
 
@@ -26,8 +29,22 @@ def aws_api() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def applied(localstack: Terraform, aws_api: Emulator) -> list[Resource]:
-    localstack.run("apply", "-auto-approve", "-input=false", f"-var=endpoint={aws_api.url}")
+def headers(aws_api: Emulator) -> str:
+    """The secret with the key of the collector, which its owner made."""
+    secrets = aws_api.client("secretsmanager")
+    arn: str = secrets.create_secret(Name="collector", SecretString="authorization=Bearer%20word")["ARN"]
+    return arn
+
+
+@pytest.fixture(scope="module")
+def variables(aws_api: Emulator, headers: str) -> list[str]:
+    traces = {"endpoint": "http://collector:4318", "share": 0.5, "headers_secret_arn": headers}
+    return ["-input=false", f"-var=endpoint={aws_api.url}", f"-var=traces={json.dumps(traces)}"]
+
+
+@pytest.fixture(scope="module")
+def applied(localstack: Terraform, variables: list[str]) -> list[Resource]:
+    localstack.run("apply", "-auto-approve", *variables)
     return localstack.state()
 
 
@@ -77,10 +94,10 @@ def services(applied: list[Resource], aws_api: Emulator) -> dict[str, dict[str, 
 
 
 def test_a_second_plan_makes_and_destroys_nothing(
-    localstack: Terraform, aws_api: Emulator, applied: list[Resource]
+    localstack: Terraform, variables: list[str], applied: list[Resource]
 ) -> None:
     # moto forgets some attributes, so updates are planned; a resource that had to be made again would be our fault.
-    localstack.run("plan", "-input=false", "-out=again.tfplan", f"-var=endpoint={aws_api.url}")
+    localstack.run("plan", "-out=again.tfplan", *variables)
     changes = json.loads(localstack.run("show", "-json", "again.tfplan"))["resource_changes"]
     assert {action for change in changes for action in change["change"]["actions"]} <= {"no-op", "read", "update"}
     assert len(applied) > 150
@@ -118,7 +135,9 @@ def test_security_groups_open_exactly_what_is_needed(aws_api: Emulator, groups: 
         *((task, "database", 5432) for task in ("api", "worker", "migrate")),
         *((task, "cache", 6379) for task in ("api", "worker", "beat", "flower")),
     }
-    assert let_out == let_in | {(task, "0.0.0.0/0", 443) for task in (*SERVICES, "migrate")}
+    to_the_world = {(task, "0.0.0.0/0", 443) for task in (*SERVICES, "migrate")}
+    to_the_collector = {(task, "10.40.0.0/16", 4318) for task in ("api", "worker", "beat")}
+    assert let_out == let_in | to_the_world | to_the_collector
 
 
 def test_services(
@@ -187,9 +206,9 @@ def test_every_secret_of_a_task_is_there_and_may_be_read_by_it(
         (readable,) = [one["Resource"] for one in document["Statement"] if one["Sid"] == "Secrets"]
         assert set(readable) == arns
     assert wanted == {
-        "api": {"DATABASE_URL", "REDIS_URL"},
-        "worker": {"DATABASE_URL", "REDIS_URL"},
-        "beat": {"REDIS_URL"},
+        "api": {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
+        "worker": {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
+        "beat": {"REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
         "flower": {"REDIS_URL", "FLOWER_BASIC_AUTH"},
         "migrate": {"LEADGER_DATABASE_ADMIN_USER", "LEADGER_DATABASE_ADMIN_PASSWORD"},
     }
@@ -198,6 +217,22 @@ def test_every_secret_of_a_task_is_there_and_may_be_read_by_it(
     document = iam.get_role_policy(RoleName=f"{NAME}-migrate-task", PolicyName="run")["PolicyDocument"]
     assert document["Statement"][0]["Resource"] == [outputs["application_login_secret_arn"]]
     assert iam.list_role_policies(RoleName=f"{NAME}-beat-task")["PolicyNames"] == []
+
+
+def test_those_who_make_spans_know_the_collector(definitions: dict[str, dict[str, Any]], headers: str) -> None:
+    containers = {role: definition["containerDefinitions"][0] for role, definition in definitions.items()}
+    told = {
+        role: {pair["name"]: pair["value"] for pair in container["environment"] if pair["name"].startswith("OTEL_")}
+        for role, container in containers.items()
+    }
+    traced = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.5",
+    }
+    assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}}
+    for role in ("api", "worker", "beat"):
+        assert {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": headers} in containers[role]["secrets"]
 
 
 def test_redis_url_leads_to_the_cache_with_its_token(
@@ -361,3 +396,17 @@ def test_the_migrate_task_can_be_run_as_the_output_says(
     assert request["cluster"] == NAME
     assert request["taskDefinition"] == definitions["migrate"]["taskDefinitionArn"]
     assert request["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == [groups["migrate"]]
+
+
+def test_destroy_leaves_nothing(
+    localstack: Terraform, variables: list[str], applied: list[Resource], outputs: dict[str, Any], aws_api: Emulator
+) -> None:
+    # Without protections neither report files nor their old versions nor images stand in the way.
+    put_report_files(aws_api, outputs["report_files_bucket"])
+    image = {"imageManifest": "{}", "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json"}
+    aws_api.client("ecr").put_image(repositoryName=NAME, imageTag="local", **image)
+    before = inventory(aws_api, NAME)
+    assert 0 not in before.values(), before
+    assert f"Resources: {len(applied)} destroyed." in localstack.run("destroy", "-auto-approve", *variables)
+    assert localstack.state() == []
+    assert inventory(aws_api, NAME) == dict.fromkeys(before, 0)

@@ -13,6 +13,7 @@ module "leadger" {
   worker             = var.worker
   cpu_architecture   = var.cpu_architecture
   gateway            = var.gateway
+  traces             = var.traces
   log_level          = var.log_level
   log_retention_days = var.log_retention_days
   alarm_emails       = var.alarm_emails

@@ -44,15 +44,16 @@ variable "network" {
 variable "database" {
   description = "Size and safety of PostgreSQL."
   type = object({
-    engine_version        = optional(string)
-    instance_class        = optional(string)
-    storage_gb            = optional(number)
-    max_storage_gb        = optional(number)
-    multi_az              = optional(bool)
-    read_replicas         = optional(number)
-    backup_days           = optional(number)
-    monitoring_interval_s = optional(number)
-    connections_alarm     = optional(number)
+    engine_version          = optional(string)
+    instance_class          = optional(string)
+    storage_gb              = optional(number)
+    max_storage_gb          = optional(number)
+    multi_az                = optional(bool)
+    read_replicas           = optional(number)
+    master_password_version = optional(number)
+    backup_days             = optional(number)
+    monitoring_interval_s   = optional(number)
+    connections_alarm       = optional(number)
   })
   default = {}
 }
@@ -109,6 +110,16 @@ variable "gateway" {
     certificate    = optional(object({ arn = string, domain = string }))
   })
   default = {}
+}
+
+variable "traces" {
+  description = "Collector of OpenTelemetry traces, the share of the requests that are traced, and the secret with the headers it asks for."
+  type = object({
+    endpoint           = string
+    share              = optional(number)
+    headers_secret_arn = optional(string)
+  })
+  default = null
 }
 
 variable "log_level" {

@@ -19,5 +19,6 @@ module "leadger" {
   database           = { backup_days = 1, max_storage_gb = 25 }
   api                = { max = 2 }
   worker             = { max = 2 }
+  traces             = var.traces
   log_retention_days = 1
 }

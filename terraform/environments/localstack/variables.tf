@@ -15,3 +15,13 @@ variable "image_tag" {
   type        = string
   default     = "local"
 }
+
+variable "traces" {
+  description = "Collector of OpenTelemetry traces, seen from the containers, the share of the requests that are traced, and the secret with the headers it asks for."
+  type = object({
+    endpoint           = string
+    share              = optional(number)
+    headers_secret_arn = optional(string)
+  })
+  default = null
+}

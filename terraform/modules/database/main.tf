@@ -74,10 +74,12 @@ resource "aws_db_instance" "main" {
 
   db_name = local.database_name
 
-  # RDS makes, keeps and rotates the master password; it is never in the Terraform state.
-  username                      = "leadger_admin"
-  manage_master_user_password   = true
-  master_user_secret_kms_key_id = var.kms_key_arn
+  # The password is never in the Terraform state; who keeps it, master_password.tf tells.
+  username                      = local.master_user
+  manage_master_user_password   = local.master_is_managed ? true : null
+  master_user_secret_kms_key_id = local.master_is_managed ? var.kms_key_arn : null
+  password_wo                   = local.master_is_managed ? null : local.master_password
+  password_wo_version           = local.master_is_managed ? null : var.master_password_version
 
   multi_az               = var.multi_az
   db_subnet_group_name   = aws_db_subnet_group.main.name

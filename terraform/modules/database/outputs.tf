@@ -34,8 +34,11 @@ output "replica_addresses" {
 }
 
 output "master_secret_arn" {
-  description = "Secret that RDS manages, with the keys username and password; for the migrate task only."
-  value       = aws_db_instance.main.master_user_secret[0].secret_arn
+  description = "Secret with the keys username and password of the master login; for the migrate task only."
+  value       = local.master_is_managed ? aws_db_instance.main.master_user_secret[0].secret_arn : aws_secretsmanager_secret.master[0].arn
+
+  # A task that reads the secret before it has a value would not start.
+  depends_on = [aws_secretsmanager_secret_version.master]
 }
 
 output "application_secret_arn" {

@@ -49,9 +49,15 @@ variable "multi_az" {
 }
 
 variable "read_replicas" {
-  description = "Number of read replicas."
+  description = "Number of read replicas. With any, the master password is one of ours instead of RDS's."
   type        = number
   default     = 0
+}
+
+variable "master_password_version" {
+  description = "Raise by one for another master password, where it is one of ours."
+  type        = number
+  default     = 1
 }
 
 variable "backup_days" {

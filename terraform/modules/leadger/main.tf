@@ -17,6 +17,7 @@ module "network" {
   egress                  = var.network.egress
   listener_port           = local.listener_port
   api_port                = local.api_port
+  collector               = local.collector
   flow_log_retention_days = var.log_retention_days
   kms_key_arn             = var.kms_key_arn
 }
@@ -24,20 +25,21 @@ module "network" {
 module "database" {
   source = "../database"
 
-  name                  = var.name
-  subnet_ids            = module.network.private_subnet_ids
-  security_group_id     = module.network.security_group_ids["database"]
-  engine_version        = var.database.engine_version
-  instance_class        = var.database.instance_class
-  storage_gb            = var.database.storage_gb
-  max_storage_gb        = var.database.max_storage_gb
-  multi_az              = var.database.multi_az
-  read_replicas         = var.database.read_replicas
-  backup_days           = var.database.backup_days
-  monitoring_interval_s = var.database.monitoring_interval_s
-  protected             = var.protected
-  secret_recovery_days  = local.secret_recovery_days
-  kms_key_arn           = var.kms_key_arn
+  name                    = var.name
+  subnet_ids              = module.network.private_subnet_ids
+  security_group_id       = module.network.security_group_ids["database"]
+  engine_version          = var.database.engine_version
+  instance_class          = var.database.instance_class
+  storage_gb              = var.database.storage_gb
+  max_storage_gb          = var.database.max_storage_gb
+  multi_az                = var.database.multi_az
+  read_replicas           = var.database.read_replicas
+  master_password_version = var.database.master_password_version
+  backup_days             = var.database.backup_days
+  monitoring_interval_s   = var.database.monitoring_interval_s
+  protected               = var.protected
+  secret_recovery_days    = local.secret_recovery_days
+  kms_key_arn             = var.kms_key_arn
 }
 
 module "cache" {

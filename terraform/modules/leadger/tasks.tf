@@ -38,9 +38,9 @@ module "api" {
 
   command = ["api", "--workers", tostring(var.api.processes)]
 
-  environment     = merge(local.common, local.report_files, { GRANIAN_PORT = tostring(local.api_port) })
-  secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
-  secret_arns     = [local.database_url, local.redis_url]
+  environment     = merge(local.common, local.traces, local.report_files, { GRANIAN_PORT = tostring(local.api_port) })
+  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
+  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
   task_statements = [local.list_report_files, local.read_report_files]
 
   port                = local.api_port
@@ -70,9 +70,9 @@ module "worker" {
 
   command = ["worker", "--concurrency", tostring(var.worker.concurrency)]
 
-  environment     = merge(local.common, local.report_files)
-  secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
-  secret_arns     = [local.database_url, local.redis_url]
+  environment     = merge(local.common, local.traces, local.report_files)
+  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
+  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
   task_statements = [local.list_report_files, local.read_report_files, local.write_report_files]
 
   tasks            = var.worker.min
@@ -98,9 +98,9 @@ module "beat" {
   singleton         = true
 
   command     = ["beat"]
-  environment = merge(local.common, local.no_database)
-  secrets     = { REDIS_URL = local.redis_url }
-  secret_arns = [local.redis_url]
+  environment = merge(local.common, local.traces, local.no_database)
+  secrets     = merge({ REDIS_URL = local.redis_url }, local.traces_secrets)
+  secret_arns = concat([local.redis_url], local.traces_secret_arns)
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn

@@ -42,15 +42,16 @@ variable "network" {
 variable "database" {
   description = "Size and safety of PostgreSQL."
   type = object({
-    engine_version        = optional(string, "17")
-    instance_class        = optional(string, "db.t4g.micro")
-    storage_gb            = optional(number, 20)
-    max_storage_gb        = optional(number, 100)
-    multi_az              = optional(bool, false)
-    read_replicas         = optional(number, 0)
-    backup_days           = optional(number, 7)
-    monitoring_interval_s = optional(number, 60)
-    connections_alarm     = optional(number, 60)
+    engine_version          = optional(string, "17")
+    instance_class          = optional(string, "db.t4g.micro")
+    storage_gb              = optional(number, 20)
+    max_storage_gb          = optional(number, 100)
+    multi_az                = optional(bool, false)
+    read_replicas           = optional(number, 0)
+    master_password_version = optional(number, 1)
+    backup_days             = optional(number, 7)
+    monitoring_interval_s   = optional(number, 60)
+    connections_alarm       = optional(number, 60)
   })
   default = {}
 }
@@ -113,6 +114,26 @@ variable "gateway" {
     certificate    = optional(object({ arn = string, domain = string }))
   })
   default = {}
+}
+
+variable "traces" {
+  description = "Collector of OpenTelemetry traces (OTLP over HTTP), share of the requests that are traced, and a secret with the headers it asks for; null for no traces."
+  type = object({
+    endpoint           = string
+    share              = optional(number, 1)
+    headers_secret_arn = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.traces == null || can(regex("^https?://[^/:@?#[:space:]]+(:[0-9]+)?(/[^@?#[:space:]]*)?$", var.traces.endpoint))
+    error_message = "traces.endpoint must be an http:// or https:// address without user, password and query: what is secret belongs into headers_secret_arn."
+  }
+
+  validation {
+    condition     = var.traces == null || try(var.traces.share >= 0 && var.traces.share <= 1, false)
+    error_message = "traces.share must be from 0 to 1."
+  }
 }
 
 variable "alarm_emails" {

@@ -21,6 +21,10 @@ locals {
 
   # Images, logs, secrets and report files are fetched by HTTPS; so are the partners' webhooks.
   https_through_nat = var.egress == "endpoints" ? [] : local.tasks
+
+  # Spans leave the VPC by TLS only. Where there is a way out, the usual port of HTTPS is open already.
+  collector_cidr    = try(var.collector.tls, false) && var.egress != "endpoints" ? "0.0.0.0/0" : var.cidr
+  collector_is_open = var.collector == null || (local.collector_cidr == "0.0.0.0/0" && try(var.collector.port, null) == 443)
 }
 
 resource "aws_security_group" "party" {
@@ -68,6 +72,17 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "collector" {
+  for_each = local.collector_is_open ? [] : toset(["api", "worker", "beat"])
+
+  description       = "spans to the collector"
+  security_group_id = aws_security_group.party[each.key].id
+  cidr_ipv4         = local.collector_cidr
+  ip_protocol       = "tcp"
+  from_port         = var.collector.port
+  to_port           = var.collector.port
 }
 
 # Image layers and report files lie in S3, which has a gateway endpoint and no security group.

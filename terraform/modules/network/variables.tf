@@ -42,6 +42,12 @@ variable "api_port" {
   default     = 8000
 }
 
+variable "collector" {
+  description = "Port of the collector of traces, and whether it speaks TLS; null for none. A plain one has to be in the VPC."
+  type        = object({ port = number, tls = bool })
+  default     = null
+}
+
 variable "flow_log_retention_days" {
   description = "How long refused connections are remembered."
   type        = number

@@ -46,6 +46,11 @@ run "encrypted_backed_up_and_protected" {
   }
 
   assert {
+    condition     = length(aws_secretsmanager_secret.master) == 0 && output.master_secret_arn == aws_db_instance.main.master_user_secret[0].secret_arn
+    error_message = "The migrate task reads the secret of RDS."
+  }
+
+  assert {
     condition     = aws_db_instance.main.db_name == "leadger" && aws_db_instance.main.engine == "postgres" && aws_db_instance.main.engine_version == "17"
     error_message = "PostgreSQL 17 with a database named leadger."
   }
@@ -97,6 +102,19 @@ run "standby_and_replicas_by_variable" {
   assert {
     condition     = output.replica_identifiers == ["leadger-test-replica-1", "leadger-test-replica-2"]
     error_message = "Two replicas."
+  }
+
+  assert {
+    condition     = aws_db_instance.main.manage_master_user_password == null && aws_db_instance.main.password_wo_version == 1
+    error_message = "RDS makes no replica of an instance whose master password it keeps."
+  }
+
+  assert {
+    condition = (
+      output.master_secret_arn == aws_secretsmanager_secret.master[0].arn
+      && aws_secretsmanager_secret_version.master[0].secret_id == aws_secretsmanager_secret.master[0].id
+    )
+    error_message = "The migrate task reads the secret of ours."
   }
 
   assert {

@@ -107,8 +107,87 @@ run "exactly_what_is_needed_is_open" {
   }
 
   assert {
+    condition     = length(aws_vpc_security_group_egress_rule.collector) == 0
+    error_message = "Without traces nothing is open for them."
+  }
+
+  assert {
     condition     = length(aws_default_security_group.closed.ingress) == 0 && length(aws_default_security_group.closed.egress) == 0
     error_message = "The default security group lets nothing through."
+  }
+}
+
+run "a_plain_collector_is_reached_in_the_vpc" {
+  module {
+    source = "../network"
+  }
+
+  variables {
+    collector = { port = 4318, tls = false }
+  }
+
+  assert {
+    condition = (
+      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "beat"])
+      && alltrue([
+        for task, rule in aws_vpc_security_group_egress_rule.collector :
+        rule.security_group_id == aws_security_group.party[task].id && rule.cidr_ipv4 == "10.40.0.0/16"
+        && rule.from_port == 4318 && rule.to_port == 4318 && rule.ip_protocol == "tcp"
+      ])
+    )
+    error_message = "Those who make spans, and nobody else, reach its port, and no further than the VPC."
+  }
+}
+
+run "a_collector_with_tls_is_reached_wherever_it_is" {
+  module {
+    source = "../network"
+  }
+
+  variables {
+    collector = { port = 4318, tls = true }
+  }
+
+  assert {
+    condition = (
+      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "beat"])
+      && alltrue([for rule in aws_vpc_security_group_egress_rule.collector : rule.cidr_ipv4 == "0.0.0.0/0" && rule.from_port == 4318 && rule.to_port == 4318])
+    )
+    error_message = "Its port is open to the world."
+  }
+}
+
+run "the_port_of_https_is_open_already" {
+  module {
+    source = "../network"
+  }
+
+  variables {
+    collector = { port = 443, tls = true }
+  }
+
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.collector) == 0
+    error_message = "AWS refuses the same rule twice."
+  }
+}
+
+run "without_a_way_out_the_collector_is_in_the_vpc" {
+  module {
+    source = "../network"
+  }
+
+  variables {
+    egress    = "endpoints"
+    collector = { port = 443, tls = true }
+  }
+
+  assert {
+    condition = (
+      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "beat"])
+      && alltrue([for rule in aws_vpc_security_group_egress_rule.collector : rule.cidr_ipv4 == "10.40.0.0/16" && rule.from_port == 443])
+    )
+    error_message = "No task may reach an address outside."
   }
 }
 
