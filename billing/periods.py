@@ -69,6 +69,7 @@ class Calendar:
     zones: Mapping[int, str]
     stored: Mapping[int, datetime] = field(default_factory=dict)
     _starts: dict[int, datetime] = field(default_factory=dict, repr=False)
+    _bounds: dict[int, tuple[datetime, datetime]] = field(default_factory=dict, repr=False)
 
     def start_of(self, period: int) -> datetime:
         """The instant at which the period begins, which is where the one before it ends."""
@@ -89,8 +90,11 @@ class Calendar:
     def period_of(self, instant: datetime) -> int:
         """The period an instant lies in; the instant must be in UTC."""
         period = instant.year * 100 + instant.month
-        if instant < self.start_of(period):
+        bounds = self._bounds.get(period)
+        if bounds is None:
+            bounds = self._bounds[period] = self.start_of(period), self.end_of(period)
+        if instant < bounds[0]:
             return previous_period(period)
-        if instant >= self.end_of(period):
+        if instant >= bounds[1]:
             return next_period(period)
         return period

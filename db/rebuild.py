@@ -3,7 +3,6 @@
 The customers are judged in shares, which several processes can take at once; the counters are counted by one.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,15 +16,13 @@ from billing.identity import report_uuid
 from billing.money import amount_from_minor
 from billing.policy import Policy
 from db import locks, masters, recount, rejudge
-from db.at_once import at_once
 from db.engine import transaction
 from db.judge import Case
 from db.policies import Policies
 from db.tasks import Progress
 
 ACTIONS_OF_A_SHARE = 40_000
-_ACTIONS_AT_ONCE = 5_000  # with more of them, a processor waits for its memory
-_PARTS_AT_ONCE = 2
+_ACTIONS_AT_ONCE = 5000  # with more of them, a processor waits for its memory
 MOST_DIFFERENCES = 100
 
 
@@ -80,23 +77,14 @@ async def judge(
         )
     differences: list[dict[str, Any]] = []
     corrected = actions = judged = 0
-    telling = asyncio.Lock()
-    parts = iter(_parts(rows))
-
-    async def judge_parts() -> None:
-        nonlocal corrected, actions, judged
-        for people in parts:
-            for case in await _judge(engine, policies, partner_id, people):
-                actions += len(case.verdicts)
-                corrected += len(case.changes)
-                differences.extend(_difference(before, after) for before, after in case.changes if before)
-            del differences[MOST_DIFFERENCES:]
-            judged += len(people)
-            async with telling:
-                await progress(judged, len(rows))
-
-    # While Postgres reads one part, another is judged here.
-    await at_once(*(judge_parts() for _ in range(_PARTS_AT_ONCE)))
+    for people in _parts(rows):
+        for case in await _judge(engine, policies, partner_id, people):
+            actions += len(case.verdicts)
+            corrected += len(case.changes)
+            differences.extend(_difference(before, after) for before, after in case.changes if before)
+        del differences[MOST_DIFFERENCES:]
+        judged += len(people)
+        await progress(judged, len(rows))
     return {
         "customers": len(rows),
         "actions": actions,

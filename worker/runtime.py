@@ -16,8 +16,8 @@ from db.settings import Settings
 
 Result = TypeVar("Result")
 
-_CONNECTIONS = 6
-"""A rebuild and its share are locked, two parts are judged at once, and verdicts counted under another lock."""
+_CONNECTIONS = 5
+"""A rebuild and its share are locked, a part is judged, and verdicts are counted under another lock."""
 
 
 class Runtime:
