@@ -72,7 +72,8 @@ async def correct(connection: asyncpg.Connection, found: Drift, policy_version: 
     rows = await connection.fetch(
         """
         SELECT partner_id, customer_id, period FROM customer_periods
-        WHERE (partner_id, customer_id, period) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[])) FOR UPDATE
+        WHERE (partner_id, customer_id, period) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]))
+        ORDER BY partner_id, customer_id, period FOR UPDATE
         """,
         [customer[0] for customer, _ in found.customers],
         [customer[1] for customer, _ in found.customers],

@@ -245,7 +245,7 @@ async def add_customer_totals(
 ) -> None:
     """Add differences to the counters of customers; `known` tells which exist, the caller has them locked."""
     # A check would refuse a negative difference as a row of its own, so ON CONFLICT cannot be used here.
-    existing = [at for at in totals if at in known]
+    existing = sorted(at for at in totals if at in known)
     if existing:
         added = ", ".join(f"{name} = customer_periods.{name} + added.{name}" for name in TOTALS_COLUMNS)
         await connection.execute(

@@ -1,15 +1,15 @@
 """R8: many workers at one customer, and what goes wrong without each lock: a lock that nothing needs is not there."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from billing.identity import product_uuid
-from billing.totals import TOTALS_COLUMNS
+from billing.identity import customer_uuid, product_uuid
+from billing.totals import TOTALS_COLUMNS, Totals
 from db import batch, closing, intake, judge, locks, recount, standing, verdicts
 from db.engine import transaction
 from db.policies import Policies
@@ -18,6 +18,7 @@ from tests.world import LATER, World
 
 AT, MAY = "2024-04-10T09:00:00Z", "2024-05-10T09:00:00Z"
 Pairs = Iterable[tuple[UUID, UUID]]
+Sums = dict[tuple[tuple[UUID, UUID], int], Totals]
 
 
 async def totals(world: World) -> tuple[int, int]:
@@ -315,3 +316,36 @@ async def test_r3_without_the_keys_of_leads_and_actions_both_are_billed(world: W
     await same_lead_at_once(world)
     assert await stored(world) == (2, 2, 0)
     await the_oracle_complains(world)
+
+
+async def counters_in_ascending_order(
+    world: World, count: Callable[[asyncpg.Connection, Sums], Awaitable[None]]
+) -> None:
+    """Whoever counts for two people waits for the first without holding the second."""
+    await world.send(*(lead(customer=person, product="crm") for person in ("ann", "bob")))
+    low, high = sorted(((world.partners["acme"], customer_uuid(person)), 202404) for person in ("ann", "bob"))
+    row = "SELECT FROM customer_periods WHERE customer_id = $1 FOR UPDATE NOWAIT"
+    async with transaction(world.engine) as first, transaction(world.engine) as counting:
+        await first.execute(row, low[0][1])
+        waiting = asyncio.create_task(count(counting, {high: Totals(), low: Totals()}))
+        async with transaction(world.engine) as looking:
+            while not await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await looking.execute(row, high[0][1])
+        await first.execute("SELECT 1")
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_r9_corrections_take_counters_in_ascending_order(world: World) -> None:
+    """Failed before: a rebuild and a batch deadlocked, each with a counter that the other one wanted."""
+    await counters_in_ascending_order(
+        world, lambda connection, sums: recount.correct(connection, recount.Drift(sums, {}, {}), 1)
+    )
+
+
+async def test_r9_batches_take_counters_in_ascending_order(world: World) -> None:
+    await counters_in_ascending_order(
+        world,
+        lambda connection, sums: verdicts.add_customer_totals(connection, sums, {}, dict.fromkeys(sums, 1), set(sums)),
+    )
