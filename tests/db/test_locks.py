@@ -1,7 +1,7 @@
 """R8: many workers at one customer, and what goes wrong without each lock: a lock that nothing needs is not there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -319,7 +319,7 @@ async def test_r3_without_the_keys_of_leads_and_actions_both_are_billed(world: W
 
 
 async def counters_in_ascending_order(
-    world: World, count: Callable[[asyncpg.Connection, Sums], Awaitable[None]]
+    world: World, count: Callable[[asyncpg.Connection, Sums], Coroutine[Any, Any, None]]
 ) -> None:
     """Whoever counts for two people waits for the first without holding the second."""
     await world.send(*(lead(customer=person, product="crm") for person in ("ann", "bob")))
@@ -338,13 +338,13 @@ async def counters_in_ascending_order(
 
 
 async def test_r9_corrections_take_counters_in_ascending_order(world: World) -> None:
-    """Failed before: a rebuild and a batch deadlocked, each with a counter that the other one wanted."""
     await counters_in_ascending_order(
         world, lambda connection, sums: recount.correct(connection, recount.Drift(sums, {}, {}), 1)
     )
 
 
 async def test_r9_batches_take_counters_in_ascending_order(world: World) -> None:
+    """Failed before: a rebuild and a batch deadlocked, each with a counter that the other one wanted."""
     await counters_in_ascending_order(
         world,
         lambda connection, sums: verdicts.add_customer_totals(connection, sums, {}, dict.fromkeys(sums, 1), set(sums)),
