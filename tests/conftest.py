@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ from scripts.embedded import postgres, valkey
 from tests.stack import Stack, running_stack
 
 _numbers = itertools.count(1)
+
+# What plays AWS in a test's process tells each request on standard error, where tests read what Leadger says.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 # Examples share a database and keep out of each other's way by ids. `--hypothesis-profile=campaign` searches longer.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
