@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from db import closing, inbox, rebuild, recount, rejudge, report_files, tasks, verdicts
+from db import closing, inbox, rebuild, recount, rejudge, report_files, tallies, tasks, verdicts
 from db.engine import transaction
 from tests.builders import distinct, lead
 from tests.world import World
@@ -241,6 +241,8 @@ async def test_an_unexpected_error_fails_the_task_and_says_so(
     await background._run(runtime, task_id)
     row = await task(world, task_id)
     assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
+    async with transaction(runtime.engine, readonly=True) as connection:
+        assert await tallies.one(connection, "task_failures") == 1
 
 
 async def test_the_sweeper_decides_what_nobody_rang_for(runtime: Runtime, world: World) -> None:

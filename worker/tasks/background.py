@@ -13,7 +13,7 @@ import structlog
 from celery import current_app, shared_task
 
 from billing.errors import BillingError
-from db import batch, closing, inbox, locks, pauses, rebuild, rejudge, report_files, tasks
+from db import batch, closing, inbox, locks, pauses, rebuild, rejudge, report_files, tallies, tasks
 from db.at_once import at_once
 from db.doorbell import HELP, HELP_PRIORITY, RUN_TASK
 from db.engine import transaction
@@ -95,6 +95,7 @@ async def _take(at: Runtime, task_id: UUID) -> bool:
             except Exception as error:
                 log.exception("task_failed", kind=row["kind"])
                 await tasks.fail(connection, [task_id], f"An unexpected error: {error!r}")
+                await tallies.add(connection, {"task_failures": 1})
             else:
                 await tasks.finish(connection, task_id, result)
                 told = {name: value for name, value in result.items() if name != "differences"}
