@@ -17,6 +17,7 @@ _PATIENCE_S = 10.0
 _PROBE_S = 12.0
 _SWEPT_S = 4.0  # the sweeper takes up what is older than five seconds
 _MOST_SKEW_S = 5
+_NOT_LET_THROUGH = 404
 _NO_ROW = 2**62  # no quarantined lead has such a number
 _START = "start it with `scripts/run`, or name the running one with LEADGER_URL or --url"
 _NEW_KEY = "give a valid key with LEADGER_API_KEY or --key; make one with an admin key by `leadger keys create`"
@@ -121,6 +122,13 @@ class ApiCheck:
         try:
             faults = client.get("/ready")["degraded"]
         except Refused as refused:
+            if refused.status == _NOT_LET_THROUGH:
+                yield unknown(
+                    "Acceptance",
+                    "what stands before the API lets nobody ask for /ready",
+                    "see whether its load balancer finds it healthy",
+                )
+                return
             yield broken(
                 "Acceptance", str(refused), "start PostgreSQL, correct DATABASE_URL, or run `alembic upgrade head`"
             )

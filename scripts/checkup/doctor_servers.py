@@ -19,6 +19,7 @@ from scripts.checkup.findings import Finding, broken, fine, unknown, warning
 
 _PATIENCE_S = 3.0
 _PING_S = 1.0
+_PINGS = 4
 _MOST_SKEW_S = 5
 _LEAST_POSTGRES = 15
 _SWEEP = "leads.sweep"
@@ -53,7 +54,9 @@ def worker(settings: Settings) -> Finding:
     """Whether Celery workers answer a ping."""
     try:
         with _celery(settings) as app:
-            answers = app.control.inspect(timeout=_PING_S).ping() or {}
+            inspect = app.control.inspect(timeout=_PING_S)
+            # One that has just been started, or is very busy, hears only a later one.
+            answers = next((heard for _ in range(_PINGS) if (heard := inspect.ping())), {})
     except (OSError, RedisError, KombuError) as error:
         return unknown("Worker", f"the ping could not be sent: {error}", "see Redis")
     if not answers:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -125,6 +126,38 @@ def test_a_server_that_is_not_leadger(tmp_path: Path) -> None:
         server.shutdown()
         thread.join()
     assert found["API"][:2] == ("broken", f"What answers at {url} is not Leadger.")
+
+
+def test_through_a_gateway_that_hides_what_is_for_operators(stack: Stack) -> None:
+    """As on AWS: the public paths and no others."""
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.path in ("/ready", "/metrics"):
+                answer = httpx.Response(404, json={"message": "Not Found"})
+            else:
+                headers = {name: self.headers.get(name, "") for name in ("Authorization", "Content-Type")}
+                answer = httpx.request(self.command, stack.url + self.path, headers=headers, content=body)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Gateway) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        found = _doctor({**stack.env, "LEADGER_URL": f"http://127.0.0.1:{server.server_port}"})
+        server.shutdown()
+        thread.join()
+    assert found["Acceptance"][:2] == ("unknown", "what stands before the API lets nobody ask for /ready")
+    assert found["API key"][:2] == ("ok", "valid for ingest, read, bill, admin")
+    assert found["Worker"][0] == "ok"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -30,11 +31,14 @@ from scripts.errors import CannotStart
 from scripts.migration.secret import Secret
 from scripts.samples import load
 from tests.conftest import _execute
+from tests.s3 import bucket_in_s3
 from tests.stack import running_stack
 
 REGION = "eu-central-1"
 COMMAND = ("migrate", "--application-login")
 ADMIN_PASSWORD = "a/b:c@d#e?f[g]%20"  # what RDS may make, and what a URL must not take for its own
+_ANN = "INSERT INTO customers (id, external_id, name, email) SELECT gen_random_uuid(), '', 'A', ''"
+_PAGE = Path(__file__).parents[2] / "docs/operations.md"
 _numbers = itertools.count(1)
 
 
@@ -427,9 +431,7 @@ def test_it_takes_a_backup_that_the_administrator_restores(deployment: Deploymen
             await worker.close()
 
     deployment.migrate()
-    ask(
-        deployment.value(), "INSERT INTO customers (id, external_id, name, email) SELECT gen_random_uuid(), '', 'A', ''"
-    )
+    ask(deployment.value(), _ANN)
     done = run(deployment.value(), "backup", str(tmp_path / "backups"), "--json")
     assert done.exit_code == 0, done.stderr
     taken = json.loads(done.stdout)["backup"]
@@ -442,6 +444,34 @@ def test_it_takes_a_backup_that_the_administrator_restores(deployment: Deploymen
     assert restored.exit_code == 0, restored.stderr
     assert ask(deployment.value(), "SELECT name FROM customers") == "A"
     assert works(deployment.value())  # what is granted once is granted to the tables that come back, too
+
+
+def test_on_aws_it_goes_as_the_page_says(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is typed in a console, with what Terraform gives it: the application's login and two folders of a bucket."""
+    section = _PAGE.read_text().partition("## Backup and restore on AWS\n")[2].partition("\n## ")[0]
+    (backup,) = re.findall(r"^    (backups=.*?leadger backup .*?)$", section, re.MULTILINE | re.DOTALL)
+    (restore,) = re.findall(r"^    (read -rs .*?leadger restore .*?)$", section, re.MULTILINE | re.DOTALL)
+
+    def type_in(lines: str, typed: str = "") -> str:
+        told = {"DATABASE_URL": deployment.value(), "LEADGER_REPORT_FILES_URL": f"s3://{bucket}/reports"}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, **told, "PATH": path, "LEADGER_HOME": str(tmp_path), "COLUMNS": "200"}
+        done = subprocess.run(["bash", "-euc", lines], env=environment, input=typed, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    deployment.migrate()
+    ask(deployment.value(), _ANN)
+    with bucket_in_s3(monkeypatch, "leadger-reports") as bucket:
+        (taken,) = re.findall(r"leadger-\d{8}T\d{6}Z", type_in(backup))
+        ask(deployment.value(), "DELETE FROM customers")
+        restore = restore.replace("leadger-20240401T020000Z", taken)
+        restore = restore.replace("leadger_admin", deployment.environment["LEADGER_DATABASE_ADMIN_USER"])
+        assert "counters and digests are what they were" in type_in(restore, typed=f"{ADMIN_PASSWORD}\n")
+    deployment.migrate()
+    assert ask(deployment.value(), "SELECT name FROM customers") == "A"
 
 
 def test_the_samples_are_billed_by_the_application_login(

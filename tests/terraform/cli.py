@@ -12,7 +12,9 @@ from typing import Any
 FOLDER = Path(__file__).parent.parent.parent / "terraform"
 PLUGIN_DIR = "LEADGER_TF_PLUGIN_DIR"
 
-_LEFT_BEHIND = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "backend.hcl")
+_LEFT_BEHIND = shutil.ignore_patterns(
+    ".terraform", ".terraform.lock.hcl", "*.tfstate*", "backend.hcl", "terraform.tfvars"
+)
 
 
 class Failed(Exception):
@@ -90,7 +92,7 @@ def copy_of_terraform(to: Path) -> Path:
 
 
 def _no_colour(verb: str) -> tuple[str, ...]:
-    return () if verb in {"version"} else ("-no-color",)
+    return () if verb in {"version", "state"} else ("-no-color",)
 
 
 def _resources(module: dict[str, Any]) -> Iterator[Resource]:

@@ -14,6 +14,7 @@ from tests.terraform.cli import Resource, Terraform
 pytestmark = pytest.mark.xdist_group("terraform")
 
 SERVICES = ("api", "worker", "beat", "flower")
+TASKS = (*SERVICES, "migrate", "console")
 TRACES = '-var=traces={endpoint="https://traces.example.com:4318", share=0.01}'
 _COMPOSE = Path(__file__).parents[2] / "compose"
 
@@ -125,8 +126,8 @@ def _protections(made: Made) -> dict[str, Any]:
     }
 
 
-def test_one_image_five_commands(smallest: Made) -> None:
-    containers = {role: smallest.container(role) for role in (*SERVICES, "migrate")}
+def test_one_image_six_commands(smallest: Made) -> None:
+    containers = {role: smallest.container(role) for role in TASKS}
     assert len({container["image"] for container in containers.values()}) == 1
     assert {role: " ".join(container["command"]) for role, container in containers.items()} == {
         "api": "api --workers 1",
@@ -134,6 +135,7 @@ def test_one_image_five_commands(smallest: Made) -> None:
         "beat": "beat",
         "flower": "flower",
         "migrate": "migrate --application-login",
+        "console": "sleep 43200",
     }
     assert {role: [port["containerPort"] for port in containers[role]["portMappings"]] for role in containers} == {
         "api": [8000],
@@ -141,6 +143,7 @@ def test_one_image_five_commands(smallest: Made) -> None:
         "beat": [],
         "flower": [5555],
         "migrate": [],
+        "console": [],
     }
 
 
@@ -151,10 +154,10 @@ def test_the_tasks_run_the_image_as_it_is_made(smallest: Made) -> None:
     (volumes,) = re.findall(r"^VOLUME (.+)$", dockerfile, re.MULTILINE)
     (check,) = re.findall(r"^HEALTHCHECK .* CMD (.+)$", dockerfile, re.MULTILINE)
     (ports,) = re.findall(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)
-    for role in (*SERVICES, "migrate"):
+    for role in TASKS:
         container = smallest.container(role)
-        assert container["command"][0] == role
-        assert role in words.split(" | ")
+        assert container["command"][0] == ("sleep" if role == "console" else role)
+        assert (role in words.split(" | ")) == (role != "console")
         assert container["readonlyRootFilesystem"] is True
         assert "user" not in container
         mounted = {mount["containerPath"] for mount in container["mountPoints"] if not mount["readOnly"]}
@@ -185,8 +188,8 @@ def test_those_who_make_spans_know_the_collector(smallest: Made, local: Made) ->
         "OTEL_TRACES_SAMPLER_ARG": "0.01",
     }
     for made in (smallest, local):
-        told = {role: _traces(made.container(role)) for role in (*SERVICES, "migrate")}
-        assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}}
+        told = {role: _traces(made.container(role)) for role in TASKS}
+        assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "console": {}}
         opened = {address.split('"')[1]: rule for address, rule in made.rules("collector").items()}
         assert set(opened) == {"api", "worker", "beat"}
         for rule in opened.values():
@@ -194,7 +197,7 @@ def test_those_who_make_spans_know_the_collector(smallest: Made, local: Made) ->
 
 
 def test_there_are_no_traces_unless_they_are_wanted(production: Made) -> None:
-    assert [role for role in (*SERVICES, "migrate") if _traces(production.container(role))] == []
+    assert [role for role in TASKS if _traces(production.container(role))] == []
     assert production.rules("collector") == {}
 
 
@@ -206,20 +209,28 @@ def test_each_task_gets_its_own_secrets_and_no_other(smallest: Made) -> None:
     def names(role: str) -> list[str]:
         return [secret["name"] for secret in smallest.container(role)["secrets"]]
 
-    assert names("api") == names("worker") == ["DATABASE_URL", "REDIS_URL"]
+    assert names("api") == names("worker") == names("console") == ["DATABASE_URL", "REDIS_URL"]
     assert names("beat") == ["REDIS_URL"]
     assert names("flower") == ["FLOWER_BASIC_AUTH", "REDIS_URL"]
     assert names("migrate") == ["LEADGER_DATABASE_ADMIN_PASSWORD", "LEADGER_DATABASE_ADMIN_USER"]
 
 
-def test_only_workers_write_report_files(smallest: Made) -> None:
+def test_nobody_may_do_in_aws_what_is_not_theirs_to_do(smallest: Made) -> None:
+    def statements(role: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(smallest[f"module.{role}.aws_iam_role_policy.task[0]"]["policy"])[
+            "Statement"
+        ]
+        return found
+
     def actions(role: str) -> set[str]:
-        policy = json.loads(smallest[f"module.{role}.aws_iam_role_policy.task[0]"]["policy"])
-        return {action for statement in policy["Statement"] for action in statement["Action"]}
+        return {action for statement in statements(role) for action in statement["Action"]}
 
     assert actions("api") == {"s3:ListBucket", "s3:GetObject"}
     assert actions("worker") == actions("api") | {"s3:PutObject", "s3:AbortMultipartUpload"}
     assert all(action.startswith("ssmmessages:") for action in actions("flower"))
+    assert actions("console") == actions("worker") | actions("flower")
+    (backups,) = [one for one in statements("console") if one["Sid"] == "KeepBackups"]
+    assert [arn.rpartition("/backups/")[2] for arn in backups["Resource"]] == ["*"]
     assert actions("migrate") == {
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetSecretValue",
@@ -266,13 +277,14 @@ def test_the_costs_count_what_is_made(smallest: Made, production: Made) -> None:
 
 
 def test_no_secret_is_a_plain_setting(production: Made) -> None:
-    for role in (*SERVICES, "migrate"):
+    for role in TASKS:
         settings = {pair["name"]: pair["value"] for pair in production.container(role)["environment"]}
         assert set(settings) <= {
             "LOG_LEVEL",
             "GRANIAN_PORT",
             "FLOWER_PORT",
             "LEADGER_REPORT_FILES_URL",
+            "LEADGER_URL",
             "DATABASE_URL",
             "LEADGER_DATABASE_HOST",
             "LEADGER_DATABASE_PORT",

@@ -137,6 +137,25 @@ def _asked(recording: Path, action: str) -> list[dict[str, list[str]]]:
     return [words for words in asked if words.get("Action") == [action]]
 
 
+def test_a_database_that_is_gone_is_made_anew_only_when_told(kept: Terraform, emulator: Emulator) -> None:
+    databases = emulator.client("rds")
+    (lost,) = databases.describe_db_instances()["DBInstances"]
+    databases.modify_db_instance(DBInstanceIdentifier=lost["DBInstanceIdentifier"], DeletionProtection=False)
+    databases.delete_db_instance(DBInstanceIdentifier=lost["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+    with pytest.raises(Failed) as refused:
+        kept.run("plan", *SIZE, KEEPERS)
+    assert 'terraform_data.keeper["database"] has lifecycle.prevent_destroy' in " ".join(str(refused.value).split())
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    assert """terraform state rm 'terraform_data.keeper["database"]' && terraform apply""" in page
+    kept.run("state", "rm", 'terraform_data.keeper["database"]')
+    kept.run("apply", "-auto-approve", *SIZE, KEEPERS, CACHE, DATABASE, MASTER_LOGIN)
+    (made,) = databases.describe_db_instances()["DBInstances"]
+    assert made["InstanceCreateTime"] > lost["InstanceCreateTime"]
+    assert made["DBInstanceIdentifier"] == lost["DBInstanceIdentifier"]
+    with pytest.raises(Failed, match="Instance cannot be destroyed"):
+        kept.run("plan", "-destroy", *SIZE)
+
+
 def test_what_holds_data_is_taken_down_on_purpose(kept: Terraform, emulator: Emulator) -> None:
     databases, s3 = emulator.client("rds"), emulator.client("s3")
     (database,) = databases.describe_db_instances()["DBInstances"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.validate import ParamValidator
 
 from tests.terraform.cli import Resource, Terraform
 from tests.terraform.emulator import Emulator, running_emulator
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("localstack")]
 
 NAME = "leadger-local"
 SERVICES = ("api", "worker", "beat", "flower")
+TASKS = (*SERVICES, "migrate", "console")
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +134,10 @@ def test_security_groups_open_exactly_what_is_needed(aws_api: Emulator, groups: 
     assert let_in == {
         ("gateway", "load_balancer", 80),
         ("load_balancer", "api", 8000),
-        *((task, "database", 5432) for task in ("api", "worker", "migrate")),
-        *((task, "cache", 6379) for task in ("api", "worker", "beat", "flower")),
+        *((task, "database", 5432) for task in ("api", "worker", "migrate", "console")),
+        *((task, "cache", 6379) for task in (*SERVICES, "console")),
     }
-    to_the_world = {(task, "0.0.0.0/0", 443) for task in (*SERVICES, "migrate")}
+    to_the_world = {(task, "0.0.0.0/0", 443) for task in TASKS}
     to_the_collector = {(task, "10.40.0.0/16", 4318) for task in ("api", "worker", "beat")}
     assert let_out == let_in | to_the_world | to_the_collector
 
@@ -147,7 +149,7 @@ def test_services(
     private_subnets: set[str],
 ) -> None:
     assert set(services) == set(SERVICES)
-    assert set(definitions) == {*SERVICES, "migrate"}
+    assert set(definitions) == set(TASKS)
     for role, service in services.items():
         network = service["networkConfiguration"]["awsvpcConfiguration"]
         assert set(network["subnets"]) == private_subnets
@@ -168,6 +170,7 @@ def test_task_definitions(definitions: dict[str, dict[str, Any]], outputs: dict[
         "beat": "beat",
         "flower": "flower",
         "migrate": "migrate --application-login",
+        "console": "sleep 43200",
     }
     assert {
         role: [port["containerPort"] for port in container["portMappings"]] for role, container in containers.items()
@@ -177,6 +180,7 @@ def test_task_definitions(definitions: dict[str, dict[str, Any]], outputs: dict[
         "beat": [],
         "flower": [5555],
         "migrate": [],
+        "console": [],
     }
     log_groups = {group["logGroupName"] for group in aws_api.client("logs").describe_log_groups()["logGroups"]}
     for role, container in containers.items():
@@ -211,6 +215,7 @@ def test_every_secret_of_a_task_is_there_and_may_be_read_by_it(
         "beat": {"REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
         "flower": {"REDIS_URL", "FLOWER_BASIC_AUTH"},
         "migrate": {"LEADGER_DATABASE_ADMIN_USER", "LEADGER_DATABASE_ADMIN_PASSWORD"},
+        "console": {"DATABASE_URL", "REDIS_URL"},
     }
     # The application's login is made by the migrate task, which alone may write it.
     assert "VersionIdsToStages" not in secrets.describe_secret(SecretId=outputs["application_login_secret_arn"])
@@ -230,7 +235,7 @@ def test_those_who_make_spans_know_the_collector(definitions: dict[str, dict[str
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": "0.5",
     }
-    assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}}
+    assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "console": {}}
     for role in ("api", "worker", "beat"):
         assert {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": headers} in containers[role]["secrets"]
 
@@ -338,13 +343,14 @@ def test_report_files(outputs: dict[str, Any], definitions: dict[str, dict[str, 
             for action in statement["Action"]
             if action.startswith("s3:") and f"arn:aws:s3:::{bucket}" in statement["Resource"][0]
         }
-        for role in ("api", "worker", "flower", "migrate")
+        for role in ("api", "worker", "flower", "migrate", "console")
     }
     assert may == {
         "api": {"s3:ListBucket", "s3:GetObject"},
         "worker": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
         "flower": set(),
         "migrate": set(),
+        "console": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
     }
 
 
@@ -389,13 +395,22 @@ def test_alarms_and_dashboard(applied: list[Resource], aws_api: Emulator) -> Non
     assert len(body["widgets"]) == 8
 
 
-def test_the_migrate_task_can_be_run_as_the_output_says(
-    outputs: dict[str, Any], definitions: dict[str, dict[str, Any]], groups: dict[str, str]
+@pytest.mark.parametrize(("role", "entered"), [("migrate", False), ("console", True)])
+def test_one_off_tasks_can_be_run_as_the_outputs_say(
+    outputs: dict[str, Any],
+    definitions: dict[str, dict[str, Any]],
+    groups: dict[str, str],
+    aws_api: Emulator,
+    role: str,
+    entered: bool,
 ) -> None:
-    request = outputs["migrate_run"]
-    assert request["cluster"] == NAME
-    assert request["taskDefinition"] == definitions["migrate"]["taskDefinitionArn"]
-    assert request["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == [groups["migrate"]]
+    request = outputs[f"{role}_run"]
+    assert request["cluster"] == NAME == outputs["cluster_name"]  # also the first word of the logs' names
+    assert request["taskDefinition"] == definitions[role]["taskDefinitionArn"]
+    assert request["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == [groups[role]]
+    assert request.get("enableExecuteCommand", False) is entered
+    shape = aws_api.client("ecs").meta.service_model.operation_model("RunTask").input_shape
+    assert not ParamValidator().validate(request, shape).has_errors()
 
 
 def test_destroy_leaves_nothing(

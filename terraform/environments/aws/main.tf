@@ -18,4 +18,6 @@ module "leadger" {
   log_retention_days = var.log_retention_days
   alarm_emails       = var.alarm_emails
   inbox_age_alarm_s  = var.inbox_age_alarm_s
+
+  flower_login_version = var.flower_login_version
 }

@@ -37,3 +37,8 @@ output "migrate_run" {
   description = "The request that runs the migrate task, for `aws ecs run-task --cli-input-json`."
   value       = module.leadger.migrate_run
 }
+
+output "console_run" {
+  description = "The request that starts a console, for `aws ecs run-task --cli-input-json`; scripts/on-aws uses it."
+  value       = module.leadger.console_run
+}

@@ -139,3 +139,9 @@ variable "inbox_age_alarm_s" {
   type        = number
   default     = 120
 }
+
+variable "flower_login_version" {
+  description = "Raise by one to give Flower a new password."
+  type        = number
+  default     = 1
+}

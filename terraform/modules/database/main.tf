@@ -32,10 +32,11 @@ resource "aws_db_parameter_group" "main" {
     value = "1"
   }
 
-  # Keys are spread over all of an index, so after each checkpoint nearly every row writes whole pages to the log.
+  # Keys are spread over all of an index, so after each checkpoint nearly every row writes whole pages to the log. But the
+  # log lies on the same disk: a tenth of it, in MB, and 16 GB at most.
   parameter {
     name  = "max_wal_size"
-    value = "16384"
+    value = tostring(min(16384, floor(var.storage_gb * 1024 / 10)))
   }
 
   parameter {

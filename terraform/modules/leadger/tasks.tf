@@ -1,4 +1,4 @@
-# The five kinds of task: one image, five words of compose/start, the same as in compose/compose.yaml.
+# Six kinds of task of one image. Five are words of compose/start, the same as in compose/compose.yaml; the console waits.
 locals {
   image = "${module.registry.url}:${var.image_tag}"
 
@@ -20,6 +20,7 @@ locals {
   list_report_files  = { Sid = "ListReportFiles", Action = ["s3:ListBucket"], Resource = [module.storage.arn] }
   read_report_files  = { Sid = "ReadReportFiles", Action = ["s3:GetObject"], Resource = ["${module.storage.arn}/reports/*"] }
   write_report_files = { Sid = "WriteReportFiles", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/reports/*"] }
+  keep_backups       = { Sid = "KeepBackups", Action = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/backups/*"] }
 }
 
 module "api" {
@@ -178,6 +179,35 @@ module "migrate" {
     Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
     Resource = [module.database.application_secret_arn]
   }]
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+# Nobody but tasks can reach the database, so what has to be typed beside it is typed here: the first key, a backup, a
+# restore. scripts/on-aws starts one, enters it with ECS Exec and stops it; one that is forgotten ends by itself.
+module "console" {
+  source = "../service"
+
+  name              = var.name
+  role              = "console"
+  cluster_name      = module.cluster.name
+  image             = local.image
+  repository_arn    = module.registry.arn
+  cpu               = 1024
+  memory_mb         = 2048
+  cpu_architecture  = var.cpu_architecture
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["console"]
+  one_off           = true
+  exec              = true
+
+  command = ["sleep", "43200"]
+
+  environment     = merge(local.common, local.report_files, { LEADGER_URL = module.gateway.url })
+  secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
+  secret_arns     = [local.database_url, local.redis_url]
+  task_statements = [local.list_report_files, local.read_report_files, local.write_report_files, local.keep_backups]
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn

@@ -59,6 +59,11 @@ locals {
       says      = "Workers log errors"
       see       = "an-unexpected-error"
     }
+    tasks-fail = {
+      namespace = local.namespace, metric = "TasksFailed", dimensions = {}, statistic = "Sum", over = 0, period_s = 3600
+      says      = "A task of the workers failed within an hour; one that beat rings for fails again and again, but rarely"
+      see       = "a-task-fails"
+    }
     gateway-5xx = {
       namespace = "AWS/ApiGateway", metric = "5xx", dimensions = local.gateway, statistic = "Sum", over = 10, minutes = 5
       says      = "Callers get server errors"

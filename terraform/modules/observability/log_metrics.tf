@@ -12,6 +12,7 @@ locals {
       DoorbellFailures   = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"doorbell_failed\" }", value = "1", unit = "Count" }
       BatchesFailed      = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"batch_failed\" }", value = "1", unit = "Count" }
       Quarantined        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"leads_decided\" }", value = "$.leads_quarantined", unit = "Count" }
+      TasksFailed        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"task_failed\" }", value = "1", unit = "Count" }
       PoisonLeads        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"poison_leads_found\" }", value = "1", unit = "Count" }
       InvariantsViolated = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"invariant_violated\" }", value = "1", unit = "Count" }
     },

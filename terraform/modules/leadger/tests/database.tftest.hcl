@@ -71,6 +71,11 @@ run "encrypted_backed_up_and_protected" {
   }
 
   assert {
+    condition     = contains([for parameter in aws_db_parameter_group.main.parameter : "${parameter.name}=${parameter.value}"], "max_wal_size=2048")
+    error_message = "The log takes a tenth of a small disk."
+  }
+
+  assert {
     condition     = !aws_db_instance.main.multi_az && length(aws_db_instance.replica) == 0
     error_message = "The smallest size is one instance."
   }
@@ -92,6 +97,12 @@ run "standby_and_replicas_by_variable" {
     multi_az      = true
     read_replicas = 2
     backup_days   = 35
+    storage_gb    = 400
+  }
+
+  assert {
+    condition     = contains([for parameter in aws_db_parameter_group.main.parameter : "${parameter.name}=${parameter.value}"], "max_wal_size=16384")
+    error_message = "The log takes 16 GB at most."
   }
 
   assert {

@@ -21,6 +21,15 @@ run "the_whole" {
   }
 
   assert {
+    condition = (
+      output.console_run.enableExecuteCommand
+      && output.console_run.networkConfiguration.awsvpcConfiguration.assignPublicIp == "DISABLED"
+      && output.console_run.networkConfiguration.awsvpcConfiguration.securityGroups == [module.network.security_group_ids["console"]]
+    )
+    error_message = "A console is entered by ECS Exec only, in private and in its own security group."
+  }
+
+  assert {
     condition     = length(module.network.private_subnet_ids) == 2
     error_message = "Two private subnets."
   }

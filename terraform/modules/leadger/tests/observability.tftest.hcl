@@ -26,7 +26,7 @@ run "alarms_and_a_dashboard" {
   assert {
     condition = length(setsubtract([
       "inbox-age", "poison-leads", "leads-refused", "paused", "batches-fail", "quarantine", "doorbell",
-      "invariants", "errors-api", "errors-worker", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "beat-absent",
+      "invariants", "errors-api", "errors-worker", "tasks-fail", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "beat-absent",
       "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "api-latency",
       "cache-memory-leadger-test-001", "cache-memory-leadger-test-002", "cache-cpu-leadger-test-001", "cache-cpu-leadger-test-002",
       "database-cpu", "database-storage", "database-memory", "database-connections", "database-write-latency",
@@ -81,10 +81,12 @@ run "alarms_and_a_dashboard" {
   assert {
     condition = (
       aws_cloudwatch_metric_alarm.main["quarantine"].period == 3600
+      && aws_cloudwatch_metric_alarm.main["tasks-fail"].period == 3600
+      && aws_cloudwatch_metric_alarm.main["tasks-fail"].threshold == 0
       && aws_cloudwatch_metric_alarm.main["paused"].period == 60
       && aws_cloudwatch_metric_alarm.main["paused"].threshold == 1800
     )
-    error_message = "The quarantine is looked at by the hour, everything else by the minute."
+    error_message = "What happens rarely is looked at by the hour, everything else by the minute."
   }
 
   assert {
