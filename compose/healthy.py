@@ -26,8 +26,6 @@ def main() -> int:
 
 def role_of(words: list[str]) -> str | None:
     """The role that a command line means; it may have an init process before it, which keeps the words of `start`."""
-    if any(Path(word).name == "granian" for word in words):
-        return "api"
     return next((role for role in ("flower", "worker", "beat", "api") if role in words), None)
 
 

@@ -23,19 +23,22 @@ class ApiKey:
 
 
 async def create(connection: asyncpg.Connection, name: str, scopes: Sequence[str]) -> tuple[UUID, str]:
-    """A new key; returns its id and the secret, which is nowhere else: only its hash is stored.
+    """A new key; returns its id and the secret, which is nowhere else: only its hash is stored."""
+    secret = new_secret()
+    return await admit(connection, name, scopes, hash_of(secret)), secret
 
-    The secret has 256 random bits, so a plain hash is enough and nothing can be guessed from it.
-    """
-    key_id, secret = uuid4(), _PREFIX + secrets.token_urlsafe(32)
+
+async def admit(connection: asyncpg.Connection, name: str, scopes: Sequence[str], key_hash: bytes) -> UUID:
+    """A new key whose secret somebody else made and keeps; returns its id."""
+    key_id = uuid4()
     await connection.execute(
         "INSERT INTO api_keys (id, name, key_hash, scopes) VALUES ($1, $2, $3, $4)",
         key_id,
         name,
-        _hash(secret),
+        key_hash,
         list(scopes),
     )
-    return key_id, secret
+    return key_id
 
 
 async def find(connection: asyncpg.Connection, secret: str) -> ApiKey | None:
@@ -45,7 +48,7 @@ async def find(connection: asyncpg.Connection, secret: str) -> ApiKey | None:
         SELECT id, name, scopes FROM api_keys
         WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
         """,
-        _hash(secret),
+        hash_of(secret),
     )
     return ApiKey(row["id"], row["name"], tuple(row["scopes"])) if row else None
 
@@ -85,5 +88,11 @@ async def count(connection: asyncpg.Connection) -> int:
     return number
 
 
-def _hash(secret: str) -> bytes:
+def new_secret() -> str:
+    """256 random bits, so that a plain hash is enough and nothing can be guessed from it."""
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_of(secret: str) -> bytes:
+    """What is stored of a secret."""
     return sha256(secret.encode("utf-8", "surrogateescape")).digest()

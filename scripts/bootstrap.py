@@ -17,7 +17,13 @@ def development_key(database_url: str, home: Path) -> str:
 
 def first_key(database_url: str, name: str, scopes: Sequence[str]) -> str | None:
     """The first key of an installation; None if there are keys already, for then the API makes more."""
-    return asyncio.run(_first_key(database_url, name, scopes))
+    secret = api_keys.new_secret()
+    return secret if admit_first_key(database_url, name, scopes, api_keys.hash_of(secret)) else None
+
+
+def admit_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> bool:
+    """As `first_key`, for a secret that somebody else made and keeps."""
+    return asyncio.run(_admit_first_key(database_url, name, scopes, key_hash))
 
 
 async def _development_key(database_url: str, home: Path) -> str:
@@ -32,13 +38,14 @@ async def _development_key(database_url: str, home: Path) -> str:
         await engine.dispose()
 
 
-async def _first_key(database_url: str, name: str, scopes: Sequence[str]) -> str | None:
+async def _admit_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> bool:
     engine = create_engine(Settings(database_url=database_url, redis_url="redis://unused"), "leadger-keys", pool_size=1)
     try:
         async with transaction(engine) as connection:
             await connection.execute("LOCK TABLE api_keys IN EXCLUSIVE MODE")
             if await api_keys.count(connection):
-                return None
-            return (await api_keys.create(connection, name, scopes))[1]
+                return False
+            await api_keys.admit(connection, name, scopes, key_hash)
+            return True
     finally:
         await engine.dispose()

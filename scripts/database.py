@@ -9,22 +9,21 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.migrate import upgrade
-from scripts.bootstrap import first_key
+from scripts.bootstrap import admit_first_key
 from scripts.errors import CannotStart
 
 
-def first_key_of(database_url: str, name: str, scopes: Sequence[str]) -> str:
-    """The secret of the first key of an installation; raises CannotStart if there are keys, or no way to write one."""
+def store_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> None:
+    """Write the first key of an installation; raises CannotStart if there are keys, or no way to write one."""
     with in_a_sentence("DATABASE_URL"):
         try:
-            secret = first_key(database_url, name, scopes)
+            is_first = admit_first_key(database_url, name, scopes, key_hash)
         except asyncpg.UndefinedTableError:
             raise CannotStart(
                 "The database of DATABASE_URL has no tables yet: run `alembic upgrade head` or start Leadger once."
             ) from None
-    if secret is None:
+    if not is_first:
         raise CannotStart("There are keys already: make more with an admin key and without --first.")
-    return secret
 
 
 def migrate(database_url: str, named_by: str) -> None:

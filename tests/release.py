@@ -11,7 +11,7 @@ import httpx
 from scripts.embedded.ports import free_port
 from scripts.launcher import commands
 from scripts.launcher.home import Home
-from scripts.processes.process import Process
+from scripts.processes.process import Command, Process
 
 _START_S = 30.0
 
@@ -34,7 +34,7 @@ class Release:
         """Start "api", "worker" or "beat"."""
         env = {**self.env, "LEADGER_HOME": str(self.home)}
         known = {
-            "api": commands.api(self.port, env),
+            "api": self._api(env),
             "worker": commands.worker(env),
             "beat": commands.beat(Home(self.home), env),
         }
@@ -42,6 +42,13 @@ class Release:
         for part in parts:
             with (self.home / f"{part}.log").open("ab") as log:
                 self.processes[part] = Process(replace(known[part], cwd=self.code), log)
+
+    def _api(self, env: dict[str, str]) -> Command:
+        now = commands.api(self.port, env)
+        if (self.code / "api/__main__.py").exists():
+            return now
+        # The first release was started as granian itself.
+        return replace(now, argv=tuple("granian" if word == "api" else word for word in now.argv))
 
     def stop(self, *parts: str) -> dict[str, int]:
         """SIGTERM; the exit status of each, 137 for one that had to be killed."""

@@ -50,8 +50,9 @@ def restore(
 ) -> None:
     """Restore a backup into an empty database, and prove that it is what it was.
 
-    The database is the one of DATABASE_URL, by a login that owns its tables, or the embedded one of LEADGER_HOME; API
-    and workers must be stopped. Checksums are verified before anything is changed. The schema ends as the newest.
+    The database is the one of DATABASE_URL, by a login that owns its tables, or of LEADGER_DATABASE_HOST and its
+    administrator, as for `leadger migrate --application-login`, or the embedded one of LEADGER_HOME; API and workers
+    must be stopped. Checksums are verified before anything is changed. The schema ends as the newest.
     Status 1 also if a counter or a digest is not what it was.
     """
     with in_one_sentence():

@@ -35,6 +35,12 @@ def create(
             help="Write the very first key straight into the database of DATABASE_URL; default scopes: all.",
         ),
     ] = False,
+    sha256: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEX", help="With --first: the checksum of a key that you made yourself; nothing is printed then."
+        ),
+    ] = None,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -45,6 +51,10 @@ def create(
     """
     with in_one_sentence():
         scopes = _scopes(scope, first)
+        if sha256 is not None:
+            _store_first_key(name, scopes, _hash(sha256, first))
+            note(f"The key {name} may be used, for {', '.join(scopes)}.")
+            return
         if first:
             made: dict[str, Any] = {"name": name, "scopes": scopes, "key": _first_key(name, scopes)}
         else:
@@ -100,8 +110,16 @@ def _scopes(named: list[str] | None, first: bool) -> list[str]:
 
 
 def _first_key(name: str, scopes: list[str]) -> str:
+    from db.api_keys import hash_of, new_secret
+
+    secret = new_secret()
+    _store_first_key(name, scopes, hash_of(secret))
+    return secret
+
+
+def _store_first_key(name: str, scopes: list[str], key_hash: bytes) -> None:
     # Only here the command line touches a database; the libraries for that take a second to load.
-    from scripts.database import first_key_of
+    from scripts.database import store_first_key
 
     database_url = os.environ.get("DATABASE_URL")
     if not database_url:
@@ -109,7 +127,15 @@ def _first_key(name: str, scopes: list[str]) -> str:
             "--first writes into a database: name it with DATABASE_URL. With `scripts/run` there is a key already, "
             "in dev.env in LEADGER_HOME."
         )
-    return first_key_of(database_url, name, scopes)
+    store_first_key(database_url, name, scopes, key_hash)
+
+
+def _hash(sha256: str, first: bool) -> bytes:
+    if not first:
+        raise CannotStart("--sha256 goes with --first.")
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise CannotStart("--sha256 takes 64 hexadecimal digits, the SHA-256 of a key.")
+    return bytes.fromhex(sha256)
 
 
 def _seconds(text: str) -> int:

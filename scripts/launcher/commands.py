@@ -15,7 +15,7 @@ def api(port: int, env: dict[str, str]) -> Command:
     address = ("--host", "127.0.0.1", "--port", str(port))
     level = ("--log-level", env["LOG_LEVEL"].lower())
     # What it has begun it answers, and a request waits for a lock of the database for up to 30 s.
-    return _python("granian", *options, *address, *level, "api.app:create_app", env=env, grace_s=30)
+    return _python("api", *options, *address, *level, "api.app:create_app", env=env, grace_s=30)
 
 
 def worker(env: dict[str, str]) -> Command:

@@ -1,5 +1,6 @@
-"""What `leadger migrate --application-login` is told by its environment."""
+"""What `leadger migrate --application-login`, and a restore beside it, are told by their environment."""
 
+import os
 from typing import Literal
 from urllib.parse import quote
 
@@ -32,6 +33,11 @@ class AdminSettings(BaseSettings):
         login = f"{quote(user, safe='')}:{quote(password, safe='')}"
         place = f"{self.database_host}:{self.database_port}/{quote(self.database_name, safe='')}"
         return f"postgresql://{login}@{place}?sslmode={self.database_sslmode}"
+
+
+def administrator_url() -> str | None:
+    """The database's URL for its administrator; None if the environment names none."""
+    return admin_settings().admin_url if os.environ.get("LEADGER_DATABASE_ADMIN_USER") else None
 
 
 def admin_settings() -> AdminSettings:

@@ -1,4 +1,7 @@
-"""Which database is meant: the one of DATABASE_URL, or the embedded one of a home, started if it does not run."""
+"""Which database is meant: that of DATABASE_URL, or the embedded one of a home, which is started if it does not run.
+
+A restore may also be told of it and its administrator by the variables of `leadger migrate --application-login`.
+"""
 
 import os
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from scripts.database import in_a_sentence
 from scripts.embedded import postgres
 from scripts.errors import CannotStart
 from scripts.launcher.home import hold_home
+from scripts.migration.settings import administrator_url
 
 _CONNECT_TIMEOUT_S = 10.0
 _PATIENT = {"timezone": "UTC", "datestyle": "ISO", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
@@ -41,7 +45,7 @@ def read_from(home: Path) -> Iterator[Settings]:
 def write_to(home: Path) -> Iterator[Settings]:
     """The database to restore; an embedded one must not be running, because Leadger works on it."""
     with ExitStack() as stack:
-        url = os.environ.get("DATABASE_URL")
+        url = os.environ.get("DATABASE_URL") or administrator_url()
         if not url:
             held = stack.enter_context(hold_home(home, "a restore"))
             url = stack.enter_context(postgres(held.postgres))

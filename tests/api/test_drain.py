@@ -1,6 +1,8 @@
 """SIGTERM to the API: what it has begun it answers, nothing else is taken, and it ends."""
 
 import asyncio
+import os
+import signal
 import socket
 import threading
 import time
@@ -16,6 +18,7 @@ import pytest
 
 from db.settings import Settings
 from scripts.embedded.ports import free_port
+from scripts.processes.keeper import descendants
 from scripts.processes.process import Process
 from tests.api.world import api_process, lead
 from tests.scripts.processes import wait_until
@@ -106,6 +109,18 @@ async def test_clients_that_ask_for_nothing_do_not_keep_it(api: tuple[str, Proce
     for connection in idle:
         assert connection.recv(65536) == b"", "closed in order; a reset would have raised"
         connection.close()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.5])
+def test_it_ends_also_while_the_process_that_serves_is_replaced(api: tuple[str, Process], after_s: float) -> None:
+    """Failed before: until it has loaded the app, a new one went by handlers that it inherited, and heard nothing."""
+    _, process = api
+    server, serving = descendants(process.pid)
+    os.kill(serving, signal.SIGKILL)
+    wait_until(lambda: set(descendants(server)) - {serving} != set(), "another one is there")
+    time.sleep(after_s)
+    process.stop()
+    assert _ends(process) == 0
 
 
 async def test_a_body_that_is_still_coming_is_waited_for(api: tuple[str, Process], admin_key: str) -> None:

@@ -31,10 +31,12 @@ def test_the_files_are_valid_by_the_schema_of_compose() -> None:
     assert [file.name for file in _FILES] == ["compose.localstack.yaml", "compose.observability.yaml", "compose.yaml"]
 
 
-def test_every_part_is_there_and_ours_are_one_image() -> None:
+def test_every_part_is_there_and_ours_are_one_image_that_one_of_them_builds() -> None:
     services = _services()
     assert set(services) == {"postgres", "redis", *_OURS}
-    assert len({str((services[name]["image"], services[name]["build"])) for name in _OURS}) == 1
+    assert len({services[name]["image"] for name in _OURS}) == 1
+    assert {services[name]["pull_policy"] for name in _OURS} == {"never"}
+    assert [name for name in services if "build" in services[name]] == ["api"]
     assert {name: services[name]["command"][0] for name in _OURS} == {name: name for name in _OURS}
 
 
@@ -62,6 +64,14 @@ def test_the_start_waits_for_health() -> None:
             "redis": {"condition": "service_healthy"},
             "migrate": {"condition": "service_completed_successfully"},
         }
+
+
+def test_who_is_waited_for_is_asked_every_second_while_it_starts() -> None:
+    for name, service in _services().items():
+        if name != "migrate":
+            assert service["healthcheck"]["start_interval"] == "1s", name
+            assert service["healthcheck"]["start_period"], name  # without it compose refuses the other
+    assert _services()["migrate"]["healthcheck"] == {"disable": True}
 
 
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)

@@ -6,8 +6,7 @@ from compose.healthy import role_of
 @pytest.mark.parametrize(
     ("command", "role"),
     [
-        ("/opt/venv/bin/python /opt/venv/bin/granian --interface asgi --factory api.app:create_app", "api"),
-        ("granian --port 8000 api.app:create_app", "api"),
+        ("python -m api --interface asgi --log-config api/granian_logs.json --workers 2 api.app:create_app", "api"),
         ("/sbin/docker-init -- sh /app/compose/start api", "api"),
         ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app worker --concurrency 2", "worker"),
         ("/sbin/docker-init -- sh /app/compose/start worker --concurrency 4", "worker"),

@@ -1,12 +1,9 @@
 """Prometheus and Grafana ask for nothing that `/metrics` does not tell."""
 
-import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,8 +12,8 @@ from prometheus_client import generate_latest
 from api.metrics import registry_with
 from billing.actions import Outcome
 from db.metrics import Figures
+from tests.compose.observability import FOLDER, panels, rules
 
-_FOLDER = Path(__file__).parents[2] / "compose/observability"
 _METRIC = re.compile(r"\b(?:leadger|process|python)_[a-z_]+\b")
 
 
@@ -36,16 +33,10 @@ def _told() -> set[str]:
     return set(re.findall(r"^(\w+)", generate_latest(registry_with(figures, 1, {})).decode(), re.MULTILINE))
 
 
-def _dashboard() -> dict[str, Any]:
-    dashboard: dict[str, Any] = json.loads((_FOLDER / "dashboard.json").read_text())
-    return dashboard
-
-
 def _expressions() -> Iterator[str]:
-    for group in yaml.safe_load((_FOLDER / "alerts.yml").read_text())["groups"]:
-        for rule in group["rules"]:
-            yield rule["expr"]
-    for panel in _dashboard()["panels"]:
+    for rule in rules():
+        yield rule["expr"]
+    for panel in panels():
         for target in panel["targets"]:
             yield target["expr"]
 
@@ -60,29 +51,48 @@ def test_every_expression_asks_for_metrics_that_are_told() -> None:
 
 
 def test_every_metric_of_ours_is_on_the_dashboard() -> None:
-    shown = {name for panel in _dashboard()["panels"] for t in panel["targets"] for name in _METRIC.findall(t["expr"])}
+    shown = {name for panel in panels() for t in panel["targets"] for name in _METRIC.findall(t["expr"])}
     ours = {name for name in _told() if name.startswith("leadger_") and not name.endswith("_created")}
     assert ours <= shown
 
 
 def test_every_alert_says_what_to_do() -> None:
-    (group,) = yaml.safe_load((_FOLDER / "alerts.yml").read_text())["groups"]
-    for rule in group["rules"]:
+    for rule in rules():
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert set(rule["annotations"]) == {"summary", "action", "runbook"}
 
 
 def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:
-    panels = _dashboard()["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len({panel["id"] for panel in panels()}) == len(panels())
     taken: set[tuple[int, int]] = set()
-    for panel in panels:
+    for panel in panels():
         place = panel["gridPos"]
         cells = {(x, y) for x in range(place["w"]) for y in range(place["h"])}
         cells = {(place["x"] + x, place["y"] + y) for x, y in cells}
         assert taken.isdisjoint(cells), panel["title"]
         assert max(x for x, _ in cells) < 24
         taken |= cells
+
+
+def test_colours_change_as_values_grow() -> None:
+    """Failed before: Grafana reads the steps in their order, so orange came after red and was never seen."""
+    for panel in panels():
+        steps = panel["fieldConfig"]["defaults"].get("thresholds", {"steps": []})["steps"]
+        assert [step["value"] for step in steps[:1]] in ([], [None])
+        values = [step["value"] for step in steps[1:]]
+        assert values == sorted(values), panel["title"]
+
+
+def test_every_panel_asks_the_source_that_grafana_is_given() -> None:
+    (source,) = yaml.safe_load((FOLDER / "grafana-datasource.yml").read_text())["datasources"]
+    asked = [asks["datasource"] for panel in panels() for asks in (panel, *panel["targets"])]
+    assert asked == [{"type": source["type"], "uid": source["uid"]}] * len(asked)
+
+
+def test_every_alert_is_seen_to_ring() -> None:
+    cases = yaml.safe_load((FOLDER / "alerts.test.yml").read_text())["tests"]
+    rung = {check["alertname"] for case in cases for check in case["alert_rule_test"] if check["exp_alerts"]}
+    assert rung >= {rule["alert"] for rule in rules()}
 
 
 def test_prometheus_takes_the_rules_and_they_fire_when_they_should() -> None:
@@ -94,5 +104,5 @@ def test_prometheus_takes_the_rules_and_they_fire_when_they_should() -> None:
         ("check", "rules", "alerts.yml"),
         ("test", "rules", "alerts.test.yml"),
     ):
-        done = subprocess.run([promtool, *words], cwd=_FOLDER, capture_output=True, text=True, check=False)
+        done = subprocess.run([promtool, *words], cwd=FOLDER, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,5 +1,6 @@
 """The commands against a running Leadger, each as a person types it."""
 
+import asyncio
 import csv
 import io
 import json
@@ -8,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
+from db import api_keys
 from scripts.cli.app import app
 from scripts.client import Client
 from tests.stack import Stack
@@ -289,12 +293,40 @@ def test_keys(leadger: Leadger, partner: str) -> None:
     leadger("report", partner, "--key", new)
 
 
+def test_of_a_first_key_that_was_made_elsewhere_only_the_checksum_is_told(
+    monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    digest = sha256(b"leadger_of-my-own").hexdigest()
+    for wrong in ("x", digest.upper(), digest[1:], digest + "\n"):
+        said = _run("keys", "create", "mine", "--first", "--sha256", wrong, status=1).stderr
+        assert said == "leadger: --sha256 takes 64 hexadecimal digits, the SHA-256 of a key.\n"
+    said = _run("keys", "create", "mine", "--scope", "admin", "--sha256", digest, status=1).stderr
+    assert said == "leadger: --sha256 goes with --first.\n"
+    made = _run("keys", "create", "mine", "--first", "--sha256", digest)
+    assert made.stdout == ""
+    assert made.stderr == "The key mine may be used, for ingest, read, bill, metrics, admin.\n"
+
+    async def find() -> api_keys.ApiKey | None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return await api_keys.find(connection, "leadger_of-my-own")
+        finally:
+            await connection.close()
+
+    found = asyncio.run(find())
+    assert found is not None
+    assert (found.name, found.scopes) == ("mine", api_keys.SCOPES)
+
+
 def test_the_first_key_comes_from_the_database_and_only_once(
     monkeypatch: pytest.MonkeyPatch, database_url: str, server_url: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     assert _run("keys", "create", "first", "--first").stdout.startswith("leadger_")
     said = _run("keys", "create", "second", "--first", status=1).stderr
+    assert said == "leadger: There are keys already: make more with an admin key and without --first.\n"
+    said = _run("keys", "create", "third", "--first", "--sha256", "0" * 64, status=1).stderr
     assert said == "leadger: There are keys already: make more with an admin key and without --first.\n"
     monkeypatch.setenv("DATABASE_URL", server_url)
     assert "has no tables yet" in _run("keys", "create", "x", "--first", status=1).stderr

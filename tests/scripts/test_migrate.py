@@ -5,7 +5,6 @@ import base64
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -38,7 +37,6 @@ REGION = "eu-central-1"
 COMMAND = ("migrate", "--application-login")
 ADMIN_PASSWORD = "a/b:c@d#e?f[g]%20"  # what RDS may make, and what a URL must not take for its own
 _ANN = "INSERT INTO customers (id, external_id, name, email) SELECT gen_random_uuid(), '', 'A', ''"
-_PAGE = Path(__file__).parents[2] / "docs/operations.md"
 _numbers = itertools.count(1)
 
 
@@ -446,30 +444,28 @@ def test_it_takes_a_backup_that_the_administrator_restores(deployment: Deploymen
     assert works(deployment.value())  # what is granted once is granted to the tables that come back, too
 
 
-def test_on_aws_it_goes_as_the_page_says(
+def test_on_aws_the_migrate_task_restores_what_another_one_backed_up(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What is typed in a console, with what Terraform gives it: the application's login and two folders of a bucket."""
-    section = _PAGE.read_text().partition("## Backup and restore on AWS\n")[2].partition("\n## ")[0]
-    (backup,) = re.findall(r"^    (backups=.*?leadger backup .*?)$", section, re.MULTILINE | re.DOTALL)
-    (restore,) = re.findall(r"^    (read -rs .*?leadger restore .*?)$", section, re.MULTILINE | re.DOTALL)
+    """With what Terraform gives each: this one the administrator, that one the application's login, both the bucket."""
 
-    def type_in(lines: str, typed: str = "") -> str:
-        told = {"DATABASE_URL": deployment.value(), "LEADGER_REPORT_FILES_URL": f"s3://{bucket}/reports"}
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = {**os.environ, **told, "PATH": path, "LEADGER_HOME": str(tmp_path), "COLUMNS": "200"}
-        done = subprocess.run(["bash", "-euc", lines], env=environment, input=typed, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def run(environment: dict[str, str], *words: str) -> str:
+        told = {"LEADGER_HOME": str(tmp_path / words[0]), "LEADGER_REPORT_FILES_URL": f"s3://{bucket}/reports"}
+        unset = dict.fromkeys(("DATABASE_URL", *(name for name in deployment.environment if "DATABASE" in name)))
+        result = CliRunner().invoke(app, list(words), env=unset | told | environment)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
 
     deployment.migrate()
     ask(deployment.value(), _ANN)
+    administrator = {
+        name: value for name, value in deployment.environment.items() if "DATABASE" in name or "ARN" in name
+    }
     with bucket_in_s3(monkeypatch, "leadger-reports") as bucket:
-        (taken,) = re.findall(r"leadger-\d{8}T\d{6}Z", type_in(backup))
+        taken = json.loads(run({"DATABASE_URL": deployment.value()}, "backup", f"s3://{bucket}/backups", "--json"))
         ask(deployment.value(), "DELETE FROM customers")
-        restore = restore.replace("leadger-20240401T020000Z", taken)
-        restore = restore.replace("leadger_admin", deployment.environment["LEADGER_DATABASE_ADMIN_USER"])
-        assert "counters and digests are what they were" in type_in(restore, typed=f"{ADMIN_PASSWORD}\n")
+        said = run(administrator, "restore", taken["backup"], "--replace")
+        assert "counters and digests are what they were" in " ".join(said.split())
     deployment.migrate()
     assert ask(deployment.value(), "SELECT name FROM customers") == "A"
 

@@ -4,6 +4,7 @@ Each remembers what it is told, gives it back and forgets it when told to; none 
 nothing about AWS itself: the tests must not draw conclusions from it beyond "Terraform asked for this".
 """
 
+import itertools
 import json
 from typing import Any
 
@@ -11,10 +12,19 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.responses import ActionResult
 from moto.elasticache.exceptions import CacheClusterNotFound
 from moto.elasticache.responses import ElastiCacheResponse
+from moto.rds.models import DBInstance
 
 _moto_list_tags_for_resource = ElastiCacheResponse.list_tags_for_resource
+_moto_make_database = DBInstance.__init__
+_databases = itertools.count(1)
 _parameter_groups: dict[str, dict[str, Any]] = {}
 _parameters: dict[str, dict[str, str]] = {}
+
+
+def _make_database(self: DBInstance, *given: Any, **named: Any) -> None:
+    """With an identity of its own; moto's all have the same one."""
+    _moto_make_database(self, *given, **named)
+    self.dbi_resource_id = f"db-{next(_databases):026}"
 
 
 def _create_cache_parameter_group(self: ElastiCacheResponse) -> ActionResult:
@@ -134,3 +144,4 @@ def fill() -> None:
         setattr(ElastiCacheResponse, name, call)
     for name, answer in _AUTOSCALING.items():
         setattr(ApplicationAutoScalingResponse, name, answer)
+    DBInstance.__init__ = _make_database  # type: ignore[method-assign]  # as for the others

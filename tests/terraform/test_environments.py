@@ -14,7 +14,7 @@ from tests.terraform.cli import Resource, Terraform
 pytestmark = pytest.mark.xdist_group("terraform")
 
 SERVICES = ("api", "worker", "beat", "flower")
-TASKS = (*SERVICES, "migrate", "console")
+TASKS = (*SERVICES, "migrate", "command")
 TRACES = '-var=traces={endpoint="https://traces.example.com:4318", share=0.01}'
 _COMPOSE = Path(__file__).parents[2] / "compose"
 
@@ -77,8 +77,7 @@ def test_both_environments_are_made_of_the_same_resources(smallest: Made, local:
 def test_production_survives_the_loss_of_a_zone(production: Made) -> None:
     database = production["module.database.aws_db_instance.main"]
     assert (database["multi_az"], database["backup_retention_period"]) == (True, 35)
-    production["module.database.aws_db_instance.replica[0]"]
-    assert database["manage_master_user_password"] is None  # RDS makes no replica of one whose password it keeps
+    assert database["manage_master_user_password"] is True
     cache = production["module.cache.aws_elasticache_replication_group.main"]
     assert (cache["num_cache_clusters"], cache["automatic_failover_enabled"]) == (2, True)
     assert len([one for one in production.resources if one.type == "aws_nat_gateway"]) == 2
@@ -96,6 +95,7 @@ def test_aws_is_protected(production: Made, smallest: Made) -> None:
             "images": True,
             "tags": "IMMUTABLE",
             "secrets": 30,
+            "task definitions": True,
         }
         assert len([one for one in made.resources if one.type == "terraform_data"]) == 2
 
@@ -109,6 +109,7 @@ def test_localstack_can_be_thrown_away(local: Made) -> None:
         "images": False,
         "tags": "MUTABLE",
         "secrets": 0,
+        "task definitions": False,
     }
 
 
@@ -123,6 +124,7 @@ def _protections(made: Made) -> dict[str, Any]:
         "images": not repository["force_delete"],
         "tags": repository["image_tag_mutability"],
         "secrets": made["module.database.aws_secretsmanager_secret.application_login"]["recovery_window_in_days"],
+        "task definitions": made["module.api.aws_ecs_task_definition.main"]["skip_destroy"],
     }
 
 
@@ -135,7 +137,7 @@ def test_one_image_six_commands(smallest: Made) -> None:
         "beat": "beat",
         "flower": "flower",
         "migrate": "migrate --application-login",
-        "console": "sleep 43200",
+        "command": "leadger doctor",
     }
     assert {role: [port["containerPort"] for port in containers[role]["portMappings"]] for role in containers} == {
         "api": [8000],
@@ -143,7 +145,7 @@ def test_one_image_six_commands(smallest: Made) -> None:
         "beat": [],
         "flower": [5555],
         "migrate": [],
-        "console": [],
+        "command": [],
     }
 
 
@@ -156,12 +158,12 @@ def test_the_tasks_run_the_image_as_it_is_made(smallest: Made) -> None:
     (ports,) = re.findall(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)
     for role in TASKS:
         container = smallest.container(role)
-        assert container["command"][0] == ("sleep" if role == "console" else role)
-        assert (role in words.split(" | ")) == (role != "console")
-        assert container["readonlyRootFilesystem"] is True
+        assert container["command"][0] == ("leadger" if role == "command" else role)
+        assert (role in words.split(" | ")) == (role != "command")
+        assert container["readonlyRootFilesystem"] is (role != "flower")  # ECS Exec does not work with it
         assert "user" not in container
         mounted = {mount["containerPath"] for mount in container["mountPoints"] if not mount["readOnly"]}
-        assert mounted - {"/var/lib/amazon", "/var/log/amazon"} == set(json.loads(volumes))
+        assert mounted == set(json.loads(volumes))
         assert (container["healthCheck"]["command"] if role in SERVICES else None) == (
             ["CMD", *json.loads(check)] if role in SERVICES else None
         )
@@ -189,7 +191,7 @@ def test_those_who_make_spans_know_the_collector(smallest: Made, local: Made) ->
     }
     for made in (smallest, local):
         told = {role: _traces(made.container(role)) for role in TASKS}
-        assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "console": {}}
+        assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "command": {}}
         opened = {address.split('"')[1]: rule for address, rule in made.rules("collector").items()}
         assert set(opened) == {"api", "worker", "beat"}
         for rule in opened.values():
@@ -209,7 +211,7 @@ def test_each_task_gets_its_own_secrets_and_no_other(smallest: Made) -> None:
     def names(role: str) -> list[str]:
         return [secret["name"] for secret in smallest.container(role)["secrets"]]
 
-    assert names("api") == names("worker") == names("console") == ["DATABASE_URL", "REDIS_URL"]
+    assert names("api") == names("worker") == names("command") == ["DATABASE_URL", "REDIS_URL"]
     assert names("beat") == ["REDIS_URL"]
     assert names("flower") == ["FLOWER_BASIC_AUTH", "REDIS_URL"]
     assert names("migrate") == ["LEADGER_DATABASE_ADMIN_PASSWORD", "LEADGER_DATABASE_ADMIN_USER"]
@@ -225,13 +227,18 @@ def test_nobody_may_do_in_aws_what_is_not_theirs_to_do(smallest: Made) -> None:
     def actions(role: str) -> set[str]:
         return {action for statement in statements(role) for action in statement["Action"]}
 
+    def where(role: str, action: str) -> set[str]:
+        allowed = [one for one in statements(role) if action in one["Action"]]
+        return {"/".join(arn.split("/")[1:]) for one in allowed for arn in one["Resource"]}
+
     assert actions("api") == {"s3:ListBucket", "s3:GetObject"}
     assert actions("worker") == actions("api") | {"s3:PutObject", "s3:AbortMultipartUpload"}
     assert all(action.startswith("ssmmessages:") for action in actions("flower"))
-    assert actions("console") == actions("worker") | actions("flower")
-    (backups,) = [one for one in statements("console") if one["Sid"] == "KeepBackups"]
-    assert [arn.rpartition("/backups/")[2] for arn in backups["Resource"]] == ["*"]
-    assert actions("migrate") == {
+    assert actions("command") == actions("worker")
+    assert where("command", "s3:PutObject") == where("migrate", "s3:GetObject") == {"backups/*"}
+    assert where("worker", "s3:PutObject") == where("migrate", "s3:PutObject") == {"reports/*"}
+    assert where("command", "s3:GetObject") == {"backups/*", "reports/*"}
+    assert actions("migrate") == actions("worker") | {
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetSecretValue",
         "secretsmanager:PutSecretValue",

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -52,6 +53,7 @@ provider "aws" {
   }
 }
 """
+_PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 _SERVICES = "ec2 elasticache iam logs rds s3 secretsmanager sts".split()
 
 
@@ -130,6 +132,11 @@ def test_a_master_password_of_ours_is_known_to_its_secret_alone(
     assert login["password"] not in state
 
 
+def _delete(databases: Any, name: str) -> None:
+    databases.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False)
+    databases.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+
+
 def _asked(recording: Path, action: str) -> list[dict[str, list[str]]]:
     """What RDS was asked for."""
     lines = map(json.loads, recording.read_text().splitlines())
@@ -137,20 +144,54 @@ def _asked(recording: Path, action: str) -> list[dict[str, list[str]]]:
     return [words for words in asked if words.get("Action") == [action]]
 
 
+def test_a_database_of_an_earlier_time_takes_the_place_of_the_one_there_is(kept: Terraform, emulator: Emulator) -> None:
+    """As docs/operations.md has it typed, but for the waiting."""
+    databases = emulator.client("rds")
+    (old,) = databases.describe_db_instances()["DBInstances"]
+    name = old["DBInstanceIdentifier"]
+    restored = databases.restore_db_instance_to_point_in_time(
+        SourceDBInstanceIdentifier=name,
+        TargetDBInstanceIdentifier=f"{name}-restored",
+        UseLatestRestorableTime=True,
+        DBSubnetGroupName=old["DBSubnetGroup"]["DBSubnetGroupName"],
+        VpcSecurityGroupIds=[group["VpcSecurityGroupId"] for group in old["VpcSecurityGroups"]],
+        DBParameterGroupName=old["DBParameterGroups"][0]["DBParameterGroupName"],
+        PubliclyAccessible=False,
+    )["DBInstance"]
+    for before, after in ((name, f"{name}-before"), (f"{name}-restored", name)):
+        databases.modify_db_instance(DBInstanceIdentifier=before, NewDBInstanceIdentifier=after, ApplyImmediately=True)
+    adopt = (
+        _PAGE.partition("cat > import.tf <<'END'\n")[2].partition("\n    END\n")[0].replace("leadger-production", name)
+    )
+    main = "module.leadger.module.database.aws_db_instance.main"
+    assert f"terraform state rm {main} 'terraform_data.keeper[\"database\"]'" in _PAGE
+    kept.run("state", "rm", main, 'terraform_data.keeper["database"]')
+    (kept.folder / "import.tf").write_text(adopt)
+    kept.run("apply", "-auto-approve", *SIZE, KEEPERS, CACHE, DATABASE, MASTER_LOGIN)
+    (kept.folder / "import.tf").unlink()
+    found = {each["DBInstanceIdentifier"]: each for each in databases.describe_db_instances()["DBInstances"]}
+    assert {each: one["DbiResourceId"] for each, one in found.items()} == {
+        name: restored["DbiResourceId"],
+        f"{name}-before": old["DbiResourceId"],
+    }
+    assert found[name]["DeletionProtection"] is True
+    with pytest.raises(Failed, match="Instance cannot be destroyed"):
+        kept.run("plan", "-destroy", *SIZE)
+    _delete(databases, f"{name}-before")
+
+
 def test_a_database_that_is_gone_is_made_anew_only_when_told(kept: Terraform, emulator: Emulator) -> None:
     databases = emulator.client("rds")
     (lost,) = databases.describe_db_instances()["DBInstances"]
-    databases.modify_db_instance(DBInstanceIdentifier=lost["DBInstanceIdentifier"], DeletionProtection=False)
-    databases.delete_db_instance(DBInstanceIdentifier=lost["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+    _delete(databases, lost["DBInstanceIdentifier"])
     with pytest.raises(Failed) as refused:
         kept.run("plan", *SIZE, KEEPERS)
     assert 'terraform_data.keeper["database"] has lifecycle.prevent_destroy' in " ".join(str(refused.value).split())
-    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
-    assert """terraform state rm 'terraform_data.keeper["database"]' && terraform apply""" in page
+    assert """terraform state rm 'terraform_data.keeper["database"]' && terraform apply""" in _PAGE
     kept.run("state", "rm", 'terraform_data.keeper["database"]')
     kept.run("apply", "-auto-approve", *SIZE, KEEPERS, CACHE, DATABASE, MASTER_LOGIN)
     (made,) = databases.describe_db_instances()["DBInstances"]
-    assert made["InstanceCreateTime"] > lost["InstanceCreateTime"]
+    assert made["DbiResourceId"] != lost["DbiResourceId"]
     assert made["DBInstanceIdentifier"] == lost["DBInstanceIdentifier"]
     with pytest.raises(Failed, match="Instance cannot be destroyed"):
         kept.run("plan", "-destroy", *SIZE)

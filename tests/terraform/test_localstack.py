@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("localstack")]
 
 NAME = "leadger-local"
 SERVICES = ("api", "worker", "beat", "flower")
-TASKS = (*SERVICES, "migrate", "console")
+TASKS = (*SERVICES, "migrate", "command")
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +134,8 @@ def test_security_groups_open_exactly_what_is_needed(aws_api: Emulator, groups: 
     assert let_in == {
         ("gateway", "load_balancer", 80),
         ("load_balancer", "api", 8000),
-        *((task, "database", 5432) for task in ("api", "worker", "migrate", "console")),
-        *((task, "cache", 6379) for task in (*SERVICES, "console")),
+        *((task, "database", 5432) for task in ("api", "worker", "migrate", "command")),
+        *((task, "cache", 6379) for task in (*SERVICES, "command")),
     }
     to_the_world = {(task, "0.0.0.0/0", 443) for task in TASKS}
     to_the_collector = {(task, "10.40.0.0/16", 4318) for task in ("api", "worker", "beat")}
@@ -170,7 +170,7 @@ def test_task_definitions(definitions: dict[str, dict[str, Any]], outputs: dict[
         "beat": "beat",
         "flower": "flower",
         "migrate": "migrate --application-login",
-        "console": "sleep 43200",
+        "command": "leadger doctor",
     }
     assert {
         role: [port["containerPort"] for port in container["portMappings"]] for role, container in containers.items()
@@ -180,11 +180,11 @@ def test_task_definitions(definitions: dict[str, dict[str, Any]], outputs: dict[
         "beat": [],
         "flower": [5555],
         "migrate": [],
-        "console": [],
+        "command": [],
     }
     log_groups = {group["logGroupName"] for group in aws_api.client("logs").describe_log_groups()["logGroups"]}
     for role, container in containers.items():
-        assert container["readonlyRootFilesystem"] is True
+        assert container["readonlyRootFilesystem"] is (role != "flower")
         assert container["logConfiguration"]["options"]["awslogs-group"] == f"/{NAME}/{role}"
         assert f"/{NAME}/{role}" in log_groups
     settings = {pair["name"]: pair["value"] for pair in containers["worker"]["environment"]}
@@ -215,7 +215,7 @@ def test_every_secret_of_a_task_is_there_and_may_be_read_by_it(
         "beat": {"REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
         "flower": {"REDIS_URL", "FLOWER_BASIC_AUTH"},
         "migrate": {"LEADGER_DATABASE_ADMIN_USER", "LEADGER_DATABASE_ADMIN_PASSWORD"},
-        "console": {"DATABASE_URL", "REDIS_URL"},
+        "command": {"DATABASE_URL", "REDIS_URL"},
     }
     # The application's login is made by the migrate task, which alone may write it.
     assert "VersionIdsToStages" not in secrets.describe_secret(SecretId=outputs["application_login_secret_arn"])
@@ -235,7 +235,7 @@ def test_those_who_make_spans_know_the_collector(definitions: dict[str, dict[str
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": "0.5",
     }
-    assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "console": {}}
+    assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "command": {}}
     for role in ("api", "worker", "beat"):
         assert {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": headers} in containers[role]["secrets"]
 
@@ -343,14 +343,14 @@ def test_report_files(outputs: dict[str, Any], definitions: dict[str, dict[str, 
             for action in statement["Action"]
             if action.startswith("s3:") and f"arn:aws:s3:::{bucket}" in statement["Resource"][0]
         }
-        for role in ("api", "worker", "flower", "migrate", "console")
+        for role in ("api", "worker", "flower", "migrate", "command")
     }
     assert may == {
         "api": {"s3:ListBucket", "s3:GetObject"},
         "worker": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
         "flower": set(),
-        "migrate": set(),
-        "console": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
+        "migrate": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
+        "command": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
     }
 
 
@@ -395,22 +395,33 @@ def test_alarms_and_dashboard(applied: list[Resource], aws_api: Emulator) -> Non
     assert len(body["widgets"]) == 8
 
 
-@pytest.mark.parametrize(("role", "entered"), [("migrate", False), ("console", True)])
+@pytest.mark.parametrize("role", ["migrate", "command"])
 def test_one_off_tasks_can_be_run_as_the_outputs_say(
     outputs: dict[str, Any],
     definitions: dict[str, dict[str, Any]],
     groups: dict[str, str],
     aws_api: Emulator,
     role: str,
-    entered: bool,
 ) -> None:
     request = outputs[f"{role}_run"]
     assert request["cluster"] == NAME == outputs["cluster_name"]  # also the first word of the logs' names
     assert request["taskDefinition"] == definitions[role]["taskDefinitionArn"]
     assert request["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == [groups[role]]
-    assert request.get("enableExecuteCommand", False) is entered
     shape = aws_api.client("ecs").meta.service_model.operation_model("RunTask").input_shape
     assert not ParamValidator().validate(request, shape).has_errors()
+
+
+def test_an_apply_for_the_migration_alone_tells_its_new_image(
+    localstack: Terraform, variables: list[str], outputs: dict[str, Any], aws_api: Emulator
+) -> None:
+    """The first step of each release. Failed before: the output went on naming the task definition before."""
+    localstack.run("apply", "-auto-approve", *variables, "-var=image_tag=next", "-target=module.leadger.module.migrate")
+    request = json.loads(localstack.run("output", "-json", "migrate_run"))
+    assert request["taskDefinition"] != outputs["migrate_run"]["taskDefinition"]
+    definition = aws_api.client("ecs").describe_task_definition(taskDefinition=request["taskDefinition"])
+    (container,) = definition["taskDefinition"]["containerDefinitions"]
+    assert container["image"].endswith(f"/{NAME}:next")
+    localstack.run("apply", "-auto-approve", *variables)
 
 
 def test_destroy_leaves_nothing(

@@ -38,7 +38,7 @@ output "migrate_run" {
   value       = module.leadger.migrate_run
 }
 
-output "console_run" {
-  description = "The request that starts a console, for `aws ecs run-task --cli-input-json`; scripts/on-aws uses it."
-  value       = module.leadger.console_run
+output "command_run" {
+  description = "The request that runs a command, for `aws ecs run-task --cli-input-json`; scripts/on-aws uses it."
+  value       = module.leadger.command_run
 }

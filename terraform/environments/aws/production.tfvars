@@ -8,7 +8,6 @@ database = {
   storage_gb        = 400 # from here on gp3 has 12,000 IOPS
   max_storage_gb    = 2000
   multi_az          = true
-  read_replicas     = 1
   backup_days       = 35
   connections_alarm = 800
 }

@@ -38,32 +38,38 @@ output "application_login_secret_arn" {
   value       = module.database.application_secret_arn
 }
 
-# `aws ecs run-task --cli-input-json` takes these as they are.
-locals {
-  run = {
-    for role, task in { migrate = module.migrate, console = module.console } : role => {
-      cluster                   = module.cluster.name
-      taskDefinition            = task.task_definition_arn
-      launchType                = "FARGATE"
-      networkConfiguration = {
-        awsvpcConfiguration = {
-          subnets        = module.network.private_subnet_ids
-          securityGroups = [module.network.security_group_ids[role]]
-          assignPublicIp = "DISABLED"
-        }
+# `aws ecs run-task --cli-input-json` takes these as they are. Each is written out: one that also named another task would
+# not be brought up to date by an apply with -target for its own.
+output "migrate_run" {
+  description = "The request that runs the migrate task."
+  value = {
+    cluster        = module.cluster.name
+    taskDefinition = module.migrate.task_definition_arn
+    launchType     = "FARGATE"
+    networkConfiguration = {
+      awsvpcConfiguration = {
+        subnets        = module.network.private_subnet_ids
+        securityGroups = [module.network.security_group_ids["migrate"]]
+        assignPublicIp = "DISABLED"
       }
     }
   }
 }
 
-output "migrate_run" {
-  description = "The request that runs the migrate task."
-  value       = local.run["migrate"]
-}
-
-output "console_run" {
-  description = "The request that starts a console."
-  value       = merge(local.run["console"], { enableExecuteCommand = true })
+output "command_run" {
+  description = "The request that runs a command."
+  value = {
+    cluster        = module.cluster.name
+    taskDefinition = module.command.task_definition_arn
+    launchType     = "FARGATE"
+    networkConfiguration = {
+      awsvpcConfiguration = {
+        subnets        = module.network.private_subnet_ids
+        securityGroups = [module.network.security_group_ids["command"]]
+        assignPublicIp = "DISABLED"
+      }
+    }
+  }
 }
 
 # What holds data: a new value means that it was made anew and is empty.

@@ -1,4 +1,4 @@
-# Six kinds of task of one image. Five are words of compose/start, the same as in compose/compose.yaml; the console waits.
+# Six kinds of task of one image. Five are words of compose/start, the same as in compose/compose.yaml.
 locals {
   image = "${module.registry.url}:${var.image_tag}"
 
@@ -17,10 +17,17 @@ locals {
   redis_url     = module.cache.url_secret_arn
   master_secret = module.database.master_secret_arn
 
+  write_application_login = {
+    Sid      = "WriteApplicationLogin"
+    Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+    Resource = [module.database.application_secret_arn]
+  }
+
   list_report_files  = { Sid = "ListReportFiles", Action = ["s3:ListBucket"], Resource = [module.storage.arn] }
   read_report_files  = { Sid = "ReadReportFiles", Action = ["s3:GetObject"], Resource = ["${module.storage.arn}/reports/*"] }
   write_report_files = { Sid = "WriteReportFiles", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/reports/*"] }
-  keep_backups       = { Sid = "KeepBackups", Action = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/backups/*"] }
+  write_backups      = { Sid = "WriteBackups", Action = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/backups/*"] }
+  read_backups       = { Sid = "ReadBackups", Action = ["s3:GetObject"], Resource = ["${module.storage.arn}/backups/*"] }
 }
 
 module "api" {
@@ -36,6 +43,7 @@ module "api" {
   cpu_architecture  = var.cpu_architecture
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["api"]
+  keep_revisions    = var.protected
 
   command = ["api", "--workers", tostring(var.api.processes)]
 
@@ -68,6 +76,7 @@ module "worker" {
   cpu_architecture  = var.cpu_architecture
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["worker"]
+  keep_revisions    = var.protected
 
   command = ["worker", "--concurrency", tostring(var.worker.concurrency)]
 
@@ -96,6 +105,7 @@ module "beat" {
   cpu_architecture  = var.cpu_architecture
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["beat"]
+  keep_revisions    = var.protected
   singleton         = true
 
   command     = ["beat"]
@@ -130,6 +140,7 @@ module "flower" {
   cpu_architecture  = var.cpu_architecture
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["flower"]
+  keep_revisions    = var.protected
   port              = local.flower_port
   exec              = true
 
@@ -143,7 +154,8 @@ module "flower" {
 }
 
 # Run by hand or by the deployment, before the services take a new image. It alone knows the master password, and it
-# writes DATABASE_URL of the application's own login into the secret that the others read.
+# writes DATABASE_URL of the application's own login into the secret that the others read. A restore, which needs the
+# owner of the tables, is this task with other words.
 module "migrate" {
   source = "../service"
 
@@ -156,11 +168,12 @@ module "migrate" {
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["migrate"]
   one_off           = true
+  keep_revisions    = var.protected
   stop_timeout_s    = 120
 
   command = ["migrate", "--application-login"]
 
-  environment = merge(local.common, {
+  environment = merge(local.common, local.report_files, {
     LEADGER_DATABASE_HOST                = module.database.address
     LEADGER_DATABASE_PORT                = tostring(module.database.port)
     LEADGER_DATABASE_NAME                = module.database.database_name
@@ -174,23 +187,19 @@ module "migrate" {
 
   secret_arns = [local.master_secret]
 
-  task_statements = [{
-    Sid      = "WriteApplicationLogin"
-    Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
-    Resource = [module.database.application_secret_arn]
-  }]
+  task_statements = [local.write_application_login, local.list_report_files, local.write_report_files, local.read_backups]
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn
 }
 
-# Nobody but tasks can reach the database, so what has to be typed beside it is typed here: the first key, a backup, a
-# restore. scripts/on-aws starts one, enters it with ECS Exec and stops it; one that is forgotten ends by itself.
-module "console" {
+# Run by hand, with any command of `leadger` in place of its own: a backup, the first key. Nobody but tasks can reach the
+# database.
+module "command" {
   source = "../service"
 
   name              = var.name
-  role              = "console"
+  role              = "command"
   cluster_name      = module.cluster.name
   image             = local.image
   repository_arn    = module.registry.arn
@@ -198,16 +207,17 @@ module "console" {
   memory_mb         = 2048
   cpu_architecture  = var.cpu_architecture
   subnet_ids        = module.network.private_subnet_ids
-  security_group_id = module.network.security_group_ids["console"]
+  security_group_id = module.network.security_group_ids["command"]
   one_off           = true
-  exec              = true
+  keep_revisions    = var.protected
+  stop_timeout_s    = 120
 
-  command = ["sleep", "43200"]
+  command = ["leadger", "doctor"]
 
   environment     = merge(local.common, local.report_files, { LEADGER_URL = module.gateway.url })
   secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
   secret_arns     = [local.database_url, local.redis_url]
-  task_statements = [local.list_report_files, local.read_report_files, local.write_report_files, local.keep_backups]
+  task_statements = [local.list_report_files, local.read_report_files, local.write_backups]
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn

@@ -14,7 +14,7 @@ output "private_subnet_ids" {
 }
 
 output "security_group_ids" {
-  description = "Security group of each party: gateway, load_balancer, api, worker, beat, flower, migrate, database, cache."
+  description = "Security group of each party: gateway, load_balancer, api, worker, beat, flower, migrate, command, database, cache."
   value       = { for party, group in aws_security_group.party : party => group.id }
 }
 

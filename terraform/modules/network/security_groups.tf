@@ -1,6 +1,6 @@
 # Who may talk to whom, and on which port. This table is all that is open.
 locals {
-  tasks = ["api", "worker", "beat", "flower", "migrate", "console"]
+  tasks = ["api", "worker", "beat", "flower", "migrate", "command"]
 
   connections = merge(
     {
@@ -9,12 +9,12 @@ locals {
       api_to_database          = { from = "api", to = "database", port = 5432 }
       worker_to_database       = { from = "worker", to = "database", port = 5432 }
       migrate_to_database      = { from = "migrate", to = "database", port = 5432 }
-      console_to_database      = { from = "console", to = "database", port = 5432 }
+      command_to_database      = { from = "command", to = "database", port = 5432 }
       api_to_cache             = { from = "api", to = "cache", port = 6379 }
       worker_to_cache          = { from = "worker", to = "cache", port = 6379 }
       beat_to_cache            = { from = "beat", to = "cache", port = 6379 }
       flower_to_cache          = { from = "flower", to = "cache", port = 6379 }
-      console_to_cache         = { from = "console", to = "cache", port = 6379 }
+      command_to_cache         = { from = "command", to = "cache", port = 6379 }
     },
     var.egress != "endpoints" ? {} : {
       for task in local.tasks : "${task}_to_endpoints" => { from = task, to = "endpoints", port = 443 }

@@ -3,12 +3,8 @@ data "aws_region" "current" {}
 locals {
   full_name = "${var.name}-${var.role}"
 
-  # The root file system is read-only, but for the image's two volumes: Fargate gives these to the image's user. ECS
-  # Exec's agent writes into folders of its own.
-  writable = merge(
-    { tmp = "/tmp", home = "/var/lib/leadger" },
-    var.exec ? { ssm-state = "/var/lib/amazon", ssm-log = "/var/log/amazon" } : {},
-  )
+  # The root file system is read-only, but for the image's two volumes: Fargate gives these to the image's user.
+  writable = { tmp = "/tmp", home = "/var/lib/leadger" }
 }
 
 resource "aws_cloudwatch_log_group" "main" {
@@ -21,6 +17,7 @@ resource "aws_cloudwatch_log_group" "main" {
 
 resource "aws_ecs_task_definition" "main" {
   family                   = local.full_name
+  skip_destroy             = var.keep_revisions
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
   cpu                      = var.cpu
@@ -46,7 +43,7 @@ resource "aws_ecs_task_definition" "main" {
     image                  = var.image
     command                = var.command
     essential              = true
-    readonlyRootFilesystem = true
+    readonlyRootFilesystem = !var.exec # whose agent writes to it, as root; AWS does not support it otherwise
     stopTimeout            = var.stop_timeout_s
 
     # PID 1 that reaps children and hands signals on.

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "role" {
-  description = "What the containers do: api, worker, beat, flower or migrate."
+  description = "What the containers do: api, worker, beat, flower, migrate or command."
   type        = string
 }
 
@@ -104,6 +104,12 @@ variable "security_group_id" {
 
 variable "one_off" {
   description = "Make only the task definition: someone runs it and it ends."
+  type        = bool
+  default     = false
+}
+
+variable "keep_revisions" {
+  description = "Keep the task definitions of releases before: ECS takes a failed release back only to one that is still there."
   type        = bool
   default     = false
 }

@@ -22,11 +22,10 @@ run "the_whole" {
 
   assert {
     condition = (
-      output.console_run.enableExecuteCommand
-      && output.console_run.networkConfiguration.awsvpcConfiguration.assignPublicIp == "DISABLED"
-      && output.console_run.networkConfiguration.awsvpcConfiguration.securityGroups == [module.network.security_group_ids["console"]]
+      output.command_run.networkConfiguration.awsvpcConfiguration.assignPublicIp == "DISABLED"
+      && output.command_run.networkConfiguration.awsvpcConfiguration.securityGroups == [module.network.security_group_ids["command"]]
     )
-    error_message = "A console is entered by ECS Exec only, in private and in its own security group."
+    error_message = "So do commands."
   }
 
   assert {

@@ -64,8 +64,8 @@ run "exactly_what_is_needed_is_open" {
     condition = toset([for rule in values(output.connections) : "${rule.from} > ${rule.to}:${rule.port}"]) == toset([
       "gateway > load_balancer:80",
       "load_balancer > api:8000",
-      "api > database:5432", "worker > database:5432", "migrate > database:5432", "console > database:5432",
-      "api > cache:6379", "worker > cache:6379", "beat > cache:6379", "flower > cache:6379", "console > cache:6379",
+      "api > database:5432", "worker > database:5432", "migrate > database:5432", "command > database:5432",
+      "api > cache:6379", "worker > cache:6379", "beat > cache:6379", "flower > cache:6379", "command > cache:6379",
     ])
     error_message = "The table of connections is not the one that was agreed on."
   }
@@ -100,7 +100,7 @@ run "exactly_what_is_needed_is_open" {
 
   assert {
     condition = (
-      toset(keys(aws_vpc_security_group_egress_rule.https)) == toset(["api", "worker", "beat", "flower", "migrate", "console"])
+      toset(keys(aws_vpc_security_group_egress_rule.https)) == toset(["api", "worker", "beat", "flower", "migrate", "command"])
       && alltrue([for rule in aws_vpc_security_group_egress_rule.https : rule.from_port == 443 && rule.to_port == 443])
     )
     error_message = "Tasks, and only tasks, reach the world, by HTTPS alone."

@@ -89,11 +89,6 @@ run "the_cluster_counts_its_tasks" {
   }
 
   assert {
-    condition     = aws_ecs_cluster.main.configuration[0].execute_command_configuration[0].logging == "NONE"
-    error_message = "What a console prints is in no log."
-  }
-
-  assert {
     condition     = one(aws_ecs_cluster.main.setting).name == "containerInsights" && one(aws_ecs_cluster.main.setting).value == "enabled"
     error_message = "The alarm on beat needs the number of running tasks."
   }
