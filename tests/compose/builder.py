@@ -92,7 +92,7 @@ class Container:
         return int(_run("podman", "inspect", "--format={{.State.ExitCode}}", self.name))
 
     def remove(self) -> None:
-        _run("podman", "rm", "--force", "--time=5", self.name)
+        _run("podman", "rm", "--force", "--volumes", "--time=5", self.name)
 
 
 def _make_base(folder: Path) -> None:
