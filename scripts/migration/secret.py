@@ -1,12 +1,11 @@
 """One secret in AWS Secrets Manager."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+from scripts.aws import aws_in_a_sentence
 from scripts.errors import CannotStart
 
 _QUICK = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
@@ -39,10 +38,5 @@ class Secret:
         with self._in_one_sentence("written"):
             self._client.put_secret_value(SecretId=self.arn, SecretString=value)
 
-    @contextmanager
-    def _in_one_sentence(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except (BotoCoreError, ClientError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise CannotStart(f"The secret {self.arn} cannot be {verb}: {reason}.") from None
+    def _in_one_sentence(self, verb: str) -> AbstractContextManager[None]:
+        return aws_in_a_sentence(f"The secret {self.arn} cannot be {verb}")

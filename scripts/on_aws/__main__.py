@@ -1,14 +1,14 @@
 """`scripts/on-aws`: the commands."""
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Annotated
 
 import typer
 
-from db.api_keys import new_secret
+from db.api_keys import hash_of, new_secret
 from scripts.cli.connection import in_one_sentence
 from scripts.cli.output import console, note
+from scripts.errors import CannotStart
 from scripts.on_aws.installation import Installation, find
 from scripts.on_aws.services import Services
 from scripts.on_aws.task import Task
@@ -43,7 +43,7 @@ def first_key(
     """Make the first API key, for everything. It is shown here once; only its checksum leaves this machine."""
     with in_one_sentence():
         secret = new_secret()
-        digest = sha256(secret.encode()).hexdigest()
+        digest = hash_of(secret).hex()
         task = _start(find(), "command", ["leadger", "keys", "create", name, "--first", "--sha256", digest])
         # Now, because a task that nobody follows to its end may store the checksum all the same.
         console().print(secret, markup=False, soft_wrap=True)
@@ -56,7 +56,7 @@ def backup() -> None:
     """Back everything up into the folder `backups` of the report files' bucket, while Leadger goes on."""
     with in_one_sentence():
         installation = find()
-        _run(installation, "command", ["leadger", "backup", f"s3://{installation.bucket}/backups"])
+        _run(installation, "command", ["leadger", "backup", f"s3://{installation['report_files_bucket']}/backups"])
 
 
 @app.command()
@@ -87,13 +87,17 @@ def start() -> None:
     note("api, worker and beat run.")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def leadger(context: typer.Context) -> None:
-    """Run any other command of `leadger`, with the application's login; its log is kept, so let it print no secret.
+    """Run any other command of `leadger`, with the application's login.
 
     Nearly all of them need no task, and work from anywhere with LEADGER_URL and LEADGER_API_KEY.
     """
     with in_one_sentence():
+        if context.args[:1] == ["keys"]:
+            raise CannotStart(
+                "Keys would be printed into a log: type `leadger keys` anywhere else, or `first-key` here."
+            )
         _run(find(), "command", ["leadger", *context.args])
 
 
@@ -111,7 +115,7 @@ def _follow(task: Task, tell: Callable[[str], None]) -> None:
     try:
         task.follow(tell)
     except KeyboardInterrupt:
-        note(f"The task goes on without you; its log is {task.log}.")
+        note(f"Without you {task.goes_on}.")
         raise typer.Exit(130) from None
 
 

@@ -1,13 +1,15 @@
-"""Stopping what writes to the database, for a restore, and starting it again as it was."""
+"""Stopping what writes to the database, for a restore, and starting it again."""
 
 from typing import Any
 
+from scripts.aws import aws_in_a_sentence
 from scripts.errors import CannotStart
-from scripts.on_aws.installation import Installation, in_a_sentence
+from scripts.on_aws.installation import Installation
 
 _SCALED = ("api", "worker")
 _WRITING = (*_SCALED, "beat")
 _AGAIN = {"Delay": 10, "MaxAttempts": 60}
+_AT_ONCE = 100  # so many tasks may be asked about in one request
 
 
 class Services:
@@ -19,33 +21,45 @@ class Services:
         self._scaling = installation.client("application-autoscaling")
 
     def stop(self) -> None:
-        """End all of them, autoscaling first, and wait until they are gone."""
-        with in_a_sentence("The services could not be stopped"):
+        """End all of them, autoscaling first, and wait until the last task has ended."""
+        with aws_in_a_sentence("The services could not be stopped"):
             self._suspend(self._targets(), True)
             self._want(dict.fromkeys(_WRITING, 0))
+            self._wait_for_services()
+            # A service is stable already when its tasks have been told to end.
+            for service in _WRITING:
+                self._wait_for_tasks(service)
 
     def start(self) -> None:
-        """Start each with its least number of tasks, and wait until they run."""
-        with in_a_sentence("The services could not be started"):
+        """Start each with its least number of tasks, and autoscaling; wait until they run."""
+        with aws_in_a_sentence("The services could not be started"):
             targets = self._targets()
             self._want({service: targets[service]["MinCapacity"] for service in _SCALED} | {"beat": 1})
             self._suspend(targets, False)
+            self._wait_for_services()
 
     def _want(self, tasks: dict[str, int]) -> None:
         for service, count in tasks.items():
             self._ecs.update_service(cluster=self._cluster, service=service, desiredCount=count)
-        self._ecs.get_waiter("services_stable").wait(cluster=self._cluster, services=list(tasks), WaiterConfig=_AGAIN)
+
+    def _wait_for_services(self) -> None:
+        waiter = self._ecs.get_waiter("services_stable")
+        waiter.wait(cluster=self._cluster, services=list(_WRITING), WaiterConfig=_AGAIN)
+
+    def _wait_for_tasks(self, service: str) -> None:
+        listed = self._ecs.list_tasks(cluster=self._cluster, serviceName=service, desiredStatus="STOPPED")["taskArns"]
+        if listed:
+            waiter = self._ecs.get_waiter("tasks_stopped")
+            waiter.wait(cluster=self._cluster, tasks=listed[:_AT_ONCE], WaiterConfig=_AGAIN)
 
     def _suspend(self, targets: dict[str, dict[str, Any]], suspended: bool) -> None:
-        state = dict.fromkeys(
-            ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), suspended
-        )
+        ways = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
         for service in _SCALED:
             self._scaling.register_scalable_target(
                 ServiceNamespace="ecs",
                 ResourceId=targets[service]["ResourceId"],
                 ScalableDimension="ecs:service:DesiredCount",
-                SuspendedState=state,
+                SuspendedState=dict.fromkeys(ways, suspended),
             )
 
     def _targets(self) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from scripts.database import in_a_sentence as with_the_database
 from scripts.errors import CannotStart
 from scripts.safekeeping.manifest import Manifest
 from scripts.safekeeping.place import Place, in_a_sentence
-from scripts.safekeeping.server import connect, write_to
+from scripts.safekeeping.server import connect, named_by, write_to
 
 Tell = Callable[[str], None]
 
@@ -40,11 +40,11 @@ def restore(where: str, home: Path, tell: Tell, *, replace: bool) -> Restored:
         asyncio.run(_require_whole(place, manifest, tell))
         with write_to(home) as settings:
             asyncio.run(_make_room(settings, replace))
-            with with_the_database("DATABASE_URL"):
+            with with_the_database(named_by()):
                 downgrade(settings.database_url, "base")
                 upgrade(settings.database_url, manifest.revision)
             asyncio.run(_fill(settings, place, manifest, tell))
-            with with_the_database("DATABASE_URL"):
+            with with_the_database(named_by()):
                 upgrade(settings.database_url)
             return Restored(manifest, asyncio.run(_differences(settings, manifest, tell)))
 

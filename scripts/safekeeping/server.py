@@ -52,9 +52,14 @@ def write_to(home: Path) -> Iterator[Settings]:
         yield _settings(url, home)
 
 
+def named_by() -> str:
+    """The variable that names the database, for whoever has to correct it."""
+    return "LEADGER_DATABASE_HOST" if not os.environ.get("DATABASE_URL") and administrator_url() else "DATABASE_URL"
+
+
 async def connect(settings: Settings) -> asyncpg.Connection:
     """A connection that waits for as long as it takes to read or write everything."""
-    with in_a_sentence("DATABASE_URL"):
+    with in_a_sentence(named_by()):
         return await asyncpg.connect(
             settings.database_url,
             timeout=_CONNECT_TIMEOUT_S,

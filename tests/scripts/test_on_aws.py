@@ -19,7 +19,8 @@ _ROOT = Path(__file__).parents[2]
 _REGION = "eu-central-1"
 _ARN = f"arn:aws:ecs:{_REGION}:123456789012"
 _TASK = f"{_ARN}:task/leadger-production/4711"
-_ENDED = {"lastStatus": "STOPPED", "stoppedReason": "Essential container exited", "containers": [{"exitCode": 0}]}
+_OURS = {"name": "migrate", "exitCode": 0}
+_ENDED = {"lastStatus": "STOPPED", "stoppedReason": "Essential container exited", "containers": [_OURS]}
 
 
 def _request(role: str) -> dict[str, Any]:
@@ -51,6 +52,10 @@ class Aws:
         self.ecs, self.logs, self.scaling = (Stubber(client) for client in self._clients.values())
         for stubber in (self.ecs, self.logs, self.scaling):
             stubber.activate()
+        self.calls: list[str] = []
+        """The names of all calls so far."""
+        for client in self._clients.values():
+            client.meta.events.register("before-parameter-build", lambda model, **_: self.calls.append(model.name))
 
     def create_client(self, name: str, **given: Any) -> Any:
         assert given["region_name"] == _REGION
@@ -65,7 +70,9 @@ class Aws:
         )
 
     def expect_end(self, role: str, end: dict[str, Any], *pages: list[str]) -> None:
-        """The task goes on for as many times as there are pages of its log, and ends so."""
+        """The task goes on for as many times as there are pages of its log, and ends so, whatever runs beside it."""
+        sidecar = {"name": "aws-guardduty-agent", "exitCode": 2}
+        end = end | {"containers": [sidecar, *({**each, "name": role} for each in end["containers"])]}
         for number, _ in enumerate(pages):
             told = end if number == len(pages) - 1 else {"lastStatus": "RUNNING", "containers": [{}]}
             self.ecs.add_response(
@@ -113,7 +120,8 @@ def on_aws(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
         assert result.exit_code == status, result.output + result.stderr
         folder = _ROOT / "terraform/environments/aws"
         assert (tmp_path / "calls").read_text() == f"-chdir={folder} output -json\n"
-        if status:
+        (tmp_path / "calls").unlink()
+        if status == 1:
             assert result.stderr.splitlines()[-1].startswith("leadger: ")
         return result
 
@@ -128,7 +136,7 @@ def on_aws(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
         ("backup", "command", "leadger backup s3://reports/backups"),
         ("restore s3://reports/backups/x", "migrate", "leadger restore s3://reports/backups/x"),
         ("restore --replace s3://x", "migrate", "leadger restore s3://x --replace"),
-        ("leadger doctor --json", "command", "leadger doctor --json"),
+        ("leadger doctor --json --help", "command", "leadger doctor --json --help"),
     ],
 )
 def test_a_task_is_started_followed_and_ended_with(
@@ -176,6 +184,40 @@ def test_a_task_that_wrote_nothing_is_judged_all_the_same(aws: Aws, on_aws: Call
     assert on_aws("migrate").stdout == ""
 
 
+def test_a_task_that_aws_does_not_know_yet_is_waited_for(aws: Aws, on_aws: Callable[..., Result]) -> None:
+    aws.expect_start("migrate", "migrate", "--application-login")
+    aws.ecs.add_response("describe_tasks", {"tasks": [], "failures": [{"reason": "MISSING"}]})
+    aws.logs.add_client_error("get_log_events", "ResourceNotFoundException")
+    aws.expect_end("migrate", _ENDED, ["one"])
+    assert on_aws("migrate").stdout == "one\n"
+
+
+def test_a_task_that_aws_never_knows_is_not_waited_for(
+    aws: Aws, on_aws: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "_APPEARS_S", 0.0)
+    aws.expect_start("migrate", "migrate", "--application-login")
+    aws.ecs.add_response("describe_tasks", {"tasks": [], "failures": [{"reason": "MISSING"}]})
+    assert on_aws("migrate", status=1).stderr.endswith("AWS does not know the task 4711, which it said it started.\n")
+
+
+def test_whoever_is_cut_off_is_told_that_the_task_goes_on(
+    aws: Aws, on_aws: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = "the task 4711 goes on, and its log is /leadger-production/migrate"
+    aws.expect_start("migrate", "migrate", "--application-login")
+    aws.ecs.add_client_error("describe_tasks", "ExpiredTokenException", "expired")
+    assert f"leadger: AWS cannot be asked; {goes_on}: An error occurred" in on_aws("migrate", status=1).stderr
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    aws.expect_start("migrate", "migrate", "--application-login")
+    monkeypatch.setattr(task.Task, "follow", interrupted)
+    stopped = on_aws("migrate", status=130)
+    assert stopped.stderr.splitlines()[-1] == f"Without you {goes_on}."
+
+
 def test_of_the_first_key_nothing_but_its_checksum_is_sent(aws: Aws, on_aws: Callable[..., Result]) -> None:
     aws.ecs.add_response(
         "run_task",
@@ -186,8 +228,9 @@ def test_of_the_first_key_nothing_but_its_checksum_is_sent(aws: Aws, on_aws: Cal
     aws.create_client("ecs", region_name=_REGION).meta.events.register(
         "before-parameter-build.ecs.RunTask", lambda params, **_: sent.append(json.dumps(params))
     )
-    aws.expect_end("command", _ENDED, ["The key me may be used."])
-    done = on_aws("first-key", "me")
+    # Shown also if it does not end well: the checksum may be stored all the same.
+    aws.expect_end("command", {**_ENDED, "containers": [{"exitCode": 1}]}, ["The key me may be used."])
+    done = on_aws("first-key", "me", status=1)
     key = done.stdout.strip()
     assert key.startswith("leadger_")
     (asked,) = sent
@@ -225,7 +268,7 @@ def _target(service: str) -> dict[str, Any]:
 
 
 def _expect_counts(aws: Aws, **counts: int) -> None:
-    """Asked for, not there at once, and then there."""
+    """Asked for, not there at once, and then there, as far as the service knows."""
     for service, count in counts.items():
         asked = {"cluster": "leadger-production", "service": service, "desiredCount": count}
         aws.ecs.add_response("update_service", {}, asked)
@@ -238,12 +281,27 @@ def _expect_counts(aws: Aws, **counts: int) -> None:
         aws.ecs.add_response("describe_services", {"services": services}, asked_for)
 
 
+def _expect_tasks_to_end(aws: Aws) -> None:
+    """The api still has one that does its last work."""
+    where = {"cluster": "leadger-production"}
+    ending = {"taskArn": _TASK, "lastStatus": "DEACTIVATING"}
+    for service, arns in (("api", [_TASK]), ("worker", []), ("beat", [])):
+        asked = where | {"serviceName": service, "desiredStatus": "STOPPED"}
+        aws.ecs.add_response("list_tasks", {"taskArns": arns}, asked)
+        for status in ("DEACTIVATING", "STOPPED") if arns else ():
+            aws.ecs.add_response(
+                "describe_tasks", {"tasks": [ending | {"lastStatus": status}]}, where | {"tasks": arns}
+            )
+
+
 def test_what_writes_is_stopped_after_what_would_start_it_again(aws: Aws, on_aws: Callable[..., Result]) -> None:
     _expect_targets(aws)
     _expect_suspended(aws, True)
     _expect_counts(aws, api=0, worker=0, beat=0)
+    _expect_tasks_to_end(aws)
     assert on_aws("stop").stderr == "api, worker and beat are gone; `scripts/on-aws start` brings them back.\n"
     aws.assert_all_was_asked()
+    assert aws.calls.index("UpdateService") > aws.calls.index("RegisterScalableTarget") + 1
 
 
 def test_it_comes_back_with_its_least_number_and_autoscaling(aws: Aws, on_aws: Callable[..., Result]) -> None:
@@ -252,12 +310,30 @@ def test_it_comes_back_with_its_least_number_and_autoscaling(aws: Aws, on_aws: C
     _expect_suspended(aws, False)
     assert on_aws("start").stderr == "api, worker and beat run.\n"
     aws.assert_all_was_asked()
+    assert aws.calls.index("DescribeServices") > aws.calls.index("RegisterScalableTarget") + 1
+
+
+def test_a_migration_needs_nothing_that_only_a_later_apply_makes(aws: Aws, on_aws: Callable[..., Result]) -> None:
+    outputs = {name: _OUTPUTS[name] for name in ("cluster_name", "migrate_run")}
+    aws.expect_start("migrate", "migrate", "--application-login")
+    aws.expect_end("migrate", _ENDED, ["one"])
+    assert on_aws("migrate", outputs=outputs).stdout == "one\n"
+    assert (
+        "Terraform tells no command_run: has this release been" in on_aws("first-key", status=1, outputs=outputs).stderr
+    )
+
+
+@pytest.mark.parametrize("words", ["keys create x --first", "keys rotate 1"])
+def test_no_key_gets_into_a_log(words: str) -> None:
+    said = CliRunner().invoke(app, ["leadger", *words.split()])
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert said.stderr.startswith("leadger: Keys would be printed into a log:")
 
 
 @pytest.mark.parametrize(
     ("outputs", "terraform_said", "said"),
     [
-        ({}, "", "terraform/environments/aws has no output 'migrate_run': initialise Terraform there and apply"),
+        ({}, "", "Terraform tells no migrate_run: has this release been applied in terraform/environments/aws?"),
         (None, "Backend initialization required", "Terraform does not tell where Leadger is: Backend initialization"),
     ],
 )
@@ -290,7 +366,10 @@ def test_a_log_that_may_not_be_read_is_one_sentence(aws: Aws, on_aws: Callable[.
     aws.expect_start("migrate", "migrate", "--application-login")
     aws.ecs.add_response("describe_tasks", {"tasks": [_ENDED]})
     aws.logs.add_client_error("get_log_events", "AccessDeniedException", "not allowed")
-    assert "The log cannot be read: An error occurred (AccessDenied" in on_aws("migrate", status=1).stderr
+    assert (
+        "and its log is /leadger-production/migrate: An error occurred (AccessDenied"
+        in on_aws("migrate", status=1).stderr
+    )
 
 
 def test_services_that_do_not_scale_are_not_stopped(aws: Aws, on_aws: Callable[..., Result]) -> None:

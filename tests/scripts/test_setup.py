@@ -68,6 +68,17 @@ def test_another_python_is_taken_when_the_first_cannot_make_an_environment(check
     assert done.stdout == f"{checkout}/bin/python3.12 -m venv --clear .venv\n"
 
 
+def test_an_environment_of_somebody_else_behind_a_link_is_not_emptied(checkout: Path, tmp_path: Path) -> None:
+    _python(checkout, "python3", 'echo "$0 $*"')
+    (tmp_path / "theirs").mkdir()
+    (checkout / ".venv").symlink_to(tmp_path / "theirs")
+    done = _set_up(checkout)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "leadger: .venv is a link, and making it anew would empty what it leads to; remove the link.\n"
+    )
+
+
 def test_an_environment_made_from_the_same_files_is_left_alone_at_once(checkout: Path) -> None:
     (checkout / ".venv" / "bin").mkdir(parents=True)
     _python(checkout, "../.venv/bin/python", "exit 1")

@@ -28,6 +28,8 @@ SIZE = (
     "-var=image_tag=1",
     f"-var=region={REGION}",
 )
+_OTHER_KEY = f"-var=kms_key_arn=arn:aws:kms:{REGION}:123456789012:key/00000000-0000-0000-0000-000000000000"
+WITHOUT_REPLICAS = "-var=database={read_replicas=0}"
 KEEPERS = "-target=terraform_data.keeper"
 CACHE = "-target=module.leadger.module.cache"
 STORAGE = "-target=module.leadger.module.storage"
@@ -86,9 +88,17 @@ def test_destroy_is_refused(kept: Terraform) -> None:
 
 
 def test_a_new_database_is_refused(kept: Terraform) -> None:
-    other_key = f"-var=kms_key_arn=arn:aws:kms:{REGION}:123456789012:key/00000000-0000-0000-0000-000000000000"
     with pytest.raises(Failed) as refused:
-        kept.run("plan", *SIZE, other_key, KEEPERS)
+        kept.run("plan", *SIZE, _OTHER_KEY, KEEPERS)
+    assert 'terraform_data.keeper["database"] has lifecycle.prevent_destroy' in " ".join(str(refused.value).split())
+
+
+def test_a_new_database_is_refused_also_before_a_migration(kept: Terraform) -> None:
+    """By the first line of each release, as the README has it."""
+    readme = (Path(__file__).parents[2] / "terraform/README.md").read_text()
+    (targets,) = re.findall(r"apply (-target=module\.leadger\.module\.migrate .*) &&", readme)
+    with pytest.raises(Failed) as refused:
+        kept.run("plan", *SIZE, _OTHER_KEY, *targets.split())
     assert 'terraform_data.keeper["database"] has lifecycle.prevent_destroy' in " ".join(str(refused.value).split())
 
 
@@ -158,6 +168,8 @@ def test_a_database_of_an_earlier_time_takes_the_place_of_the_one_there_is(kept:
         DBParameterGroupName=old["DBParameterGroups"][0]["DBParameterGroupName"],
         PubliclyAccessible=False,
     )["DBInstance"]
+    # Without replicas RDS keeps the password, also of this one once it is told.
+    databases.modify_db_instance(DBInstanceIdentifier=f"{name}-restored", ManageMasterUserPassword=True)
     for before, after in ((name, f"{name}-before"), (f"{name}-restored", name)):
         databases.modify_db_instance(DBInstanceIdentifier=before, NewDBInstanceIdentifier=after, ApplyImmediately=True)
     adopt = (
@@ -167,7 +179,7 @@ def test_a_database_of_an_earlier_time_takes_the_place_of_the_one_there_is(kept:
     assert f"terraform state rm {main} 'terraform_data.keeper[\"database\"]'" in _PAGE
     kept.run("state", "rm", main, 'terraform_data.keeper["database"]')
     (kept.folder / "import.tf").write_text(adopt)
-    kept.run("apply", "-auto-approve", *SIZE, KEEPERS, CACHE, DATABASE, MASTER_LOGIN)
+    kept.run("apply", "-auto-approve", *SIZE, WITHOUT_REPLICAS, KEEPERS, CACHE, DATABASE)
     (kept.folder / "import.tf").unlink()
     found = {each["DBInstanceIdentifier"]: each for each in databases.describe_db_instances()["DBInstances"]}
     assert {each: one["DbiResourceId"] for each, one in found.items()} == {

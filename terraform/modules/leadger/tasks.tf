@@ -26,7 +26,7 @@ locals {
   list_report_files  = { Sid = "ListReportFiles", Action = ["s3:ListBucket"], Resource = [module.storage.arn] }
   read_report_files  = { Sid = "ReadReportFiles", Action = ["s3:GetObject"], Resource = ["${module.storage.arn}/reports/*"] }
   write_report_files = { Sid = "WriteReportFiles", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/reports/*"] }
-  write_backups      = { Sid = "WriteBackups", Action = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/backups/*"] }
+  keep_backups       = { Sid = "KeepBackups", Action = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${module.storage.arn}/backups/*"] }
   read_backups       = { Sid = "ReadBackups", Action = ["s3:GetObject"], Resource = ["${module.storage.arn}/backups/*"] }
 }
 
@@ -164,6 +164,8 @@ module "migrate" {
   cluster_name      = module.cluster.name
   image             = local.image
   repository_arn    = module.registry.arn
+  cpu               = 1024
+  memory_mb         = 2048
   cpu_architecture  = var.cpu_architecture
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["migrate"]
@@ -217,7 +219,7 @@ module "command" {
   environment     = merge(local.common, local.report_files, { LEADGER_URL = module.gateway.url })
   secrets         = { DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }
   secret_arns     = [local.database_url, local.redis_url]
-  task_statements = [local.list_report_files, local.read_report_files, local.write_backups]
+  task_statements = [local.list_report_files, local.read_report_files, local.keep_backups]
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn

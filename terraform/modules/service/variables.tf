@@ -109,7 +109,7 @@ variable "one_off" {
 }
 
 variable "keep_revisions" {
-  description = "Keep the task definitions of releases before: ECS takes a failed release back only to one that is still there."
+  description = "Keep the task definitions of earlier releases: ECS rolls a failed one back only to one that is still there."
   type        = bool
   default     = false
 }

@@ -1,0 +1,17 @@
+"""What AWS refuses, as one sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scripts.errors import CannotStart
+
+
+@contextmanager
+def aws_in_a_sentence(what: str) -> Iterator[None]:
+    """Raise CannotStart with `what` could not be done and AWS's reason, where AWS refuses or is out of reach."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise CannotStart(f"{what}: {' '.join(str(error).split()).rstrip('.')}.") from None
