@@ -16,8 +16,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
-from db.tracing import Kind
-
 log = structlog.get_logger()
 
 _PATIENCE_S = 3.0
@@ -45,7 +43,7 @@ class Spans:
     def span(
         self,
         name: str,
-        kind: Kind,
+        kind: str,
         attributes: Mapping[str, Any] | None,
         carrier: Mapping[str, str] | None,
         served: Sequence[Span] | None,
