@@ -1,13 +1,11 @@
 """A real Prometheus takes what compose gives it, and sees in a running Leadger all that rules and dashboard ask for."""
 
-import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 from typer.testing import CliRunner
 
@@ -17,6 +15,7 @@ from scripts.embedded import valkey
 from tests.builders import lead
 from tests.compose.observability import panels, rules
 from tests.compose.prometheus import PROGRAM, Prometheus, running_prometheus
+from tests.conftest import _execute
 from tests.stack import Stack, running_stack
 
 pytestmark = pytest.mark.skipif(
@@ -139,14 +138,3 @@ def test_a_dead_letter_rings_until_it_is_mended_and_nothing_else_does(watched: S
     _execute(watched.database_url, _MENDED)
     assert _leadger(watched, "dead-letters", "retry") == "1 leads wait again to be decided.\n"
     _eventually(ringing, [])
-
-
-def _execute(url: str, statement: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
