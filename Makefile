@@ -8,8 +8,7 @@ BIN := .venv/bin
 # Which environment the terraform targets work on: localstack or aws.
 ENV ?= localstack
 TERRAFORM := terraform -chdir=terraform/environments/$(ENV)
-# More words for terraform: AWS wants ARGS=-backend-config=backend.hcl with init, and with the others
-# ARGS='-var-file=smallest.tfvars -var image_tag=1.0.0'.
+# More words for terraform: AWS wants ARGS=-backend-config=backend.hcl with init; the others read terraform.tfvars there.
 ARGS ?=
 
 # The port of api-local, and how many leads seed makes up.
