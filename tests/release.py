@@ -41,7 +41,8 @@ class Release:
         self.home.mkdir(exist_ok=True)
         for part in parts:
             with (self.home / f"{part}.log").open("ab") as log:
-                self.processes[part] = Process(replace(known[part], cwd=self.code), log)
+                # A worker of the first release may wait for half a minute until it ends.
+                self.processes[part] = Process(replace(known[part], cwd=self.code, grace_s=60), log)
 
     def _api(self, env: dict[str, str]) -> Command:
         now = commands.api(self.port, env)

@@ -8,6 +8,7 @@ import atexit
 import logging
 from typing import Any
 
+from billiard import pool
 from billiard.util import get_logger
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_process_init, worker_process_shutdown
@@ -19,6 +20,10 @@ from db.settings import Settings
 from worker import runtime
 from worker.schedule import beat_schedule
 from worker.traced import TracedCelery, TracedTask
+
+# A child that ends waits until the parent has read what it told, and a parent that ends may have stopped reading: 5 s
+# instead of 30, after which a supervisor would kill both. What is not acknowledged is delivered again, for nothing.
+pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 50
 
 TASK_MODULES = [
     "worker.tasks.leads",

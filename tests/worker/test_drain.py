@@ -1,6 +1,9 @@
 """SIGTERM to the worker: it finishes its batch, acknowledges the message and ends, also under load."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -107,3 +110,20 @@ async def _accepted(client: httpx.AsyncClient) -> str:
     answer = await client.post("/leads", json=lead(customer="ann", product="crm"))
     assert answer.status_code == 202, answer.text
     return str(answer.json()["status_url"])
+
+
+_ORPHAN = """
+from types import SimpleNamespace
+import worker.app
+from billiard.pool import Worker
+child = SimpleNamespace(on_ready_counter=SimpleNamespace(value=0))
+assert Worker._ensure_messages_consumed(child, completed=1) is False
+"""
+
+
+def test_a_child_whose_parent_reads_no_more_ends_soon() -> None:
+    """Failed before: it waited for half a minute, until a supervisor killed both."""
+    told = {"DATABASE_URL": "postgresql://none.invalid/none", "REDIS_URL": "redis://none.invalid"}
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", _ORPHAN], env={**os.environ, **told}, cwd=ROOT, check=True)
+    assert time.monotonic() - began < _ENDS_S
