@@ -1,6 +1,7 @@
 """The installation that Terraform made from environments/aws, and clients that speak to it."""
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +45,12 @@ class Installation:
 def find() -> Installation:
     """The installation of this checkout; raises CannotStart if Terraform does not tell."""
     try:
-        command = ["terraform", f"-chdir={_FOLDER}", "output", "-json"]
+        command = ["terraform", f"-chdir={_FOLDER}", "output", "-json", "-no-color"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise CannotStart("Terraform is needed and was not found; install 1.11 or newer.") from None
     if done.returncode:
-        raise CannotStart(f"Terraform does not tell where Leadger is: {' '.join(done.stderr.split())}")
+        error = re.search("Error: (.+)", done.stderr)
+        reason = error[1] if error else done.stderr.strip().partition("\n")[0]
+        raise CannotStart(f"Terraform, in terraform/environments/aws, does not tell where Leadger is: {reason}.")
     return Installation({name: output["value"] for name, output in json.loads(done.stdout).items()})

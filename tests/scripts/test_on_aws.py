@@ -119,7 +119,7 @@ def on_aws(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
         result = CliRunner().invoke(app, list(words))
         assert result.exit_code == status, result.output + result.stderr
         folder = _ROOT / "terraform/environments/aws"
-        assert (tmp_path / "calls").read_text() == f"-chdir={folder} output -json\n"
+        assert (tmp_path / "calls").read_text() == f"-chdir={folder} output -json -no-color\n"
         (tmp_path / "calls").unlink()
         if status == 1:
             assert result.stderr.splitlines()[-1].startswith("leadger: ")
@@ -334,7 +334,12 @@ def test_no_key_gets_into_a_log(words: str) -> None:
     ("outputs", "terraform_said", "said"),
     [
         ({}, "", "Terraform tells no migrate_run: has this release been applied in terraform/environments/aws?"),
-        (None, "Backend initialization required", "Terraform does not tell where Leadger is: Backend initialization"),
+        (
+            None,
+            "There are problems.\n| Error: Backend initialization required\n|\n| Reason: the backend is an interface",
+            "aws, does not tell where Leadger is: Backend initialization required.\n",
+        ),
+        (None, "killed", "does not tell where Leadger is: killed.\n"),
     ],
 )
 def test_an_installation_that_is_not_there_is_told(
