@@ -1,4 +1,4 @@
-"""Alembic's entry: connects by DATABASE_URL (or what `db.migrate` hands over); one process migrates at a time."""
+"""Alembic's entry: connects by DATABASE_URL (or what `db.core.migrate` hands over); one process migrates at a time."""
 
 import asyncio
 import os
@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import create_engine
-from db.locks import own_schema
-from db.settings import Settings
-from db.tables import metadata
+from db.core.engine import create_engine
+from db.core.locks import own_schema
+from db.core.settings import Settings
+from db.core.tables import metadata
 
 _LONGEST_STATEMENT_S = 86_400.0  # an index of a large table is built for as long as it takes
 _GAVE_WAY = ("55P03", "40P01")  # lock not available, deadlock detected

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import docs, problems
-from api.admission import Admission
-from api.auth import Gate, KeyRing
-from api.backpressure import Backpressure
-from api.limits import RateLimiter
-from api.requests import RequestContext
+from api.access.authentication import Gate, KeyRing
+from api.fast_path import Shortcut
+from api.request_context import RequestContext
+from api.request_spans import Traced
 from api.routes import (
     actions,
     customers,
@@ -28,18 +27,19 @@ from api.routes import (
     workers,
 )
 from api.schemas import openapi
-from api.shortcut import Shortcut
 from api.state import State
-from api.traced import Traced
-from api.turns import Turns
-from db import tracing
-from db.doorbell import PROCESS_LEADS, Doorbell
-from db.engine import create_engine
-from db.garbage import collect_rarely
-from db.inbox_writer import InboxWriter
-from db.logs import configure_logging
-from db.policies import Policies
-from db.settings import Settings
+from api.traffic.admission import Admission
+from api.traffic.backpressure import Backpressure
+from api.traffic.concurrency import Turns
+from api.traffic.rate_limit import RateLimiter
+from db.core.engine import create_engine
+from db.core.garbage import collect_rarely
+from db.core.settings import Settings
+from db.intake.group_commit import InboxWriter
+from db.ledger.policies import Policies
+from db.tasks.notifications import PROCESS_LEADS, Doorbell
+from db.telemetry import tracing
+from db.telemetry.logs import configure_logging
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -7,7 +7,7 @@ import asyncpg
 from api.problems import FieldError, Problem
 from billing.errors import InvalidValue
 from billing.identity import check_id, customer_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
-from db import masters, people
+from db.masters import customers, masters
 
 
 async def partner_id_of(connection: asyncpg.Connection, text: str) -> UUID:
@@ -23,7 +23,7 @@ async def product_id_of(connection: asyncpg.Connection, text: str) -> UUID:
 async def customer_id_of(connection: asyncpg.Connection, text: str) -> UUID:
     """Row key of the person behind a customer id or alias; Problem 404 if there is none."""
     row_id = customer_uuid(_checked(text))
-    known = await people.resolve(connection, [row_id])
+    known = await customers.resolve(connection, [row_id])
     if row_id not in known:
         raise Problem(404, f"There is no customer {text!r}.")
     return known[row_id]

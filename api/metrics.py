@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from db.metrics import Figures
+from db.telemetry.metrics import Figures
 
 REFUSALS = ("rate", "share", "full")
 """Why a request is answered 429: its key is over its rate or its share of the inbox, or the inbox is full."""

@@ -125,7 +125,7 @@ def out_of_reach() -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Turn every exception of a route that somebody foresaw into a problem document; `api.requests` does the others."""
+    """Turn every foreseen exception of a route into a problem document; `api.request_context` answers the others."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_from(error, request)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.auth import KeyRing
-from api.backpressure import Backpressure
-from api.limits import RateLimiter
-from api.turns import Turns
-from db.doorbell import Doorbell
-from db.inbox_writer import InboxWriter
-from db.policies import Policies
-from db.settings import Settings
+from api.access.authentication import KeyRing
+from api.traffic.backpressure import Backpressure
+from api.traffic.concurrency import Turns
+from api.traffic.rate_limit import RateLimiter
+from db.core.settings import Settings
+from db.intake.group_commit import InboxWriter
+from db.ledger.policies import Policies
+from db.tasks.notifications import Doorbell
 
 
 @dataclass(slots=True)

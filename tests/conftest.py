@@ -18,12 +18,12 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db import api_keys
-from db.engine import create_engine, transaction
-from db.migrate import upgrade
-from db.policies import Policies
-from db.settings import Settings
-from scripts.embedded import postgres, valkey
+from db.access import api_keys
+from db.core.engine import create_engine, transaction
+from db.core.migrate import upgrade
+from db.core.settings import Settings
+from db.ledger.policies import Policies
+from scripts.local.embedded import postgres, valkey
 from tests.stack import Stack, running_stack
 
 _numbers = itertools.count(1)

@@ -1,4 +1,4 @@
-"""The ledger of one customer in memory, so that `db.judge` can be tried on thousands of histories a minute."""
+"""The ledger of one customer in memory, so that `db.ledger.judging` can be tried on thousands of histories a minute."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,16 +17,16 @@ from billing.policy import Policy
 from billing.rates import RateCard
 from billing.reach import PeriodRecord
 from billing.terms import TermsHistory
-from db import judge, ledger
-from db.judge import Case
-from db.ledger import Customer
+from db.ledger import judging, reading
+from db.ledger.judging import Case
+from db.ledger.reading import Customer
 
 CUSTOMER: Customer = (UUID(int=1), UUID(int=2))
 
 
 @dataclass
 class Ledger:
-    """What Postgres would hold for one customer, with the reading functions of `db.ledger`."""
+    """What Postgres would hold for one customer, with the reading functions of `db.ledger.reading`."""
 
     terms: TermsHistory
     closed_through: int | None = None
@@ -46,7 +46,7 @@ class Ledger:
         """Judge the way a batch does."""
         self.read = 0
         case = Case(CUSTOMER, self.policy, new=list(new))
-        await judge.judge_new(self, [case])
+        await judging.judge_new(self, [case])
         for _, verdict in case.changes:
             self.verdicts[verdict.action.id] = verdict
 
@@ -86,7 +86,7 @@ class Ledger:
             self.released[action_id] = first_open
         self.judge_all()
 
-    # -- the reading functions of db.ledger
+    # -- the reading functions of db.ledger.reading
 
     async def periods_of(self, wanted: Sequence[tuple[Customer, int]]) -> dict[Customer, dict[int, PeriodRecord]]:
         records: dict[int, PeriodRecord] = {}
@@ -141,12 +141,12 @@ class Ledger:
 
 @contextmanager
 def ledger_in_memory() -> Iterator[None]:
-    """Let `db.judge` read from a `Ledger` that is handed to it as its connection."""
+    """Let `db.ledger.judging` read from a `Ledger` that is handed to it as its connection."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("periods_of", "winners_of", "verdicts_of_winners", "verdicts_of_keys", "verdicts_of_prefixes"):
-            patch.setattr(ledger, name, getattr(Ledger, name))
-        patch.setattr(ledger, "customer_from_row", _customer_of)
-        patch.setattr(ledger, "verdict_from_row", _verdict_of)
+            patch.setattr(reading, name, getattr(Ledger, name))
+        patch.setattr(reading, "customer_from_row", _customer_of)
+        patch.setattr(reading, "verdict_from_row", _verdict_of)
         yield
 
 

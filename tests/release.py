@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 
-from scripts.embedded.ports import free_port
-from scripts.launcher import commands
-from scripts.launcher.home import Home
-from scripts.processes.process import Command, Process
+from scripts.local.embedded.ports import free_port
+from scripts.local.launcher import commands
+from scripts.local.launcher.home import Home
+from scripts.local.processes.process import Command, Process
 
 _START_S = 30.0
 

@@ -8,7 +8,7 @@ import pytest
 import s3fs
 from moto.server import ThreadedMotoServer
 
-from scripts.embedded.ports import free_port
+from scripts.local.embedded.ports import free_port
 
 _REGION = "eu-central-1"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 
-from db.api_keys import SCOPES
-from scripts.bootstrap import first_key
-from scripts.embedded.ports import free_port
-from scripts.launcher import commands
-from scripts.launcher.home import Home
-from scripts.processes.process import Command, Process
+from db.access.api_keys import SCOPES
+from scripts.local.embedded.ports import free_port
+from scripts.local.launcher import commands
+from scripts.local.launcher.home import Home
+from scripts.local.processes.process import Command, Process
+from scripts.operations.first_key import first_key
 
 _START_S = 30.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.embedded.ports import free_port
+from scripts.local.embedded.ports import free_port
 from tests.stack import Stack
 
 _ROOT = Path(__file__).parent.parent

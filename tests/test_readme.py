@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from db.settings import Settings
-from scripts.embedded.ports import free_port
+from db.core.settings import Settings
+from scripts.local.embedded.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

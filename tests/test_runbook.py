@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from db.settings import Settings
+from db.core.settings import Settings
 from scripts.cli.app import app
 from tests.compose.test_observability import _told
 

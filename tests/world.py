@@ -21,10 +21,14 @@ from billing.money import minor_from_amount
 from billing.periods import check_timezone, period_from_text, text_from_period
 from billing.terms import DuplicateWindow, window_from_wire
 from billing.totals import TOTALS_COLUMNS, Totals
-from db import batch, closing, inbox, leads, locks, masters, people, quarantine, rebuild, recount, rejudge, standing
-from db.engine import transaction
-from db.inbox import Accepted
-from db.policies import Policies
+from db.core import locks
+from db.core.engine import transaction
+from db.intake import inbox, quarantine, worker_batch
+from db.intake.inbox import Accepted
+from db.ledger import closing, holds, rebuild, recount, reevaluation
+from db.ledger.policies import Policies
+from db.masters import customers, masters
+from db.reports import explained_actions
 from tests.builders import Wire
 from tests.oracle import ActionId, ActionRef, Oracle, Refused
 from tests.oracle.messages import lead_identity, message_from_wire
@@ -120,7 +124,9 @@ class World:
         """A person, or an alias of one; what waited for the id is decided."""
         self.oracle.add_customer(external_id, address)
         async with transaction(self.engine) as connection:
-            found = await people.introduce(connection, {external_id: Person(external_id, address.casefold().strip())})
+            found = await customers.introduce(
+                connection, {external_id: Person(external_id, address.casefold().strip())}
+            )
         await self.empty_quarantine()
         return found[customer_uuid(external_id)]
 
@@ -224,9 +230,9 @@ class World:
         async def worker(policies: Policies) -> None:
             while True:
                 try:
-                    if not await batch.work_off_inbox(self.engine, policies, most_leads):
+                    if not await worker_batch.work_off_inbox(self.engine, policies, most_leads):
                         return
-                except batch.TRANSIENT:
+                except worker_batch.TRANSIENT:
                     await asyncio.sleep(0.01)
 
         if workers == 1:
@@ -242,7 +248,7 @@ class World:
 
     async def empty_quarantine(self) -> None:
         """Decide quarantined leads whose product and customer exist."""
-        while await batch.replay_quarantine(self.engine, self.policies):
+        while await worker_batch.replay_quarantine(self.engine, self.policies):
             pass
 
     # -- events
@@ -250,7 +256,7 @@ class World:
     async def settle(self) -> None:
         """Judge every stale customer again, as the task after a change of terms or rates does."""
         for partner_id in self.partners.values():
-            while await rejudge.rejudge_some_stale(self.engine, self.policies, partner_id):
+            while await reevaluation.rejudge_some_stale(self.engine, self.policies, partner_id):
                 pass
 
     async def close(self, partner: str, period: str) -> bool:
@@ -266,7 +272,7 @@ class World:
                 async with transaction(self.engine) as connection:
                     if await closing.close(connection, self.policies, partner_id, period_from_text(period), LATER):
                         break
-                while await rejudge.rejudge_some_stale(self.engine, self.policies, partner_id):
+                while await reevaluation.rejudge_some_stale(self.engine, self.policies, partner_id):
                     pass
         except BillingError:
             assert refused
@@ -296,15 +302,15 @@ class World:
 
     async def hold(self, reference: ActionRef) -> bool:
         """Hold an action. False if both sides refuse."""
-        return await self._stand(reference, self.oracle.hold, standing.hold)
+        return await self._stand(reference, self.oracle.hold, holds.hold)
 
     async def release(self, reference: ActionRef) -> bool:
         """Release a held action."""
-        return await self._stand(reference, self.oracle.release, standing.release)
+        return await self._stand(reference, self.oracle.release, holds.release)
 
     async def give_back(self, reference: ActionRef) -> bool:
         """Return an action."""
-        return await self._stand(reference, self.oracle.return_, standing.give_back)
+        return await self._stand(reference, self.oracle.return_, holds.give_back)
 
     async def _stand(self, reference: ActionRef, tell: Any, change: Any) -> bool:
         refused = False
@@ -344,7 +350,7 @@ class World:
                 people_of[row["period"]].append(row["customer_id"])
             found: dict[UUID, Decided] = {}
             for period, customers in people_of.items():
-                lines = await leads.lines_of_customers(connection, partner_id, period, customers)
+                lines = await explained_actions.lines_of_customers(connection, partner_id, period, customers)
                 found |= {line.row["id"]: _decided_from_line(line) for line in lines}
             expected = {_row_key(v.action): _decided_from_verdict(v) for v in self.oracle.verdicts(partner)}
             stored = await connection.fetchval("SELECT count(*) FROM actions WHERE partner_id = $1", partner_id)
@@ -357,7 +363,7 @@ class World:
                 await self._check_totals(connection, partner, name)
             await self._check_credits(connection, partner)
             await _check_winners(connection, partner_id)
-            assert await rejudge.stale_customers(connection, partner_id) == 0
+            assert await reevaluation.stale_customers(connection, partner_id) == 0
 
     async def _check_totals(self, connection: asyncpg.Connection, partner: str, name: str) -> None:
         partner_id, period = self.partners[partner], period_from_text(name)
@@ -460,7 +466,7 @@ def _claim(source: str, lead_id: str, product: str, customer: str, lead_type: st
     return message_from_wire(wire).claim
 
 
-def _decided_from_line(line: leads.Line) -> Decided:
+def _decided_from_line(line: explained_actions.Line) -> Decided:
     explained = line.explained
     action = explained.verdict.action
     assert line.reason.endswith(".")

@@ -13,10 +13,10 @@ from billiard.util import get_logger
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_process_init, worker_process_shutdown
 
-from db import tracing
-from db.doorbell import broker_configuration
-from db.logs import configure_logging
-from db.settings import Settings
+from db.core.settings import Settings
+from db.tasks.notifications import broker_configuration
+from db.telemetry import tracing
+from db.telemetry.logs import configure_logging
 from worker import runtime
 from worker.schedule import beat_schedule
 from worker.traced import TracedCelery, TracedTask

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import structlog
 
-from db import tallies
-from db.engine import transaction
+from db.core.engine import transaction
+from db.telemetry import counters
 from worker import runtime
 from worker.runtime import Runtime
 
@@ -21,4 +21,4 @@ def tell(task: str, task_id: str, request_id: str) -> None:
 
 async def _count(at: Runtime) -> None:
     async with transaction(at.engine) as connection:
-        await tallies.add(connection, {"task_failures": 1})
+        await counters.add(connection, {"task_failures": 1})

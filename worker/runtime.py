@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import tracing
-from db.engine import create_engine
-from db.garbage import collect_rarely
-from db.policies import Policies
-from db.settings import Settings
+from db.core.engine import create_engine
+from db.core.garbage import collect_rarely
+from db.core.settings import Settings
+from db.ledger.policies import Policies
+from db.telemetry import tracing
 
 Result = TypeVar("Result")
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from db.settings import Settings
+from db.core.settings import Settings
 
 _RETENTION_INTERVAL_S = 3600.0
 

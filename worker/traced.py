@@ -4,8 +4,8 @@ from typing import Any
 
 from celery import Celery, Task
 
-from db import tracing
-from db.doorbell import REQUEST_ID_HEADER
+from db.tasks.notifications import REQUEST_ID_HEADER
+from db.telemetry import tracing
 from worker import failures
 
 

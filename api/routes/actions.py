@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
@@ -14,9 +14,10 @@ from api.schemas.fields import Body, LongText
 from api.schemas.verdicts import action_out_from_line
 from api.state import state_of
 from api.wire import json_response
-from db import leads, standing
-from db.engine import transaction
-from db.policies import Policies
+from db.core.engine import transaction
+from db.ledger import holds
+from db.ledger.policies import Policies
+from db.reports import explained_actions
 
 router = APIRouter(route_class=Route, prefix="/api/actions", tags=["actions"])
 _BILL = Depends(require("bill"))
@@ -33,7 +34,7 @@ class ReasonIn(Body):
 async def get_action(request: Request, action_id: UUID) -> Response:
     """One action with every figure behind its verdict, and the sentence that explains it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        line = await leads.action_line(connection, action_id)
+        line = await explained_actions.action_line(connection, action_id)
     if line is None:
         raise Problem(404, f"There is no action {action_id}.")
     return json_response(action_out_from_line(line))
@@ -42,19 +43,19 @@ async def get_action(request: Request, action_id: UUID) -> Response:
 @router.post("/{action_id}/hold", dependencies=[_BILL], response_model=answers.Action)
 async def hold_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
     """Set an action aside: it is not billed, holds no key and uses no cap until it is released."""
-    return await _change(request, action_id, body, standing.hold)
+    return await _change(request, action_id, body, holds.hold)
 
 
 @router.post("/{action_id}/release", dependencies=[_BILL], response_model=answers.Action)
 async def release_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
     """Let a held action count again."""
-    return await _change(request, action_id, body, standing.release)
+    return await _change(request, action_id, body, holds.release)
 
 
 @router.post("/{action_id}/return", dependencies=[_BILL], response_model=answers.Action)
 async def return_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
     """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
-    return await _change(request, action_id, body, standing.give_back)
+    return await _change(request, action_id, body, holds.give_back)
 
 
 async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Change) -> Response:
@@ -62,7 +63,7 @@ async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Ch
     try:
         async with transaction(state.engine) as connection:
             await change(connection, state.policies, action_id, body.reason)
-            line = await leads.action_line(connection, action_id)
+            line = await explained_actions.action_line(connection, action_id)
     except LookupError:
         raise Problem(404, f"There is no action {action_id}.") from None
     except BaseException:

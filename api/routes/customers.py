@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.ids import customer_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -15,9 +15,11 @@ from api.state import state_of
 from api.wire import json_response
 from billing.identity import customer_uuid
 from billing.leads import Person
-from db import locks, people, tasks
-from db.doorbell import REPLAY_QUARANTINE
-from db.engine import transaction
+from db.core import locks
+from db.core.engine import transaction
+from db.masters import customers
+from db.tasks import records
+from db.tasks.notifications import REPLAY_QUARANTINE
 
 router = APIRouter(route_class=Route, prefix="/api/customers", tags=["customers"])
 _READ = Depends(require("read"))
@@ -42,9 +44,9 @@ async def create_customer(request: Request, body: CustomerIn) -> Response:
     own_id = customer_uuid(body.external_id)
     async with transaction(state.engine) as connection:
         await locks.own_people(connection)
-        known = own_id in await people.resolve(connection, [own_id])
-        person_id = (await people.introduce(connection, {body.external_id: Person(body.name, body.email)}))[own_id]
-        row = await people.customer(connection, person_id)
+        known = own_id in await customers.resolve(connection, [own_id])
+        person_id = (await customers.introduce(connection, {body.external_id: Person(body.name, body.email)}))[own_id]
+        row = await customers.customer(connection, person_id)
     assert row is not None
     if known:
         for name in ("name", "email") if person_id == own_id else ("email",):
@@ -60,7 +62,7 @@ async def create_customer(request: Request, body: CustomerIn) -> Response:
 async def list_customers(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """Customers by external id."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        rows = await people.page(connection, after=place_from_cursor(after, str), limit=limit)
+        rows = await customers.page(connection, after=place_from_cursor(after, str), limit=limit)
     following = cursor_from_place(rows[-1]["external_id"]) if len(rows) == limit else None
     return json_response({"items": [customer_out_from_row(row) for row in rows], "next": following})
 
@@ -69,7 +71,7 @@ async def list_customers(request: Request, limit: Limit = 50, after: After = Non
 async def get_customer(request: Request, customer: IdPath) -> Response:
     """One customer, by its own id or an alias."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        row = await people.customer(connection, await customer_id_of(connection, customer))
+        row = await customers.customer(connection, await customer_id_of(connection, customer))
     assert row is not None
     return json_response(customer_out_from_row(row))
 
@@ -81,9 +83,9 @@ async def change_customer(request: Request, customer: IdPath, body: CustomerChan
         raise Problem(400, "A customer must have a name and an e-mail; they cannot be null.")
     async with transaction(state_of(request).engine) as connection:
         customer_id = await customer_id_of(connection, customer)
-        if not await people.change(connection, customer_id, body.sent()):
+        if not await customers.change(connection, customer_id, body.sent()):
             raise Problem(409, f"Another customer has the e-mail {body.email!r}.")
-        row = await people.customer(connection, customer_id)
+        row = await customers.customer(connection, customer_id)
     assert row is not None
     return json_response(customer_out_from_row(row))
 
@@ -97,5 +99,5 @@ async def erase_customer(request: Request, customer: IdPath) -> Response:
     async with transaction(state_of(request).engine) as connection:
         customer_id = await customer_id_of(connection, customer)
         arguments = {"customer_id": customer_id, "asked_as": customer}
-        task_id = await tasks.create(connection, "erase", arguments, request.scope["request_id"])
+        task_id = await records.create(connection, "erase", arguments, request.scope["request_id"])
     return accepted_task(request, task_id)

@@ -7,15 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field, StrictInt
 
-from api.auth import require
+from api.access.authentication import require
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import Body, Text
 from api.state import state_of
 from api.wire import instant_out, json_response
-from db import api_keys
-from db.engine import transaction
+from db.access import api_keys
+from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, prefix="/api/keys", tags=["API keys"], dependencies=[Depends(require("admin"))])
 

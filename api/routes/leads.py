@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import check_scope, require
+from api.access.authentication import check_scope, require
 from api.body import JSON_TYPES, content_type, read_body
 from api.ids import customer_id_of, find_lead, partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
@@ -21,17 +21,19 @@ from api.schemas.leads import LeadsIn, leads_from_body
 from api.schemas.openapi import LEADS_BODY
 from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view
 from api.state import State, state_of
-from api.turns import LARGE_BYTES
+from api.traffic.concurrency import LARGE_BYTES
 from api.wire import instant_out, json_response, totals_out
 from billing.actions import Outcome
 from billing.leads import Lead
-from db import batches, dead_letters, inbox, leads, people, quarantine
-from db.batch_ids import new_batch_id
-from db.engine import transaction
-from db.inbox import Accepted
-from db.intake import Arrival
-from db.policies import Policies
-from db.process import process
+from db.core.engine import transaction
+from db.intake import dead_letters, inbox, quarantine, request_status
+from db.intake.decision import process
+from db.intake.inbox import Accepted
+from db.intake.matching import Arrival
+from db.intake.request_ids import new_batch_id
+from db.ledger.policies import Policies
+from db.masters import customers
+from db.reports import explained_actions
 
 router = APIRouter(route_class=Route, tags=["leads"])
 _READ = Depends(require("read"))
@@ -78,7 +80,7 @@ async def post_leads(
 async def list_batches(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """The requests that were accepted, newest first, each with what became of its leads."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        page = await batches.page(connection, before=place_from_cursor(after, int), limit=limit)
+        page = await request_status.page(connection, before=place_from_cursor(after, int), limit=limit)
     following = cursor_from_place(page[-1][0]) if len(page) == limit else None
     return json_response({"items": [_batch_out(batch) for _, batch in page], "next": following})
 
@@ -87,7 +89,7 @@ async def list_batches(request: Request, limit: Limit = 50, after: After = None)
 async def get_batch(request: Request, batch_id: UUID) -> Response:
     """What became of the leads of one request; `waiting` until all are decided."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        status = await batches.status(connection, batch_id)
+        status = await request_status.status(connection, batch_id)
     if status is None:
         raise Problem(404, f"There is no batch {batch_id}.")
     return json_response(_batch_out(status))
@@ -112,7 +114,7 @@ async def list_leads(
     none, and yet have a `next`.
     """
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        only = leads.LeadFilter(
+        only = explained_actions.LeadFilter(
             customer_id=await customer_id_of(connection, customer) if customer else None,
             partner_id=await partner_id_of(connection, partner) if partner else None,
             product_id=await product_id_of(connection, product) if product else None,
@@ -122,7 +124,7 @@ async def list_leads(
             end=end_date,
         )
         before = place_from_cursor(after, tuple[datetime, UUID])
-        page = await leads.page(connection, only, before=before, limit=limit)
+        page = await explained_actions.page(connection, only, before=before, limit=limit)
     return json_response(
         {
             "items": [_lead_summary(row, totals) for row, totals in page.leads],
@@ -140,7 +142,7 @@ async def get_lead(
     """A lead with the verdict of every action and the reason for it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         for row_id in find_lead(source or "", lead_id):
-            view = await leads.view(connection, row_id)
+            view = await explained_actions.view(connection, row_id)
             if view:
                 return json_response(lead_out_from_view(view))
             waiting = await inbox.waiting_lead(connection, row_id)
@@ -194,7 +196,7 @@ async def _try(state: State, sent: Sequence[Lead], now: datetime) -> list[dict[s
             arrivals = [Arrival(lead, now) for lead in sent]
             await process(connection, Policies(), arrivals, await _people(connection, arrivals))
             for arrival in arrivals:
-                view = None if arrival.problem else await leads.view(connection, arrival.id)
+                view = None if arrival.problem else await explained_actions.view(connection, arrival.id)
                 if view:
                     result.append(lead_out_from_view(view))
                 else:
@@ -206,13 +208,13 @@ async def _try(state: State, sent: Sequence[Lead], now: datetime) -> list[dict[s
 
 
 async def _people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
-    known = await people.resolve(connection, {arrival.customer_id for arrival in arrivals})
+    known = await customers.resolve(connection, {arrival.customer_id for arrival in arrivals})
     described = {
         arrival.lead.customer: arrival.lead.person
         for arrival in reversed(arrivals)
         if arrival.lead.person and arrival.customer_id not in known
     }
-    return known | (await people.introduce(connection, described) if described else {})
+    return known | (await customers.introduce(connection, described) if described else {})
 
 
 def _batch_out(batch: dict[str, Any]) -> dict[str, Any]:

@@ -9,15 +9,17 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.auth import require
+from api.access.authentication import require
 from api.metrics import registry_with
 from api.problems import OUT_OF_REACH, Problem
 from api.routing import Route
 from api.schemas import answers
 from api.state import state_of
 from api.wire import json_response
-from db import backlog, health, metrics, pauses
-from db.engine import transaction
+from db.core.engine import transaction
+from db.intake import backlog
+from db.tasks import pauses
+from db.telemetry import health, metrics
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -19,9 +19,11 @@ from api.state import state_of
 from api.wire import json_response
 from billing.identity import partner_uuid
 from billing.periods import period_from_text
-from db import locks, masters, tasks
-from db.doorbell import RUN_TASK
-from db.engine import transaction
+from db.core import locks
+from db.core.engine import transaction
+from db.masters import masters
+from db.tasks import records
+from db.tasks.notifications import RUN_TASK
 
 router = APIRouter(route_class=Route, prefix="/api/partners", tags=["partners"])
 _READ = Depends(require("read"))
@@ -113,7 +115,7 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
 
 
 async def _reevaluate(connection: asyncpg.Connection, request: Request, partner_id: UUID) -> UUID:
-    return await tasks.create(connection, "reevaluate", {"partner_ids": [partner_id]}, request.scope["request_id"])
+    return await records.create(connection, "reevaluate", {"partner_ids": [partner_id]}, request.scope["request_id"])
 
 
 async def _partner_out(connection: asyncpg.Connection, partner_id: UUID, period: int | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.ids import partner_id_of
 from api.routes.tasks import accepted_task
 from api.routing import Route
@@ -13,8 +13,12 @@ from api.schemas.fields import IdPath, PeriodPath
 from api.state import state_of
 from api.wire import instant_out, json_response
 from billing.periods import period_from_text, text_from_period
-from db import closing, inbox, locks, masters, tasks
-from db.engine import transaction
+from db.core import locks
+from db.core.engine import transaction
+from db.intake import inbox
+from db.ledger import closing
+from db.masters import masters
+from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
 _BILL = Depends(require("bill"))
@@ -32,7 +36,7 @@ async def close_period(request: Request, partner: IdPath, period: PeriodPath) ->
         await closing.check_can_close(connection, policy, number, datetime.now(UTC))
         newest = await inbox.newest_waiting(connection)
         arguments = {"partner_id": partner_id, "period": number, "newest_waiting": newest}
-        task_id = await tasks.create(connection, "close", arguments, request.scope["request_id"])
+        task_id = await records.create(connection, "close", arguments, request.scope["request_id"])
     return accepted_task(request, task_id)
 
 
@@ -44,7 +48,7 @@ async def reopen_period(request: Request, partner: IdPath, period: PeriodPath) -
         partner_id = await partner_id_of(connection, partner)
         await closing.reopen(connection, state.policies, partner_id, period_from_text(period))
         arguments = {"partner_ids": [partner_id]}
-        task_id = await tasks.create(connection, "reevaluate", arguments, request.scope["request_id"])
+        task_id = await records.create(connection, "reevaluate", arguments, request.scope["request_id"])
     return accepted_task(request, task_id)
 
 

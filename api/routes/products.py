@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -13,9 +13,9 @@ from api.schemas.masters import ProductChange, ProductIn, product_out_from_row
 from api.state import state_of
 from api.wire import json_response
 from billing.identity import product_uuid
-from db import masters
-from db.doorbell import REPLAY_QUARANTINE
-from db.engine import transaction
+from db.core.engine import transaction
+from db.masters import masters
+from db.tasks.notifications import REPLAY_QUARANTINE
 
 router = APIRouter(route_class=Route, prefix="/api/products", tags=["products"])
 _READ = Depends(require("read"))

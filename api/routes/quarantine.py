@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from api.auth import require
+from api.access.authentication import require
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.routes.tasks import accepted_task
 from api.routing import Route
@@ -13,9 +13,10 @@ from api.schemas import answers
 from api.schemas.fields import Body, RowId
 from api.state import state_of
 from api.wire import instant_out, json_response
-from db import batch, dead_letters, inbox, quarantine, tasks
-from db.doorbell import PROCESS_LEADS
-from db.engine import transaction
+from db.core.engine import transaction
+from db.intake import dead_letters, inbox, quarantine, worker_batch
+from db.tasks import records
+from db.tasks.notifications import PROCESS_LEADS
 
 router = APIRouter(route_class=Route, prefix="/api/quarantine", tags=["quarantine"])
 _READ = Depends(require("read"))
@@ -64,7 +65,7 @@ async def list_quarantine(
 async def retry_quarantine(request: Request, body: RetryIn) -> Response:
     """Evaluate quarantined leads again; those that still cannot be billed stay."""
     async with transaction(state_of(request).engine) as connection:
-        task_id = await tasks.create(connection, "retry_quarantine", {"ids": body.ids}, request.scope["request_id"])
+        task_id = await records.create(connection, "retry_quarantine", {"ids": body.ids}, request.scope["request_id"])
     return accepted_task(request, task_id)
 
 
@@ -93,6 +94,6 @@ async def retry_dead_letters(request: Request, body: RetryIn) -> Response:
     """Put dead letters back into the inbox."""
     state = state_of(request)
     async with transaction(state.engine) as connection:
-        retried = await batch.retry_dead_letters(connection, body.ids)
+        retried = await worker_batch.retry_dead_letters(connection, body.ids)
     state.doorbell.ring(PROCESS_LEADS, request_id=request.scope["request_id"])
     return json_response({"retried": retried})

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -15,10 +15,11 @@ from api.schemas import answers
 from api.schemas.masters import RateIn, rate_out_from_row
 from api.state import state_of
 from api.wire import instant_out, json_response
-from db import masters, tasks
-from db.doorbell import RUN_TASK
-from db.engine import transaction
-from db.policies import Policies
+from db.core.engine import transaction
+from db.ledger.policies import Policies
+from db.masters import masters
+from db.tasks import records
+from db.tasks.notifications import RUN_TASK
 
 router = APIRouter(route_class=Route, prefix="/api/rate-cards", tags=["rate cards"])
 _READ = Depends(require("read"))
@@ -62,7 +63,7 @@ async def create_rate(request: Request, body: RateIn) -> Response:
         if rule_id is None:
             raise Problem(409, "A rule with the same conditions and the same start exists.")
         await masters.new_version(connection, touched)
-        task_id = await tasks.create(connection, "reevaluate", {"partner_ids": touched}, request.scope["request_id"])
+        task_id = await records.create(connection, "reevaluate", {"partner_ids": touched}, request.scope["request_id"])
         row = await masters.rate(connection, rule_id)
     assert row is not None
     state.policies.forget()

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from api.auth import require
+from api.access.authentication import require
 from api.ids import customer_id_of, partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -22,9 +22,10 @@ from api.schemas.reports import customer_out, report_out, version_out
 from api.state import State, state_of
 from api.wire import json_response
 from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
-from db import report_files, reports, tasks
-from db.engine import transaction
-from db.report_text import FORMATS, blocks
+from db.core.engine import transaction
+from db.reports import figures, report_files
+from db.reports.formats import FORMATS, blocks
+from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
 _READ = Depends(require("read"))
@@ -57,7 +58,7 @@ async def list_reports(
         last = _month(end_date - timedelta(days=end_date > date.min)) if end_date else LAST_PERIOD
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = await customer_id_of(connection, customer) if customer else None
-        page = await reports.page(
+        page = await figures.page(
             connection,
             partner_id=await partner_id_of(connection, partner) if partner else None,
             customer_id=only,
@@ -68,8 +69,8 @@ async def list_reports(
         )
         items = [
             report_out(
-                await reports.live(connection, partner_id, number),
-                await reports.customers(connection, partner_id, number, only=only, limit=_CUSTOMERS_SHOWN),
+                await figures.live(connection, partner_id, number),
+                await figures.customers(connection, partner_id, number, only=only, limit=_CUSTOMERS_SHOWN),
             )
             for partner_id, number in page
         ]
@@ -83,7 +84,7 @@ async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     async with transaction(state_of(request).engine) as connection:
         partner_id = await partner_id_of(connection, body.partner)
         arguments = {"partner_id": partner_id, "period": body.period}
-        task_id = await tasks.create(connection, "rebuild", arguments, request.scope["request_id"])
+        task_id = await records.create(connection, "rebuild", arguments, request.scope["request_id"])
     return accepted_task(request, task_id)
 
 
@@ -108,8 +109,8 @@ async def get_report(
         return await _written(state, report_id, version, asked)
     async with transaction(state.engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
-        report = await reports.live(connection, partner_id, period)
-        customers = await reports.customers(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
+        report = await figures.live(connection, partner_id, period)
+        customers = await figures.customers(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
     if asked == "json":
         return json_response(report_out(report, customers))
     name = f"{text_from_period(period)}-{report_id}.{asked}"
@@ -125,7 +126,7 @@ async def list_report_customers(request: Request, report_id: UUID, limit: Limit 
     """All customers of a report, page by page."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
-        page = await reports.customers(
+        page = await figures.customers(
             connection, partner_id, period, after=place_from_cursor(after, UUID), limit=limit
         )
     following = cursor_from_place(page[-1].row["customer_id"]) if len(page) == limit else None
@@ -137,7 +138,7 @@ async def list_report_versions(request: Request, report_id: UUID) -> Response:
     """The versions that were written of a report, newest first, with their files."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         await _found(connection, report_id)
-        written = await reports.versions(connection, report_id)
+        written = await figures.versions(connection, report_id)
     return json_response({"items": [version_out(row, files) for row, files in written], "next": None})
 
 
@@ -147,7 +148,7 @@ def _asked_for(request: Request) -> str:
 
 
 async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int]:
-    found = await reports.find(connection, report_id)
+    found = await figures.find(connection, report_id)
     if found is None:
         raise Problem(404, f"There is no report {report_id}.")
     return found
@@ -156,7 +157,7 @@ async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID,
 async def _written(state: State, report_id: UUID, version: int, kind: str) -> Response:
     async with transaction(state.engine, readonly=True) as connection:
         await _found(connection, report_id)
-        written = await reports.versions(connection, report_id, only=version)
+        written = await figures.versions(connection, report_id, only=version)
     if not written:
         errors = [FieldError("query:version", "is not a version of this report")]
         raise Problem(404, f"There is no version {version} of report {report_id}.", errors)
@@ -171,10 +172,10 @@ async def _written(state: State, report_id: UUID, version: int, kind: str) -> Re
     return StreamingResponse(blocks, media_type=f"{_MEDIA_TYPES[kind]}; charset=utf-8")
 
 
-async def _stream(state: State, report: reports.Report, kind: str) -> AsyncIterator[str]:
+async def _stream(state: State, report: figures.Report, kind: str) -> AsyncIterator[str]:
     """The text in blocks, read from one snapshot whose totals are the report's."""
     async with state.downloads, transaction(state.engine, readonly=True) as connection:
-        report = await reports.live(connection, report.partner_id, report.period)
+        report = await figures.live(connection, report.partner_id, report.period)
         async for (block,) in blocks(connection, report, [FORMATS[kind]]):
             yield block
 

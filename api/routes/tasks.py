@@ -5,15 +5,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
 from api.state import state_of
 from api.wire import instant_out, json_response
-from db import tasks
-from db.doorbell import RUN_TASK
-from db.engine import transaction
+from db.core.engine import transaction
+from db.tasks import records
+from db.tasks.notifications import RUN_TASK
 
 router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 
@@ -22,7 +22,7 @@ router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 async def get_task(request: Request, task_id: UUID) -> Response:
     """A task's state, progress, result and error."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        row = await tasks.read(connection, task_id)
+        row = await records.read(connection, task_id)
     if row is None:
         raise Problem(404, f"There is no task {task_id}.")
     return json_response(

@@ -6,7 +6,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import require
+from api.access.authentication import require
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routing import Route
@@ -14,10 +14,10 @@ from api.schemas import answers
 from api.schemas.fields import Body, Text
 from api.state import state_of
 from api.wire import instant_out, json_response
-from db import pauses, stuck
-from db.doorbell import PROCESS_LEADS
-from db.engine import transaction
-from db.pauses import Pause
+from db.core.engine import transaction
+from db.tasks import pauses, stuck
+from db.tasks.notifications import PROCESS_LEADS
+from db.tasks.pauses import Pause
 
 log = structlog.get_logger()
 

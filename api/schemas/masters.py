@@ -25,7 +25,7 @@ from api.wire import instant_out
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
 from billing.terms import DEFAULT_CAP_MINOR, DuplicateWindow, wire_from_window
-from db import masters
+from db.masters import masters
 
 
 class TermsIn(Body):

@@ -9,8 +9,8 @@ from api.wire import instant_out, totals_out
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
 from billing.totals import TOTALS_COLUMNS, Totals
-from db.report_explanation import explanation
-from db.reports import CustomerTotals, Report, totals_from_row
+from db.reports.explanation import explanation
+from db.reports.figures import CustomerTotals, Report, totals_from_row
 
 
 def report_out(report: Report, customers: Sequence[CustomerTotals]) -> dict[str, Any]:

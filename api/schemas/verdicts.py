@@ -6,7 +6,7 @@ from api.wire import instant_out, totals_out
 from billing.leads import Lead
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
-from db.leads import LeadView, Line
+from db.reports.explained_actions import LeadView, Line
 
 
 def lead_out_from_view(view: LeadView) -> dict[str, Any]:

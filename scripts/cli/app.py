@@ -3,15 +3,15 @@
 import typer
 
 from scripts.cli.actions import give_back, hold, release
-from scripts.cli.aside import dead_letters, quarantine
 from scripts.cli.backup import backup, restore
-from scripts.cli.doctor import doctor
+from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
 from scripts.cli.explain import batch, explain, lead
-from scripts.cli.ingest import ingest
+from scripts.cli.ingest.command import ingest
 from scripts.cli.keys import keys
 from scripts.cli.migrate import migrate
 from scripts.cli.periods import close, rebuild, reopen
+from scripts.cli.quarantine import dead_letters, quarantine
 from scripts.cli.report import report
 from scripts.cli.samples import samples
 from scripts.cli.seed import seed

@@ -9,7 +9,7 @@ from scripts.cli.connection import home, in_one_sentence
 from scripts.cli.output import Json, console, note, print_json, progress, say_error
 
 if TYPE_CHECKING:
-    from scripts.safekeeping.manifest import Manifest
+    from scripts.operations.backup.manifest import Manifest
 
 _PRIVATE = 0o077  # what backups hold is nobody else's business
 
@@ -27,7 +27,7 @@ def backup(
     """
     with in_one_sentence():
         # The database's libraries take a second to load, which no other command should wait for.
-        from scripts.safekeeping.backup import back_up
+        from scripts.operations.backup.create import back_up
 
         os.umask(_PRIVATE)
         with progress() as display:
@@ -56,7 +56,7 @@ def restore(
     Status 1 also if a counter or a digest is not what it was.
     """
     with in_one_sentence():
-        from scripts.safekeeping.restore import restore as bring_back
+        from scripts.operations.backup.restore import restore as bring_back
 
         with progress() as display:
             bar = display.add_task("", total=None)

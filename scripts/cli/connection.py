@@ -11,10 +11,10 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from scripts.cli.client import Client, ClientError
 from scripts.cli.output import say_error
-from scripts.client import Client, ClientError
 from scripts.errors import CannotStart
-from scripts.launcher.home import DevEnv, read_dev_env
+from scripts.local.launcher.home import DevEnv, read_dev_env
 
 P = ParamSpec("P")
 

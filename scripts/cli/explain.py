@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
+from scripts.cli.client import Client, Refused
 from scripts.cli.connection import api_command
 from scripts.cli.output import (
     OUTCOME_STYLES,
@@ -20,7 +21,6 @@ from scripts.cli.output import (
     print_json,
     print_panel,
 )
-from scripts.client import Client, Refused
 
 Source = Annotated[str | None, typer.Option(help="The source that the lead was sent with, if any.")]
 

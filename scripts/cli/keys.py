@@ -8,9 +8,9 @@ from uuid import UUID
 
 import typer
 
+from scripts.cli.client import Client
 from scripts.cli.connection import Key, Url, api_command, connect, in_one_sentence
 from scripts.cli.output import Json, add_row, console, moment, new_table, note, print_json, print_list
-from scripts.client import Client
 from scripts.errors import CannotStart
 
 keys = typer.Typer(help="API keys: make, list, rotate and revoke them.", no_args_is_help=True)
@@ -110,7 +110,7 @@ def _scopes(named: list[str] | None, first: bool) -> list[str]:
 
 
 def _first_key(name: str, scopes: list[str]) -> str:
-    from db.api_keys import hash_of, new_secret
+    from db.access.api_keys import hash_of, new_secret
 
     secret = new_secret()
     _store_first_key(name, scopes, hash_of(secret))
@@ -119,7 +119,7 @@ def _first_key(name: str, scopes: list[str]) -> str:
 
 def _store_first_key(name: str, scopes: list[str], key_hash: bytes) -> None:
     # Only here the command line touches a database; the libraries for that take a second to load.
-    from scripts.database import store_first_key
+    from scripts.operations.database import store_first_key
 
     database_url = os.environ.get("DATABASE_URL")
     if not database_url:

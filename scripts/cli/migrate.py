@@ -44,7 +44,7 @@ def migrate(
 
 def _migrate() -> None:
     # The database's libraries take a second to load, which no other command should wait for.
-    from scripts.database import migrate as migrate_database
+    from scripts.operations.database import migrate as migrate_database
 
     database_url = os.environ.get("DATABASE_URL")
     if not database_url:
@@ -54,10 +54,10 @@ def _migrate() -> None:
 
 
 def _migrate_as_administrator(rotate: bool) -> None:
-    from scripts.database import in_a_sentence
-    from scripts.database import migrate as migrate_database
-    from scripts.migration.application_login import provide
-    from scripts.migration.settings import admin_settings
+    from scripts.operations.database import in_a_sentence
+    from scripts.operations.database import migrate as migrate_database
+    from scripts.operations.migration.application_login import provide
+    from scripts.operations.migration.settings import admin_settings
 
     settings = admin_settings()
     migrate_database(settings.admin_url, "LEADGER_DATABASE_HOST")

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Te
 from rich.table import Table
 from rich.text import Text
 
-from scripts.client import Client, ClientError
+from scripts.cli.client import Client, ClientError
 
 _WIDE = 1000  # so that nothing is cut off in a pipe or a file
 

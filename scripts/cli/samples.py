@@ -1,9 +1,9 @@
 """`leadger samples`: the sample leads, billed by a running Leadger, and their reports."""
 
+from scripts.cli.client import Client
 from scripts.cli.connection import api_command
 from scripts.cli.output import console
-from scripts.client import Client
-from scripts.samples import load, print_reports
+from scripts.samples.sample_leads import load, print_reports
 
 
 @api_command

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
+from scripts.cli.client import Client
 from scripts.cli.connection import api_command
-from scripts.cli.ingest import follow, print_tally
+from scripts.cli.ingest.command import follow, print_tally
+from scripts.cli.ingest.lead_entries import Entry
+from scripts.cli.ingest.upload import Intake, Tally
 from scripts.cli.output import Json, console, note, print_json, progress
 from scripts.cli.report_tables import print_reports
-from scripts.client import Client
 from scripts.errors import CannotStart
-from scripts.ingestion.ingest import Intake, Tally
-from scripts.ingestion.lead_entries import Entry
 
 if TYPE_CHECKING:
-    from scripts.seed import Masters, Plan
+    from scripts.samples.seed import Masters, Plan
 
 _AT_ONCE = 8
 
@@ -45,7 +45,7 @@ def seed(
     with leads from named sources. More leads of the same seed begin with the same ones, so it is safe to run it again.
     """
     # Only this command needs Faker, which takes a while to load.
-    from scripts.seed import Plan, masters_of
+    from scripts.samples.seed import Plan, masters_of
 
     plan = Plan(number, partners, customers, months, first_month)
     _check(plan)
@@ -87,7 +87,7 @@ def _post_masters(client: Client, masters: "Masters", display: Progress) -> None
 
 
 def _post_leads(client: Client, plan: "Plan", count: int, patience_s: float) -> tuple[Tally, float]:
-    from scripts.seed import leads_of
+    from scripts.samples.seed import leads_of
 
     started = time.monotonic()
     with progress(MofNCompleteColumn(), TextColumn("{task.fields[told]}")) as display:

@@ -19,7 +19,7 @@ def up(
 ) -> None:
     """Start everything on this machine, bill the sample leads and print their reports."""
     # The servers' libraries take a second to load, which no other command should wait for.
-    from scripts.launcher.up import up as run_everything
+    from scripts.local.launcher.up import up as run_everything
 
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     raise typer.Exit(run_everything(port, home, once=once, reload=reload, console=console))

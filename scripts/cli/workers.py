@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.cli.client import Client
 from scripts.cli.connection import api_command
 from scripts.cli.output import (
     Json,
@@ -17,7 +18,6 @@ from scripts.cli.output import (
     print_list,
     some_pages,
 )
-from scripts.client import Client
 
 stuck = typer.Typer(help="Batches that wait to be decided for too long, and why.", no_args_is_help=True)
 

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db import api_keys
-from db.engine import create_engine, transaction
-from db.settings import Settings
-from scripts.embedded.ports import free_port
-from scripts.processes.process import Process
+from db.access import api_keys
+from db.core.engine import create_engine, transaction
+from db.core.settings import Settings
+from scripts.local.embedded.ports import free_port
+from scripts.local.processes.process import Process
 from tests.api.world import api_process
 
 

@@ -16,10 +16,10 @@ import asyncpg
 import httpx
 import pytest
 
-from db.settings import Settings
-from scripts.embedded.ports import free_port
-from scripts.processes.keeper import descendants
-from scripts.processes.process import Process
+from db.core.settings import Settings
+from scripts.local.embedded.ports import free_port
+from scripts.local.processes.keeper import descendants
+from scripts.local.processes.process import Process
 from tests.api.world import api_process, lead
 from tests.scripts.processes import wait_until
 

@@ -14,15 +14,17 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db import api_keys, inbox, leads
-from db.engine import create_engine, transaction
-from db.inbox import Accepted
-from db.migrate import upgrade
-from db.settings import Settings
-from scripts.benchmarks.usage import of_folder
-from scripts.embedded.ports import free_port
-from scripts.embedded.postgres import Postgres, prepare_postgres
-from scripts.processes.process import Process
+from db.access import api_keys
+from db.core.engine import create_engine, transaction
+from db.core.migrate import upgrade
+from db.core.settings import Settings
+from db.intake import inbox
+from db.intake.inbox import Accepted
+from db.reports import explained_actions
+from scripts.dev.bench.usage import of_folder
+from scripts.local.embedded.ports import free_port
+from scripts.local.embedded.postgres import Postgres, prepare_postgres
+from scripts.local.processes.process import Process
 from tests.api.world import Json, accept, check_problem, get, lead
 
 SQL_WORDS = ("SELECT", "INSERT", "inbox", "relation", "column", "asyncpg", "Error", "Traceback")
@@ -173,7 +175,7 @@ async def test_a_fault_of_the_moment_is_a_503(
     async def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(leads, "page", fail)
+    monkeypatch.setattr(explained_actions, "page", fail)
     monkeypatch.setattr(inbox, "add", fail)
     _check_out_of_reach(await shared_client.get("/leads"))
     _check_out_of_reach(await shared_client.post("/leads", json=lead()))
@@ -200,7 +202,7 @@ async def test_a_value_that_the_database_cannot_take_is_our_fault_and_not_an_out
     async def fail(connection: asyncpg.Connection, *_: Any, **__: Any) -> None:
         await connection.fetch("SELECT $1::int", 2**80)
 
-    monkeypatch.setattr(leads, "page", fail)
+    monkeypatch.setattr(explained_actions, "page", fail)
     check_problem(await shared_client.get("/leads"), 500)
 
 

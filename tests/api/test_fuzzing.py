@@ -14,9 +14,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db.policies import Policies
-from db.settings import Settings
-from scripts.processes.process import Process
+from db.core.settings import Settings
+from db.ledger.policies import Policies
+from scripts.local.processes.process import Process
 from tests.api.world import action, bill, finish_tasks, get, lead, make_masters
 
 EXAMPLES = int(os.environ.get("LEADGER_FUZZ_EXAMPLES", "8"))

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from db.settings import Settings
-from scripts.embedded.ports import free_port
-from scripts.launcher import commands
-from scripts.processes.process import Process
+from db.core.settings import Settings
+from scripts.local.embedded.ports import free_port
+from scripts.local.launcher import commands
+from scripts.local.processes.process import Process
 from tests.api.world import lead
 from tests.stack import Stack, _wait_until_ready
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from scripts.processes.keeper import descendants
-from scripts.processes.process import Process
+from scripts.local.processes.keeper import descendants
+from scripts.local.processes.process import Process
 from tests.api.world import check_problem, lead
 
 MEGABYTE = 1024 * 1024

@@ -11,13 +11,14 @@ from uuid import UUID
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import batch, tasks
-from db.engine import transaction
-from db.policies import Policies
-from db.settings import Settings
-from db.tables import metadata
-from scripts.launcher import commands
-from scripts.processes.process import Process
+from db.core.engine import transaction
+from db.core.settings import Settings
+from db.core.tables import metadata
+from db.intake import worker_batch
+from db.ledger.policies import Policies
+from db.tasks import records
+from scripts.local.launcher import commands
+from scripts.local.processes.process import Process
 from worker.runtime import Runtime
 from worker.tasks import background
 
@@ -67,7 +68,7 @@ async def accept(client: httpx.AsyncClient, *leads: Json) -> Json:
 
 async def decide(engine: AsyncEngine, policies: Policies) -> None:
     """Do what the worker does when the doorbell rings."""
-    while await batch.work_off_inbox(engine, policies, 1000):
+    while await worker_batch.work_off_inbox(engine, policies, 1000):
         pass
 
 
@@ -99,7 +100,7 @@ async def finish_tasks(engine: AsyncEngine, policies: Policies, settings: Settin
     """Run the background tasks that wait, as a worker would."""
     at = cast(Runtime, SimpleNamespace(engine=engine, policies=policies, settings=settings))
     async with transaction(engine) as connection:
-        waiting: list[UUID] = await tasks.unfinished(connection, older_than_s=-60)
+        waiting: list[UUID] = await records.unfinished(connection, older_than_s=-60)
     for task_id in waiting:
         await asyncio.wait_for(background._run(at, task_id), timeout=30)
 

@@ -1,4 +1,4 @@
-"""The incremental path gives what judging everything gives (R8): `billing.reach` and `db.judge` on random histories."""
+"""The incremental path gives what judging everything gives (R8): on random histories."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

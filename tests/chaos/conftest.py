@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.identity import lead_uuid
-from db.policies import Policies
-from db.settings import Settings
-from scripts.faults.history import History
-from scripts.faults.judgement import Judgement, judge_tables
-from scripts.faults.world import World
+from db.core.settings import Settings
+from db.ledger.policies import Policies
+from scripts.dev.chaos.history import History
+from scripts.dev.chaos.judgement import Judgement, judge_tables
+from scripts.dev.chaos.world import World
 from tests.oracle import Oracle
 from worker.runtime import Runtime
 from worker.tasks import leads

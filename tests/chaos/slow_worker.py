@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from billing.actions import Action, Outcome
-from db import batch
-from db.process import process
+from db.intake import worker_batch
+from db.intake.decision import process
 from worker.app import app
 
 
@@ -14,6 +14,6 @@ async def _process_slowly(*arguments: Any) -> dict[Action, Outcome]:
     return await process(*arguments)
 
 
-vars(batch)["process"] = _process_slowly
+vars(worker_batch)["process"] = _process_slowly
 
 __all__ = ["app"]

@@ -4,7 +4,7 @@ import sys
 import pytest
 import structlog
 
-from db.logs import configure_logging
+from db.telemetry.logs import configure_logging
 
 
 def test_a_log_nobody_reads_any_more_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.faults.catalogue import FAULTS, fault
-from scripts.faults.scene import Fault, Outcome, play
-from scripts.faults.stack import Stack, running_stack
-from scripts.faults.up import running_up
+from scripts.dev.chaos.catalogue import FAULTS, fault
+from scripts.dev.chaos.scene import Fault, Outcome, play
+from scripts.dev.chaos.stack import Stack, running_stack
+from scripts.dev.chaos.up import running_up
 
 SHORT = (
     "worker-child-killed",

@@ -10,13 +10,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from scripts.faults import trees
-from scripts.faults.deliveries import messages
-from scripts.faults.judgement import judge
-from scripts.faults.load import Stuck
-from scripts.faults.scene import Scene, opened_scene
-from scripts.faults.schedules import post_unheard
-from scripts.faults.stack import running_stack
+from scripts.dev.chaos import trees
+from scripts.dev.chaos.deliveries import messages
+from scripts.dev.chaos.judgement import judge
+from scripts.dev.chaos.load import Stuck
+from scripts.dev.chaos.scene import Scene, opened_scene
+from scripts.dev.chaos.schedules import post_unheard
+from scripts.dev.chaos.stack import running_stack
 
 
 def test_without_the_sweeper_a_lost_message_leaves_leads_waiting(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from db import batch
+from db.intake import worker_batch
 from tests.chaos.conftest import InProcess
 from worker.tasks import leads
 
@@ -15,7 +15,7 @@ async def test_a_worker_lets_other_tasks_have_their_turn_while_leads_keep_coming
         await asyncio.sleep(0.01)
         return 1
 
-    monkeypatch.setattr(batch, "work_off_inbox", never_empty)
+    monkeypatch.setattr(worker_batch, "work_off_inbox", never_empty)
     monkeypatch.setattr(leads, "_LONGEST_TURN_S", 0.1)
     assert await asyncio.wait_for(in_process.take_a_turn(), timeout=10) is False
 

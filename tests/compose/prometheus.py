@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from scripts.embedded.ports import free_port
-from scripts.processes.process import Command, Process
+from scripts.local.embedded.ports import free_port
+from scripts.local.processes.process import Command, Process
 from tests.compose.observability import FOLDER
 from tests.stack import Stack
 

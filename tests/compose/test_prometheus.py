@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.cli.app import app
-from scripts.client import Client
-from scripts.embedded import valkey
+from scripts.cli.client import Client
+from scripts.local.embedded import valkey
 from tests.builders import lead
 from tests.compose.observability import panels, rules
 from tests.compose.prometheus import PROGRAM, Prometheus, running_prometheus

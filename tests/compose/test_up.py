@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.embedded.ports import free_port
+from scripts.local.embedded.ports import free_port
 
 pytestmark = pytest.mark.slow
 

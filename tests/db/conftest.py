@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import create_engine
-from db.settings import Settings
+from db.core.engine import create_engine
+from db.core.settings import Settings
 from tests.world import World
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from db.migrate import upgrade
+from db.core.migrate import upgrade
 from tests.api.conftest import shared_client, shared_engine, shared_key, shared_settings
 from tests.conftest import _database, _execute
 from tests.db.conftest import examples

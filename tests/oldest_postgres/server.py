@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.benchmarks.servers import running
-from scripts.embedded.ports import free_port
-from scripts.embedded.postgres import Postgres
-from scripts.embedded.unprivileged import unprivileged
-from scripts.processes.process import Command
+from scripts.dev.bench.servers import running
+from scripts.local.embedded.ports import free_port
+from scripts.local.embedded.postgres import Postgres
+from scripts.local.embedded.unprivileged import unprivileged
+from scripts.local.processes.process import Command
 
 SUPPORTED = range(15, 18)
 """The major versions that are older than the embedded server."""

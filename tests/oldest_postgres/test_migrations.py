@@ -1,6 +1,6 @@
 """The migrations, on the oldest Postgres."""
 
-from tests.db.test_migrations import (
+from tests.db.core.test_migrations import (
     empty,
     test_every_migration_goes_down_and_up_again,
     test_migrating_twice_changes_nothing,

@@ -1,6 +1,6 @@
 """Every statement of door, worker, sweeper and readers, on the oldest Postgres: that it runs, and what it reads."""
 
-from tests.scripts.test_bench_plans import (
+from tests.scripts.dev.test_bench_plans import (
     place,
     test_an_index_in_another_order_is_found,
     test_every_statement_on_the_way_of_a_lead_is_looked_at,

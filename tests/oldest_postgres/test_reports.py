@@ -1,3 +1,3 @@
 """Reports, live and written, on the oldest Postgres."""
 
-from tests.api.test_reports import *  # noqa: F403 - its tests
+from tests.api.routes.test_reports import *  # noqa: F403 - its tests

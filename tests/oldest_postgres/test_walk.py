@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import transaction
+from db.core.engine import transaction
 from tests.builders import Wire, distinct, lead, person
-from tests.db.test_r08_order import test_r8_any_history_gives_what_the_oracle_says
+from tests.db.ledger.test_r08_order import test_r8_any_history_gives_what_the_oracle_says
 from tests.oldest_postgres.server import SUPPORTED
 from tests.oracle import ActionRef
 from tests.world import World

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.processes.process import Command
+from scripts.local.processes.process import Command
 
 
 def tree(pids: Path, *, first: str = "", grace_s: float = 5) -> Command:

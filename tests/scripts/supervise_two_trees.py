@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.launcher.leftovers import mark
-from scripts.launcher.supervisor import Supervisor
+from scripts.local.launcher.leftovers import mark
+from scripts.local.launcher.supervisor import Supervisor
 from tests.scripts.processes import tree
 
 if __name__ == "__main__":

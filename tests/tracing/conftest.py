@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from db import tracing
+from db.telemetry import tracing
 from tests.tracing.collector import Collector, collecting
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.embedded.ports import free_port
-from scripts.launcher import commands
-from scripts.processes.process import Command
+from scripts.local.embedded.ports import free_port
+from scripts.local.launcher import commands
+from scripts.local.processes.process import Command
 from tests.stack import running_stack
 from tests.tracing.collector import Collector, Span
 from tests.tracing.story import client, make_masters, send, wait_until_done

@@ -10,11 +10,11 @@ import structlog
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import tracing
-from db.engine import autocommit, create_engine
-from db.logs import configure_logging
-from db.settings import Settings
-from db.traced_connection import _summary
+from db.core.engine import autocommit, create_engine
+from db.core.settings import Settings
+from db.telemetry import tracing
+from db.telemetry.logs import configure_logging
+from db.telemetry.traced_connection import _summary
 from tests.tracing.collector import Collector
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from db import tracing
-from db.doorbell import REQUEST_ID_HEADER
+from db.tasks.notifications import REQUEST_ID_HEADER
+from db.telemetry import tracing
 from tests.tracing.collector import Collector
 from worker.traced import TracedCelery, TracedTask
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from scripts.embedded import valkey
+from scripts.local.embedded import valkey
 from tests.stack import running_stack
 from tests.tracing.collector import Collector, Span, collecting
 from tests.tracing.story import CALLERS_SPAN, CALLERS_TRACE, MANY, PERSONAL, UNSAMPLED_TRACE, tell

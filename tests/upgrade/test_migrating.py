@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from db.migrate import ROOT, alembic_config, upgrade
+from db.core.migrate import ROOT, alembic_config, upgrade
 from tests.conftest import _database, _execute
 
 _VERSIONS = ROOT / "alembic/versions"

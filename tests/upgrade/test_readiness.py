@@ -3,7 +3,7 @@
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import transaction
+from db.core.engine import transaction
 
 
 async def test_an_old_process_stays_ready_on_the_schema_of_a_later_release(

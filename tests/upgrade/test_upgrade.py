@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from db.migrate import ROOT, downgrade, upgrade
-from scripts.client import Client
-from scripts.embedded import valkey
-from scripts.faults.judgement import judge
-from scripts.faults.scene import Scene, opened_scene
-from scripts.faults.stack import Place
-from scripts.launcher.home import Home
+from db.core.migrate import ROOT, downgrade, upgrade
+from scripts.cli.client import Client
+from scripts.dev.chaos.judgement import judge
+from scripts.dev.chaos.scene import Scene, opened_scene
+from scripts.dev.chaos.stack import Place
+from scripts.local.embedded import valkey
+from scripts.local.launcher.home import Home
 from tests.release import Release, release
 from tests.upgrade.conftest import FirstDatabase
 from tests.upgrade.first_release import unpack_code
@@ -106,7 +106,7 @@ def test_migrations_never_end_a_request(old: Release, scene: Scene) -> None:
 
 def test_the_first_release_runs_its_own_code(tmp_path: Path) -> None:
     code = unpack_code(tmp_path)
-    for module in ("api.app", "db.batch", "billing.evaluate", "worker.runtime"):
+    for module in ("api.app", "db.intake.worker_batch", "billing.evaluate", "worker.runtime"):
         where = [sys.executable, "-c", f"import {module} as module; print(module.__file__)"]
         told = subprocess.run(where, cwd=code, capture_output=True, text=True, check=True)
         assert Path(told.stdout.strip()).is_relative_to(code)

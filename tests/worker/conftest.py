@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
-from db.settings import Settings
+from db.core.settings import Settings
 from tests.world import World
 from worker.runtime import Runtime
 from worker.tasks import invariants, leads

@@ -7,8 +7,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from db import closing, inbox, rebuild, recount, rejudge, report_files, tallies, tasks, verdicts
-from db.engine import transaction
+from db.core.engine import transaction
+from db.intake import inbox
+from db.ledger import closing, rebuild, recount, reevaluation, verdicts
+from db.reports import report_files
+from db.tasks import records
+from db.telemetry import counters
 from tests.builders import distinct, lead
 from tests.world import World
 from worker.runtime import Runtime
@@ -23,12 +27,12 @@ class Killed(BaseException):
 
 async def create(world: World, kind: str, **arguments: Any) -> UUID:
     async with transaction(world.engine) as connection:
-        return await tasks.create(connection, kind, {"partner_id": world.partners["acme"], **arguments}, "request")
+        return await records.create(connection, kind, {"partner_id": world.partners["acme"], **arguments}, "request")
 
 
 async def task(world: World, task_id: UUID) -> asyncpg.Record:
     async with transaction(world.engine, readonly=True) as connection:
-        row = await tasks.read(connection, task_id)
+        row = await records.read(connection, task_id)
     assert row is not None
     return row
 
@@ -104,28 +108,28 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
     "close": [
         (inbox, "waiting_up_to"),
         (inbox, "settle"),
-        (rejudge, "rejudge_some_stale"),
+        (reevaluation, "rejudge_some_stale"),
         (closing, "_move_held"),
         (closing, "close"),
         (report_files, "snapshot"),
-        (tasks, "finish"),
+        (records, "finish"),
     ],
     "reevaluate": [
-        (rejudge, "stale_customers"),
+        (reevaluation, "stale_customers"),
         (verdicts, "write"),
-        (rejudge, "rejudge_some_stale"),
-        (tasks, "finish"),
+        (reevaluation, "rejudge_some_stale"),
+        (records, "finish"),
     ],
     "rebuild": [
         (rebuild, "shares"),
-        (tasks, "create"),
-        (tasks, "remember"),
+        (records, "create"),
+        (records, "remember"),
         (rebuild, "judge"),
         (verdicts, "write"),
-        (tasks, "read_all"),
+        (records, "read_all"),
         (recount, "drift"),
         (recount, "correct"),
-        (tasks, "finish"),
+        (records, "finish"),
     ],
 }
 
@@ -242,7 +246,7 @@ async def test_an_unexpected_error_fails_the_task_and_says_so(
     row = await task(world, task_id)
     assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
     async with transaction(runtime.engine, readonly=True) as connection:
-        assert await tallies.one(connection, "task_failures") == 1
+        assert await counters.one(connection, "task_failures") == 1
 
 
 async def test_the_sweeper_decides_what_nobody_rang_for(runtime: Runtime, world: World) -> None:

@@ -14,14 +14,14 @@ import httpx
 import pytest
 import redis
 
-from db.api_keys import SCOPES
-from db.migrate import ROOT
-from db.settings import Settings
-from scripts.bootstrap import first_key
-from scripts.faults.judgement import judge
-from scripts.faults.scene import opened_scene
-from scripts.faults.stack import Place
-from scripts.launcher.home import Home
+from db.access.api_keys import SCOPES
+from db.core.migrate import ROOT
+from db.core.settings import Settings
+from scripts.dev.chaos.judgement import judge
+from scripts.dev.chaos.scene import opened_scene
+from scripts.dev.chaos.stack import Place
+from scripts.local.launcher.home import Home
+from scripts.operations.first_key import first_key
 from tests.builders import lead
 from tests.release import Release, release
 from tests.scripts.processes import wait_until

@@ -7,8 +7,8 @@ import pytest
 import structlog
 
 from billing.actions import Action
-from db import batch, intake
-from db.engine import transaction
+from db.core.engine import transaction
+from db.intake import matching, worker_batch
 from tests.builders import Wire, lead, person
 from tests.chaos.statements import Statements, watched
 from tests.world import World
@@ -37,15 +37,15 @@ _SELDOM = {  # by words of the statement, or by the table that is copied to
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
     """Valuing an action of the type "Poison" fails, which is not worth a log line with all its locals each time."""
-    make = intake._action
+    make = matching._action
 
-    def fail(arrival: intake.Arrival, *rest: Any) -> Action:
+    def fail(arrival: matching.Arrival, *rest: Any) -> Action:
         if arrival.lead.actions[0].action_type == "Poison":
             raise ZeroDivisionError("poison")
         return make(arrival, *rest)
 
-    monkeypatch.setattr(intake, "_action", fail)
-    monkeypatch.setattr(batch, "log", structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]))
+    monkeypatch.setattr(matching, "_action", fail)
+    monkeypatch.setattr(worker_batch, "log", structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]))
     monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # no pauses between two tries
 
 
@@ -74,7 +74,7 @@ async def _work(runtime: Runtime) -> None:
             while not await leads.empty_inbox(runtime):
                 pass
             await leads._empty_quarantine(runtime)
-        except batch.TRANSIENT:
+        except worker_batch.TRANSIENT:
             continue
         return
     raise AssertionError("faults of the moment do not end")

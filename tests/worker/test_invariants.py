@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from db import metrics, tasks
-from db.engine import transaction
-from db.settings import Settings
+from db.core.engine import transaction
+from db.core.settings import Settings
+from db.tasks import records
+from db.telemetry import metrics
 from tests.builders import distinct, lead
 from tests.world import World
 from worker.runtime import Runtime
@@ -44,7 +45,7 @@ async def close(runtime: Runtime, world: World) -> None:
 
     arguments = {"partner_id": str(world.partners["acme"]), "period": 202404, "newest_waiting": 0}
     async with transaction(world.engine) as connection:
-        task_id = await tasks.create(connection, "close", arguments, "test")
+        task_id = await records.create(connection, "close", arguments, "test")
     await _HANDLERS["close"](runtime, arguments | {"task_id": str(task_id)}, progress)
 
 

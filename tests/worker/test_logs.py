@@ -14,11 +14,11 @@ import asyncpg
 import httpx
 from celery import Celery
 
-from db.doorbell import broker_configuration
-from db.migrate import ROOT
-from db.settings import Settings
-from scripts.embedded.ports import free_port
-from scripts.processes.process import Command, Process
+from db.core.migrate import ROOT
+from db.core.settings import Settings
+from db.tasks.notifications import broker_configuration
+from scripts.local.embedded.ports import free_port
+from scripts.local.processes.process import Command, Process
 from tests.scripts.processes import wait_until
 
 _START_S = 60.0

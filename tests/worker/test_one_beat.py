@@ -10,8 +10,8 @@ import pytest
 import redis
 from celery import Celery
 
-from db.doorbell import broker_configuration
-from db.settings import Settings
+from db.core.settings import Settings
+from db.tasks.notifications import broker_configuration
 from worker import one_beat
 from worker.one_beat import OneBeat
 from worker.schedule import beat_schedule

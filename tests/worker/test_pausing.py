@@ -7,8 +7,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from db import batch, inbox, metrics, pauses, tasks, verdicts
-from db.engine import transaction
+from db.core.engine import transaction
+from db.intake import inbox, worker_batch
+from db.ledger import verdicts
+from db.tasks import pauses, records
+from db.telemetry import metrics
 from tests.builders import distinct, lead
 from tests.world import World
 from worker.runtime import Runtime
@@ -31,12 +34,12 @@ async def task(world: World, kind: str, **arguments: Any) -> UUID:
     async with transaction(world.engine) as connection:
         newest = await inbox.newest_waiting(connection)
         more = {"partner_id": world.partners["acme"], "newest_waiting": newest, **arguments}
-        return await tasks.create(connection, kind, more, "request")
+        return await records.create(connection, kind, more, "request")
 
 
 async def state(world: World, task_id: UUID) -> str:
     async with transaction(world.engine, readonly=True) as connection:
-        row = await tasks.read(connection, task_id)
+        row = await records.read(connection, task_id)
     assert row is not None
     return str(row["state"])
 
@@ -187,4 +190,4 @@ async def test_work_that_does_not_ask_decides_leads_in_a_pause(world: World) -> 
     """So the tests above fail if anybody forgets to ask."""
     await world.accept(lead(customer="ann", product="crm"))
     await pause(world)
-    assert await batch.work_off_inbox(world.engine, world.policies, 1000) == 1
+    assert await worker_batch.work_off_inbox(world.engine, world.policies, 1000) == 1

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import rebuild, recount, verdicts
-from db.engine import create_engine, transaction
-from db.settings import Settings
+from db.core.engine import create_engine, transaction
+from db.core.settings import Settings
+from db.ledger import rebuild, recount, verdicts
 from tests.builders import distinct
 from tests.worker.test_background import APRIL, Killed, create, spoil, task
 from tests.world import World

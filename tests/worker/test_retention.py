@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db import batches, inbox, retention
-from db.engine import transaction
-from db.settings import Settings
+from db.core.engine import transaction
+from db.core.settings import Settings
+from db.intake import inbox, request_status, retention
 from tests.builders import lead
 from tests.world import World
 from worker.runtime import Runtime
@@ -41,7 +41,7 @@ async def ledger(world: World) -> list[Any]:
 
 async def statuses(world: World) -> list[Any]:
     async with transaction(world.engine, readonly=True) as connection:
-        return await batches.page(connection, before=None, limit=1000)
+        return await request_status.page(connection, before=None, limit=1000)
 
 
 async def kept(world: World) -> list[bool]:

@@ -13,12 +13,17 @@ import structlog
 from celery import current_app, shared_task
 
 from billing.errors import BillingError
-from db import batch, closing, inbox, locks, pauses, rebuild, rejudge, report_files, tallies, tasks
-from db.at_once import at_once
-from db.doorbell import HELP, HELP_PRIORITY, RUN_TASK
-from db.engine import transaction
-from db.pauses import Paused
-from db.tasks import Progress
+from db.core import locks
+from db.core.at_once import at_once
+from db.core.engine import transaction
+from db.intake import inbox, worker_batch
+from db.ledger import closing, rebuild, reevaluation
+from db.reports import report_files
+from db.tasks import pauses, records
+from db.tasks.notifications import HELP, HELP_PRIORITY, RUN_TASK
+from db.tasks.pauses import Paused
+from db.tasks.records import Progress
+from db.telemetry import counters
 from worker import runtime
 from worker.runtime import Runtime
 from worker.tasks import rebuilding
@@ -72,32 +77,32 @@ async def _take(at: Runtime, task_id: UUID) -> bool:
         if not await locks.try_task(connection, task_id):
             return False
         try:
-            row = await tasks.read(connection, task_id)
+            row = await records.read(connection, task_id)
             if row is None or row["finished_at"]:
                 return False
             structlog.contextvars.bind_contextvars(request_id=row["request_id"], background_task_id=str(task_id))
 
             async def progress(done: int, total: int) -> None:
-                await tasks.report_progress(connection, task_id, done, total)
+                await records.report_progress(connection, task_id, done, total)
 
             await progress(0, row["total"])
             try:
                 arguments = row["arguments"] | {"task_id": str(task_id), "request_id": row["request_id"]}
                 result = await _HANDLERS[row["kind"]](at, arguments, progress)
-            except (*batch.TRANSIENT, Interrupted) as error:
+            except (*worker_batch.TRANSIENT, Interrupted) as error:
                 log.warning("task_interrupted", kind=row["kind"], error=repr(error))
                 raise Interrupted from error
             except Paused:
-                await tasks.put_back(connection, task_id)  # the sweeper takes it up until the pause is over
+                await records.put_back(connection, task_id)  # the sweeper takes it up until the pause is over
                 return False
             except BillingError as refusal:
-                await tasks.fail(connection, [task_id], str(refusal))
+                await records.fail(connection, [task_id], str(refusal))
             except Exception as error:
                 log.exception("task_failed", kind=row["kind"])
-                await tasks.fail(connection, [task_id], f"An unexpected error: {error!r}")
-                await tallies.add(connection, {"task_failures": 1})
+                await records.fail(connection, [task_id], f"An unexpected error: {error!r}")
+                await counters.add(connection, {"task_failures": 1})
             else:
-                await tasks.finish(connection, task_id, result)
+                await records.finish(connection, task_id, result)
                 told = {name: value for name, value in result.items() if name != "differences"}
                 log.info("task_done", kind=row["kind"], **told)
             return True
@@ -111,9 +116,9 @@ async def _reevaluate(at: Runtime, arguments: dict[str, Any], progress: Progress
     judged = 0
     partner_ids = [UUID(each) for each in arguments["partner_ids"]]
     async with transaction(at.engine, readonly=True) as connection:
-        total = sum([await rejudge.stale_customers(connection, partner_id) for partner_id in partner_ids])
+        total = sum([await reevaluation.stale_customers(connection, partner_id) for partner_id in partner_ids])
     for partner_id in partner_ids:
-        while count := await rejudge.rejudge_some_stale(at.engine, at.policies, partner_id):
+        while count := await reevaluation.rejudge_some_stale(at.engine, at.policies, partner_id):
             judged += count
             await progress(judged, max(total, judged))
     return {"customers": judged}
@@ -131,7 +136,7 @@ async def _close(at: Runtime, arguments: dict[str, Any], progress: Progress) -> 
         if not waiting:
             break
         await pauses.refuse_if_paused(at.engine)
-        if not await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads):
+        if not await worker_batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads):
             await asyncio.sleep(_PAUSE_S)
     while not await _freeze(at, arguments):
         await _reevaluate(at, {"partner_ids": [str(partner_id)]}, progress)
@@ -148,7 +153,7 @@ async def _freeze(at: Runtime, arguments: dict[str, Any]) -> bool:
         async with transaction(at.engine) as connection:
             frozen = await closing.close(connection, at.policies, partner_id, period, datetime.now(UTC))
             if frozen:
-                await tasks.remember(connection, UUID(arguments["task_id"]), {"frozen": True})
+                await records.remember(connection, UUID(arguments["task_id"]), {"frozen": True})
             return frozen
     finally:
         at.policies.forget()
@@ -189,9 +194,9 @@ async def _retry_quarantine(at: Runtime, arguments: dict[str, Any], progress: Pr
     """Evaluate quarantined leads again."""
     await pauses.refuse_if_paused(at.engine)
     if arguments["ids"] is not None:
-        return {"released": await batch.replay_quarantine(at.engine, at.policies, 10_000, arguments["ids"])}
+        return {"released": await worker_batch.replay_quarantine(at.engine, at.policies, 10_000, arguments["ids"])}
     released = 0
-    while count := await batch.replay_quarantine(at.engine, at.policies):
+    while count := await worker_batch.replay_quarantine(at.engine, at.policies):
         released += count
         await progress(released, released)
         await pauses.refuse_if_paused(at.engine)
@@ -202,7 +207,7 @@ _HANDLERS: dict[str, Handler] = {
     "reevaluate": _reevaluate,
     "close": _close,
     "rebuild": _rebuild,
-    tasks.REBUILD_SHARE: rebuilding.judge_share,
+    records.REBUILD_SHARE: rebuilding.judge_share,
     "retry_quarantine": _retry_quarantine,
     "erase": erase,
 }

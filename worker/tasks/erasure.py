@@ -8,10 +8,12 @@ from uuid import UUID
 
 import msgspec
 
-from db import erasure, erasure_files, erasure_payloads, locks, tasks
-from db.engine import transaction
-from db.erasure import Erased
-from db.tasks import Progress
+from db.core import locks
+from db.core.engine import transaction
+from db.privacy import erased_files, erased_payloads, erasure
+from db.privacy.erasure import Erased
+from db.tasks import records
+from db.tasks.records import Progress
 from worker.runtime import Runtime
 
 
@@ -36,30 +38,30 @@ async def _names(at: Runtime, customer_id: UUID, arguments: dict[str, Any]) -> E
         return msgspec.convert(arguments["erased"], Erased)
     async with transaction(at.engine) as connection:
         erased = await erasure.erase_names(connection, customer_id, arguments["asked_as"])
-        await tasks.remember(connection, UUID(arguments["task_id"]), {"erased": msgspec.to_builtins(erased)})
+        await records.remember(connection, UUID(arguments["task_id"]), {"erased": msgspec.to_builtins(erased)})
     return erased
 
 
 async def _payloads(at: Runtime, erased: Erased) -> int:
     changed = 0
-    for table in erasure_payloads.TABLES:
+    for table in erased_payloads.TABLES:
         async with transaction(at.engine, readonly=True) as connection:
-            last = await erasure_payloads.last_id(connection, table)
-        for after in range(0, last, erasure_payloads.STRETCH):
+            last = await erased_payloads.last_id(connection, table)
+        for after in range(0, last, erased_payloads.STRETCH):
             async with transaction(at.engine) as connection:
-                changed += await erasure_payloads.erase(connection, table, after, erased)
+                changed += await erased_payloads.erase(connection, table, after, erased)
     return changed
 
 
 async def _files(at: Runtime, customer_id: UUID, erased: Erased, progress: Progress) -> int:
     async with transaction(at.engine, readonly=True) as connection:
-        reports = await erasure_files.reports_of(connection, customer_id)
-        actions = await erasure_files.actions_of(connection, customer_id)
+        reports = await erased_files.reports_of(connection, customer_id)
+        actions = await erased_files.actions_of(connection, customer_id)
     count = 0
     for done, report in enumerate(reports):
         await progress(done, len(reports))
         async with transaction(at.engine) as connection:
-            count += await erasure_files.erase(
+            count += await erased_files.erase(
                 connection, at.settings, report, customer_id, actions, erased.identity.emails
             )
     await progress(len(reports), len(reports))

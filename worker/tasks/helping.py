@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from db.doorbell import HELP
+from db.tasks.notifications import HELP
 from worker import runtime
 from worker.tasks import background, leads
 

@@ -3,8 +3,9 @@
 import structlog
 from celery import shared_task
 
-from db import invariants, tallies
-from db.engine import transaction
+from db.core.engine import transaction
+from db.ledger import invariants
+from db.telemetry import counters
 from worker import runtime
 from worker.runtime import Runtime
 
@@ -27,6 +28,6 @@ async def _check(at: Runtime) -> int:
     for violation in found:
         log.error("invariant_violated", **violation)
     async with transaction(at.engine) as connection:
-        await tallies.put(connection, "invariant_violations", len(found))
+        await counters.put(connection, "invariant_violations", len(found))
     log.info("invariants_checked", reports=len(reports), violations=len(found))
     return len(found)

@@ -10,10 +10,12 @@ from uuid import UUID
 import structlog
 from celery import shared_task
 
-from db import batch, pauses, tallies, tasks
-from db.doorbell import LEADS_PRIORITY, PROCESS_LEADS, REPLAY_QUARANTINE, REQUEST_ID_HEADER
-from db.engine import transaction
-from db.pauses import Paused
+from db.core.engine import transaction
+from db.intake import worker_batch
+from db.tasks import pauses, records
+from db.tasks.notifications import LEADS_PRIORITY, PROCESS_LEADS, REPLAY_QUARANTINE, REQUEST_ID_HEADER
+from db.tasks.pauses import Paused
+from db.telemetry import counters
 from worker import runtime
 from worker.runtime import Runtime
 from worker.tasks.background import run_task
@@ -62,10 +64,10 @@ async def empty_inbox(at: Runtime) -> bool:
     while time.monotonic() < turn_ends:
         try:
             await pauses.refuse_if_paused(at.engine)
-            settled = await batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads)
+            settled = await worker_batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads)
         except Paused:
             return True
-        except batch.TRANSIENT as error:
+        except worker_batch.TRANSIENT as error:
             tries += 1
             log.warning("batch_failed", error=repr(error), tries=tries)
             if tries == _MOST_TRIES:
@@ -83,13 +85,13 @@ async def _empty_quarantine(at: Runtime) -> None:
         settled = 1
         while settled:
             await pauses.refuse_if_paused(at.engine)
-            settled = await batch.replay_quarantine(at.engine, at.policies)
+            settled = await worker_batch.replay_quarantine(at.engine, at.policies)
 
 
 async def _note_the_sweep(at: Runtime) -> None:
     """Whoever misses beat or the workers looks at this."""
     async with transaction(at.engine) as connection:
-        await tallies.put(connection, "swept_at_s", round(time.time()))
+        await counters.put(connection, "swept_at_s", round(time.time()))
         pause = await pauses.current(connection)
     if pause:
         log.info("workers_are_paused", paused_by=pause.paused_by, reason=pause.reason)
@@ -97,4 +99,4 @@ async def _note_the_sweep(at: Runtime) -> None:
 
 async def _forgotten_tasks(at: Runtime) -> list[UUID]:
     async with transaction(at.engine, readonly=True) as connection:
-        return await tasks.unfinished(connection, older_than_s=5.0)
+        return await records.unfinished(connection, older_than_s=5.0)

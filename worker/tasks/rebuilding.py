@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from billing.errors import BillingError
-from db import rebuild, tasks
-from db.engine import transaction
-from db.rebuild import MOST_DIFFERENCES, Share
-from db.tasks import Progress
+from db.core.engine import transaction
+from db.ledger import rebuild
+from db.ledger.rebuild import MOST_DIFFERENCES, Share
+from db.tasks import records
+from db.tasks.records import Progress
 from worker.runtime import Runtime
 
 
@@ -25,16 +26,16 @@ async def share_out(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
     report = {"partner_id": partner_id, "period": period}
     async with transaction(at.engine) as connection:
         share_ids = [
-            await tasks.create(
+            await records.create(
                 connection,
-                tasks.REBUILD_SHARE,
+                records.REBUILD_SHARE,
                 report | asdict(share),
                 arguments["request_id"],
                 share.customers,
             )
             for share in divided
         ]
-        await tasks.remember(connection, UUID(arguments["task_id"]), {"shares": share_ids})
+        await records.remember(connection, UUID(arguments["task_id"]), {"shares": share_ids})
     return share_ids
 
 
@@ -49,10 +50,10 @@ async def judge_share(at: Runtime, arguments: dict[str, Any], progress: Progress
 async def together(at: Runtime, share_ids: list[UUID]) -> dict[str, Any] | None:
     """What came of all shares; None while some are unfinished. If one failed, ends all and raises ShareFailed."""
     async with transaction(at.engine) as connection:
-        rows = await tasks.read_all(connection, share_ids)
+        rows = await records.read_all(connection, share_ids)
         errors = [row["error"] for row in rows if row["state"] == "failed"]
         if errors:
-            await tasks.fail(connection, share_ids, errors[0])
+            await records.fail(connection, share_ids, errors[0])
     if errors:
         raise ShareFailed(errors[0])
     if any(row["finished_at"] is None for row in rows):
@@ -66,4 +67,4 @@ async def together(at: Runtime, share_ids: list[UUID]) -> dict[str, Any] | None:
 async def tell(at: Runtime, share_ids: list[UUID], progress: Progress) -> None:
     """Say how far all shares are together."""
     async with transaction(at.engine, readonly=True) as connection:
-        await progress(*await tasks.progress_of_all(connection, share_ids))
+        await progress(*await records.progress_of_all(connection, share_ids))

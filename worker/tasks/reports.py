@@ -3,8 +3,8 @@
 import structlog
 from celery import shared_task
 
-from db import report_files, reports
-from db.engine import transaction
+from db.core.engine import transaction
+from db.reports import figures, report_files
 from worker import runtime
 from worker.runtime import Runtime
 
@@ -19,7 +19,7 @@ def snapshot_reports() -> None:
 
 async def _snapshot(at: Runtime) -> None:
     async with transaction(at.engine, readonly=True) as connection:
-        changed = await reports.changed_since_written(connection)
+        changed = await figures.changed_since_written(connection)
     written = 0
     for partner_id, period in changed:
         if await report_files.snapshot(at.engine, at.settings, partner_id, period):

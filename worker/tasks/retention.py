@@ -6,8 +6,8 @@ import asyncpg
 import structlog
 from celery import shared_task
 
-from db import retention
-from db.engine import transaction
+from db.core.engine import transaction
+from db.intake import retention
 from worker import runtime
 from worker.runtime import Runtime
 

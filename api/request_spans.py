@@ -1,0 +1,57 @@
+"""Requests as spans."""
+
+from collections.abc import Awaitable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from db.telemetry import tracing
+
+_FOR_MACHINES = {"/health", "/ready", "/metrics"}
+"""Asked every few seconds, and nobody looks for a trace of it."""
+
+_METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+
+
+class Traced:
+    """One span per request, in the caller's trace if the request names one (`traceparent`).
+
+    It knows the route but not the path or the query, for these hold ids of people.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] in _FOR_MACHINES:
+            await self._app(scope, receive, send)
+            return
+        status = 0
+
+        def send_and_see(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
+
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with tracing.span(method, "SERVER", {"http.request.method": method}, carrier=given) as span:
+            try:
+                await self._app(scope, receive, send_and_see)
+            finally:
+                if span:
+                    route = _route(scope)
+                    span.update_name(f"{method} {route}".rstrip())
+                    tracing.note({"http.route": route, "http.response.status_code": status})
+                    tracing.note({"leadger.request_id": scope["request_id"]})
+                    if status >= 500:
+                        tracing.fail(str(status))
+
+
+def _route(scope: Scope) -> str:
+    """The route with its parameters unfilled; the shortcut and refusals go round the routes."""
+    if "route" in scope:
+        route: str = scope["route"].path
+        return route
+    return "/leads" if scope["path"] == "/leads" else ""

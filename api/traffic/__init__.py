@@ -1,0 +1,1 @@
+"""How much may come in: rate limit, fair share, backpressure, concurrency."""

@@ -1,0 +1,1 @@
+"""What everything else in `db` stands on: settings, the engine and its transactions, locks, tables, migrations."""

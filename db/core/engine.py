@@ -1,0 +1,123 @@
+"""Connections to Postgres: one engine per process, made at the root of the process and handed down."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import asyncpg
+import msgspec
+import sqlalchemy.exc
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from billing.identity import make_keys_with
+from db.core.settings import Settings
+from db.telemetry import tracing
+from db.telemetry.traced_connection import TracedConnection
+
+make_keys_with(asyncpg.pgproto.pgproto.UUID)
+
+CONNECT_TIMEOUT_S = 10.0
+
+_BY_KEY = {
+    "plan_cache_mode": "force_custom_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""For connections that decide batches: whatever the statistics say, no plan reads a table as a whole.
+
+For a thousand customers Postgres would rather read all of fifty thousand. And a plan that is kept was made for tables
+as small as they were then; planning again for each batch costs less than the wrong index once.
+"""
+
+Connection = asyncpg.Connection
+"""What every query in `db` takes: a connection inside a transaction that the edge opened and commits."""
+
+
+def create_engine(
+    settings: Settings, application_name: str = "leadger", pool_size: int | None = None, *, for_batches: bool = False
+) -> AsyncEngine:
+    """An engine whose connections are opened by asyncpg itself, so a pasted URL with `sslmode` works as it is.
+
+    JSONB comes as Python values and goes as JSON text. `for_batches` has each row of a statement's arrays looked up by
+    its key, see `_BY_KEY`.
+    """
+    connect = partial(
+        asyncpg.connect,
+        settings.database_url,
+        connection_class=TracedConnection if tracing.are_on() else asyncpg.Connection,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=settings.database_command_timeout_s,
+        server_settings={
+            "application_name": application_name,
+            "timezone": "UTC",
+            "lock_timeout": "30s",
+            **(_BY_KEY if for_batches else {}),
+        },
+    )
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=pool_size or settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=CONNECT_TIMEOUT_S,
+        pool_use_lifo=True,
+        json_deserializer=msgspec.json.decode,
+    )
+
+
+@asynccontextmanager
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+    """A connection outside a transaction: every statement is one of its own, committed when it returns."""
+    async with _pooled(engine) as (pooled, raw):
+        assert not raw.is_in_transaction()
+        try:
+            yield raw
+        except BaseException:
+            await pooled.invalidate()  # nobody knows what the statement that failed has left behind
+            raise
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    """One transaction: committed if the block ends, rolled back if it raises.
+
+    `readonly` gives one snapshot for all statements of the block, so that what is read fits together.
+    """
+    async with _pooled(engine) as (pooled, raw):
+        isolation = "repeatable_read" if readonly else "read_committed"
+        begun = False
+        try:
+            async with raw.transaction(isolation=isolation, readonly=readonly):
+                begun = True
+                yield raw
+        except BaseException:
+            # After a BEGIN that failed, asyncpg takes the connection for one in a transaction for ever.
+            if not begun or raw.is_closed() or raw.is_in_transaction():
+                await pooled.invalidate()
+            raise
+
+
+@asynccontextmanager
+async def _pooled(engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
+    """A connection of the pool, as SQLAlchemy keeps it and as asyncpg knows it."""
+    try:
+        async with engine.connect() as pooled:
+            raw = (await pooled.get_raw_connection()).driver_connection
+            assert raw is not None
+            if raw.is_closed():  # the server went away while it lay in the pool
+                await pooled.invalidate()
+                raw = (await pooled.get_raw_connection()).driver_connection
+                assert raw is not None
+            yield pooled, raw
+    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
+        # The statements of the block go past SQLAlchemy, so it can only have failed to give a connection.
+        raise ConnectionError(f"Postgres gives no connection: {error}") from error
+
+
+async def without_flush(connection: asyncpg.Connection) -> None:
+    """Let this transaction commit before it is on disk; only if a crash that undoes it leads to its being done again.
+
+    Postgres keeps the order of commits, so whatever is committed durably afterwards makes this one durable as well.
+    """
+    await connection.execute("SET LOCAL synchronous_commit = off")

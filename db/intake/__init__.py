@@ -1,0 +1,1 @@
+"""The path of a lead from the committed request to its verdicts, or to the quarantine."""

@@ -1,0 +1,38 @@
+"""The backlog: how many leads wait to be decided, and for how long they have waited in vain."""
+
+import asyncpg
+
+from db.intake.inbox import IN_LANE, LANES, RETRIED_PART
+
+
+async def leads(connection: asyncpg.Connection, most_rows: int) -> int:
+    """How many leads wait. Beyond `most_rows` rows, which hold at least as many leads, nobody counts on."""
+    number: int = await connection.fetchval(
+        """
+        SELECT coalesce(sum(lead_count), 0)
+        FROM (SELECT lead_count FROM inbox WHERE done_at IS NULL ORDER BY lane, id LIMIT $1) AS waiting
+        """,
+        most_rows,
+    )
+    return number
+
+
+async def waited_s(connection: asyncpg.Connection) -> float:
+    """For how long the oldest waiting lead could have been decided: pauses of the workers do not count.
+
+    Leads out of the dead letters are left out, because they carry the instant at which they first came.
+    """
+    seconds: float | None = await connection.fetchval(
+        f"""
+        SELECT extract(epoch FROM
+            clock_timestamp() - greatest(min(received_at), (SELECT max(resumed_at) FROM pauses)))::float8
+        FROM generate_series(0, $2::int - 1) AS one (lane), LATERAL (
+            SELECT received_at FROM inbox WHERE {IN_LANE} AND part <> $1 ORDER BY inbox.lane, inbox.id LIMIT 1
+        ) AS oldest
+        WHERE NOT EXISTS (SELECT FROM pauses WHERE resumed_at IS NULL)
+        HAVING count(*) > 0
+        """,
+        RETRIED_PART,
+        LANES,
+    )
+    return max(seconds or 0.0, 0.0)

@@ -1,0 +1,74 @@
+"""Group commit at the door: requests that arrive while one commit is under way share the next one (R2)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.core.engine import autocommit
+from db.intake import inbox
+from db.telemetry import tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+_MOST_LEADS_PER_COMMIT = 20_000
+
+_Waiting = tuple[inbox.Accepted, asyncio.Future[None], "Span | None"]
+
+
+class InboxWriter:
+    """Writes accepted requests durably. `after_commit` is called once per commit, to ring the doorbell."""
+
+    def __init__(self, engine: AsyncEngine, after_commit: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._after_commit = after_commit
+        self._waiting: list[_Waiting] = []
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def write(self, request: inbox.Accepted) -> None:
+        """Return when the request is committed; raises what the commit raised, and then nothing was accepted."""
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        span = tracing.here()
+        if span:
+            span.set_attributes({"leadger.batch_id": str(request.batch_id), "leadger.leads": len(request.leads)})
+        self._waiting.append((request, committed, span))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush())
+        await committed
+
+    async def _flush(self) -> None:
+        """Commit until nothing waits, on one connection as long as nothing fails.
+
+        What `inbox.add` sends is one statement, so it is a transaction by itself; BEGIN and COMMIT would be two more
+        trips to Postgres that everybody waits for.
+        """
+        while group := self._take():
+            try:
+                async with autocommit(self._engine) as connection:
+                    while group:
+                        with tracing.span("inbox.commit", serves=(span for *_, span in group)):
+                            await inbox.add(connection, [request for request, *_ in group])
+                            self._acknowledge(group)
+                        group = self._take()
+            except Exception as error:
+                for _, committed, _ in group:
+                    if not committed.done():
+                        committed.set_exception(error)
+
+    def _acknowledge(self, group: list[_Waiting]) -> None:
+        for _, committed, _ in group:
+            if not committed.done():
+                committed.set_result(None)
+        self._after_commit(group[0][0].request_id)
+
+    def _take(self) -> list[_Waiting]:
+        leads = taken = 0
+        for request, *_ in self._waiting:
+            leads += len(request.leads)
+            taken += 1
+            if leads >= _MOST_LEADS_PER_COMMIT:
+                break
+        group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return group

@@ -1,0 +1,226 @@
+"""The inbox: every accepted request as rows that are the job (R2). The message in Redis only rings for them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zlib import crc32
+
+import asyncpg
+import msgspec
+
+from billing.leads import Lead
+from db.core import locks
+
+LANES = 8
+"""A customer's leads lie in one lane, and one batch at a time works in a lane, so batches do not wait for each other.
+
+Lanes are for speed only: the locks of customers keep verdicts right, whatever lane a row lies in.
+"""
+
+CHUNK_LEADS = 500
+"""Leads in one row at most, so that several workers share one large request."""
+
+RETRIED_PART = 1000
+"""The part number of leads that went from the dead letters back into their batch."""
+
+INBOX_COLUMNS = ["batch_id", "part", "lane", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
+
+_MOST_LANES = 3
+"""Of one batch: when little waits, several workers share it rather than one take it all while the others look on."""
+
+_MANY_ROWS = 100
+
+# A range over both columns of the index, in its order: so no plan reads what waits in other lanes, or all of this one.
+IN_LANE = """
+    done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
+"""
+_encode = msgspec.json.Encoder().encode
+_decode_leads = msgspec.json.Decoder(list[Lead]).decode
+_decode_lead = msgspec.json.Decoder(Lead).decode
+
+
+@dataclass(slots=True)
+class Accepted:
+    """One request that the door has validated."""
+
+    batch_id: UUID
+    request_id: str
+    received_at: datetime
+    leads: Sequence[Lead]
+
+
+@dataclass(slots=True)
+class Chunk:
+    """One claimed row: up to CHUNK_LEADS leads of one request, still encoded."""
+
+    id: int
+    batch_id: UUID
+    request_id: str
+    received_at: datetime
+    payload: bytes
+
+
+def payload_from_lead(lead: Lead) -> bytes:
+    """One lead as it is kept in the quarantine and among the dead letters: JSON."""
+    return _encode(lead)
+
+
+def lead_from_payload(payload: bytes) -> Lead:
+    """Read what `payload_from_lead` wrote; raises msgspec.DecodeError if it is damaged."""
+    return _decode_lead(payload)
+
+
+def leads_from_payload(payload: bytes) -> list[Lead]:
+    """Read the leads of a chunk; raises msgspec.DecodeError if it is damaged."""
+    return _decode_leads(payload)
+
+
+async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> None:
+    """Write requests to the inbox; once committed, their leads will be decided whatever happens.
+
+    It is one statement, so outside a transaction it stores all of them or none, and has committed when it returns.
+    """
+    rows = [
+        (
+            request.batch_id,
+            part,
+            lane,
+            request.request_id,
+            request.received_at,
+            len(leads),
+            [lead.id for lead in leads],
+            _encode(leads),
+        )
+        for request in requests
+        for part, (lane, leads) in enumerate(_parts(request.leads))
+    ]
+    await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
+
+
+def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
+    """The leads of a request by lane; a lead that it holds twice stays in one part, where the first one stands (R3)."""
+    if len(leads) == 1:
+        yield lane_of(leads[0]), leads
+        return
+    by_lane: list[list[Lead]] = [[] for _ in range(LANES)]
+    lanes: dict[tuple[str, str], int] = {}
+    for lead in leads:
+        by_lane[lanes.setdefault((lead.source, lead.external_id), lane_of(lead))].append(lead)
+    for lane, of_lane in enumerate(by_lane):
+        for start in range(0, len(of_lane), CHUNK_LEADS):
+            yield lane, of_lane[start : start + CHUNK_LEADS]
+
+
+def lane_of(lead: Lead) -> int:
+    """The lane of a lead: that of its customer, as the caller names them; two ids of a new person share an e-mail."""
+    name = lead.person.email if lead.person else lead.customer
+    return crc32(name.encode()) % LANES
+
+
+async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
+    """Lock waiting rows, oldest first, until they hold `most_leads`, in lanes where no other batch is at work."""
+    lanes = await _take_lanes(connection, most_leads)
+    if not lanes:
+        return []
+    # What waits has no result. By `done_at`, a plan could look for the ids in the index of what waits, lane by lane.
+    rows = await connection.fetch(
+        f"""
+        SELECT id, batch_id, request_id, received_at, payload FROM inbox
+        WHERE result IS NULL AND id = ANY (ARRAY(
+            SELECT id FROM (
+                SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before
+                FROM unnest($1::int[]) AS one (lane), LATERAL (
+                    SELECT id, lead_count FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane, inbox.id LIMIT $2
+                ) AS first
+            ) AS counted
+            WHERE leads_before < $2
+        ))
+        ORDER BY id FOR UPDATE SKIP LOCKED
+        """,
+        lanes,
+        most_leads,
+    )
+    return [Chunk(row["id"], row["batch_id"], row["request_id"], row["received_at"], row["payload"]) for row in rows]
+
+
+async def _take_lanes(connection: asyncpg.Connection, most_leads: int) -> list[int]:
+    """Lock lanes that nobody is at, those with the oldest rows first, a few or until they hold enough."""
+    waiting = await connection.fetch(
+        f"""
+        SELECT lane, rows, leads
+        FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
+            SELECT min(id) AS oldest, count(*) AS rows, sum(lead_count)::int AS leads FROM (
+                SELECT id, lead_count FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane, inbox.id LIMIT $2
+            ) AS first
+        ) AS looked_at
+        WHERE rows > 0 ORDER BY oldest
+        """,
+        LANES,
+        _MANY_ROWS,
+    )
+    taken: list[int] = []
+    leads = 0
+    for row in waiting:
+        if leads >= most_leads or len(taken) == _MOST_LANES:
+            break
+        if await locks.try_lane(connection, row["lane"]):
+            taken.append(row["lane"])
+            leads += row["leads"] if row["rows"] < _MANY_ROWS else most_leads
+    return taken
+
+
+async def settle(connection: asyncpg.Connection, results: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Mark rows as decided, each with its part of the batch's status."""
+    await connection.execute(
+        """
+        UPDATE inbox SET done_at = clock_timestamp(), result = settled.result
+        FROM unnest($1::bigint[], $2::jsonb[]) AS settled (id, result) WHERE inbox.id = settled.id
+        """,
+        [chunk_id for chunk_id, _ in results],
+        [_encode(result).decode() for _, result in results],
+    )
+
+
+async def newest_waiting(connection: asyncpg.Connection) -> int:
+    """The highest row id that waits now; 0 if nothing waits."""
+    newest: int = await connection.fetchval(
+        f"""
+        SELECT coalesce(max(id), 0) FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
+            SELECT id FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane DESC, inbox.id DESC LIMIT 1
+        ) AS newest
+        """,
+        LANES,
+    )
+    return newest
+
+
+async def waiting_up_to(connection: asyncpg.Connection, newest_id: int) -> int:
+    """How many leads up to a row id are still waiting."""
+    count: int = await connection.fetchval(
+        """
+        SELECT coalesce(sum(leads), 0)::bigint FROM generate_series(0, $2::int - 1) AS one (lane), LATERAL (
+            SELECT sum(lead_count) AS leads FROM inbox
+            WHERE done_at IS NULL
+                AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) <= (one.lane, $1)
+        ) AS of_lane
+        """,
+        newest_id,
+        LANES,
+    )
+    return count
+
+
+async def waiting_lead(connection: asyncpg.Connection, lead_id: UUID) -> tuple[Lead, datetime] | None:
+    """The first waiting lead with this id and when it came in."""
+    row = await connection.fetchrow(
+        """
+        SELECT received_at, payload FROM inbox WHERE done_at IS NULL AND lead_ids @> ARRAY[$1::uuid]
+        ORDER BY id LIMIT 1
+        """,
+        lead_id,
+    )
+    if row is None:
+        return None
+    return next((lead, row["received_at"]) for lead in leads_from_payload(row["payload"]) if lead.id == lead_id)

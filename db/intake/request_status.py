@@ -1,0 +1,61 @@
+"""What became of a request's leads: the parts of a batch put together."""
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from db.intake import inbox
+
+LEAD_STATES = ("new", "extended", "replayed", "quarantined")
+ACTION_STATES = ("billed", "partly_billed", "capped", "duplicate", "held", "replayed", "quarantined")
+
+
+async def status(connection: asyncpg.Connection, batch_id: UUID) -> dict[str, Any] | None:
+    """The batch as decided so far; None if there is none."""
+    rows = await connection.fetch(
+        "SELECT part, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = $1 ORDER BY id", batch_id
+    )
+    return _status(batch_id, rows) if rows else None
+
+
+async def page(connection: asyncpg.Connection, *, before: int | None, limit: int) -> list[tuple[int, dict[str, Any]]]:
+    """Batches, newest first, each with its place in that order; `before` is the place of the last one seen."""
+    firsts = await connection.fetch(
+        "SELECT id, batch_id FROM inbox WHERE part = 0 AND ($1::bigint IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
+        before,
+        limit,
+    )
+    parts: dict[UUID, list[asyncpg.Record]] = {row["batch_id"]: [] for row in firsts}
+    for row in await connection.fetch(
+        "SELECT batch_id, part, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = ANY($1::uuid[])",
+        list(parts),
+    ):
+        parts[row["batch_id"]].append(row)
+    return [(row["id"], _status(row["batch_id"], parts[row["batch_id"]])) for row in firsts]
+
+
+def _status(batch_id: UUID, rows: list[asyncpg.Record]) -> dict[str, Any]:
+    leads: Counter[str] = Counter()
+    actions: Counter[str] = Counter()
+    problems: list[dict[str, Any]] = []
+    for row in rows:
+        if row["result"]:
+            result = row["result"]
+            leads.update(result["leads"])
+            actions.update(result["actions"])
+            problems += result["problems"]
+    done = all(row["done_at"] for row in rows)
+    retried = sum(row["lead_count"] for row in rows if row["part"] == inbox.RETRIED_PART)
+    dead = leads["dead"] - retried
+    return {
+        "batch_id": batch_id,
+        "state": "done" if done else "waiting",
+        "received_at": min(row["received_at"] for row in rows),
+        "done_at": max(row["done_at"] for row in rows) if done else None,
+        "accepted": sum(row["lead_count"] for row in rows) - retried,
+        "leads": {state: leads[state] for state in LEAD_STATES} | ({"dead": dead} if dead > 0 else {}),
+        "actions": {state: actions[state] for state in ACTION_STATES},
+        "problems": sorted(problems, key=lambda problem: problem["index"]),
+    }

@@ -1,0 +1,53 @@
+"""Forgetting what callers sent once it has been decided for long; what waits for anything is kept, however old.
+
+The ledger needs none of it: leads, actions and verdicts have rows of their own.
+"""
+
+import asyncpg
+
+from db.telemetry import counters
+
+_EMPTIED_THROUGH = "inbox_emptied_through"
+
+
+async def empty_inbox(connection: asyncpg.Connection, older_than_days: int, most: int) -> int:
+    """Empty the requests that were decided longer ago, oldest first; returns how many rows that were.
+
+    The rows stay with their results, so a batch's status is told for ever. It stops before the first row that is not
+    ripe and begins there the next time, so it never looks at the same rows twice, nor past one that still waits.
+    """
+    emptied = await connection.fetch(
+        """
+        WITH next AS (
+            SELECT id, done_at < clock_timestamp() - make_interval(days => $2) AS ripe
+            FROM inbox WHERE id > $1 ORDER BY id LIMIT $3
+        )
+        UPDATE inbox SET payload = '', lead_ids = '{}' FROM next
+        WHERE inbox.id = next.id
+            AND next.id < coalesce((SELECT min(id) FROM next WHERE ripe IS NOT TRUE), 9223372036854775807)
+        RETURNING inbox.id
+        """,
+        await counters.one(connection, _EMPTIED_THROUGH),
+        older_than_days,
+        most,
+    )
+    if emptied:
+        await counters.put(connection, _EMPTIED_THROUGH, max(row["id"] for row in emptied))
+    return len(emptied)
+
+
+async def delete_resolved(connection: asyncpg.Connection, table: str, older_than_days: int, most: int) -> int:
+    """Delete leads that left the quarantine, or the dead letters, longer ago; returns how many those were.
+
+    The condition stands outside as well: a lead that is set aside again in this moment is open again, and stays.
+    """
+    resolved = "resolved_at < clock_timestamp() - make_interval(days => $1)"
+    status: str = await connection.execute(
+        f"""
+        DELETE FROM {table}
+        WHERE {resolved} AND id IN (SELECT id FROM {table} WHERE {resolved} ORDER BY id LIMIT $2)
+        """,
+        older_than_days,
+        most,
+    )
+    return int(status.removeprefix("DELETE "))

@@ -1,0 +1,1 @@
+"""Verdicts: reading, judging and writing them, and what changes them later."""

@@ -1,0 +1,252 @@
+"""What is on record for customers, read for the evaluator. Call under the locks of `db.core.locks.lock_customers`."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from billing.actions import Action, Outcome, Standing, Verdict, Winner
+from billing.reach import PeriodRecord
+
+Customer = tuple[UUID, UUID]
+"""(partner, customer): the unit that is locked, judged and counted."""
+
+_STANDINGS = {standing.value: standing for standing in Standing}
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+_COLUMNS = (
+    "id",
+    "lead_id",
+    "product_id",
+    "action_type",
+    "engagement_level",
+    "occurred_at",
+    "occurrence",
+    "duplicate_key",
+    "own_period",
+    "billing_period",
+    "value_minor",
+    "rate_rule_id",
+    "standing",
+    "outcome",
+    "billed_minor",
+)
+_columns_of = itemgetter(*_COLUMNS)
+_VERDICT_COLUMNS = ", ".join(f"actions.{name}" for name in (*_COLUMNS, "partner_id", "customer_id"))
+
+
+async def periods_of(
+    connection: asyncpg.Connection, customers: Iterable[tuple[Customer, int]]
+) -> dict[Customer, dict[int, PeriodRecord]]:
+    """The counters of customers from a first period on, each given as ((partner, customer), first period)."""
+    wanted = list(customers)
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, customer_id, period, billed_minor, cap_savings_minor, credited_minor,
+               billed + partly_billed AS cap_users, billed + partly_billed + capped AS winners, last_occurred_at
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (partner_id, customer_id, first)
+        JOIN customer_periods USING (partner_id, customer_id)
+        WHERE period >= first
+        """,
+        [customer[0] for customer, _ in wanted],
+        [customer[1] for customer, _ in wanted],
+        [first for _, first in wanted],
+    )
+    result: dict[Customer, dict[int, PeriodRecord]] = defaultdict(dict)
+    for row in rows:
+        result[row["partner_id"], row["customer_id"]][row["period"]] = PeriodRecord(
+            billed_minor=row["billed_minor"],
+            cap_savings_minor=row["cap_savings_minor"],
+            credited_minor=row["credited_minor"],
+            cap_users=row["cap_users"],
+            winners=row["winners"],
+            last_occurred_at=row["last_occurred_at"],
+        )
+    return result
+
+
+async def winners_of(connection: asyncpg.Connection, keys: Iterable[UUID]) -> dict[UUID, list[Winner]]:
+    """Who holds, or once held, each duplicate key, in evaluation order."""
+    rows = await connection.fetch(
+        """
+        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
+        FROM winners WHERE duplicate_key = ANY($1::uuid[])
+        ORDER BY duplicate_key, billing_period, occurred_at
+        """,
+        list(keys),
+    )
+    return _by_key(rows)
+
+
+async def frozen_winners_of(
+    connection: asyncpg.Connection, keys: Iterable[tuple[UUID, int]]
+) -> dict[UUID, list[Winner]]:
+    """Who holds, or once held, each duplicate key in a closed period: (key, first open period), in evaluation order."""
+    wanted = list(keys)
+    rows = await connection.fetch(
+        """
+        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
+        FROM unnest($1::uuid[], $2::int[]) AS wanted (duplicate_key, first_open) JOIN winners USING (duplicate_key)
+        WHERE billing_period < first_open
+        ORDER BY duplicate_key, billing_period, occurred_at
+        """,
+        [key for key, _ in wanted],
+        [first_open for _, first_open in wanted],
+    )
+    return _by_key(rows)
+
+
+async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
+    """The recorded verdicts of actions, by id."""
+    return await connection.fetch(
+        f"SELECT {_VERDICT_COLUMNS} FROM actions WHERE id = ANY($1::uuid[])", list(action_ids)
+    )
+
+
+async def verdicts_of_keys(
+    connection: asyncpg.Connection, keys: Iterable[tuple[Customer, int, UUID]]
+) -> list[asyncpg.Record]:
+    """All verdicts with a duplicate key in a billing period: ((partner, customer), period, key)."""
+    wanted = list(keys)
+    return await connection.fetch(
+        f"""
+        SELECT {_VERDICT_COLUMNS}
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[]) AS wanted (partner_id, customer_id, period, key)
+        JOIN actions ON actions.partner_id = wanted.partner_id AND actions.customer_id = wanted.customer_id
+            AND actions.billing_period = wanted.period AND actions.duplicate_key = wanted.key
+        """,
+        [customer[0] for customer, _, _ in wanted],
+        [customer[1] for customer, _, _ in wanted],
+        [period for _, period, _ in wanted],
+        [key for _, _, key in wanted],
+    )
+
+
+async def verdicts_of_prefixes(
+    connection: asyncpg.Connection, prefixes: Sequence[tuple[Customer, int, int]]
+) -> list[asyncpg.Record]:
+    """The verdicts of the first winners of periods: ((partner, customer), period, how many), ties included."""
+    return await connection.fetch(
+        f"""
+        SELECT {_VERDICT_COLUMNS}
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) AS wanted (partner_id, customer_id, period, most)
+        CROSS JOIN LATERAL (
+            SELECT action_id FROM winners
+            WHERE winners.partner_id = wanted.partner_id AND winners.customer_id = wanted.customer_id
+                AND winners.billing_period = wanted.period
+            ORDER BY occurred_at FETCH FIRST (wanted.most) ROWS WITH TIES
+        ) AS first_winners
+        JOIN actions ON actions.id = first_winners.action_id
+        """,
+        [customer[0] for customer, _, _ in prefixes],
+        [customer[1] for customer, _, _ in prefixes],
+        [period for _, period, _ in prefixes],
+        [most for _, _, most in prefixes],
+    )
+
+
+async def open_verdicts(
+    connection: asyncpg.Connection, customers: Iterable[tuple[Customer, int]]
+) -> Iterator[tuple[int, str, Verdict]]:
+    """All verdicts of customers from a first billing period on: (place among the customers, lead type, verdict)."""
+    wanted = list(customers)
+    # Period by period, because actions are indexed by partner, period and customer, in this order. Put together first,
+    # or a server that can skip the period in the index does, and reads those that are not wanted, too.
+    rows = await connection.fetch(
+        f"""
+        WITH RECURSIVE wanted AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[])
+                WITH ORDINALITY AS wanted (partner_id, customer_id, first, place)
+        ), used (partner_id, first, period) AS (
+            SELECT partner_id, first, first - 1 FROM (SELECT DISTINCT partner_id, first FROM wanted) AS partners
+            UNION ALL
+            SELECT partner_id, first, (
+                SELECT min(billing_period) FROM actions
+                WHERE actions.partner_id = used.partner_id AND billing_period > used.period
+            ) FROM used WHERE period IS NOT NULL
+        ), looked_for AS MATERIALIZED (
+            SELECT place, partner_id, customer_id, period FROM wanted JOIN used USING (partner_id, first)
+            WHERE period >= first
+        )
+        SELECT place - 1, leads.lead_type, {", ".join(f"actions.{name}" for name in _COLUMNS)}
+        FROM looked_for
+        JOIN actions ON actions.partner_id = looked_for.partner_id AND actions.billing_period = looked_for.period
+            AND actions.customer_id = looked_for.customer_id
+        JOIN leads ON leads.id = actions.lead_id
+        """,
+        [customer[0] for customer, _ in wanted],
+        [customer[1] for customer, _ in wanted],
+        [first for _, first in wanted],
+    )
+    return ((place, lead_type, _verdict(*columns)) for place, lead_type, *columns in rows)
+
+
+def customer_from_row(row: asyncpg.Record) -> Customer:
+    """Whose verdict a row is."""
+    return row["partner_id"], row["customer_id"]
+
+
+def verdict_from_row(row: Mapping[str, Any]) -> Verdict:
+    """A row of actions as the evaluator knows it."""
+    return _verdict(*_columns_of(row))
+
+
+def _verdict(
+    action_id: UUID,
+    lead_id: UUID,
+    product_id: UUID,
+    action_type: str,
+    engagement_level: str,
+    occurred_at: datetime,
+    occurrence: int,
+    key: UUID,
+    own_period: int,
+    billing_period: int,
+    value_minor: int,
+    rate_rule_id: int,
+    standing: str,
+    outcome: str,
+    billed_minor: int,
+) -> Verdict:
+    # By place and without calling the enums, because a rebuild does this for every action of a month.
+    action = Action(
+        action_id,
+        lead_id,
+        product_id,
+        action_type,
+        action_type.casefold(),
+        engagement_level,
+        engagement_level.casefold(),
+        occurred_at,
+        occurrence,
+        key,
+        own_period,
+        billing_period,
+        value_minor,
+        rate_rule_id,
+        _STANDINGS[standing],
+    )
+    return Verdict(action, _OUTCOMES[outcome], billed_minor)
+
+
+def _by_key(rows: Iterable[asyncpg.Record]) -> dict[UUID, list[Winner]]:
+    result: dict[UUID, list[Winner]] = {}
+    for row in rows:
+        result.setdefault(row["duplicate_key"], []).append(winner_from_row(row))
+    return result
+
+
+def winner_from_row(row: asyncpg.Record) -> Winner:
+    """A row of winners as the evaluator knows it."""
+    return Winner(
+        action_id=row["action_id"],
+        key=row["duplicate_key"],
+        billing_period=row["billing_period"],
+        own_period=row["own_period"],
+        occurred_at=row["occurred_at"],
+        released_from=row["released_from"],
+    )

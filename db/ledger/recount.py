@@ -1,0 +1,164 @@
+"""Counting from the stored verdicts what the counters should say, and the difference between the two (R9)."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from billing.actions import Outcome
+from billing.totals import TOTALS_COLUMNS, Totals, checksum_of_line
+from db.ledger.reading import Customer
+from db.ledger.verdicts import ProductPeriod, add_customer_totals, add_product_totals
+from db.reports.figures import totals_from_row
+
+_COPY_S = 3_600.0
+
+_RECOUNTED = ", ".join(
+    [
+        "count(DISTINCT lead_id) AS leads",
+        "count(*) AS actions",
+        *(f"count(*) FILTER (WHERE outcome = '{outcome}') AS {outcome}" for outcome in Outcome),
+        "sum(value_minor)::bigint AS gross_minor",
+        "sum(billed_minor)::bigint AS billed_minor",
+        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'duplicate'), 0)::bigint AS duplicate_savings_minor",
+        "coalesce(sum(value_minor - billed_minor) FILTER (WHERE outcome IN ('partly_billed', 'capped')), 0)::bigint"
+        " AS cap_savings_minor",
+        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'held'), 0)::bigint AS held_minor",
+        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'returned'), 0)::bigint AS returned_minor",
+    ]
+)
+
+
+@dataclass(slots=True)
+class Drift:
+    """By how much the counters of one partner and period are wrong: what to add to make them right."""
+
+    customers: dict[tuple[Customer, int], Totals]
+    products: dict[ProductPeriod, Totals]
+    checksums: dict[ProductPeriod, int]
+
+    @property
+    def count(self) -> int:
+        """How many counters are wrong."""
+        return len(self.customers) + len(self.products.keys() | self.checksums.keys())
+
+
+async def totals_drift(
+    connection: asyncpg.Connection, partner_id: UUID, period: int
+) -> tuple[dict[tuple[Customer, int], Totals], dict[ProductPeriod, Totals]]:
+    """What to add to the counters of customers, and of products, which the report's totals are the sum of.
+
+    Read in one snapshot, it stays right while others count on.
+    """
+    customers: dict[tuple[Customer, int], Totals] = {}
+    products: dict[ProductPeriod, Totals] = {}
+    for row in await connection.fetch(_DRIFT, partner_id, period):
+        if row["of"] == "customer":
+            customers[(partner_id, row["id"]), period] = totals_from_row(row)
+        else:
+            products[partner_id, period, row["id"]] = totals_from_row(row)
+    return customers, products
+
+
+async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Drift:
+    """What to add to all counters of a partner and period, the checksums included."""
+    customers, products = await totals_drift(connection, partner_id, period)
+    return Drift(customers, products, await _checksum_drift(connection, partner_id, period))
+
+
+async def correct(connection: asyncpg.Connection, found: Drift, policy_version: int) -> None:
+    """Add what is missing to the counters."""
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, customer_id, period FROM customer_periods
+        WHERE (partner_id, customer_id, period) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]))
+        ORDER BY partner_id, customer_id, period FOR UPDATE
+        """,
+        [customer[0] for customer, _ in found.customers],
+        [customer[1] for customer, _ in found.customers],
+        [period for _, period in found.customers],
+    )
+    known = {((row["partner_id"], row["customer_id"]), row["period"]) for row in rows}
+    last = {}
+    for (partner_id, customer_id), period in found.customers:
+        last[(partner_id, customer_id), period] = await connection.fetchval(
+            """
+            SELECT coalesce(max(occurred_at), timestamptz '1900-01-01 00:00Z') FROM actions
+            WHERE partner_id = $1 AND customer_id = $2 AND billing_period = $3
+            """,
+            partner_id,
+            customer_id,
+            period,
+        )
+    versions = dict.fromkeys(found.customers, policy_version)
+    await add_customer_totals(connection, found.customers, last, versions, known)
+    products = {at: found.products.get(at, Totals()) for at in found.products.keys() | found.checksums.keys()}
+    await add_product_totals(connection, products, found.checksums)
+
+
+async def _checksum_drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
+    kept = await connection.fetch(
+        """
+        SELECT product_id, sum(checksum) AS checksum FROM product_periods
+        WHERE partner_id = $1 AND period = $2 GROUP BY product_id
+        """,
+        partner_id,
+        period,
+    )
+    checksums = await _checksums(connection, partner_id, period)
+    for row in kept:
+        at = (partner_id, period, row["product_id"])
+        checksums[at] = checksums.get(at, 0) - int(row["checksum"])
+    return {at: difference for at, difference in checksums.items() if difference}
+
+
+async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
+    sums: dict[bytes, int] = defaultdict(int)
+    unfinished = b""
+
+    async def add(data: bytes) -> None:
+        nonlocal unfinished
+        *rows, unfinished = (unfinished + data).split(b"\n")
+        for row in rows:
+            product_id, line = row.split(b"\t")
+            sums[product_id] += checksum_of_line(line)
+
+    # As text, because a rebuild does this for every action of a month; and for as long as one may take.
+    await connection.copy_from_query(_CHECKED_LINES, partner_id, period, output=add, timeout=_COPY_S)
+    return {(partner_id, period, UUID(product_id.decode())): total for product_id, total in sums.items()}
+
+
+# The line is that of `billing.totals.verdict_checksum`.
+_CHECKED_LINES = """
+    SELECT product_id, replace(id::text, '-', '') || billing_period || outcome
+        || value_minor || ',' || billed_minor || ',' || rate_rule_id
+    FROM actions WHERE partner_id = $1 AND billing_period = $2
+"""
+
+
+def _drift_of(counters: str, owner: str) -> str:
+    """A query for what is counted less what is kept, by owner, where they differ."""
+    return f"""
+        SELECT '{owner}' AS of, {owner}_id AS id, {_each("sum({0})::bigint AS {0}")}
+        FROM (
+            SELECT {owner}_id, {_each("{0}")} FROM counted
+            UNION ALL
+            SELECT {owner}_id, {_each("-{0}")} FROM {counters} WHERE partner_id = $1 AND period = $2
+        ) AS both_sides
+        GROUP BY {owner}_id HAVING {_each("sum({0}) <> 0", " OR ")}
+    """
+
+
+def _each(of_a_column: str, between: str = ", ") -> str:
+    return between.join(of_a_column.format(name) for name in TOTALS_COLUMNS)
+
+
+# A lead is of one customer and one product, so those of all products, or of all customers, add up.
+_DRIFT = f"""
+    WITH counted AS MATERIALIZED (
+        SELECT customer_id, product_id, {_RECOUNTED} FROM actions
+        WHERE partner_id = $1 AND billing_period = $2 GROUP BY customer_id, product_id
+    )
+    {_drift_of("customer_periods", "customer")} UNION ALL {_drift_of("product_periods", "product")}
+"""

@@ -1,0 +1,1 @@
+"""Master data: partners with their terms, products, rates and customers."""

@@ -1,0 +1,103 @@
+"""Erasing a person from what callers sent: the inbox, the quarantine, the dead letters.
+
+Leads that wait go on to mean the same customer, by the key. Each function does one stretch of rows in the caller's
+transaction and says how many rows it changed.
+"""
+
+import asyncpg
+import msgspec
+
+from db.intake import inbox, quarantine
+from db.intake.matching import Arrival
+from db.privacy.erasure import Erased
+from db.privacy.identifiers import Identity, readable_leads
+
+STRETCH = 5_000
+"""How many row ids a transaction looks at."""
+
+TABLES = ("inbox", "quarantine", "dead_letters")
+
+
+async def last_id(connection: asyncpg.Connection, table: str) -> int:
+    """The highest row id of one of the tables; 0 if it is empty."""
+    newest: int = await connection.fetchval(f"SELECT coalesce(max(id), 0) FROM {table}")
+    return newest
+
+
+async def erase(connection: asyncpg.Connection, table: str, after: int, erased: Erased) -> int:
+    """Erase the person from the rows of a stretch that came before the erasure."""
+    erase_one = {"inbox": _from_inbox, "quarantine": _from_quarantine, "dead_letters": _from_dead_letter}[table]
+    told = {"inbox": "coalesce(result::text, '')", "quarantine": "detail", "dead_letters": "error"}[table]
+    identity = erased.identity
+    # Locked, because a row that is being decided now gets its result only when the batch is committed.
+    rows = await connection.fetch(
+        f"""
+        SELECT * FROM {table}
+        WHERE id > $1 AND id <= $2 AND received_at <= $3 AND (
+            EXISTS (SELECT FROM unnest($4::bytea[]) AS needle WHERE position(needle IN payload) > 0)
+            OR EXISTS (SELECT FROM unnest($5::text[]) AS said WHERE position(said IN {told}) > 0)
+        )
+        ORDER BY id FOR UPDATE
+        """,
+        after,
+        after + STRETCH,
+        erased.erased_at,
+        identity.needles,
+        sorted({*identity.spellings, *identity.emails, *identity.names}),
+    )
+    changed = [await erase_one(connection, row, identity) for row in rows]
+    return sum(changed)
+
+
+async def _from_inbox(connection: asyncpg.Connection, row: asyncpg.Record, identity: Identity) -> bool:
+    payload, result = _erased(row["payload"], identity), row["result"]
+    before = [problem["detail"] for problem in result["problems"]] if result else []
+    after = [identity.erase_from_detail(detail) for detail in before]
+    if (payload, after) == (row["payload"], before):
+        return False
+    for problem, detail in zip(result["problems"] if result else (), after, strict=True):
+        problem["detail"] = detail
+    told = None if result is None else msgspec.json.encode(result).decode()
+    await connection.execute("UPDATE inbox SET payload = $2, result = $3 WHERE id = $1", row["id"], payload, told)
+    return True
+
+
+async def _from_quarantine(connection: asyncpg.Connection, row: asyncpg.Record, identity: Identity) -> bool:
+    lead = inbox.lead_from_payload(row["payload"])
+    detail = identity.erase_from_detail(row["detail"])
+    if not identity.erase_from(lead) and detail == row["detail"]:
+        return False
+    await connection.execute(
+        """
+        UPDATE quarantine SET payload = $2, detail = $3, content_id = CASE
+            WHEN EXISTS (SELECT FROM quarantine AS other WHERE other.content_id = $4) THEN content_id ELSE $4 END
+        WHERE id = $1
+        """,
+        row["id"],
+        inbox.payload_from_lead(lead),
+        detail,
+        quarantine.content_id_of(Arrival(lead, row["received_at"])),
+    )
+    return True
+
+
+async def _from_dead_letter(connection: asyncpg.Connection, row: asyncpg.Record, identity: Identity) -> bool:
+    payload = _erased(b"[" + row["payload"] + b"]", identity)[1:-1]
+    error = identity.erase_from_error(row["error"])
+    if (payload, error) == (row["payload"], row["error"]):
+        return False
+    await connection.execute(
+        "UPDATE dead_letters SET payload = $2, error = $3 WHERE id = $1", row["id"], payload, error
+    )
+    return True
+
+
+def _erased(payload: bytes, identity: Identity) -> bytes:
+    """The leads of a row without the identity; the same bytes if it is not in them."""
+    leads = readable_leads(payload)
+    if not leads:
+        return identity.erase_from_damaged(payload)
+    changed = [identity.erase_from(lead) for lead in leads]
+    if not any(changed):
+        return payload
+    return b"[" + b",".join(map(inbox.payload_from_lead, leads)) + b"]"

@@ -1,0 +1,119 @@
+"""Erasing a person: name, e-mail and the spelling of ids go; the row and its key stay, so every sum stays true.
+
+Whoever sends the same customer id again means the same, unnamed customer: that is how the cap and the duplicates stay
+right. A lead never changes a stored person (R12), so it brings no name back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from billing.identity import customer_uuid
+from db.core import locks
+from db.privacy.identifiers import ERASED_NAME, Identity, erased_email, needle, readable_leads
+from db.telemetry import counters
+
+ERASURES = "people_erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Who was erased when; what callers and files hold of it remains to be erased."""
+
+    identity: Identity
+    erased_at: datetime
+
+
+async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_as: str) -> Erased:
+    """Erase a person in the master data. `asked_as` is the id by which that was asked for.
+
+    Leads that wait and would have made another id an alias of this person, by the e-mail, make it one now: later nobody
+    could tell. What an earlier erasure did not bring to its end is looked for, too.
+    """
+    await locks.own_people(connection)
+    row = await connection.fetchrow("SELECT external_id, name, email FROM customers WHERE id = $1", customer_id)
+    await _introduce_aliases(connection, customer_id, row["email"])
+    aliases = await connection.fetch("SELECT id, external_id FROM customer_aliases WHERE customer_id = $1", customer_id)
+    identities = await _left_behind(connection, customer_id)
+    identities.append(
+        Identity(
+            frozenset({customer_id, *(alias["id"] for alias in aliases)}),
+            frozenset({asked_as, row["external_id"], *(alias["external_id"] for alias in aliases)}),
+            frozenset({row["name"]} - {ERASED_NAME}),
+            frozenset({row["email"]} - {erased_email(customer_id)}),
+        )
+    )
+    await connection.execute("UPDATE customer_aliases SET external_id = id::text WHERE customer_id = $1", customer_id)
+    await connection.execute(
+        "UPDATE customers SET external_id = id::text, name = $2, email = $3 WHERE id = $1",
+        customer_id,
+        ERASED_NAME,
+        erased_email(customer_id),
+    )
+    await counters.add(connection, {ERASURES: 1})
+    return Erased(_united(identities), await connection.fetchval("SELECT clock_timestamp()"))
+
+
+async def _introduce_aliases(connection: asyncpg.Connection, customer_id: UUID, email: str) -> None:
+    rows = await connection.fetch(
+        """
+        SELECT payload FROM inbox WHERE done_at IS NULL AND position($1::bytea IN payload) > 0
+        UNION ALL
+        SELECT '['::bytea || payload || ']'::bytea FROM quarantine
+        WHERE resolved_at IS NULL AND position($1::bytea IN payload) > 0
+        UNION ALL
+        SELECT '['::bytea || payload || ']'::bytea FROM dead_letters
+        WHERE resolved_at IS NULL AND position($1::bytea IN payload) > 0
+        """,
+        needle(email),
+    )
+    described = {
+        customer_uuid(lead.customer)
+        for row in rows
+        for lead in readable_leads(row["payload"])
+        if lead.person and lead.person.email == email
+    }
+    await connection.execute(
+        """
+        INSERT INTO customer_aliases (id, external_id, customer_id)
+        SELECT met, met::text, $2 FROM unnest($1::uuid[]) AS met
+        WHERE NOT EXISTS (SELECT FROM customers WHERE id = met) ON CONFLICT DO NOTHING
+        """,
+        list(described),
+        customer_id,
+    )
+
+
+async def _left_behind(connection: asyncpg.Connection, customer_id: UUID) -> list[Identity]:
+    """What earlier erasures of the same person still remember, because they failed."""
+    rows = await connection.fetch(
+        """
+        SELECT arguments->'erased'->'identity' AS identity FROM tasks
+        WHERE kind = 'erase' AND arguments->>'customer_id' = $1 AND arguments->'erased' <> 'null'
+        """,
+        str(customer_id),
+    )
+    return [msgspec.convert(row["identity"], Identity) for row in rows]
+
+
+async def forget(connection: asyncpg.Connection, customer_id: UUID) -> None:
+    """Erase the person from the memory of the erasures themselves, the last thing to do."""
+    await connection.execute(
+        """
+        UPDATE tasks SET arguments = arguments || '{"asked_as": null, "erased": null}'
+        WHERE kind = 'erase' AND arguments->>'customer_id' = $1
+        """,
+        str(customer_id),
+    )
+
+
+def _united(identities: list[Identity]) -> Identity:
+    return Identity(
+        *(
+            frozenset().union(*(getattr(each, name) for each in identities))
+            for name in ("ids", "spellings", "names", "emails")
+        )
+    )

@@ -1,0 +1,1 @@
+"""Billing reports: live figures, explained actions, and the files of written versions."""

@@ -1,0 +1,171 @@
+"""A report as CSV: one row per action, one per credit, one per product, then the total and the explanation.
+
+`row` tells which is which. The billed amounts of actions and credits add up to what is due.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from billing.actions import Outcome
+from billing.explain import STATUS
+from billing.money import amount_from_minor
+from billing.periods import name_of_period
+from billing.totals import Totals
+from db.reports.explained_actions import Line
+from db.reports.explanation import explanation
+from db.reports.figures import Report
+
+COLUMNS = (
+    "row",
+    "customer_email",
+    "customer",
+    "product",
+    "lead_type",
+    "action_type",
+    "engagement_level",
+    "occurred_at",
+    "amount",
+    "duplicate",
+    "status",
+    "billed",
+    "duplicate_savings",
+    "cap_savings",
+    "currency",
+    "lead",
+    "action_id",
+    "duplicate_of",
+    "reason",
+)
+_AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
+_FORMULA_STARTS = frozenset("=+-@\t\r")
+_ZERO = amount_from_minor(0)
+_Cells = tuple[str, ...]
+
+
+def head(_: Report) -> str:
+    """The names of the columns."""
+    return csv_row(COLUMNS)
+
+
+def line(line: Line) -> str:
+    """One action."""
+    return csv_row(_cells(line))
+
+
+def foot(report: Report, credited: Sequence[asyncpg.Record]) -> str:
+    """Credits, products, the total and the explanation."""
+    rows = [
+        *(_credit_cells(credit, report.currency) for credit in credited),
+        *(_totals_cells("product total", p.product, p.totals, report.currency, "") for p in report.products),
+        _totals_cells("total", "", report.totals, report.currency, explanation(report)),
+    ]
+    return "".join(map(csv_row, rows))
+
+
+def csv_row(cells: Iterable[str]) -> str:
+    """One line of a CSV file, with nothing in it that a spreadsheet takes for a formula."""
+    safe = [_defused(cell) if cell[:1] in _FORMULA_STARTS else cell for cell in cells]
+    row = ",".join(safe)
+    # The writer looks at each character by itself, and few rows have anything for it to quote.
+    quoted = row.count(",") >= len(safe) or '"' in row or "\n" in row or "\r" in row
+    return _quoted(safe) if quoted or not row else row + "\n"
+
+
+def _quoted(cells: Sequence[str]) -> str:
+    row = io.StringIO()
+    csv.writer(row, lineterminator="\n").writerow(cells)
+    return row.getvalue()
+
+
+def _defused(cell: str) -> str:
+    return cell if _AMOUNT.fullmatch(cell) else "'" + cell
+
+
+def _cells(line: Line) -> _Cells:
+    explained, row = line.explained, line.row
+    verdict = explained.verdict
+    action, outcome = verdict.action, verdict.outcome
+    amount = amount_from_minor(action.value_minor)
+    duplicate = outcome is Outcome.DUPLICATE
+    capped = outcome is Outcome.CAPPED or outcome is Outcome.PARTLY_BILLED
+    return (
+        "action",
+        line.customer["email"],
+        line.customer["external_id"],
+        line.product["name"],
+        row["lead_type"],
+        action.action_type,
+        action.engagement_level,
+        _instant(action.occurred_at),
+        amount,
+        "Yes" if duplicate else "No",
+        STATUS[outcome],
+        amount_from_minor(verdict.billed_minor),
+        amount if duplicate else _ZERO,
+        amount_from_minor(action.value_minor - verdict.billed_minor) if capped else _ZERO,
+        line.currency,
+        row["lead"],
+        str(action.id),
+        str(explained.winner.action_id) if explained.winner else "",
+        line.reason,
+    )
+
+
+def _credit_cells(credit: asyncpg.Record, currency: str) -> _Cells:
+    """A credit as a row of its own, with what it gives back as a negative amount."""
+    amount = amount_from_minor(-credit["amount_minor"])
+    month = name_of_period(credit["billing_period"])
+    return (
+        "credit",
+        credit["email"],
+        credit["customer"],
+        credit["product"],
+        credit["lead_type"],
+        credit["action_type"],
+        credit["engagement_level"],
+        _instant(credit["occurred_at"]),
+        amount,
+        "No",
+        "Credited",
+        amount,
+        _ZERO,
+        _ZERO,
+        currency,
+        credit["lead"],
+        str(credit["action_id"]),
+        "",
+        f"Credited, because it was returned ({credit['reason']}); it was billed in {month}.",
+    )
+
+
+def _totals_cells(kind: str, product: str, totals: Totals, currency: str, reason: str) -> _Cells:
+    return (
+        kind,
+        "",
+        "",
+        product,
+        "",
+        "",
+        "",
+        "",
+        amount_from_minor(totals.gross_minor),
+        "",
+        "",
+        amount_from_minor(totals.billed_minor),
+        amount_from_minor(totals.duplicate_savings_minor),
+        amount_from_minor(totals.cap_savings_minor),
+        currency,
+        "",
+        "",
+        "",
+        reason,
+    )
+
+
+def _instant(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,49 @@
+"""Reports as text: any number of formats in one walk over the lines, a block at a time."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import asyncpg
+
+from db.reports import csv_format, figures, markdown_format
+from db.reports.explained_actions import Line
+from db.reports.figures import Report
+
+_LINES_OF_A_BLOCK = 100
+
+
+class Format(Protocol):
+    """How a report is written."""
+
+    def head(self, report: Report, /) -> str:
+        """What stands above the actions."""
+
+    def line(self, line: Line, /) -> str:
+        """One action."""
+
+    def foot(self, report: Report, credited: Sequence[asyncpg.Record], /) -> str:
+        """What stands below the actions."""
+
+
+FORMATS: Mapping[str, Format] = {"csv": csv_format, "md": markdown_format}
+
+
+async def blocks(
+    connection: asyncpg.Connection, report: Report, formats: Sequence[Format]
+) -> AsyncIterator[tuple[str, ...]]:
+    """The text of a report, block by block, in each of some formats."""
+    yield tuple(each.head(report) for each in formats)
+    block: list[Line] = []
+    async for line in figures.lines(connection, report.partner_id, report.period):
+        block.append(line)
+        if len(block) == _LINES_OF_A_BLOCK:
+            yield _text(block, formats)
+            block = []
+    if block:
+        yield _text(block, formats)
+    credited = await figures.credits_in(connection, report.partner_id, report.period)
+    yield tuple(each.foot(report, credited) for each in formats)
+
+
+def _text(lines: Iterable[Line], formats: Sequence[Format]) -> tuple[str, ...]:
+    return tuple("".join(map(each.line, lines)) for each in formats)

@@ -1,0 +1,86 @@
+"""A report as a page in Markdown: the table of actions, credits, subtotals per product, totals and the explanation."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import asyncpg
+
+from billing.actions import Outcome
+from billing.explain import STATUS
+from billing.money import amount_from_minor
+from billing.periods import name_of_period
+from billing.totals import Totals
+from db.reports.explained_actions import Line
+from db.reports.explanation import explanation
+from db.reports.figures import Report
+
+_TEXTS_REMEMBERED = 1_000
+
+
+def head(report: Report) -> str:
+    """The title, and the head of the table of actions."""
+    state = "Final" if report.final else "Not final: the period is open"
+    return (
+        f"# Billing report: {md_cell(report.partner_name)}, {name_of_period(report.period)}\n\n"
+        f"{state}. Amounts in {report.currency}. As of {report.as_of:%Y-%m-%d %H:%M:%S} UTC.\n\n"
+        "| Customer | Product | Lead type | Action type | Level | Amount | Duplicate | Status | Billed |\n"
+        "|---|---|---|---|---|---:|---|---|---:|\n"
+    )
+
+
+def line(line: Line) -> str:
+    """One action."""
+    verdict = line.explained.verdict
+    action = verdict.action
+    cells = (
+        line.customer["email"],
+        line.product["name"],
+        line.row["lead_type"],
+        action.action_type,
+        action.engagement_level,
+        amount_from_minor(action.value_minor),
+        "Yes" if verdict.outcome is Outcome.DUPLICATE else "No",
+        STATUS[verdict.outcome],
+        amount_from_minor(verdict.billed_minor),
+    )
+    return _row(cells)
+
+
+def foot(report: Report, credited: Sequence[asyncpg.Record]) -> str:
+    """The tables of credits and products, the total and the explanation."""
+    text = ""
+    if credited:
+        text += "\n## Credits\n\n| Customer | Product | Action type | Billed in | Credit | Reason |\n"
+        text += "|---|---|---|---|---:|---|\n"
+        text += "".join(map(_credit, credited))
+    text += "\n## By product\n\n| Product | Actions | Gross | Billed | Duplicate savings | Cap savings |\n"
+    text += "|---|---:|---:|---:|---:|---:|\n"
+    text += "".join(_totals(product.name, product.totals) for product in report.products)
+    text += _totals("Total", report.totals)
+    return f"{text}\n{md_cell(explanation(report))}\n"
+
+
+@lru_cache(_TEXTS_REMEMBERED)
+def md_cell(cell: str) -> str:
+    """A text as the cell of a table in Markdown; most texts of a report stand in many of its rows."""
+    escaped = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return escaped.replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(md_cell, cells)) + " |\n"
+
+
+def _credit(credit: asyncpg.Record) -> str:
+    amount, month = amount_from_minor(-credit["amount_minor"]), name_of_period(credit["billing_period"])
+    return _row((credit["email"], credit["product"], credit["action_type"], month, amount, credit["reason"]))
+
+
+def _totals(name: str, totals: Totals) -> str:
+    amounts = (
+        totals.gross_minor,
+        totals.billed_minor,
+        totals.duplicate_savings_minor,
+        totals.cap_savings_minor,
+    )
+    return _row((name, str(totals.actions), *map(amount_from_minor, amounts)))

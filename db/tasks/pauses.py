@@ -1,0 +1,60 @@
+"""Pauses of the workers: while one is in force no lead is decided; leads are accepted as ever.
+
+A row in Postgres, so that it outlives every process and whatever happens to Redis.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.core.engine import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who had the workers stop, when and why."""
+
+    paused_at: datetime
+    paused_by: str
+    reason: str
+
+    def sentence(self) -> str:
+        """For a person: "The workers have been paused since 2024-04-01 10:00:00 UTC by ops: new rates"."""
+        since = f"{self.paused_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"The workers have been paused since {since} by {self.paused_by}: {self.reason}"
+
+
+class Paused(Exception):
+    """What was asked for would decide leads, which nobody may do now."""
+
+
+async def current(connection: asyncpg.Connection) -> Pause | None:
+    """The pause that is in force."""
+    row = await connection.fetchrow("SELECT paused_at, paused_by, reason FROM pauses WHERE resumed_at IS NULL")
+    return Pause(**row) if row else None
+
+
+async def begin(connection: asyncpg.Connection, paused_by: str, reason: str) -> bool:
+    """Pause the workers; false if they are paused already, and then that pause stands as it is."""
+    status: str = await connection.execute(
+        "INSERT INTO pauses (paused_by, reason) VALUES ($1, $2) ON CONFLICT (resumed_at) DO NOTHING", paused_by, reason
+    )
+    return status == "INSERT 0 1"
+
+
+async def end(connection: asyncpg.Connection, resumed_by: str) -> bool:
+    """Let the workers go on; false if they were not paused."""
+    status: str = await connection.execute(
+        "UPDATE pauses SET resumed_at = clock_timestamp(), resumed_by = $1 WHERE resumed_at IS NULL", resumed_by
+    )
+    return status == "UPDATE 1"
+
+
+async def refuse_if_paused(engine: AsyncEngine) -> None:
+    """Raise Paused if no lead may be decided now; what has begun by then may end."""
+    async with transaction(engine, readonly=True) as connection:
+        pause = await current(connection)
+    if pause:
+        raise Paused(pause.sentence())

@@ -1,0 +1,1 @@
+"""What operators see: logs, traces, counters, metrics, health."""

@@ -1,0 +1,47 @@
+"""Whether the parts are there: what acceptance needs, and what only slows things down."""
+
+from functools import cache
+
+import asyncpg
+import redis
+from alembic.script import ScriptDirectory
+
+from db.core.migrate import alembic_config
+from db.core.settings import Settings
+
+_WAITING_TOO_LONG_S = 60.0
+_PATIENCE_S = 1.0
+
+
+async def missing_migrations(connection: asyncpg.Connection) -> str | None:
+    """A sentence if the schema is older than this code.
+
+    A revision that this code does not know was made by a later release, whose migrations this code outlives: were it
+    not ready any more, an upgrade would take every old process away before the first new one is there.
+    """
+    head, *older = _revisions()
+    exists = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+    current = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
+    return f"it is at {current}, {head} is needed" if current is None or current in older else None
+
+
+@cache
+def _revisions() -> list[str]:
+    """All that this code knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(alembic_config("")).walk_revisions()]
+
+
+def degraded(settings: Settings, waiting_s: float) -> list[str]:
+    """What does not work although leads are accepted; blocks for up to a second."""
+    faults = []
+    try:
+        client = redis.Redis.from_url(
+            settings.redis_url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S
+        )
+        client.ping()
+        client.close()
+    except redis.RedisError:
+        faults.append("redis: cannot be reached")
+    if waiting_s > _WAITING_TOO_LONG_S:
+        faults.append(f"worker: leads have waited for {waiting_s:.0f} s")
+    return faults

@@ -1,0 +1,173 @@
+"""`leadger ingest`: leads from files into the engine."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from rich.progress import Progress, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+from scripts.cli.client import Client, ClientError
+from scripts.cli.connection import api_command
+from scripts.cli.ingest.lead_entries import Unreadable
+from scripts.cli.ingest.lead_files import Format, open_source, read_leads
+from scripts.cli.ingest.upload import Intake, RejectedLine, Tally
+from scripts.cli.output import Json, add_row, console, new_table, note, print_json, progress
+from scripts.errors import CannotStart
+
+REJECTED = 2
+_PROBLEMS_SHOWN = 5
+_BYTES = TaskProgressColumn()
+_LEADS = TextColumn("{task.fields[told]}")
+
+
+@api_command
+def ingest(
+    client: Client,
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help='Files to read; "-" is standard input.')],
+    rejects: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Where refused lines go; default: FILE.rejected.ndjson.", dir_okay=False),
+    ] = None,
+    kind: Annotated[
+        Format | None, typer.Option("--format", help="What the files hold; default: by name and content.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every accepted lead is decided.")] = True,
+    patience: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Stop waiting when nothing was decided for so long.")
+    ] = 120,
+    as_json: Json = False,
+) -> None:
+    """Send leads from files: JSON, NDJSON or CSV, gzipped or not.
+
+    A JSON file holds one lead or a list; NDJSON one lead per line. A CSV file holds one action per row, with the
+    columns lead_id, customer_id, product_id, lead_type, action_type, engagement_level, timestamp, and, if you like,
+    source, customer_name, customer_email and created_at; all rows of one lead make one lead, wherever they stand.
+
+    Lines that are refused go to a reject file with their number and the reasons. It is safe to run this again, also
+    after it was interrupted: leads that are known are counted as replayed and change nothing.
+
+    Status 0: everything was accepted. 2: something was rejected. 1: it could not be done, or not to the end.
+    """
+    for name in files:
+        with _said(), open_source(name):
+            pass
+    tally, started = Tally(), time.monotonic()
+    try:
+        for name in files:
+            path = rejects or Path(f"{'stdin' if name == '-' else name}.rejected.ndjson")
+            with _said(), _reject_file(path, name, again=rejects is not None and name != files[0]) as reject:
+                _ingest(client, name, kind, Intake(client, reject), patience if wait else None, tally)
+    except (ClientError, CannotStart):
+        note(f"{tally.accepted:,} leads were accepted before this; sending everything again is safe.")
+        raise
+    if as_json:
+        print_json(tally.to_json())
+    else:
+        print_tally(tally, time.monotonic() - started)
+    if tally.waiting and wait:
+        raise CannotStart(
+            f"{tally.waiting} accepted leads are not decided after {patience:.0f} s; they stay accepted, and are "
+            "decided once a worker is there, about which `leadger doctor` tells more."
+        )
+    if tally.rejected:
+        raise typer.Exit(REJECTED)
+
+
+def print_tally(tally: Tally, seconds: float) -> None:
+    """What became of the leads, as a table with a line about each problem."""
+    table = new_table(("Leads", "Count", "Actions", "Count "), right=("Count", "Count "))
+    leads = {"accepted": tally.accepted, "rejected": tally.rejected} | tally.leads
+    if tally.waiting:
+        leads["waiting"] = tally.waiting
+    left, right = list(leads.items()), [pair for pair in tally.actions.items() if pair[1]]
+    for row in range(max(len(left), len(right))):
+        name, count = left[row] if row < len(left) else ("", "")
+        action, actions = right[row] if row < len(right) else ("", "")
+        shown = f"{count:,}" if count != "" else ""
+        add_row(table, name, shown, action.replace("_", " "), f"{actions:,}" if actions != "" else "")
+    console().print(table)
+    _print_problems(tally.problems)
+    note(f"{tally.accepted:,} leads in {seconds:.1f} s, {tally.accepted / max(seconds, 0.001):,.0f} per second.")
+
+
+def follow(intake: Intake, display: Progress, patience_s: float) -> bool:
+    """Wait until everything is decided, with a bar."""
+    bar = display.add_task("Deciding", total=intake.tally.accepted, told="")
+    intake.tell = lambda tally: display.update(bar, completed=tally.decided, told=f"{tally.decided:,} leads")
+    return intake.follow(patience_s)
+
+
+def _ingest(
+    client: Client, name: str, kind: Format | None, intake: Intake, patience_s: float | None, total: Tally
+) -> None:
+    started = time.monotonic()
+    try:
+        with progress(_BYTES, _LEADS) as display, open_source(name) as (source, size):
+            bar = display.add_task(Path(name).name, total=size, told="")
+
+            def tell(tally: Tally) -> None:
+                rate = tally.accepted / (time.monotonic() - started)
+                display.update(bar, told=f"{tally.accepted:,} leads, {rate:,.0f}/s, {tally.rejected:,} rejected")
+
+            intake.tell = tell
+            try:
+                for read in read_leads(source, name, kind, lambda count: display.advance(bar, count)):
+                    intake.add(read)
+            except Unreadable:
+                intake.flush()
+                raise
+            intake.flush()
+            if patience_s is not None:
+                follow(intake, display, patience_s)
+    finally:
+        total.add(intake.tally)
+
+
+@contextmanager
+def _reject_file(path: Path, name: str, *, again: bool) -> Iterator[Any]:
+    """Takes rejected lines; the file is there only if there are any."""
+    try:
+        file: IO[str] = path.open("a" if again else "w", encoding="utf-8")
+    except OSError as error:
+        raise CannotStart(f"Rejected lines cannot be written to {path}: {error.strerror}; see --rejects.") from None
+    count = 0
+
+    def reject(rejected: RejectedLine) -> None:
+        nonlocal count
+        count += 1
+        text = rejected.line.text.decode("utf-8", "backslashreplace")
+        record = {"file": name, "line": rejected.line.number, "reasons": rejected.reasons, "text": text}
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    try:
+        with file:
+            yield reject
+    finally:
+        if not count and path.is_file() and not path.stat().st_size:
+            path.unlink()
+    if count:
+        note(f"{count:,} lines of {name} were rejected; {path} tells why.")
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    try:
+        yield
+    except Unreadable as error:
+        raise CannotStart(str(error)) from None
+
+
+def _print_problems(problems: list[dict[str, Any]]) -> None:
+    for reason, count in Counter(problem["reason"] for problem in problems).most_common():
+        first = [problem for problem in problems if problem["reason"] == reason][:_PROBLEMS_SHOWN]
+        console().print(Text(f"{reason.replace('_', ' ')}: {count:,} leads in quarantine", style="yellow"))
+        for problem in first:
+            console().print(Text(f"  {problem['lead_id']}: {problem['detail']}"), soft_wrap=True)
+        if count > len(first):
+            console().print(f"  … see `leadger quarantine list --reason {reason}`")

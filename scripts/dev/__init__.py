@@ -1,0 +1,1 @@
+"""Tools for developers; neither packaged nor in the image."""

@@ -1,0 +1,50 @@
+"""What lies about beside the decided leads: those of one noisy customer behind a batch, and many in quarantine."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import asyncpg
+
+from billing.leads import Lead, LeadAction
+from db.intake import inbox
+from db.intake.inbox import Accepted
+from scripts.dev.bench.world import World
+
+_INSTANT = datetime(2024, 4, 28, tzinfo=UTC)
+
+
+async def quarantined(connection: asyncpg.Connection, leads: int) -> None:
+    """Set leads aside: half wait for products and customers that never come or contradict others, half are resolved."""
+    await connection.execute(
+        """
+        INSERT INTO quarantine (lead_id, content_id, batch_id, received_at, reason, detail, product_id, customer_id,
+            payload, resolved_at)
+        SELECT md5('lead ' || n)::uuid, md5('content ' || n)::uuid, md5('batch')::uuid, clock_timestamp(),
+            (ARRAY['unknown_product', 'unknown_customer', 'conflict'])[n % 3 + 1], 'stored',
+            md5('product ' || n)::uuid, md5('customer ' || n)::uuid, '{}',
+            CASE WHEN n % 2 = 0 THEN clock_timestamp() END
+        FROM generate_series(1, $1::int) AS n
+        """,
+        leads,
+    )
+    await connection.execute("ANALYZE quarantine")  # they would not have come in an instant
+
+
+async def waiting(connection: asyncpg.Connection, world: World, name: str, leads: int) -> str:
+    """Have leads wait in one lane, each in a request of its own, the longest inbox; returns the id of the last one."""
+    ids = [f"{name}-waiting-{number}" for number in range(leads)]
+    await inbox.add(connection, [_alone(world, lead_id) for lead_id in ids])
+    return ids[-1]
+
+
+async def nobody_waits(connection: asyncpg.Connection) -> None:
+    """Take away what waits."""
+    await connection.execute("DELETE FROM inbox WHERE done_at IS NULL")
+
+
+def _alone(world: World, name: str) -> Accepted:
+    customer = world.customers - 1
+    action = LeadAction("Click", "Low", _INSTANT)
+    product = world.product(world.partner_of(customer), 0)
+    lead = Lead(0, "", name, world.customer(customer), product, "Referral", None, None, [action])
+    return Accepted(uuid4(), "bench", datetime.now(UTC), [lead])

@@ -1,0 +1,37 @@
+"""Every fault of section 8 of the design."""
+
+from scripts.dev.chaos import deliveries, events, kills, schedules, servers
+from scripts.dev.chaos.scene import Fault
+
+_SLOW_REBUILD = "scripts.dev.chaos.slow_rebuild"
+
+FAULTS = (
+    Fault("worker-child-killed", "kill -9 of a child of the worker", 50, kills.worker_child),
+    Fault("worker-killed", "kill -9 of the worker", 20, kills.worker),
+    Fault("api-killed", "kill -9 of the API", 20, kills.api),
+    Fault("supervisor-killed", "kill -9 of `leadger up`", 5, kills.supervisor, is_up=True),
+    Fault("restarts", "SIGTERM to worker, API and beat in turn", 100, kills.restarts),
+    Fault("redis-emptied", "Redis killed and emptied", 10, servers.redis_emptied),
+    Fault("redis-frozen", "Redis frozen for 8 s; acceptance goes on", 1, servers.redis_frozen(8)),
+    Fault("redis-frozen-120", "Redis frozen for 120 s; acceptance goes on", 1, servers.redis_frozen(120)),
+    Fault("redis-full", "Redis out of memory", 3, servers.redis_full),
+    Fault("postgres-killed", "Postgres killed; 503 + Retry-After", 10, servers.postgres_killed),
+    Fault("cut-at-commit", "connection cut at COMMIT", 20, servers.cut_at_commit, proxied=True),
+    Fault("three-times", "every batch delivered three times", 10, deliveries.three_times),
+    Fault("ten-at-once", "the same lead in ten concurrent batches", 20, deliveries.ten_at_once),
+    Fault("one-customer", "one customer under 64 concurrent batches", 5, deliveries.one_customer),
+    Fault("reversed-order", "batches in reversed order", 5, deliveries.reversed_order),
+    Fault("poison", "a poison lead in 500", 5, deliveries.poison, app="scripts.dev.chaos.poisoned_worker"),
+    Fault("beat-twice", "beat twice", 5, schedules.beat_twice),
+    Fault("beat-absent", "beat absent for three intervals", 3, schedules.beat_absent),
+    Fault("events", "rebuild, close and reopen during ingestion", 3, events.events),
+    Fault("rebuild-killed", "kill -9 of one of two that share a rebuild", 10, events.rebuild_killed, app=_SLOW_REBUILD),
+    Fault("monthly-run-killed", "the monthly run killed at every step", 1, None),
+)
+ONLY_FULL = ("redis-frozen-120",)
+"""Faults that take minutes by themselves; without `--full` they run when they are named."""
+
+
+def fault(name: str) -> Fault:
+    """The fault of this name; KeyError if there is none."""
+    return {each.name: each for each in FAULTS}[name]

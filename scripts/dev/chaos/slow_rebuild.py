@@ -1,0 +1,25 @@
+"""The worker's Celery application for one fault: its rebuilds have many small shares, each long enough to be hit.
+
+celery -A scripts.dev.chaos.slow_rebuild worker
+"""
+
+import asyncio
+from typing import Any
+
+from db.ledger import rebuild
+from worker.app import app
+
+_ACTIONS_OF_A_SHARE = 10
+_PAUSE_S = 0.4
+
+judge = rebuild.judge
+
+
+async def _judge_late(*arguments: Any) -> dict[str, Any]:
+    await asyncio.sleep(_PAUSE_S)
+    return await judge(*arguments)
+
+
+vars(rebuild).update(ACTIONS_OF_A_SHARE=_ACTIONS_OF_A_SHARE, judge=_judge_late)
+
+__all__ = ["app"]

@@ -1,0 +1,1 @@
+"""Everything started on one machine: launcher, processes, embedded servers."""

@@ -1,0 +1,208 @@
+"""`leadger up`: starts everything, bills the samples, prints the reports, and stays up."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+import redis
+from pydantic import ValidationError
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
+
+from db.core.migrate import upgrade
+from db.core.settings import Settings
+from scripts.cli.client import Client, ClientError
+from scripts.errors import CannotStart
+from scripts.local.embedded.ports import free_port, require_free
+from scripts.local.embedded.postgres import prepare_postgres
+from scripts.local.embedded.valkey import prepare_valkey
+from scripts.local.launcher import commands
+from scripts.local.launcher.flower import flower_login
+from scripts.local.launcher.home import DevEnv, Home, hold_home, sentence, write_dev_env
+from scripts.local.launcher.leftovers import end_leftovers, mark
+from scripts.local.launcher.supervisor import Supervisor
+from scripts.local.launcher.watch import CodeWatch
+from scripts.operations.first_key import development_key
+from scripts.samples.sample_leads import load, print_reports
+
+_START_S = 60.0
+_RELOADED = ("api", "worker", "beat")
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the database and the queue are."""
+
+    database_url: str
+    redis_url: str
+
+
+def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> int:
+    """Run Leadger on 127.0.0.1:`port` with its data in `home` until Ctrl-C or SIGTERM; the exit status.
+
+    `once`: end after the reports of the samples. `reload`: start API, worker and beat again when the code
+    changes. The status is 0 after an orderly end, 1 with one sentence on standard error for what keeps it
+    from starting, and 130 if it was stopped before it was up.
+    """
+    # A closed terminal and a plain kill end everything in order, like Ctrl-C, which shells turn off in the
+    # background.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with hold_home(home, _url(port)) as held:
+            _run(port, held, once, reload, console)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except (CannotStart, ClientError) as error:
+        print(f"leadger: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"leadger: {sentence(error, home)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(port: int, home: Home, once: bool, reload: bool, console: Console) -> None:
+    settings = _settings(home)
+    end_leftovers(home.path)
+    require_free(port)
+    with Supervisor(home.logs, console) as supervisor:
+        servers = _start_servers(supervisor, home)
+        _migrate(servers.database_url)
+        _require_redis(servers.redis_url)
+        processes_env = _environment(home, servers, settings.log_level)
+        _start_leadger(supervisor, home, port, processes_env)
+        _wait_until(lambda: _is_ready(port), supervisor, "The API")
+        env = DevEnv(_url(port), development_key(servers.database_url, home.path))
+        write_dev_env(home, env)
+        with Client(env.url, env.api_key) as client:
+            load(client)
+            print_reports(client, console)
+        if not once:
+            # Only now, because Flower asks the workers once, when it starts.
+            flower_port, login = free_port(), flower_login(home.path)
+            supervisor.start("flower", commands.flower(flower_port, login, processes_env))
+            _print_addresses(console, home, env, f"http://127.0.0.1:{flower_port}", login)
+            with suppress(KeyboardInterrupt):
+                _stay(supervisor, reload)
+
+
+def _settings(home: Home) -> Settings:
+    """Check the environment before anything is started; the servers' addresses may still be unknown."""
+    try:
+        return Settings.model_validate(
+            {
+                "database_url": os.environ.get("DATABASE_URL") or "postgresql://embedded",
+                "redis_url": os.environ.get("REDIS_URL") or "redis://embedded",
+                "home": home.path,
+            }
+        )
+    except ValidationError as error:
+        reasons = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        reasons = reasons.replace("Value error, ", "")  # pydantic's words before ours
+        raise CannotStart(f"A setting in the environment cannot be used: {reasons}.") from None
+
+
+def _start_servers(supervisor: Supervisor, home: Home) -> Servers:
+    database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
+    if not database_url:
+        postgres = prepare_postgres(home.postgres)
+        command = replace(postgres.command, env=mark(home.path))
+        supervisor.start("postgres", command, before=postgres.clear_leftovers)
+        _wait_until(postgres.is_ready, supervisor, "PostgreSQL")
+        database_url = postgres.url
+    if not redis_url:
+        valkey = prepare_valkey(home.valkey)
+        supervisor.start("valkey", replace(valkey.command, env=mark(home.path)))
+        _wait_until(valkey.is_ready, supervisor, "Valkey")
+        redis_url = valkey.url
+    return Servers(database_url, redis_url)
+
+
+def _migrate(database_url: str) -> None:
+    try:
+        upgrade(database_url)
+    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CannotStart(f"The database at {_place(database_url)} cannot be used: {reason}") from None
+
+
+def _require_redis(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=5) as client:
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            raise CannotStart(f"Redis at {_place(redis_url)} cannot be used: {error}") from None
+
+
+def _environment(home: Home, servers: Servers, log_level: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": servers.database_url,
+        "REDIS_URL": servers.redis_url,
+        "LEADGER_HOME": str(home.path),
+        "LOG_LEVEL": log_level,
+    } | mark(home.path)
+
+
+def _start_leadger(supervisor: Supervisor, home: Home, port: int, env: dict[str, str]) -> None:
+    supervisor.start("worker", commands.worker(env))
+    supervisor.start("api", commands.api(port, env), before=lambda: require_free(port))
+    supervisor.start("beat", commands.beat(home, env))
+
+
+def _wait_until(is_ready: Callable[[], bool], supervisor: Supervisor, what: str) -> None:
+    deadline = time.monotonic() + _START_S
+    while not is_ready():
+        if time.monotonic() > deadline:
+            raise CannotStart(f"{what} did not become ready within {_START_S:.0f} seconds.")
+        supervisor.wait(0.05)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"{_url(port)}/ready", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _stay(supervisor: Supervisor, reload: bool) -> None:
+    if not reload:
+        supervisor.wait()
+    code = CodeWatch()
+    while True:
+        supervisor.wait(1)
+        if changed := code.changed():
+            supervisor.say(f"{', '.join(map(str, changed[:3]))} changed; starting {', '.join(_RELOADED)} again")
+            for name in _RELOADED:
+                supervisor.restart(name)
+
+
+def _print_addresses(console: Console, home: Home, env: DevEnv, flower_url: str, login: str) -> None:
+    rows = {
+        "API": env.url,
+        "API docs": f"{env.url}/docs",
+        "Flower": f"{flower_url} (user and password: {login.replace(':', ', ')})",
+        "Key": f"{env.api_key} (also in {home.dev_env})",
+        "Logs": str(home.logs),
+    }
+    console.print("\nLeadger is up; Ctrl-C stops it.", style="bold")
+    for name, value in rows.items():
+        console.print(f"  {name:<10}{value}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _place(url: str) -> str:
+    """Where a server is, without the user's name and password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

@@ -1,0 +1,1 @@
+"""What operators do beside the running system: first key, migration, backup, AWS."""

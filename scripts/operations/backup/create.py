@@ -1,0 +1,89 @@
+"""Taking a backup: one snapshot of every table, the report files, and a manifest, while Leadger goes on."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+
+from db.core import dump, locks
+from db.core.settings import Settings
+from db.reports import figures
+from db.reports.report_files import read_file
+from scripts.errors import CannotStart
+from scripts.operations.backup.location import Place, checksum, in_a_sentence
+from scripts.operations.backup.manifest import FORMAT, FileEntry, Manifest, ReportEntry, TableEntry
+from scripts.operations.backup.server import connect, read_from
+
+Tell = Callable[[str], None]
+
+
+def back_up(where: str, home: Path, tell: Tell) -> tuple[str, Manifest]:
+    """Write a new backup below a folder or bucket; returns its place and its manifest."""
+    place = Place(f"{where.rstrip('/')}/leadger-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    with read_from(home) as settings, in_a_sentence(place.where):
+        return place.where, asyncio.run(_back_up(settings, place, tell))
+
+
+async def _back_up(settings: Settings, place: Place, tell: Tell) -> Manifest:
+    connection = await connect(settings)
+    try:
+        await locks.share_schema(connection)
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            manifest = await _snapshot(connection, place, tell)
+        await _keep_files(manifest, place, tell)
+        place.write(manifest)
+        return manifest
+    finally:
+        await connection.close()
+
+
+async def _snapshot(connection: asyncpg.Connection, place: Place, tell: Tell) -> Manifest:
+    """Everything in the database at one instant."""
+    revision = await dump.revision(connection)
+    if revision is None:
+        raise CannotStart("The database has no tables of Leadger's: there is nothing to back up.")
+    taken_at = await connection.fetchval("SELECT transaction_timestamp()")
+    place.make()
+    tables = {}
+    for name, columns in (await dump.columns(connection)).items():
+        tell(name)
+        with place.new_table(name) as rows:
+            count = await dump.copy_out(connection, name, columns, rows.write)
+        tables[name] = TableEntry(columns, count, rows.sha256)
+    tell("reports")
+    live = await connection.fetch("SELECT DISTINCT partner_id, period FROM product_periods ORDER BY 1, 2")
+    files = await connection.fetch("SELECT DISTINCT url, sha256, size_bytes FROM billing_report_files ORDER BY url")
+    return Manifest(
+        format=FORMAT,
+        taken_at=taken_at,
+        revision=revision,
+        tables=tables,
+        sequences=await dump.sequences(connection),
+        files=[FileEntry(row["url"], row["sha256"], row["size_bytes"]) for row in files],
+        lost_files=[],
+        reports=[await _report(connection, row["partner_id"], row["period"]) for row in live],
+    )
+
+
+async def _report(connection: asyncpg.Connection, partner_id: UUID, period: int) -> ReportEntry:
+    return ReportEntry(str(partner_id), period, (await figures.live(connection, partner_id, period)).digest)
+
+
+async def _keep_files(manifest: Manifest, place: Place, tell: Tell) -> None:
+    """Copy the report files; one that is gone or damaged is named, and keeps no other from being kept."""
+    kept = []
+    for file in manifest.files:
+        tell(file.url.rpartition("/")[2])
+        try:
+            place.add_file(file.sha256, read_file(file.url))
+        except FileNotFoundError:
+            manifest.lost_files.append(file.url)
+            continue
+        if checksum(place.file(file.sha256)) == file.sha256:
+            kept.append(file)
+        else:
+            manifest.lost_files.append(file.url)
+    manifest.files = kept

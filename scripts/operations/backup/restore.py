@@ -1,0 +1,144 @@
+"""Bringing a backup back: into an empty database, to the newest schema, with proof that it is what it was."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+
+from db.core import dump
+from db.core.migrate import downgrade, knows, upgrade
+from db.core.settings import Settings
+from db.ledger import recount
+from db.reports import figures
+from db.reports.report_files import folder_url, write_file
+from scripts.errors import CannotStart
+from scripts.operations.backup.location import Place, in_a_sentence
+from scripts.operations.backup.manifest import Manifest
+from scripts.operations.backup.server import connect, named_by, write_to
+from scripts.operations.database import in_a_sentence as with_the_database
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came back, and what is not as it should be."""
+
+    manifest: Manifest
+    wrong: list[str]
+
+
+def restore(where: str, home: Path, tell: Tell, *, replace: bool) -> Restored:
+    """Restore a backup; nothing is changed if it is damaged or the database is not empty, unless `replace` says so.
+
+    The schema is made as it was, filled in one transaction, and then migrated to the newest one.
+    """
+    place = Place(where)
+    with in_a_sentence(place.where):
+        manifest = place.read()
+        asyncio.run(_require_whole(place, manifest, tell))
+        with write_to(home) as settings:
+            asyncio.run(_make_room(settings, replace))
+            with with_the_database(named_by()):
+                downgrade(settings.database_url, "base")
+                upgrade(settings.database_url, manifest.revision)
+            asyncio.run(_fill(settings, place, manifest, tell))
+            with with_the_database(named_by()):
+                upgrade(settings.database_url)
+            return Restored(manifest, asyncio.run(_differences(settings, manifest, tell)))
+
+
+async def _require_whole(place: Place, manifest: Manifest, tell: Tell) -> None:
+    if not knows(manifest.revision):
+        raise CannotStart(
+            f"{place.where} was taken by a later release, with schema {manifest.revision}: restore it with that one."
+        )
+    tell("checksums")
+    damaged = await place.damaged(manifest)
+    if damaged:
+        raise CannotStart(f"{damaged} of {place.where} is damaged; nothing was changed.")
+
+
+async def _make_room(settings: Settings, replace: bool) -> None:
+    connection = await connect(settings)
+    try:
+        revision = await dump.revision(connection)
+        if revision is None and await dump.columns(connection):
+            raise CannotStart("The database holds tables that are not Leadger's: name an empty one.")
+        if revision is not None and not knows(revision):
+            raise CannotStart(f"The database has schema {revision} of a later release: restore with that one.")
+        if await dump.processes_at_work(connection):
+            raise CannotStart("Leadger works on this database: stop API and workers first.")
+        used = await dump.used_tables(connection)
+        if used and not replace:
+            raise CannotStart(
+                f"The database is not empty: it holds {', '.join(used)}. Name an empty one, or say --replace to lose "
+                "what is in it."
+            )
+        async with connection.transaction():
+            await dump.empty(connection)
+    finally:
+        await connection.close()
+
+
+async def _fill(settings: Settings, place: Place, manifest: Manifest, tell: Tell) -> None:
+    moved = _bring_files(settings, place, manifest, tell)
+    connection = await connect(settings)
+    try:
+        async with connection.transaction():
+            tables = await dump.parents_first(connection, manifest.tables)
+            await dump.silence_triggers(connection, tables)
+            await dump.empty(connection)
+            for name in tables:
+                tell(name)
+                entry = manifest.tables[name]
+                count = await dump.copy_in(connection, name, entry.columns, place.rows(name))
+                if count != entry.rows:
+                    raise CannotStart(f"{count} of {entry.rows} rows of {name} came back; nothing was changed.")
+            await dump.set_sequences(connection, manifest.sequences)
+            await connection.executemany("UPDATE billing_report_files SET url = $2 WHERE url = $1", moved)
+            await dump.wake_triggers(connection, tables)
+    finally:
+        await connection.close()
+
+
+def _bring_files(settings: Settings, place: Place, manifest: Manifest, tell: Tell) -> list[tuple[str, str]]:
+    """Put the report files where this installation keeps them; returns their old and new addresses."""
+    moved = []
+    for file in manifest.files:
+        month, name = file.url.rsplit("/", 2)[-2:]
+        url = f"{folder_url(settings)}/{month}/{name}"
+        tell(name)
+        write_file(url, place.file(file.sha256))
+        moved.append((file.url, url))
+    return moved
+
+
+async def _differences(settings: Settings, manifest: Manifest, tell: Tell) -> list[str]:
+    """Sentences about reports that are not what they were, or whose counters are not what their verdicts say."""
+    connection = await connect(settings)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            tell("reports")
+            return [
+                sentence
+                for entry in manifest.reports
+                for sentence in await _check(connection, UUID(entry.partner_id), entry.period, entry.digest)
+            ]
+    finally:
+        await connection.close()
+
+
+async def _check(connection: asyncpg.Connection, partner_id: UUID, period: int, digest: str) -> list[str]:
+    report = await figures.live(connection, partner_id, period)
+    drift = await recount.drift(connection, partner_id, period)
+    named = f"{report.partner} {period // 100}-{period % 100:02}"
+    wrong = []
+    if report.digest != digest:
+        wrong.append(f"The report {named} has another digest than before.")
+    if drift.count:
+        wrong.append(f"{drift.count} counters of {named} are not what the verdicts say: rebuild it.")
+    return wrong

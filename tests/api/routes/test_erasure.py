@@ -1,0 +1,510 @@
+"""Erasing a person: nothing tells any more who it was, and not one figure, verdict or digest is another one."""
+
+import asyncio
+import csv
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.identity import customer_uuid
+from db.access import api_keys
+from db.core import locks
+from db.core.engine import transaction
+from db.core.settings import Settings
+from db.core.tables import metadata
+from db.intake import worker_batch
+from db.ledger.policies import Policies
+from db.privacy import erased_files, erased_payloads
+from db.reports import figures, report_files
+from tests.api.world import (
+    Json,
+    accept,
+    action,
+    bill,
+    check_problem,
+    decide,
+    finish_tasks,
+    get,
+    lead,
+    make,
+    make_masters,
+)
+
+EMAIL, NAME, ID, ALIAS = "grüne+anna@example.com", 'Anna "Ännchen" O\'Hara', "crm.anna/1", "=anna-2"
+SECRETS = (EMAIL, NAME, ID, ALIAS, "Ännchen", "waiting-anna", "Annie")
+OLD = "old-anna@example.com"  # later a neighbour's
+PERSON = {"name": NAME, "email": EMAIL}
+APRIL, MAY = "2024-04-10T09:00:00Z", "2024-05-10T09:00:00Z"
+MONEY = ("actions", "leads", "winners", "customer_states", "customer_periods", "product_periods", "credits")
+
+
+@pytest.fixture
+async def lived(client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings) -> None:
+    """A person with an alias, two written reports that show an e-mail each, and a neighbour with the older one."""
+    await make_masters(client, cap="30.00")
+    await make(client, "customers", external_id=ID, name=NAME, email=OLD)
+    await bill(
+        client,
+        engine,
+        policies,
+        lead("1", action("Click", at=APRIL), action("Visit", at=APRIL), customer_id=ID),
+        lead("2", action("Click", at=APRIL), customer_id="anna"),
+        lead("3", action("Demo", at=MAY), customer_id=ID),
+    )
+    await snapshot(engine, settings)
+    await client.patch(f"/api/customers/{ID}", json={"email": EMAIL})
+    await client.patch("/api/customers/anna", json={"email": OLD})
+    await bill(
+        client,
+        engine,
+        policies,
+        lead("4", action("Call", at=APRIL), action("Chat", at=APRIL), customer_id=ALIAS, customer=PERSON),
+        lead("5", action("Call", at=MAY), customer_id="anna"),
+        lead("6", customer_id=ID, product_id="later"),
+        lead("7", customer_id=ALIAS, customer=PERSON, product_id="later"),
+        lead("1", customer_id="anna"),
+        lead("8", customer_id=str(customer_uuid(ID)).upper(), customer=PERSON | {"name": "Annie"}),
+    )
+    await snapshot(engine, settings)
+
+
+async def snapshot(engine: AsyncEngine, settings: Settings) -> None:
+    async with transaction(engine, readonly=True) as connection:
+        changed = await figures.changed_since_written(connection)
+    for partner_id, period in changed:
+        assert await report_files.snapshot(engine, settings, partner_id, period)
+
+
+async def stored(engine: AsyncEngine, *tables: str) -> dict[str, list[str]]:
+    """All rows as text."""
+    async with transaction(engine, readonly=True) as connection:
+        found = {}
+        for table in tables or sorted(metadata.tables):
+            rows = await connection.fetch(f'SELECT to_jsonb(t)::text AS row FROM "{table}" AS t')
+            found[table] = sorted(map(str, rows))
+        return found
+
+
+async def traces(engine: AsyncEngine, settings: Settings, secrets: Sequence[str] = SECRETS) -> list[str]:
+    """Where anything still tells who it was: every column of every table, every file."""
+    found = []
+    async with transaction(engine, readonly=True) as connection:
+        for table in sorted(metadata.tables):
+            binary = {column.name for column in metadata.tables[table].columns if str(column.type) in ("BLOB", "BYTEA")}
+            for row in await connection.fetch(f'SELECT * FROM "{table}"'):
+                told = " ".join(
+                    value.decode("utf-8", "replace") if name in binary and value else repr(value)
+                    for name, value in row.items()
+                )
+                found += [
+                    f"{table}: {secret}" for secret in secrets if secret in told or secret in told.replace("\\", "")
+                ]
+    for file in settings.home.rglob("*"):
+        if file.is_file():
+            found += [f"{file.name}: {secret}" for secret in secrets if secret in file.read_text()]
+    return found
+
+
+async def erase(client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings, person: str = ID) -> Json:
+    """Erase a person; the task's result."""
+    started = await client.post(f"/api/customers/{person}/erase")
+    assert started.status_code == 202, started.text
+    await finish_tasks(engine, Policies(), settings)
+    task = await get(client, started.json()["status_url"])
+    assert (task["state"], task["error"]) == ("done", None)
+    return cast(Json, task["result"])
+
+
+async def checksums(engine: AsyncEngine) -> None:
+    """What is on record of every file is what lies there."""
+    async with transaction(engine, readonly=True) as connection:
+        files = await connection.fetch("SELECT url, size_bytes, sha256 FROM billing_report_files")
+    assert files
+    for file in files:
+        content = b"".join(report_files.read_file(file["url"]))
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file["size_bytes"], file["sha256"])
+
+
+@pytest.mark.usefixtures("lived")
+async def test_nothing_tells_who_it_was_and_every_figure_stays(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    assert len(await traces(engine, settings)) > 20
+    before = await stored(engine, *MONEY, "billing_reports")
+    live = await get(client, "/billing/reports")
+    result = await erase(client, engine, settings)
+    assert await traces(engine, settings) == []
+    assert await stored(engine, *MONEY, "billing_reports") == before
+    after = await get(client, "/billing/reports")
+    assert [each["digest"] for each in after["items"]] == [each["digest"] for each in live["items"]]
+    assert [each["totals"] for each in after["items"]] == [each["totals"] for each in live["items"]]
+    assert result["files"] == 8  # two months, two versions, two forms
+    assert result["rows"] >= 5
+    await checksums(engine)
+
+
+@pytest.mark.usefixtures("lived")
+async def test_files_lose_the_display_and_nothing_else(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    before = {file: file.read_text() for file in settings.home.rglob("*.*") if file.suffix in (".csv", ".md")}
+    shown = customer_uuid(ID)
+    await erase(client, engine, settings)
+    neighbours = 0
+    for file, text in before.items():
+        lines, now = text.splitlines(), file.read_text().splitlines()
+        assert len(now) == len(lines)
+        if file.suffix == ".md":
+            theirs = [f"| {email} |" for email in (EMAIL, OLD)]
+            for old, new in zip(lines, now, strict=True):
+                if new != old:
+                    assert any(old.startswith(beginning) for beginning in theirs)
+                    assert new.startswith(f"| {shown}@erased.invalid |")
+                    assert new.split("|")[2:] == old.split("|")[2:]
+            continue
+        for was, is_now in zip(csv.DictReader(lines), csv.DictReader(now), strict=True):
+            theirs_now = {"customer_email": f"{shown}@erased.invalid", "customer": str(shown)}
+            neighbours += was["customer"] == "anna"
+            assert is_now == was | (theirs_now if was["row"] == "action" and was["customer"] != "anna" else {})
+    assert neighbours == 3
+
+
+@pytest.mark.usefixtures("lived")
+async def test_an_e_mail_that_passed_to_somebody_else_stays_theirs(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    """Failed before: the Markdown of a later version lost the neighbour, who has the person's old e-mail by then."""
+    await erase(client, engine, settings)
+    async with transaction(engine, readonly=True) as connection:
+        urls = await connection.fetch("SELECT version, url FROM billing_report_files WHERE format = 'md' ORDER BY url")
+    lines = {
+        (version, line.split(" | ")[0])
+        for version, url in urls
+        for line in b"".join(report_files.read_file(url)).decode().splitlines()
+        if "@" in line
+    }
+    erased = f"| {customer_uuid(ID)}@erased.invalid"
+    assert lines == {(1, "| anna@example.com"), (1, erased), (2, "| old-anna@example.com"), (2, erased)}
+
+
+@pytest.mark.usefixtures("lived")
+async def test_the_same_id_goes_on_to_mean_the_same_unnamed_person(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    await erase(client, engine, settings, ALIAS.replace("=", "%3D"))
+    # 30.00 of the cap are used in April; the duplicate of "Click" is one still.
+    await bill(
+        client, engine, policies, lead("9", action("New", at="2024-04-20T09:00:00Z"), customer_id=ID, customer=PERSON)
+    )
+    await bill(client, engine, policies, lead("10", action("Click", at=MAY), customer_id=ALIAS, customer=PERSON))
+    (capped,) = (await get(client, "/leads/9"))["actions"]
+    (duplicate,) = (await get(client, "/leads/10"))["actions"]
+    assert (capped["outcome"], duplicate["outcome"]) == ("capped", "duplicate")
+    for person in (ID, ALIAS, str(customer_uuid(ID))):
+        shown = await get(client, f"/api/customers/{person}")
+        assert shown | {"created_at": ""} == {
+            "customer_id": str(customer_uuid(ID)),
+            "external_id": str(customer_uuid(ID)),
+            "name": "Erased",
+            "email": f"{customer_uuid(ID)}@erased.invalid",
+            "aliases": [str(customer_uuid(ALIAS))],
+            "created_at": "",
+        }
+    assert len((await get(client, "/leads", customer=ID))["items"]) == 6
+
+
+@pytest.mark.usefixtures("lived")
+async def test_what_was_set_aside_is_billed_when_it_can_be(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    await erase(client, engine, settings)
+    await erase(client, engine, settings)  # again changes nothing
+    await make(client, "products", external_id="later", partner="acme", name="Later")
+    while await worker_batch.replay_quarantine(engine, policies):
+        pass
+    for lead_id in ("6", "7"):
+        decided = await get(client, f"/leads/{lead_id}")
+        assert decided["state"] == "done"
+        assert decided["customer"]["customer_id"] == str(customer_uuid(ID))
+    (conflict,) = (await get(client, "/api/quarantine"))["items"]
+    assert (conflict["lead_id"], conflict["reason"]) == ("1", "conflict")
+
+
+@pytest.mark.usefixtures("lived")
+async def test_leads_that_wait_are_decided_as_if_nothing_had_been(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    """An id that the e-mail would have made an alias is one, although the e-mail is gone before it is looked at."""
+    accepted = await accept(
+        client,
+        lead("11", action("Click", at=MAY), customer_id="waiting-anna", customer=PERSON),
+        lead("12", action("Fair", at=MAY), customer_id=ID),
+        lead("13", action("Fair", at=MAY), customer_id="nobody", product_id="later"),
+    )
+    await erase(client, engine, settings)
+    assert await traces(engine, settings) == []
+    await decide(engine, policies)
+    status = await get(client, accepted["status_url"])
+    assert (status["leads"]["new"], status["leads"]["quarantined"]) == (2, 1)
+    for lead_id, outcome in (("11", "duplicate"), ("12", "billed")):
+        decided = await get(client, f"/leads/{lead_id}")
+        assert decided["customer"]["customer_id"] == str(customer_uuid(ID))
+        assert [each["outcome"] for each in decided["actions"]] == [outcome]
+    assert await traces(engine, settings) == []
+
+
+@pytest.mark.usefixtures("lived")
+async def test_dead_letters_keep_their_leads_and_lose_the_name(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    status_url = (await accept(client, lead("14", action("Fair", at=MAY), customer_id=ID, customer=PERSON)))[
+        "status_url"
+    ]
+    async with transaction(engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO dead_letters (inbox_id, batch_id, received_at, lead_id, payload, error)
+            SELECT id, batch_id, received_at, lead_ids[1], substr(payload, 2, length(payload) - 2), $1
+            FROM inbox WHERE done_at IS NULL
+            """,
+            f"Broken({ID!r}, {NAME}, {EMAIL})",
+        )
+        await connection.execute(
+            """
+            INSERT INTO dead_letters (inbox_id, batch_id, received_at, payload, error)
+            SELECT id, batch_id, received_at, payload || 'x'::bytea, 'unreadable' FROM inbox WHERE done_at IS NULL
+            """
+        )
+        await connection.execute(
+            'UPDATE inbox SET done_at = now(), result = \'{"leads": {"dead": 1}, "actions": {},'
+            ' "problems": []}\' WHERE done_at IS NULL'
+        )
+    await erase(client, engine, settings)
+    assert await traces(engine, settings) == []
+    assert (await client.post("/api/quarantine/dead-letters/retry", json={})).json() == {"retried": 1}
+    await decide(engine, policies)
+    assert (await get(client, "/leads/14"))["customer"]["customer_id"] == str(customer_uuid(ID))
+    assert (await get(client, status_url))["state"] == "done"
+
+
+@pytest.mark.usefixtures("lived")
+async def test_another_id_with_the_same_e_mail_is_another_person_from_now_on(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    await erase(client, engine, settings)
+    await bill(client, engine, policies, lead("15", customer_id="back", customer=PERSON))
+    assert (await get(client, "/api/customers/back"))["email"] == EMAIL
+    assert (await get(client, f"/api/customers/{ID}"))["name"] == "Erased"
+
+
+@pytest.mark.usefixtures("lived")
+async def test_nobody_gives_the_name_back(client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings) -> None:
+    await erase(client, engine, settings)
+    for change in ({"name": NAME}, {"email": EMAIL}):
+        refused = check_problem(await client.patch(f"/api/customers/{ID}", json=change), 409)
+        assert refused["detail"].startswith("This customer was erased, and stays so;")
+    check_problem(await client.post("/api/customers", json={"external_id": ID, **PERSON}), 409)
+    assert (await get(client, f"/api/customers/{ID}"))["name"] == "Erased"
+
+
+async def test_only_an_admin_may(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await make_masters(client)
+    async with transaction(engine) as connection:
+        _, key = await api_keys.create(connection, "others", [s for s in api_keys.SCOPES if s != "admin"])
+    refused = await client.post("/api/customers/anna/erase", headers={"Authorization": f"Bearer {key}"})
+    assert check_problem(refused, 403)
+    check_problem(await client.post("/api/customers/nobody/erase"), 404)
+    assert (await get(client, "/api/customers/anna"))["name"] == "Anna"
+    async with transaction(engine) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM tasks") == 0
+
+
+@pytest.mark.usefixtures("lived")
+@pytest.mark.parametrize("module", [erased_payloads, erased_files, locks])
+async def test_killed_anywhere_it_is_taken_up_again(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+) -> None:
+    started = (await client.post(f"/api/customers/{ID}/erase")).json()
+    name = "own_names" if module is locks else "erase"
+    with monkeypatch.context() as broken:
+        broken.setattr(module, name, _interrupted(getattr(module, name)))
+        for _ in range(3):
+            await finish_tasks(engine, Policies(), settings)
+    assert (await get(client, started["status_url"]))["state"] == "running"
+    await finish_tasks(engine, Policies(), settings)
+    assert (await get(client, started["status_url"]))["state"] == "done"
+    assert await traces(engine, settings) == []
+    await checksums(engine)
+
+
+def _interrupted(work: Callable[..., Any]) -> Callable[..., Any]:
+    async def interrupted(*arguments: Any) -> Any:
+        await work(*arguments)
+        raise asyncpg.ConnectionDoesNotExistError("killed")
+
+    return interrupted
+
+
+@pytest.mark.usefixtures("lived")
+async def test_after_one_that_failed_another_one_knows_who_it_was(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any) -> int:
+        raise ZeroDivisionError
+
+    started = (await client.post(f"/api/customers/{ID}/erase")).json()
+    with monkeypatch.context() as broken:
+        broken.setattr(erased_payloads, "erase", fails)
+        await finish_tasks(engine, Policies(), settings)
+    assert (await get(client, started["status_url"]))["state"] == "failed"
+    assert await traces(engine, settings) != []
+    await erase(client, engine, settings, str(customer_uuid(ID)))
+    assert await traces(engine, settings) == []
+
+
+@pytest.mark.usefixtures("lived")
+async def test_a_report_that_is_being_written_shows_no_name(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    policies: Policies,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The snapshot has read the names; the erasure begins, waits for its files, and the snapshot writes them again."""
+    await bill(client, engine, policies, lead("16", action("Fair", at=MAY), customer_id=ID))
+    started = (await client.post(f"/api/customers/{ID}/erase")).json()
+    written, go_on = asyncio.Event(), asyncio.Event()
+    write = report_files._write
+
+    async def slowly(*arguments: Any) -> Any:
+        result = await write(*arguments)
+        written.set()
+        await go_on.wait()
+        return result
+
+    monkeypatch.setattr(report_files, "_write", slowly)
+    writing = asyncio.create_task(snapshot(engine, settings))
+    await written.wait()
+    erasing = asyncio.create_task(finish_tasks(engine, Policies(), settings))
+    await asyncio.sleep(1)
+    assert (await get(client, f"/api/customers/{ID}"))["name"] == "Erased"
+    assert not erasing.done()
+    go_on.set()
+    await asyncio.gather(writing, erasing)
+    assert (await get(client, started["status_url"]))["state"] == "done"
+    assert await traces(engine, settings) == []
+    await checksums(engine)
+    async with transaction(engine) as connection:
+        versions = await connection.fetch(
+            "SELECT max(version) AS newest FROM billing_reports GROUP BY period ORDER BY period"
+        )
+    assert [row["newest"] for row in versions] == [2, 3]
+
+
+@pytest.mark.usefixtures("lived")
+async def test_a_report_that_is_recorded_late_shows_no_name(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    policies: Policies,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The files are written, the erasure rewrites them, and only then the snapshot wants to put them on record."""
+    await bill(client, engine, policies, lead("16", action("Fair", at=MAY), customer_id=ID))
+    shares, share = itertools.count(1), locks.share_names
+
+    async def erase_first(connection: asyncpg.Connection) -> None:
+        if next(shares) == 2:
+            await erase(client, engine, settings)
+        await share(connection)
+
+    monkeypatch.setattr(locks, "share_names", erase_first)
+    await snapshot(engine, settings)
+    assert next(shares) == 5  # it was written once more
+    assert await traces(engine, settings) == []
+    await checksums(engine)
+
+
+@pytest.mark.usefixtures("lived")
+async def test_two_erasures_do_not_rewrite_one_file_at_the_same_time(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    async with transaction(engine, readonly=True) as connection:
+        report_id = await connection.fetchval("SELECT report_id FROM billing_reports WHERE period = 202405")
+    files = [file for file in settings.home.rglob("2024-05/*") if EMAIL in file.read_text()]
+    async with transaction(engine) as other:
+        await locks.own_report(other, report_id)
+        erasing = asyncio.create_task(erase(client, engine, settings))
+        await asyncio.sleep(1)
+        assert not erasing.done()
+        assert all(EMAIL in file.read_text() for file in files)
+    await erasing
+    assert files
+    assert not any(EMAIL in file.read_text() for file in files)
+
+
+@pytest.mark.usefixtures("lived")
+async def test_files_that_no_version_names_are_rewritten_too(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    """A snapshot that was killed before it recorded its files leaves them behind."""
+    async with transaction(engine) as connection:
+        await connection.execute("DELETE FROM billing_report_files WHERE version = 2")
+    whole = next(settings.home.rglob("*.csv"))
+    begun, being_written = (whole.with_name(f"{whole.name}.{n}.part") for n in (1, 2))
+    begun.write_text(whole.read_text()[:-100])
+    being_written.write_text("customer_email")
+    os.utime(begun, (0, 0))
+    await erase(client, engine, settings)
+    assert (begun.exists(), being_written.exists()) == (False, True)
+    assert await traces(engine, settings) == []
+
+
+@pytest.mark.usefixtures("lived")
+async def test_two_persons_at_once_do_not_undo_each_other(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    for person in (ID, "anna"):
+        assert (await client.post(f"/api/customers/{person}/erase")).status_code == 202
+    await asyncio.gather(*(finish_tasks(engine, Policies(), settings) for _ in range(2)))
+    assert await traces(engine, settings, (*SECRETS, OLD)) == []
+    await checksums(engine)
+
+
+@pytest.mark.usefixtures("lived")
+async def test_a_lead_that_is_being_decided_keeps_what_is_decided(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    """Failed before: without a lock the row was read as waiting and written back so after its batch was committed."""
+    accepted = await accept(client, lead("17", action("Fair", at=MAY), customer_id=ID, customer=PERSON))
+    worker = await asyncpg.connect(settings.database_url)
+    try:
+        deciding = worker.transaction()
+        await deciding.start()
+        await worker.execute("SELECT FROM inbox WHERE done_at IS NULL FOR UPDATE")
+        erasing = asyncio.create_task(erase(client, engine, settings))
+        await asyncio.sleep(0.5)
+        await worker.execute(
+            """
+            UPDATE inbox SET done_at = now(), result = '{"leads": {"new": 1}, "actions": {"billed": 1}, "problems": []}'
+            WHERE done_at IS NULL
+            """
+        )
+        await deciding.commit()
+        await erasing
+    finally:
+        await worker.close()
+    status = await get(client, accepted["status_url"])
+    assert (status["state"], status["leads"]["new"], status["actions"]["billed"]) == ("done", 1, 1)
+    assert await traces(engine, settings) == []

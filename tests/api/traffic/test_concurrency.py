@@ -1,0 +1,166 @@
+"""Large requests of one key take turns, so that a noisy key does not hold up another one."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import api.routes.leads as leads_route
+from api.schemas.leads import leads_from_body
+from api.traffic.concurrency import LARGE_BYTES, Turns
+from db.access import api_keys
+from db.core.engine import transaction
+from tests.api.world import lead
+
+ONE, ANOTHER = uuid4(), uuid4()
+MEGABYTE = 1024 * 1024
+
+
+class Road:
+    """Requests on their way, to see who is let through."""
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.under_way: list[str] = []
+        self._ends: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def send(self, name: str, size: int, key: Any = ONE) -> None:
+        async def go() -> None:
+            async with self.turns.turn(key, size):
+                self.under_way.append(name)
+                await self._ends[name].wait()
+            self.under_way.remove(name)
+
+        self._ends[name] = asyncio.Event()
+        self._tasks[name] = asyncio.create_task(go())
+        await asyncio.sleep(0.01)
+
+    async def end(self, name: str) -> None:
+        self._ends[name].set()
+        await asyncio.sleep(0.01)
+
+    async def cancel(self, name: str) -> None:
+        self._tasks[name].cancel()
+        await asyncio.sleep(0.01)
+
+
+async def test_requests_go_together_up_to_a_size_and_larger_ones_alone() -> None:
+    road = Road()
+    for name in "abc":
+        await road.send(name, MEGABYTE)
+    assert road.under_way == ["a", "b"]
+    await road.send("large", 16 * MEGABYTE)
+    await road.send("small", 1)
+    assert road.under_way == ["a", "b"]
+    await road.end("a")
+    assert road.under_way == ["b", "c"]
+    await road.end("b")
+    assert road.under_way == ["c"]  # `small` does not overtake: else `large` would never have its turn
+    await road.end("c")
+    assert road.under_way == ["large"]
+    await road.end("large")
+    assert road.under_way == ["small"]
+    await road.end("small")
+    assert road.turns._lines == {}
+
+
+async def test_keys_do_not_wait_for_each_other() -> None:
+    road = Road()
+    for number in range(5):
+        await road.send(f"noisy {number}", 16 * MEGABYTE)
+    await road.send("quiet", 16 * MEGABYTE, ANOTHER)
+    assert road.under_way == ["noisy 0", "quiet"]
+
+
+@pytest.mark.parametrize("given_up", ["first", "second", "third"])
+async def test_a_request_that_is_given_up_leaves_the_line(given_up: str) -> None:
+    road = Road()
+    for name in ("first", "second", "third"):
+        await road.send(name, 16 * MEGABYTE)
+    await road.cancel(given_up)
+    for name in ("first", "second", "third"):
+        if name != given_up:
+            assert name in road.under_way
+            await road.end(name)
+    assert road.turns._lines == {}
+
+
+@pytest.fixture
+async def quiet(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with another key."""
+    async with transaction(engine) as connection:
+        secret = (await api_keys.create(connection, "quiet", ["ingest"]))[1]
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client:
+        yield client
+
+
+def _body(leads: int) -> bytes:
+    return json.dumps([lead(str(number)) for number in range(leads)]).encode()
+
+
+async def test_a_quiet_key_is_served_while_large_requests_of_a_noisy_one_wait(
+    client: httpx.AsyncClient, quiet: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, reading, most = threading.Event(), [], [0]
+
+    def slowly(body: bytes, **how: Any) -> Any:
+        if len(body) >= LARGE_BYTES:
+            reading.append(1)
+            most[0] = max(most[0], len(reading))
+            assert go_on.wait(20)
+            reading.pop()
+        return leads_from_body(body, **how)
+
+    monkeypatch.setattr(leads_route, "leads_from_body", slowly)
+    large = _body(10_000)
+    assert 2 * len(large) > 2 * MEGABYTE
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield large
+
+    noisy = [
+        asyncio.create_task(client.post("/leads", content=large)),
+        asyncio.create_task(client.post("/leads", content=chunks())),
+        asyncio.create_task(client.post("/leads?partial=true", content=large)),
+    ]
+    await asyncio.sleep(0.3)
+    assert (await quiet.post("/leads", json=lead("quiet"))).status_code == 202
+    assert (await client.post("/leads", json=lead("small"))).status_code == 202
+    assert len(reading) == 1
+    go_on.set()
+    assert [answer.status_code for answer in await asyncio.gather(*noisy)] == [202] * 3
+    assert most == [1]
+
+
+async def test_what_is_packed_counts_as_what_it_may_become(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, turn = [], app.state.leadger.turns.turn
+
+    def noting(key_id: Any, size: int) -> Any:
+        sizes.append(size)
+        return turn(key_id, size)
+
+    monkeypatch.setattr(app.state.leadger.turns, "turn", noting)
+    packed = {"content-encoding": "gzip"}
+    for size, headers in ((LARGE_BYTES - 1, {}), (LARGE_BYTES, {}), (4095, packed), (4096, packed)):
+        assert (await client.post("/leads", content=b"?" * size, headers=headers)).status_code == 400
+    assert sizes == [LARGE_BYTES, LARGE_BYTES]
+
+
+async def test_large_requests_are_answered_as_ever(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/leads", content=b" " * 17 * MEGABYTE)).status_code == 413
+    refused = await client.post("/leads", content=b"[" + b"?" * MEGABYTE)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "#")
+    accepted = await client.post("/leads", content=_body(3000))
+    assert (accepted.status_code, accepted.json()["accepted"]) == (202, 3000)

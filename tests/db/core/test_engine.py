@@ -1,0 +1,61 @@
+"""What a transaction makes of faults: of the moment, or of a value that fits no column."""
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.problems import OUT_OF_REACH
+from db.core.engine import autocommit, transaction
+from db.intake.worker_batch import TRANSIENT
+
+
+async def test_a_value_that_fits_no_column_is_no_fault_of_the_moment(engine: AsyncEngine) -> None:
+    for value in (2**40, "x", object()):
+        with pytest.raises(asyncpg.DataError) as error:
+            async with transaction(engine) as connection:
+                await connection.fetchval("SELECT $1::int", value)
+        assert not isinstance(error.value, (*TRANSIENT, *OUT_OF_REACH))
+    async with transaction(engine) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_lost_connection_is_one_and_the_next_transaction_works(engine: AsyncEngine) -> None:
+    async def lose() -> None:
+        async with transaction(engine) as connection:
+            connection.terminate()
+            await connection.fetchval("SELECT 1")
+
+    with pytest.raises(TRANSIENT):
+        await lose()
+    async with transaction(engine) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_readonly_transaction_writes_nothing(engine: AsyncEngine) -> None:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with transaction(engine, readonly=True) as connection:
+            await connection.execute("DELETE FROM rate_rules")
+
+
+async def test_outside_a_transaction_every_statement_commits_by_itself(engine: AsyncEngine) -> None:
+    async with autocommit(engine) as connection, transaction(engine) as other:
+        for count in (1, 2):
+            await connection.execute(
+                "INSERT INTO api_keys VALUES (gen_random_uuid(), 'x', $1, '{read}')", b"%d" % count
+            )
+            assert await other.fetchval("SELECT count(*) FROM api_keys") == count
+
+
+async def test_a_connection_on_which_a_statement_failed_is_not_used_again(engine: AsyncEngine) -> None:
+    async def pid_after(statement: str) -> int:
+        async with autocommit(engine) as connection:
+            pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+            await connection.execute(statement)
+        return pid
+
+    first = await pid_after("SELECT 1")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await pid_after("TABLE nowhere")
+    second = await pid_after("SELECT 1")
+    assert second != first
+    assert await pid_after("SELECT 1") == second

@@ -1,0 +1,229 @@
+"""Poison leads and faults of the moment: the rest is billed, nothing is lost, nothing is billed twice."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from billing.actions import Action
+from db.core.engine import transaction
+from db.intake import dead_letters, decision, inbox, matching, quarantine, request_status, worker_batch
+from db.ledger import verdicts
+from db.ledger.policies import Policies
+from tests.builders import Wire, distinct, lead
+from tests.world import World
+
+AT = "2024-04-10T09:00:00Z"
+
+
+def poisoned(customer: str = "ann", product: str = "crm") -> Wire:
+    return lead("poison", ("Poison", "High", AT), customer=customer, product=product)
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Valuing an action of the type "Poison" fails."""
+    make = matching._action
+
+    def fail(arrival: matching.Arrival, *rest: Any) -> Action:
+        if arrival.lead.actions[0].action_type == "Poison":
+            raise ZeroDivisionError("poison")
+        return make(arrival, *rest)
+
+    monkeypatch.setattr(matching, "_action", fail)
+    return monkeypatch
+
+
+async def letters(world: World) -> list[asyncpg.Record]:
+    async with transaction(world.engine, readonly=True) as connection:
+        return await dead_letters.page(connection, after=0, limit=100)
+
+
+async def test_a_poison_lead_in_500_lands_in_the_dead_letters_and_the_rest_is_billed(
+    world: World, poison: pytest.MonkeyPatch
+) -> None:
+    good = distinct(99, AT, customer="bob", product="erp")
+    await world.put(*good[:50], poisoned(), *good[50:])
+    await world.work()
+    for one in good:
+        world.oracle.accept(one)
+    await world.check()
+    (letter,) = await letters(world)
+    assert letter["error"] == "ZeroDivisionError('poison')"
+    async with transaction(world.engine, readonly=True) as connection:
+        status = await request_status.status(connection, letter["batch_id"])
+    assert status is not None
+    assert (status["state"], status["leads"]["new"], status["leads"]["dead"]) == ("done", 99, 1)
+
+
+async def test_a_worker_does_not_bury_what_another_buried_and_somebody_mended(
+    world: World, poison: pytest.MonkeyPatch
+) -> None:
+    """Two workers find the same poison; while the second still remembers it, the lead is mended and comes back."""
+    await world.put(poisoned())
+    find = worker_batch._find_poison
+
+    async def find_then_the_other_worker_and_the_mend(*arguments: Any) -> Any:
+        found = await find(*arguments)
+        poison.setattr(worker_batch, "_find_poison", find)
+        await worker_batch.work_off_inbox(world.engine, Policies(), 100)
+        poison.undo()
+        async with transaction(world.engine) as connection:
+            assert await worker_batch.retry_dead_letters(connection, None) == 1
+        return found
+
+    poison.setattr(worker_batch, "_find_poison", find_then_the_other_worker_and_the_mend)
+    await worker_batch.work_off_inbox(world.engine, Policies(), 100)
+    assert await letters(world) == []
+    world.oracle.accept(poisoned())
+    await world.check()
+
+
+async def test_a_dead_letter_is_retried_once_the_fault_is_gone(world: World, poison: pytest.MonkeyPatch) -> None:
+    await world.put(poisoned())
+    await world.work()
+    (letter,) = await letters(world)
+    poison.undo()
+    async with transaction(world.engine) as connection:
+        assert await worker_batch.retry_dead_letters(connection, None) == 1
+        assert await worker_batch.retry_dead_letters(connection, None) == 0
+    await world.work()
+    world.oracle.accept(poisoned())
+    await world.check()
+    assert await letters(world) == []
+    async with transaction(world.engine, readonly=True) as connection:
+        status = await request_status.status(connection, letter["batch_id"])
+    assert status is not None
+    assert (status["accepted"], status["leads"]["new"], "dead" in status["leads"]) == (1, 1, False)
+
+
+async def test_a_retry_that_fails_again_is_a_dead_letter_again(world: World, poison: pytest.MonkeyPatch) -> None:
+    await world.put(poisoned())
+    for _ in range(3):
+        await world.work()
+        assert len(await letters(world)) == 1
+        async with transaction(world.engine) as connection:
+            assert await worker_batch.retry_dead_letters(connection, None) == 1
+    assert await letters(world) == []
+
+
+async def test_a_poison_lead_in_quarantine_does_not_keep_the_others_there(
+    world: World, poison: pytest.MonkeyPatch
+) -> None:
+    """Failed before: one lead that could not be decided kept every lead in quarantine for ever."""
+    good = distinct(3, AT, customer="eve", product="crm")
+    await world.put(poisoned(customer="eve"), *good)
+    for one in good:
+        world.oracle.accept(one)
+    await world.work()
+    await world.customer("eve", "eve@example.com")
+    await world.check()
+    assert [letter["error"] for letter in await letters(world)] == ["ZeroDivisionError('poison')"]
+    poison.undo()
+    async with transaction(world.engine) as connection:
+        assert await quarantine.page(connection, reason=None, after=0, limit=10) == []
+        assert await worker_batch.retry_dead_letters(connection, None) == 1
+    await world.work()
+    world.oracle.accept(poisoned(customer="eve"))
+    await world.check()
+
+
+async def test_a_payload_that_cannot_be_read_is_a_dead_letter(world: World) -> None:
+    await world.accept(*distinct(2, AT, customer="ann", product="crm"))
+    async with transaction(world.engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO inbox (batch_id, part, request_id, received_at, lead_count, lead_ids, payload)
+            VALUES ($1, 0, '', now(), 1, '{}', '[{"broken"')
+            """,
+            uuid4(),
+        )
+    await world.work()
+    await world.check()
+    (letter,) = await letters(world)
+    assert letter["lead_id"] is None
+    assert letter["error"].startswith("unreadable")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        asyncpg.SerializationError,
+        asyncpg.DeadlockDetectedError,
+        asyncpg.LockNotAvailableError,
+        asyncpg.AdminShutdownError,
+        asyncpg.ConnectionDoesNotExistError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.DiskFullError,
+        asyncpg.InterfaceError,
+        ConnectionResetError,
+        TimeoutError,
+    ],
+)
+async def test_a_fault_of_the_moment_blames_no_lead(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    await world.accept(*distinct(3, AT, customer="ann", product="crm"))
+
+    async def fail(*_: object) -> None:
+        raise fault("for now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verdicts, "write", fail)
+        with pytest.raises(fault):
+            await worker_batch.work_off_inbox(world.engine, world.policies, 100)
+    async with transaction(world.engine) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM leads") == 0
+    assert await letters(world) == []
+    await world.work()
+    await world.check()
+
+
+STEPS = [
+    (inbox, "claim"),
+    (matching, "place"),
+    (matching, "add_leads"),
+    (decision, "store_periods"),
+    (verdicts, "_write_actions"),
+    (verdicts, "_write_winners"),
+    (verdicts, "add_customer_totals"),
+    (verdicts, "add_product_totals"),
+    (quarantine, "add"),
+    (inbox, "settle"),
+]
+
+
+@pytest.mark.parametrize(("module", "step"), STEPS, ids=[step for _, step in STEPS])
+async def test_r2_a_connection_lost_after_any_step_loses_nothing_and_bills_nothing_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch, module: Any, step: str
+) -> None:
+    await world.accept(*distinct(12, AT, customer="ann", product="crm"), lead(customer="eve", product="crm"))
+    do = getattr(module, step)
+
+    async def do_and_lose_the_connection(connection: asyncpg.Connection, *rest: Any, **named: Any) -> Any:
+        result = await do(connection, *rest, **named)
+        pid = connection.get_server_pid()
+        async with transaction(world.engine) as other:
+            await other.execute("SELECT pg_terminate_backend($1)", pid)
+        await asyncio.sleep(0.05)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, do_and_lose_the_connection)
+        with pytest.raises(worker_batch.TRANSIENT):
+            await worker_batch.work_off_inbox(world.engine, world.policies, 100)
+    await world.work()
+    assert await letters(world) == []
+    await world.check()
+
+
+async def test_r2_a_batch_that_is_delivered_three_times_is_billed_once(world: World) -> None:
+    sent = distinct(12, AT, customer="ann", product="crm")
+    await world.accept(*sent)
+    for _ in range(2):
+        await world.put(*reversed(sent))
+    await asyncio.gather(*(worker_batch.work_off_inbox(world.engine, Policies(), 12) for _ in range(3)))
+    await world.work()
+    await world.check()

@@ -1,0 +1,336 @@
+"""The commands against a running Leadger, each as a person types it."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner, Result
+
+from db.access import api_keys
+from scripts.cli.app import app
+from scripts.cli.client import Client
+from tests.stack import Stack
+
+Leadger = Callable[..., Result]
+COMMANDS = (
+    "up doctor migrate backup restore samples seed pause resume ingest lead explain batch quarantine dead-letters "
+    "stuck report rebuild close reopen hold release return keys erase"
+).split()
+
+
+@pytest.fixture
+def leadger(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Leadger:
+    """Runs a command line and asserts its status."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in stack.env.items():
+        monkeypatch.setenv(name, value)
+    return _run
+
+
+def _run(*words: object, status: int = 0, **options: Any) -> Result:
+    result = CliRunner().invoke(app, [str(word) for word in words], **options)
+    assert result.exit_code == status, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+@pytest.fixture
+def partner(stack: Stack) -> str:
+    """A partner of its own with one product and a lead of three actions: billed, duplicate, billed."""
+    name = f"cli-{uuid4().hex[:8]}"
+    with Client(stack.url, stack.key) as client:
+        client.post("/api/partners", {"external_id": name, "name": "Acme [bold]Corporation"})
+        client.post("/api/products", {"external_id": f"{name}-product", "partner": name, "name": "Product"})
+        client.wait_for(client.post("/leads", _lead(name))["status_url"], timeout_s=30)
+    return name
+
+
+def _lead(name: str, **changes: object) -> dict[str, object]:
+    def action(action_type: str, level: str, day: int) -> dict[str, str]:
+        at = f"2024-04-{day:02}T10:00:00Z"
+        return {"action_type": action_type, "engagement_level": level, "timestamp": at}
+
+    return {
+        "lead_id": f"{name}/lead 1",
+        "customer_id": f"{name}-customer",
+        "customer": {"name": "Ann", "email": f"ann@{name}.example"},
+        "product_id": f"{name}-product",
+        "lead_type": "Event",
+        "actions": [action("Visit", "High", 1), action("Visit", "High", 2), action("Like", "Low", 3)],
+    } | changes
+
+
+def _may_lead(leadger: Leadger, name: str) -> None:
+    action = {"action_type": "Visit", "engagement_level": "Low", "timestamp": "2024-05-01T10:00:00Z"}
+    leadger("ingest", "-", input=json.dumps(_lead(name, lead_id=f"{name} 2", actions=[action])))
+
+
+def _json(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def _actions(leadger: Leadger, partner: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _json(leadger("lead", f"{partner}/lead 1", "--json"))["actions"]
+    return found
+
+
+def test_every_command_has_help() -> None:
+    shown = _run("--help").stdout
+    for command in COMMANDS:
+        assert command in shown
+        assert len(_run(command, "--help").stdout) > 200
+
+
+def test_help_comes_quickly_because_nothing_heavy_is_loaded() -> None:
+    program = "import sys; import scripts.cli.app; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"sqlalchemy", "celery", "faker", "alembic", "asyncpg"} & set(done.stdout.split())
+
+
+def test_leadger_runs_as_a_program(stack: Stack) -> None:
+    words = [sys.executable, "-m", "scripts.cli", "keys", "list", "--json"]
+    done = subprocess.run(words, env=stack.env, capture_output=True, text=True, check=True)
+    assert "tests" in {key["name"] for key in json.loads(done.stdout)}
+
+
+def test_samples_print_what_the_readme_shows_as_often_as_they_are_billed(leadger: Leadger) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    shown = readme.partition("<!-- output of scripts/run --once -->\n```text\n")[2].partition("```")[0]
+    for _ in range(2):
+        printed = leadger("samples").stdout
+        assert "".join(line.rstrip() + "\n" for line in printed.splitlines()).strip() == shown.strip()
+
+
+def test_report_of_one_month(leadger: Leadger, partner: str) -> None:
+    shown = leadger("report", partner, "--period", "2024-04", "--actions").stdout
+    assert "Acme [bold]Corporation · 2024-04 · EUR" in shown
+    assert re.search(r"Total +1 +3 +22\.00 +12\.00 +10\.00 +0\.00", shown)
+    assert re.search(rf"ann@{partner}\.example +1 +3 +22\.00", shown)
+    assert "Not Billed (Duplicate)" in shown
+    assert "12.00 EUR billed of 22.00 EUR gross" in shown
+    found = _json(leadger("report", partner, "--period", "2024-04", "--json"))
+    assert (found["partner"], found["totals"]["billed"]) == (partner, "12.00")
+
+
+def test_report_as_a_list(leadger: Leadger, partner: str) -> None:
+    assert re.search(rf"{partner} +2024-04 +1 +22\.00 +12\.00", leadger("report").stdout)
+    found = _json(leadger("report", partner, "--format", "json"))
+    assert [(each["partner"], each["period"]) for each in found] == [(partner, "2024-04")]
+    assert (
+        f"ann@{partner}.example"
+        in leadger("report", partner, "--period", "2024-04", "--customer", f"{partner}-customer").stdout
+    )
+
+
+def test_a_file_is_one_report(leadger: Leadger, partner: str) -> None:
+    _may_lead(leadger, partner)
+    said = leadger("report", partner, "--format", "csv", status=1).stderr
+    assert (
+        said
+        == f"leadger: 2 reports match ({partner} 2024-05, {partner} 2024-04); name one with PARTNER and --period.\n"
+    )
+    empty = leadger("report", partner, "--period", "2020-01", status=1).stderr
+    assert empty == f"leadger: There is no such report: {partner} has no actions there.\n"
+
+
+def test_report_as_files(leadger: Leadger, partner: str, tmp_path: Path) -> None:
+    out = tmp_path / "april.csv"
+    said = leadger("report", partner, "--out", out).stderr
+    assert said == f"Wrote {out}, {out.stat().st_size:,} bytes.\n"
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["billed"] for row in rows] == ["10.00", "0.00", "2.00", "12.00", "12.00"]
+    assert list(tmp_path.iterdir()) == [out]
+    assert leadger("report", partner, "--format", "md").stdout.startswith("# Billing report: Acme")
+    of_customer = leadger("report", partner, "--format", "csv", "--customer", f"{partner}-customer").stdout
+    assert [row["billed"] for row in csv.DictReader(io.StringIO(of_customer))] == ["10.00", "0.00", "2.00"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("report", "nobody"), "There is no partner 'nobody'."),
+        (("report", "--period", "2024-13"), "A period is a month like 2024-04, and not '2024-13'."),
+        (("report", "--out", "missing/folder/x.csv"), "missing/folder/x.csv cannot be written: No such file"),
+        (("explain", "nothing"), "There is no lead 'nothing'."),
+        (("explain", "00000000-0000-0000-0000-000000000000"), "There is no lead"),
+        (("lead", "nothing"), "There is no lead 'nothing'."),
+        (("batch", "00000000-0000-0000-0000-000000000000"), "There is no batch"),
+        (("rebuild", "nobody", "2024-04"), "There is no partner 'nobody'."),
+        (("close", "nobody", "April"), "A period is a month like 2024-04, and not 'April'."),
+        (("hold", "00000000-0000-0000-0000-000000000000", "--reason", "x"), "There is no action"),
+        (("quarantine", "retry", "--ids", "1,x"), "--ids takes numbers of the list, like 1,2,3"),
+        (("keys", "revoke", "00000000-0000-0000-0000-000000000000"), "There is no key"),
+        (("keys", "create", "x"), "Say what the key may do with --scope"),
+        (("keys", "create", "x", "--scope", "all"), "There is no scope 'all'"),
+        (("keys", "create", "x", "--first"), "name it with DATABASE_URL"),
+        (("keys", "rotate", "00000000-0000-0000-0000-000000000000", "--overlap", "soon"), "--overlap takes a time"),
+        (("ingest", "missing.json"), "missing.json cannot be read: No such file or directory."),
+        (("seed", "--first-month", "2999-01"), "leads of the future are refused"),
+        (("seed", "--first-month", "April"), "--first-month takes a month like 2024-04"),
+        (("report", "--url", "http://127.0.0.1:1", "--key", "x"), "Nothing answers at http://127.0.0.1:1"),
+        (("report", "--url", "http://127.0.0.1:1"), "Nothing answers at http://127.0.0.1:1"),
+        (("report", "--url", "nonsense"), "'nonsense' is not an address like http://127.0.0.1:8000."),
+        (("report", "--key", "nonsense"), "refused the API key"),
+        (("report", "--key", "schlüssel"), "The API key has characters that no key has"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(leadger: Leadger, partner: str, words: tuple[str, ...], said: str) -> None:
+    result = leadger(*words, status=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith("leadger: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_key_without_the_scope_is_told_so(leadger: Leadger, partner: str) -> None:
+    secret = leadger("keys", "create", "reader", "--scope", "read").stdout.strip()
+    assert leadger("report", partner, "--key", secret).stdout
+    said = leadger("close", partner, "2024-04", "--key", secret, status=1).stderr
+    assert said == "leadger: This key has the scopes read; 'bill' is needed here.\n"
+
+
+def test_the_address_comes_from_dev_env_and_its_key_goes_nowhere_else(
+    leadger: Leadger, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LEADGER_URL", "LEADGER_API_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LEADGER_HOME", str(tmp_path))
+    assert "It is not known where Leadger is" in leadger("keys", "list", status=1).stderr
+    (tmp_path / "dev.env").write_text(f"LEADGER_URL={stack.url}\nLEADGER_API_KEY={stack.key}\n")
+    assert _json(leadger("keys", "list", "--json"))
+    elsewhere = leadger("keys", "list", "--url", "http://127.0.0.1:1", status=1).stderr
+    assert elsewhere == "leadger: There is no API key for http://127.0.0.1:1: give one with --key or LEADGER_API_KEY.\n"
+
+
+def test_explain_a_lead_and_an_action(leadger: Leadger, partner: str) -> None:
+    first, second, _ = _actions(leadger, partner)
+    shown = leadger("explain", second["action_id"]).stdout
+    assert f"Not billed: duplicate of action {first['action_id']} of 2024-04-01 10:00:00 UTC" in " ".join(
+        shown.replace("│", "").split()
+    )
+    assert re.search(r"Cap +10\.00 used before, 10\.00 after, of 100\.00 EUR", shown)
+    of_lead = leadger("explain", f"{partner}/lead 1").stdout
+    assert of_lead.count("Why") == 3
+    assert "12.00 of 22.00 EUR" in of_lead
+    assert _json(leadger("explain", second["action_id"], "--json")) == second
+
+
+def test_lead_and_batch(leadger: Leadger, stack: Stack, partner: str) -> None:
+    shown = leadger("lead", f"{partner}/lead 1").stdout
+    assert re.search(r"Visit · High · 2024-04-02 10:00:00 UTC +10\.00 +0\.00 +duplicate", shown)
+    with Client(stack.url, stack.key) as client:
+        accepted = client.post("/leads", [_lead(partner), _lead(partner, lead_id="b", product_id="none")])
+        client.wait_for(accepted["status_url"])
+    shown = leadger("batch", accepted["batch_id"]).stdout
+    assert "1 replayed, 1 quarantined" in shown
+    assert "1: b: " in shown
+
+
+def test_hold_release_and_return(leadger: Leadger, partner: str) -> None:
+    first, second, _ = _actions(leadger, partner)
+    shown = leadger("hold", first["action_id"], "--reason", "asked [the] partner").stdout
+    assert "Not billed while it is held (asked [the] partner)" in shown
+    assert _actions(leadger, partner)[1]["outcome"] == "billed"
+    leadger("release", first["action_id"], "--reason", "it was right")
+    assert [each["outcome"] for each in _actions(leadger, partner)] == ["billed", "duplicate", "billed"]
+    assert _json(leadger("return", second["action_id"], "--reason", "a mistake", "--json"))["outcome"] == "returned"
+
+
+def test_rebuild_close_and_reopen(leadger: Leadger, partner: str) -> None:
+    said = leadger("rebuild", partner, "2024-04").stdout
+    assert said == "1 customers and 3 actions were judged again; nothing differed.\n"
+    assert leadger("close", partner, "2024-04").stdout.startswith(f"{partner} 2024-04 is closed")
+    assert leadger("close", partner, "2024-04", status=1).stderr == "leadger: April 2024 is already closed.\n"
+    assert "closed, version" in leadger("report", partner, "--period", "2024-04").stdout
+    assert leadger("reopen", partner, "2024-04").stdout.startswith(f"{partner} 2024-04 is open again")
+    assert _json(leadger("rebuild", partner, "2024-04", "--json"))["differences"] == []
+
+
+def test_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
+    with Client(stack.url, stack.key) as client:
+        accepted = client.post("/leads", _lead(partner, lead_id="q", product_id=f"{partner}-later"))
+        client.wait_for(accepted["status_url"])
+        (found,) = [
+            each
+            for each in _json(leadger("quarantine", "list", "--limit", 0, "--json"))
+            if each["batch_id"] == accepted["batch_id"]
+        ]
+        assert f"{partner}-later" in leadger("quarantine", "list", "--reason", "unknown_product", "--limit", "0").stdout
+        assert leadger("quarantine", "retry", "--ids", found["id"]).stdout == "0 leads left the quarantine.\n"
+        client.post("/api/products", {"external_id": f"{partner}-later", "partner": partner, "name": "Later"})
+    deadline = time.monotonic() + 20
+    while _json(leadger("lead", "q", "--json"))["state"] != "done":
+        assert time.monotonic() < deadline
+    assert leadger("dead-letters", "list").stderr == "There are no dead letters.\n"
+    assert leadger("dead-letters", "retry").stdout == "0 leads wait again to be decided.\n"
+
+
+def test_keys(leadger: Leadger, partner: str) -> None:
+    made = _json(leadger("keys", "create", "erp", "--scope", "ingest", "--scope", "read", "--json"))
+    assert re.search(rf"{made['key_id']} +erp +ingest, read .* valid", leadger("keys", "list").stdout)
+    rotated = leadger("keys", "rotate", made["key_id"], "--overlap", "1h")
+    new = rotated.stdout.strip()
+    assert new.startswith("leadger_")
+    assert new != made["key"]
+    for secret in (new, made["key"]):
+        leadger("report", partner, "--key", secret)
+    assert "valid until" in leadger("keys", "list").stdout
+    assert leadger("keys", "revoke", made["key_id"]).stderr == f"{made['key_id']} is revoked.\n"
+    assert "refused the API key" in leadger("report", "--key", made["key"], status=1).stderr
+    leadger("report", partner, "--key", new)
+
+
+def test_of_a_first_key_that_was_made_elsewhere_only_the_checksum_is_told(
+    monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    digest = sha256(b"leadger_of-my-own").hexdigest()
+    for wrong in ("x", digest.upper(), digest[1:], digest + "\n"):
+        said = _run("keys", "create", "mine", "--first", "--sha256", wrong, status=1).stderr
+        assert said == "leadger: --sha256 takes 64 hexadecimal digits, the SHA-256 of a key.\n"
+    said = _run("keys", "create", "mine", "--scope", "admin", "--sha256", digest, status=1).stderr
+    assert said == "leadger: --sha256 goes with --first.\n"
+    made = _run("keys", "create", "mine", "--first", "--sha256", digest)
+    assert made.stdout == ""
+    assert made.stderr == "The key mine may be used, for ingest, read, bill, metrics, admin.\n"
+
+    async def find() -> api_keys.ApiKey | None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return await api_keys.find(connection, "leadger_of-my-own")
+        finally:
+            await connection.close()
+
+    found = asyncio.run(find())
+    assert found is not None
+    assert (found.name, found.scopes) == ("mine", api_keys.SCOPES)
+
+
+def test_the_first_key_comes_from_the_database_and_only_once(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, server_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert _run("keys", "create", "first", "--first").stdout.startswith("leadger_")
+    said = _run("keys", "create", "second", "--first", status=1).stderr
+    assert said == "leadger: There are keys already: make more with an admin key and without --first.\n"
+    said = _run("keys", "create", "third", "--first", "--sha256", "0" * 64, status=1).stderr
+    assert said == "leadger: There are keys already: make more with an admin key and without --first.\n"
+    monkeypatch.setenv("DATABASE_URL", server_url)
+    assert "has no tables yet" in _run("keys", "create", "x", "--first", status=1).stderr
+    monkeypatch.setenv("DATABASE_URL", "postgres://user:secret@127.0.0.1:1/x")
+    said = _run("keys", "create", "x", "--first", status=1).stderr
+    assert "cannot be used" in said
+    assert "secret" not in said

@@ -1,0 +1,110 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.errors import CannotStart
+from scripts.local.launcher.home import DevEnv, hold_home, read_dev_env, sentence, write_dev_env
+
+_URL = "http://127.0.0.1:8000"
+
+
+def _refusal(path: Path) -> str:
+    with pytest.raises(CannotStart) as refused, hold_home(path, _URL):
+        pass
+    return str(refused.value)
+
+
+def test_the_folder_is_made_and_closed_to_others(tmp_path: Path) -> None:
+    with hold_home(tmp_path / "a" / "b", _URL) as home:
+        assert home.path.stat().st_mode & 0o777 == 0o700
+        assert home.logs.is_dir()
+
+
+def test_a_home_in_use_is_refused_with_url_and_pid_until_it_is_free(tmp_path: Path) -> None:
+    with hold_home(tmp_path, _URL):
+        assert _refusal(tmp_path) == (
+            f"Leadger is already running at {_URL}, pid {os.getpid()}, with the folder {tmp_path}."
+        )
+    with hold_home(tmp_path, "http://127.0.0.1:8001"):
+        assert (tmp_path / "lock").read_text() == f"http://127.0.0.1:8001, pid {os.getpid()}"
+
+
+def test_a_home_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, signal, sys; from scripts.local.launcher.home import hold_home\n"
+        "with hold_home(pathlib.Path(sys.argv[1]), ''): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == -9
+    with hold_home(tmp_path, _URL):
+        pass
+
+
+def test_the_development_key_is_for_its_owner_only(tmp_path: Path) -> None:
+    assert read_dev_env(tmp_path) is None
+    with hold_home(tmp_path, _URL) as home:
+        write_dev_env(home, DevEnv("http://127.0.0.1:1", "old"))
+        write_dev_env(home, DevEnv(_URL, "a=b"))
+    assert (tmp_path / "dev.env").read_text() == f"LEADGER_URL={_URL}\nLEADGER_API_KEY=a=b\n"
+    assert (tmp_path / "dev.env").stat().st_mode & 0o777 == 0o600
+    assert read_dev_env(tmp_path) == DevEnv(_URL, "a=b")
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert _refusal(file) == f"{file} is not a folder: choose another one with --home."
+    assert _refusal(file / "home") == f"{file / 'home'} is not a folder: choose another one with --home."
+
+
+def test_a_home_that_cannot_be_made_is_refused() -> None:
+    # In /proc not even root can make a folder.
+    assert _refusal(Path("/proc/home")) == "/proc/home cannot be used: No such file or directory."
+
+
+def test_a_home_that_may_not_be_written_to_is_refused(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, sys\n"
+        "from scripts.errors import CannotStart; from scripts.local.launcher.home import hold_home\n"
+        "if os.geteuid() == 0: os.seteuid(65534)\n"
+        "try:\n with hold_home(pathlib.Path(sys.argv[1]), ''): pass\n"
+        "except CannotStart as error: print(error)"
+    )
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    answer = subprocess.run(
+        [sys.executable, "-c", program, str(closed / "home")], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == (
+        f"You may not write to {closed / 'home'}: change its permissions or choose another folder with --home.\n"
+    )
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("full disk: this system does not let us mount a small one")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_refused(full_disk: Path) -> None:
+    assert _refusal(full_disk / "home") == (
+        f"The disk that holds {full_disk / 'home'} has only 8 MB left, and Leadger needs 150 MB: "
+        "free some space or choose another folder with --home."
+    )
+
+
+def test_a_disk_that_fills_up_later_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as full, open("/dev/full", "wb", buffering=0) as disk:
+        disk.write(b"one byte")
+    assert sentence(full.value, tmp_path) == (
+        f"The disk that holds {tmp_path} is full: free some space or choose another folder with --home."
+    )

@@ -1,0 +1,86 @@
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from scripts.local.embedded.ports import free_port
+from scripts.local.launcher.home import hold_home
+from scripts.local.launcher.up import up
+
+
+@pytest.fixture(autouse=True)
+def _own_servers_and_own_signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("DATABASE_URL", "REDIS_URL", "LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _refusal(home: Path, port: int, capsys: pytest.CaptureFixture[str]) -> str:
+    assert up(port, home, once=True, reload=False, console=Console()) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        said = _refusal(tmp_path, port, capsys)
+    assert said == (
+        f"leadger: Port {port} of 127.0.0.1 is already taken by another program; choose another one with --port.\n"
+    )
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_a_home_in_use_even_on_the_same_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        with hold_home(tmp_path, f"http://127.0.0.1:{port}"):
+            said = _refusal(tmp_path, port, capsys)
+    assert said == (
+        f"leadger: Leadger is already running at http://127.0.0.1:{port}, pid {os.getpid()}, "
+        f"with the folder {tmp_path}.\n"
+    )
+
+
+def test_a_home_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    said = _refusal(tmp_path / "file", free_port(), capsys)
+    assert said == f"leadger: {tmp_path / 'file'} is not a folder: choose another one with --home.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("LOG_LEVEL", "loud", "LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        ("DATABASE_URL", "mysql://user:secret@127.0.0.1/x", "DATABASE_URL must begin with postgres://"),
+        (
+            "DATABASE_URL",
+            "postgres://user:secret@127.0.0.1:1/x",
+            "The database at 127.0.0.1:1 cannot be used",
+        ),
+        ("REDIS_URL", "redis://:secret@127.0.0.1:1/0", "Redis at 127.0.0.1:1 cannot be used"),
+    ],
+)
+def test_an_environment_that_cannot_be_used(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert up(free_port(), tmp_path, once=True, reload=False, console=Console()) == 1
+    error = capfd.readouterr().err
+    assert error.startswith("leadger: ")
+    assert said in error
+    assert error.count("\n") == 1
+    assert "secret" not in error
