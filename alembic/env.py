@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.core.engine import create_engine
-from db.core.locks import own_schema
+from db.core.locks import lock_schema_exclusive
 from db.core.settings import Settings
 from db.core.tables import metadata
 
@@ -56,7 +56,7 @@ async def main() -> None:
         async with engine.connect() as connection:
             raw = (await connection.get_raw_connection()).driver_connection
             assert raw is not None
-            await own_schema(raw)
+            await lock_schema_exclusive(raw)
             await run_until_locked(connection)
     finally:
         await engine.dispose()

@@ -10,11 +10,11 @@ import signal
 from granian.cli import entrypoint
 
 
-def _end_when_told() -> None:
+def _use_default_signal_handlers() -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_DFL)
 
 
 if __name__ == "__main__":
-    os.register_at_fork(after_in_child=_end_when_told)
+    os.register_at_fork(after_in_child=_use_default_signal_handlers)
     entrypoint()  # type: ignore[no-untyped-call]

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import docs, problems
-from api.access.authentication import Gate, KeyRing
-from api.fast_path import Shortcut
+from api.access.authentication import AuthenticationMiddleware, KeyCache
+from api.fast_path import FastPath
 from api.request_context import RequestContext
 from api.request_spans import Traced
 from api.routes import (
@@ -30,16 +30,17 @@ from api.schemas import openapi
 from api.state import State
 from api.traffic.admission import Admission
 from api.traffic.backpressure import Backpressure
-from api.traffic.concurrency import Turns
+from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
 from db.core.engine import create_engine
-from db.core.garbage import collect_rarely
+from db.core.garbage import tune_garbage_collector
 from db.core.settings import Settings
 from db.intake.group_commit import InboxWriter
 from db.ledger.policies import Policies
-from db.tasks.notifications import PROCESS_LEADS, Doorbell
+from db.tasks.notifications import PROCESS_LEADS, Notifier
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
+from db.telemetry.traced_connection import connection_class
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -50,25 +51,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logging(settings.log_level)
         tracing.start("leadger-api")
-        collect_rarely()
-        engine = create_engine(settings, "leadger-api")
-        doorbell = Doorbell(settings)
+        tune_garbage_collector()
+        engine = create_engine(settings, "leadger-api", connection_class=connection_class())
+        notifier = Notifier(settings)
         backpressure = Backpressure(engine, settings)
         app.state.leadger = State(
             settings=settings,
             engine=engine,
-            doorbell=doorbell,
-            inbox=InboxWriter(engine, lambda request_id: doorbell.ring(PROCESS_LEADS, request_id=request_id)),
+            notifier=notifier,
+            inbox=InboxWriter(engine, lambda request_id: notifier.notify(PROCESS_LEADS, request_id=request_id)),
             policies=Policies(),
-            keys=KeyRing(engine),
+            keys=KeyCache(engine),
             limiter=RateLimiter(settings.rate_limit_per_s),
             backpressure=backpressure,
-            turns=Turns(),
+            concurrency=ConcurrencyLimit(),
             downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
         )
         async with backpressure.watching():
             yield
-        doorbell.close()
+        notifier.close()
         await engine.dispose()
         tracing.stop()
 
@@ -82,9 +83,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
     )
-    app.add_middleware(Shortcut)
+    app.add_middleware(FastPath)
     app.add_middleware(Admission)
-    app.add_middleware(Gate)
+    app.add_middleware(AuthenticationMiddleware)
     app.add_middleware(RequestContext)
     if tracing.are_wanted():
         app.add_middleware(Traced)

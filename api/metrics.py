@@ -10,11 +10,14 @@ from db.telemetry.metrics import Figures
 REFUSALS = ("rate", "share", "full")
 """Why a request is answered 429: its key is over its rate or its share of the inbox, or the inbox is full."""
 
+DEPRECATED = ("leadger_doorbell_failures",)
+"""The former name of `leadger_notification_failures`, which goes with release 0.3."""
 
-def registry_with(figures: Figures, doorbell_failures: int, refused: Mapping[str, int]) -> CollectorRegistry:
+
+def registry_with(figures: Figures, notification_failures: int, refused: Mapping[str, int]) -> CollectorRegistry:
     """A registry of what is known now, beside the process's own metrics; `refused` counts requests by reason."""
     registry = CollectorRegistry()
-    registry.register(_Fixed([*_families(figures), *_of_process(doorbell_failures, refused)]))
+    registry.register(_Fixed([*_families(figures), *_of_process(notification_failures, refused)]))
     registry.register(_Fixed(list(REGISTRY.collect())))
     return registry
 
@@ -69,10 +72,9 @@ def _families(figures: Figures) -> Iterable[Metric]:
     )
 
 
-def _of_process(doorbell_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:
-    yield CounterMetricFamily(
-        "leadger_doorbell_failures", "Messages this process could not send", value=doorbell_failures
-    )
+def _of_process(notification_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:
+    for name in ("leadger_notification_failures", *DEPRECATED):
+        yield CounterMetricFamily(name, "Messages this process could not send", value=notification_failures)
     requests = CounterMetricFamily(
         "leadger_requests_refused", "Requests this process answered 429, by why", labels=["reason"]
     )

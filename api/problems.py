@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -14,28 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from billing.errors import InvalidValue, RuleViolation
+from db.core.errors import DATABASE_UNAVAILABLE, FileUnavailable
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 10_000
 _RETRY_AFTER_S = 2
-
-OUT_OF_REACH = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.InsufficientResourcesError,
-    asyncpg.exceptions.TransactionRollbackError,
-    asyncpg.exceptions.LockNotAvailableError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
-"""What a Postgres that is away, stopping, starting, full or too busy makes a request raise.
-
-A connection that breaks in the middle of a statement can leave asyncpg in a state that it calls an internal error.
-"""
 
 _WORDS = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
@@ -87,9 +71,12 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
             details = {404: f"There is nothing at {path_of(request)}.", 405: f"{request.method} is not allowed here."}
             detail = details.get(error.status_code, str(error.detail))
             return Problem(error.status_code, detail, headers=dict(error.headers or {}))
-        case _ if isinstance(error, OUT_OF_REACH):
-            log.warning("database_out_of_reach", error=repr(error))
-            return out_of_reach()
+        case _ if isinstance(error, DATABASE_UNAVAILABLE):
+            log.warning("database_unavailable", error=repr(error))
+            return _database_unavailable()
+        case FileUnavailable():
+            log.warning("files_unavailable", error=str(error))
+            return Problem(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
     return None
 
 
@@ -115,7 +102,7 @@ def path_of(request: Request) -> str:
     return quote(request.scope["path"], errors="replace")
 
 
-def out_of_reach() -> Problem:
+def _database_unavailable() -> Problem:
     """Postgres cannot be reached: nothing was acknowledged, and trying again soon is right."""
     return Problem(
         503,
@@ -133,7 +120,14 @@ def install(app: FastAPI) -> None:
             raise error
         return problem_response(request, problem)
 
-    for kind in (HTTPException, RuleViolation, InvalidValue, RequestValidationError, *OUT_OF_REACH):
+    for kind in (
+        HTTPException,
+        RuleViolation,
+        InvalidValue,
+        RequestValidationError,
+        FileUnavailable,
+        *DATABASE_UNAVAILABLE,
+    ):
         app.add_exception_handler(kind, answer)
 
 

@@ -1,19 +1,24 @@
 """What the requests of one API process share."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.access.authentication import KeyRing
+from api.access.authentication import KeyCache
 from api.traffic.backpressure import Backpressure
-from api.traffic.concurrency import Turns
+from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
+from db.access.api_keys import ApiKey
+from db.core.actor import Actor, ActorKind
 from db.core.settings import Settings
+from db.core.unit_of_work import UnitOfWork
+from db.core.unit_of_work import unit_of_work as open_unit_of_work
 from db.intake.group_commit import InboxWriter
 from db.ledger.policies import Policies
-from db.tasks.notifications import Doorbell
+from db.tasks.notifications import Notifier
 
 
 @dataclass(slots=True)
@@ -22,15 +27,28 @@ class State:
 
     settings: Settings
     engine: AsyncEngine
-    doorbell: Doorbell
+    notifier: Notifier
     inbox: InboxWriter
     policies: Policies
-    keys: KeyRing
+    keys: KeyCache
     limiter: RateLimiter
     backpressure: Backpressure
-    turns: Turns
+    concurrency: ConcurrencyLimit
     downloads: asyncio.Semaphore
     """Slow readers of long reports may hold half of the database connections, never all of them."""
+
+
+def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:
+    """The transaction of a request that changes something; what it announces is sent after the commit."""
+    state = state_of(request)
+    key: ApiKey = request.scope["api_key"]
+    return open_unit_of_work(
+        state.engine,
+        state.notifier.publish,
+        actor=Actor(ActorKind.KEY, key.id, key.name),
+        request_id=request.scope["request_id"],
+        caches=[state.policies],
+    )
 
 
 def state_of(request: Request) -> State:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 
-class Standing(StrEnum):
+class HoldStatus(StrEnum):
     """What people decided about an action; only a counted one can hold a key or use the cap (R10)."""
 
     COUNTED = "counted"
@@ -52,7 +52,7 @@ class Action:
     billing_period: int
     value_minor: int
     rate_rule_id: int
-    standing: Standing = Standing.COUNTED
+    hold_status: HoldStatus = HoldStatus.COUNTED
 
 
 in_evaluation_order = attrgetter(

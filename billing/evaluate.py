@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from billing.actions import Action, Outcome, Standing, Verdict, Winner, in_evaluation_order
+from billing.actions import Action, HoldStatus, Outcome, Verdict, Winner, in_evaluation_order
 from billing.periods import LAST_PERIOD
 from billing.terms import CapScope, DuplicateWindow, TermsHistory
 
@@ -34,8 +34,8 @@ def evaluate(actions: Iterable[Action], terms: TermsHistory, state: State) -> li
     winners: dict[UUID, list[Winner]] = {}
     account = _CapAccount(state)
     for action in sorted(actions, key=in_evaluation_order):
-        if action.standing is not Standing.COUNTED:
-            verdicts.append(Verdict(action, Outcome(action.standing)))
+        if action.hold_status is not HoldStatus.COUNTED:
+            verdicts.append(Verdict(action, Outcome(action.hold_status)))
             continue
         in_force = terms.at(action.billing_period)
         holders = winners.get(action.key)

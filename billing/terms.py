@@ -38,7 +38,7 @@ class DuplicateWindow:
             return winner_period == own_period
         return abs(occurred_at - winner_at) < timedelta(days=self.days)
 
-    def slot(self, occurred_at: datetime, own_period: int) -> int:
+    def bucket(self, occurred_at: datetime, own_period: int) -> int:
         """A number that two winners of one key may never share; a unique key in the database holds it."""
         if self.kind == "forever":
             return 0

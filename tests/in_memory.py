@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from billing.actions import WINNING, Action, Outcome, Standing, Verdict, Winner
+from billing.actions import WINNING, Action, HoldStatus, Outcome, Verdict, Winner
+from billing.affected_range import PeriodRecord
 from billing.evaluate import NEVER_RELEASED, State, evaluate, winner_from_action
 from billing.periods import Calendar
 from billing.policy import Policy
 from billing.rates import RateCard
-from billing.reach import PeriodRecord
 from billing.terms import TermsHistory
 from db.ledger import judging, reading
 from db.ledger.judging import Case
@@ -70,10 +70,10 @@ class Ledger:
         open_actions = [v.action for v in self.verdicts.values() if policy.is_open(v.action.billing_period)]
         return evaluate(open_actions, self.terms, State(winners, used, credited))
 
-    def stand(self, action_id: UUID, standing: Standing) -> None:
+    def stand(self, action_id: UUID, hold_status: HoldStatus) -> None:
         """Hold, release or return an open action."""
         old = self.verdicts[action_id]
-        self.verdicts[action_id] = replace(old, action=replace(old.action, standing=standing))
+        self.verdicts[action_id] = replace(old, action=replace(old.action, hold_status=hold_status))
         self.judge_all()
 
     def credit(self, action_id: UUID) -> None:

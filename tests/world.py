@@ -23,6 +23,7 @@ from billing.terms import DuplicateWindow, window_from_wire
 from billing.totals import TOTALS_COLUMNS, Totals
 from db.core import locks
 from db.core.engine import transaction
+from db.core.errors import TRANSIENT
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
 from db.ledger import closing, holds, rebuild, recount, reevaluation
@@ -124,9 +125,7 @@ class World:
         """A person, or an alias of one; what waited for the id is decided."""
         self.oracle.add_customer(external_id, address)
         async with transaction(self.engine) as connection:
-            found = await customers.introduce(
-                connection, {external_id: Person(external_id, address.casefold().strip())}
-            )
+            found = await customers.ensure(connection, {external_id: Person(external_id, address.casefold().strip())})
         await self.empty_quarantine()
         return found[customer_uuid(external_id)]
 
@@ -175,7 +174,7 @@ class World:
             assert (rule_id is None) is refused
             if rule_id is not None:
                 await masters.new_version(connection, touched)
-        self.policies.forget()
+        self.policies.clear()
         return not refused
 
     async def terms(self, partner: str, from_period: str, **changes: Any) -> bool:
@@ -187,7 +186,7 @@ class World:
             refused = True
         try:
             async with transaction(self.engine) as connection:
-                await locks.own_partner(connection, self.partners[partner])
+                await locks.lock_partner_exclusive(connection, self.partners[partner])
                 policy = (await self.policies.load(connection, [self.partners[partner]]))[self.partners[partner]]
                 period = period_from_text(from_period)
                 await masters.change_terms(connection, policy, terms_columns(changes), period)
@@ -195,7 +194,7 @@ class World:
             assert refused
         else:
             assert not refused
-        self.policies.forget()
+        self.policies.clear()
         return not refused
 
     # -- leads
@@ -222,7 +221,7 @@ class World:
     async def scatter(self) -> None:
         """Lay what waits into lanes at random, so that batches at work at the same time share customers."""
         async with transaction(self.engine) as connection:
-            await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", inbox.LANES)
+            await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", inbox.PARTITIONS)
 
     async def work(self, workers: int = 1, most_leads: int = 1000) -> None:
         """Decide everything that waits, by workers that do not know of each other."""
@@ -230,9 +229,9 @@ class World:
         async def worker(policies: Policies) -> None:
             while True:
                 try:
-                    if not await worker_batch.work_off_inbox(self.engine, policies, most_leads):
+                    if not await worker_batch.process_inbox(self.engine, policies, most_leads):
                         return
-                except worker_batch.TRANSIENT:
+                except TRANSIENT:
                     await asyncio.sleep(0.01)
 
         if workers == 1:
@@ -248,7 +247,7 @@ class World:
 
     async def empty_quarantine(self) -> None:
         """Decide quarantined leads whose product and customer exist."""
-        while await worker_batch.replay_quarantine(self.engine, self.policies):
+        while await worker_batch.retry_quarantined(self.engine, self.policies):
             pass
 
     # -- events
@@ -279,7 +278,7 @@ class World:
         else:
             assert not refused
         finally:
-            self.policies.forget()
+            self.policies.clear()
         return not refused
 
     async def reopen(self, partner: str, period: str) -> bool:
@@ -297,7 +296,7 @@ class World:
         else:
             assert not refused
         finally:
-            self.policies.forget()
+            self.policies.clear()
         return not refused
 
     async def hold(self, reference: ActionRef) -> bool:
@@ -308,9 +307,9 @@ class World:
         """Release a held action."""
         return await self._stand(reference, self.oracle.release, holds.release)
 
-    async def give_back(self, reference: ActionRef) -> bool:
+    async def return_action(self, reference: ActionRef) -> bool:
         """Return an action."""
-        return await self._stand(reference, self.oracle.return_, holds.give_back)
+        return await self._stand(reference, self.oracle.return_, holds.return_action)
 
     async def _stand(self, reference: ActionRef, tell: Any, change: Any) -> bool:
         refused = False

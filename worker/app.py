@@ -28,7 +28,7 @@ pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 50
 TASK_MODULES = [
     "worker.tasks.leads",
     "worker.tasks.background",
-    "worker.tasks.helping",
+    "worker.tasks.subtasks",
     "worker.tasks.reports",
     "worker.tasks.invariants",
     "worker.tasks.retention",

@@ -9,10 +9,11 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import create_engine
-from db.core.garbage import collect_rarely
+from db.core.garbage import tune_garbage_collector
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from db.telemetry import tracing
+from db.telemetry.traced_connection import connection_class
 
 Result = TypeVar("Result")
 
@@ -25,11 +26,17 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         tracing.start("leadger-worker")
-        collect_rarely()
+        tune_garbage_collector()
         self.settings = settings
         self.policies = Policies()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self.engine: AsyncEngine = create_engine(settings, "leadger-worker", pool_size=_CONNECTIONS, for_batches=True)
+        self.engine: AsyncEngine = create_engine(
+            settings,
+            "leadger-worker",
+            pool_size=_CONNECTIONS,
+            for_batches=True,
+            connection_class=connection_class(),
+        )
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a task's coroutine on the process's loop, with the task's trace and what is bound to its log."""

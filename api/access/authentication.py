@@ -21,7 +21,7 @@ _MOST_REMEMBERED = 10_000
 _FOR_EVERYBODY = {"/health", "/ready", "/docs", "/openapi.json"}
 
 
-class KeyRing:
+class KeyCache:
     """Looks keys up and remembers them for two seconds, which is how long a revoked key may live on elsewhere."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -46,7 +46,7 @@ class KeyRing:
         self._known.clear()
 
 
-class Gate:
+class AuthenticationMiddleware:
     """Lets nobody in without a valid key, whatever the path, but to the few pages for everybody.
 
     It stands before the routes, so that no new route can forget it, and before the bodies, so that nobody without a key

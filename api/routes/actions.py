@@ -55,7 +55,7 @@ async def release_action(request: Request, action_id: UUID, body: ReasonIn) -> R
 @router.post("/{action_id}/return", dependencies=[_BILL], response_model=answers.Action)
 async def return_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
     """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
-    return await _change(request, action_id, body, holds.give_back)
+    return await _change(request, action_id, body, holds.return_action)
 
 
 async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Change) -> Response:
@@ -67,7 +67,7 @@ async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Ch
     except LookupError:
         raise Problem(404, f"There is no action {action_id}.") from None
     except BaseException:
-        state.policies.forget()
+        state.policies.clear()
         raise
     assert line is not None
     return json_response(action_out_from_line(line))

@@ -19,7 +19,7 @@ from db.core import locks
 from db.core.engine import transaction
 from db.masters import customers
 from db.tasks import records
-from db.tasks.notifications import REPLAY_QUARANTINE
+from db.tasks.notifications import RETRY_QUARANTINE
 
 router = APIRouter(route_class=Route, prefix="/api/customers", tags=["customers"])
 _READ = Depends(require("read"))
@@ -43,9 +43,9 @@ async def create_customer(request: Request, body: CustomerIn) -> Response:
     state = state_of(request)
     own_id = customer_uuid(body.external_id)
     async with transaction(state.engine) as connection:
-        await locks.own_people(connection)
+        await locks.lock_people_exclusive(connection)
         known = own_id in await customers.resolve(connection, [own_id])
-        person_id = (await customers.introduce(connection, {body.external_id: Person(body.name, body.email)}))[own_id]
+        person_id = (await customers.ensure(connection, {body.external_id: Person(body.name, body.email)}))[own_id]
         row = await customers.customer(connection, person_id)
     assert row is not None
     if known:
@@ -53,7 +53,7 @@ async def create_customer(request: Request, body: CustomerIn) -> Response:
             if getattr(body, name) != row[name]:
                 raise Problem(409, f"Customer {body.external_id!r} exists with another {name}.")
     else:
-        state.doorbell.ring(REPLAY_QUARANTINE, request_id=request.scope["request_id"])
+        state.notifier.notify(RETRY_QUARANTINE, request_id=request.scope["request_id"])
     created = not known and person_id == own_id
     return json_response(customer_out_from_row(row), 201 if created else 200)
 

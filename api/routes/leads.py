@@ -214,7 +214,7 @@ async def _people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -
         for arrival in reversed(arrivals)
         if arrival.lead.person and arrival.customer_id not in known
     }
-    return known | (await customers.introduce(connection, described) if described else {})
+    return known | (await customers.ensure(connection, described) if described else {})
 
 
 def _batch_out(batch: dict[str, Any]) -> dict[str, Any]:

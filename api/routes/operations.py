@@ -11,12 +11,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.access.authentication import require
 from api.metrics import registry_with
-from api.problems import OUT_OF_REACH, Problem
+from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
 from api.state import state_of
 from api.wire import json_response
 from db.core.engine import transaction
+from db.core.errors import DATABASE_UNAVAILABLE
 from db.intake import backlog
 from db.tasks import pauses
 from db.telemetry import health, metrics
@@ -45,7 +46,7 @@ async def ready(request: Request) -> Response:
                 waited_s = 0.0 if missing else await backlog.waited_s(connection)
                 waiting = 0 if missing else await backlog.leads(connection, _MOST_ROWS_COUNTED)
                 pause = None if missing else await pauses.current(connection)
-    except (*OUT_OF_REACH, asyncpg.PostgresError):
+    except (*DATABASE_UNAVAILABLE, asyncpg.PostgresError):
         raise Problem(503, "Postgres cannot be reached.", headers={"Retry-After": "2"}) from None
     if missing:
         raise Problem(503, f"The database schema is not up to date: {missing}. Run `alembic upgrade head`.")
@@ -53,8 +54,8 @@ async def ready(request: Request) -> Response:
     log.info("inbox_measured", oldest_s=round(waited_s, 3), waiting=waiting, paused_s=paused_s)
     degraded = await asyncio.to_thread(health.degraded, state.settings, waited_s)
     if pause:
-        degraded.append(f"paused: {pause.sentence()}")
-    if refusing := state.backpressure.level().sentence():
+        degraded.append(f"paused: {pause.message()}")
+    if refusing := state.backpressure.level().message():
         degraded.append(f"backpressure: {refusing}")
     return json_response({"status": "degraded" if degraded else "ok", "degraded": degraded})
 
@@ -70,5 +71,5 @@ async def prometheus(request: Request) -> Response:
     async with transaction(state.engine, readonly=True) as connection:
         figures = await metrics.read(connection)
     refused = {"rate": state.limiter.refused, **state.backpressure.refused}
-    registry = registry_with(figures, state.doorbell.failures, refused)
+    registry = registry_with(figures, state.notifier.failures, refused)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -96,7 +96,7 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
         raise Problem(400, "effective_period needs terms that change from then on.", errors)
     async with transaction(state.engine) as connection:
         partner_id = await partner_id_of(connection, partner)
-        await locks.own_partner(connection, partner_id)
+        await locks.lock_partner_exclusive(connection, partner_id)
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         await masters.change_partner(connection, partner_id, {name: getattr(body, name) for name in _OWN_FIELDS & sent})
         if terms:
@@ -107,9 +107,9 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
         if terms or body.timezone:
             task_id = await _reevaluate(connection, request, partner_id)
         content = await _partner_out(connection, partner_id)
-    state.policies.forget()
+    state.policies.clear()
     if task_id:
-        state.doorbell.ring(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
+        state.notifier.notify(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
         content["task"] = {"task_id": task_id, "status_url": f"/api/tasks/{task_id}"}
     return json_response(content)
 

@@ -31,7 +31,7 @@ async def close_period(request: Request, partner: IdPath, period: PeriodPath) ->
     number = period_from_text(period)
     async with transaction(state.engine) as connection:
         partner_id = await partner_id_of(connection, partner)
-        await locks.share_partners(connection, [partner_id])
+        await locks.lock_partners_shared(connection, [partner_id])
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         await closing.check_can_close(connection, policy, number, datetime.now(UTC))
         newest = await inbox.newest_waiting(connection)

@@ -15,7 +15,7 @@ from api.wire import json_response
 from billing.identity import product_uuid
 from db.core.engine import transaction
 from db.masters import masters
-from db.tasks.notifications import REPLAY_QUARANTINE
+from db.tasks.notifications import RETRY_QUARANTINE
 
 router = APIRouter(route_class=Route, prefix="/api/products", tags=["products"])
 _READ = Depends(require("read"))
@@ -46,7 +46,7 @@ async def create_product(request: Request, body: ProductIn) -> Response:
         if row["partner_id"] != partner_id or differs:
             raise Problem(409, f"Product {body.external_id!r} exists with another {(differs or ['partner'])[0]}.")
     else:
-        state.doorbell.ring(REPLAY_QUARANTINE, request_id=request.scope["request_id"])
+        state.notifier.notify(RETRY_QUARANTINE, request_id=request.scope["request_id"])
     return json_response(product_out_from_row(row), 201 if created else 200)
 
 

@@ -95,5 +95,5 @@ async def retry_dead_letters(request: Request, body: RetryIn) -> Response:
     state = state_of(request)
     async with transaction(state.engine) as connection:
         retried = await worker_batch.retry_dead_letters(connection, body.ids)
-    state.doorbell.ring(PROCESS_LEADS, request_id=request.scope["request_id"])
+    state.notifier.notify(PROCESS_LEADS, request_id=request.scope["request_id"])
     return json_response({"retried": retried})

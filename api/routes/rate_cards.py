@@ -66,8 +66,8 @@ async def create_rate(request: Request, body: RateIn) -> Response:
         task_id = await records.create(connection, "reevaluate", {"partner_ids": touched}, request.scope["request_id"])
         row = await masters.rate(connection, rule_id)
     assert row is not None
-    state.policies.forget()
-    state.doorbell.ring(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
+    state.policies.clear()
+    state.notifier.notify(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
     task = {"task_id": task_id, "status_url": f"/api/tasks/{task_id}"}
     return json_response(rate_out_from_row(row) | {"task": task}, 201)
 

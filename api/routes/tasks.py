@@ -41,7 +41,7 @@ async def get_task(request: Request, task_id: UUID) -> Response:
 
 def accepted_task(request: Request, task_id: UUID, more: dict[str, Any] | None = None) -> Response:
     """Ring for a committed task and answer 202 with where to look."""
-    state_of(request).doorbell.ring(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
+    state_of(request).notifier.notify(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
     status_url = f"/api/tasks/{task_id}"
     content = {"task_id": task_id, "status_url": status_url} | (more or {})
     return json_response(content, 202, {"Location": status_url})

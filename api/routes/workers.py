@@ -67,7 +67,7 @@ async def resume_workers(request: Request) -> Response:
         ended = await pauses.end(connection, by)
     if ended:
         log.warning("workers_resumed", resumed_by=by)
-        state.doorbell.ring(PROCESS_LEADS, request_id=request.scope["request_id"])
+        state.notifier.notify(PROCESS_LEADS, request_id=request.scope["request_id"])
     return json_response(_workers_out(None))
 
 
@@ -85,7 +85,7 @@ async def list_stuck(
     return json_response({"items": items, "next": following})
 
 
-@router.post("/stuck/retry", dependencies=[_ADMIN], response_model=answers.Rung)
+@router.post("/stuck/retry", dependencies=[_ADMIN], response_model=answers.Notified)
 async def retry_stuck(request: Request, older_than_s: OlderThan = 60.0) -> Response:
     """Ring for what waits, as beat should have done; 409 while the workers are paused."""
     state = state_of(request)
@@ -93,9 +93,9 @@ async def retry_stuck(request: Request, older_than_s: OlderThan = 60.0) -> Respo
         pause = await pauses.current(connection)
         parts = await stuck.count(connection, older_than_s)
     if pause:
-        raise Problem(409, f"{pause.sentence()}. Resume them first.")
-    state.doorbell.ring(PROCESS_LEADS, request_id=request.scope["request_id"])
-    return json_response({"rung_for": parts})
+        raise Problem(409, f"{pause.message()}. Resume them first.")
+    state.notifier.notify(PROCESS_LEADS, request_id=request.scope["request_id"])
+    return json_response({"notified_for": parts, "rung_for": parts})
 
 
 def _workers_out(pause: Pause | None) -> dict[str, object]:

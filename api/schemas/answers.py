@@ -156,7 +156,7 @@ class ActionSent(Answer):
     occurred_at: datetime
 
 
-class Aside(Answer):
+class QuarantineProblem(Answer):
     """Why a lead is in quarantine."""
 
     reason: Literal["unknown_product", "unknown_customer", "conflict", "fault"]
@@ -179,7 +179,7 @@ class Lead(Answer):
     currency: str | None = None
     totals: Totals | None
     actions: list[Action] | list[ActionSent]
-    problem: Aside | None = None
+    problem: QuarantineProblem | None = None
 
 
 class LeadSummary(Answer):
@@ -425,10 +425,11 @@ class StuckPart(Answer):
     why: str = Field(description="what keeps it from being decided, as far as Postgres can tell")
 
 
-class Rung(Answer):
+class Notified(Answer):
     """How many parts of batches were rung for."""
 
-    rung_for: int
+    notified_for: int
+    rung_for: int = Field(deprecated=True, description="the former name of `notified_for`; goes with release 0.3")
 
 
 class Key(Answer):

@@ -39,7 +39,7 @@ class Admission:
             return
         # A slow sender must not hold up the others of its key, so the turn begins when all of the body is there.
         ahead, size = await _read_ahead(receive, state.settings.max_body_bytes)
-        async with state.turns.turn(key.id, size * times):
+        async with state.concurrency.limit(key.id, size * times):
             await self._app(scope, ahead, send)
 
 

@@ -45,7 +45,7 @@ class Level:
         """1 where the limit is reached."""
         return self.figure / self.limit if self.limit else 0.0
 
-    def sentence(self) -> str:
+    def message(self) -> str:
         """The figure and the limit; empty as long as everybody is let in."""
         if self.fullness < _SHARED_FROM:
             return ""
@@ -87,7 +87,7 @@ class Backpressure:
             await asyncio.sleep(max(_INTERVAL_S, (time.monotonic() - began) / _MOST_OF_THE_TIME))
             if refused := self._refused_lately:
                 self._refused_lately = Counter()
-                log.warning("requests_refused", count=refused.total(), keys=refused, why=self.level().sentence())
+                log.warning("requests_refused", count=refused.total(), keys=refused, why=self.level().message())
 
     async def measure(self) -> None:
         """Ask Postgres what waits. If it does not tell, it takes nothing in either, so nobody is refused for it."""
@@ -137,6 +137,6 @@ class Backpressure:
         self._refused_lately[key.name] += 1
         raise Problem(
             429,
-            f"{level.sentence()}: nothing was stored, try again in {_RETRY_AFTER_S} s.",
+            f"{level.message()}: nothing was stored, try again in {_RETRY_AFTER_S} s.",
             headers={"Retry-After": str(_RETRY_AFTER_S)},
         )

@@ -35,14 +35,14 @@ class _Line:
         self._freed.set()
 
 
-class Turns:
+class ConcurrencyLimit:
     """Lets large requests through, key by key."""
 
     def __init__(self) -> None:
         self._lines: dict[UUID, _Line] = {}
 
     @asynccontextmanager
-    async def turn(self, key_id: UUID, size: int) -> AsyncIterator[None]:
+    async def limit(self, key_id: UUID, size: int) -> AsyncIterator[None]:
         """Wait for the turn of a request of so many bytes, and keep it for the block."""
         line = self._lines.setdefault(key_id, _Line())
         line.requests += 1

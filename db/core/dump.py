@@ -103,13 +103,13 @@ async def empty(connection: asyncpg.Connection) -> None:
         await connection.execute(f"TRUNCATE {_quoted(list(tables))}")
 
 
-async def silence_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
+async def disable_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
     """Let rows in as they are: the triggers would refuse the verdicts of closed periods, which come from a backup."""
     for table in tables:
         await connection.execute(f'ALTER TABLE "{table}" DISABLE TRIGGER USER')
 
 
-async def wake_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
+async def enable_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
     """Let the triggers watch again."""
     for table in tables:
         await connection.execute(f'ALTER TABLE "{table}" ENABLE TRIGGER USER')

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -11,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from billing.identity import make_keys_with
 from db.core.settings import Settings
-from db.telemetry import tracing
-from db.telemetry.traced_connection import TracedConnection
 
 make_keys_with(asyncpg.pgproto.pgproto.UUID)
 
@@ -35,7 +34,12 @@ Connection = asyncpg.Connection
 
 
 def create_engine(
-    settings: Settings, application_name: str = "leadger", pool_size: int | None = None, *, for_batches: bool = False
+    settings: Settings,
+    application_name: str = "leadger",
+    pool_size: int | None = None,
+    *,
+    for_batches: bool = False,
+    connection_class: type[asyncpg.Connection] = asyncpg.Connection,
 ) -> AsyncEngine:
     """An engine whose connections are opened by asyncpg itself, so a pasted URL with `sslmode` works as it is.
 
@@ -43,9 +47,9 @@ def create_engine(
     its key, see `_BY_KEY`.
     """
     connect = partial(
-        asyncpg.connect,
+        _connect,
         settings.database_url,
-        connection_class=TracedConnection if tracing.are_on() else asyncpg.Connection,
+        connection_class=connection_class,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=settings.database_command_timeout_s,
         server_settings={
@@ -64,6 +68,16 @@ def create_engine(
         pool_use_lifo=True,
         json_deserializer=msgspec.json.decode,
     )
+
+
+async def _connect(url: str, **options: Any) -> asyncpg.Connection:
+    """Connect; raises ConnectionError where the system or the network refuses."""
+    try:
+        return await asyncpg.connect(url, **options)
+    except ConnectionError:
+        raise
+    except OSError as error:
+        raise ConnectionError(f"Postgres cannot be reached: {error}") from error
 
 
 @asynccontextmanager
@@ -115,7 +129,7 @@ async def _pooled(engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, a
         raise ConnectionError(f"Postgres gives no connection: {error}") from error
 
 
-async def without_flush(connection: asyncpg.Connection) -> None:
+async def commit_asynchronously(connection: asyncpg.Connection) -> None:
     """Let this transaction commit before it is on disk; only if a crash that undoes it leads to its being done again.
 
     Postgres keeps the order of commits, so whatever is committed durably afterwards makes this one durable as well.

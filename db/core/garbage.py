@@ -5,7 +5,7 @@ import gc
 _ALLOCATIONS_BETWEEN_LOOKS = 50_000
 
 
-def collect_rarely() -> None:
+def tune_garbage_collector() -> None:
     """Look for cycles rarely, and never among what the process was started with.
 
     A batch of leads makes a hundred thousand small objects that die together without a cycle; looking through them

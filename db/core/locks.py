@@ -25,68 +25,68 @@ from uuid import UUID
 import asyncpg
 
 MIGRATION_LOCK = 0x4C454144_00000001
-_CATALOGUE_LOCK = 0x4C454144_00000002
+_RATE_CARD_LOCK = 0x4C454144_00000002
 _PEOPLE_LOCK = 0x4C454144_00000003
-LANE_LOCKS = 0x4C454145_00000000
+PARTITION_LOCKS = 0x4C454145_00000000
 _NAMES_LOCK = 0x4C454144_00000004
 _PAUSE_S = 0.2
 
 
-async def own_schema(connection: asyncpg.Connection) -> None:
+async def lock_schema_exclusive(connection: asyncpg.Connection) -> None:
     """Be the only one who migrates until the connection ends."""
     await _ask_for_schema(connection, "SELECT pg_try_advisory_lock($1)")
 
 
-async def try_lane(connection: asyncpg.Connection, lane: int) -> bool:
+async def try_lock_partition(connection: asyncpg.Connection, partition: int) -> bool:
     """Be the only batch at work in a lane of the inbox until the transaction ends; False if another one is."""
-    taken: bool = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LANE_LOCKS + lane)
+    taken: bool = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", PARTITION_LOCKS + partition)
     return taken
 
 
-async def share_schema(connection: asyncpg.Connection) -> None:
+async def lock_schema_shared(connection: asyncpg.Connection) -> None:
     """Keep the schema as it is until the connection ends."""
     await _ask_for_schema(connection, "SELECT pg_try_advisory_lock_shared($1)")
 
 
-async def share_partners(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> None:
+async def lock_partners_shared(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> None:
     """Keep the terms, rates and closed periods of the partners as they are until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _CATALOGUE_LOCK)
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
     keys = sorted({_key(partner_id) for partner_id in partner_ids})
     await connection.execute("SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::bigint[]) AS key", keys)
 
 
-async def own_partner(connection: asyncpg.Connection, partner_id: UUID) -> None:
+async def lock_partner_exclusive(connection: asyncpg.Connection, partner_id: UUID) -> None:
     """Wait for the batches of the partner under way, and keep new ones out until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _CATALOGUE_LOCK)
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(partner_id))
 
 
-async def own_catalogue(connection: asyncpg.Connection) -> None:
+async def lock_rate_card_exclusive(connection: asyncpg.Connection) -> None:
     """Wait for all batches under way, and keep new ones out until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _CATALOGUE_LOCK)
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _RATE_CARD_LOCK)
 
 
-async def own_people(connection: asyncpg.Connection) -> None:
+async def lock_people_exclusive(connection: asyncpg.Connection) -> None:
     """Be the only one who creates customers until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _PEOPLE_LOCK)
 
 
-async def share_names(connection: asyncpg.Connection) -> None:
+async def lock_names_shared(connection: asyncpg.Connection) -> None:
     """Be waited for by erasures until the transaction ends, because names of people are on their way into a file."""
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _NAMES_LOCK)
 
 
-async def own_names(connection: asyncpg.Connection) -> None:
+async def lock_names_exclusive(connection: asyncpg.Connection) -> None:
     """Wait for all who carry names into a file."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _NAMES_LOCK)
 
 
-async def own_report(connection: asyncpg.Connection, report_id: UUID) -> None:
+async def lock_report_exclusive(connection: asyncpg.Connection, report_id: UUID) -> None:
     """Be the only one who corrects the counters of a report until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(report_id))
 
 
-async def meet_customers(connection: asyncpg.Connection, versions: Mapping[tuple[UUID, UUID], int]) -> None:
+async def ensure_customer_states(connection: asyncpg.Connection, versions: Mapping[tuple[UUID, UUID], int]) -> None:
     """Make the state rows of (partner, customer) pairs that have none, each with the policy version it is judged by.
 
     Call it before `lock_customers`: whoever waits here for another batch that meets the same customer holds no lock
@@ -128,13 +128,13 @@ async def lock_customers(
     return {(row["partner_id"], row["customer_id"]): row["policy_version"] for row in rows}
 
 
-async def try_task(connection: asyncpg.Connection, task_id: UUID) -> bool:
+async def try_lock_task(connection: asyncpg.Connection, task_id: UUID) -> bool:
     """Take the session lock of a background task; False if another worker holds it."""
     taken: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _key(task_id))
     return taken
 
 
-async def leave_task(connection: asyncpg.Connection, task_id: UUID) -> None:
+async def unlock_task(connection: asyncpg.Connection, task_id: UUID) -> None:
     """Give the session lock of a background task back."""
     await connection.execute("SELECT pg_advisory_unlock($1)", _key(task_id))
 

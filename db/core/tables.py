@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from billing.actions import Outcome, Standing
+from billing.actions import HoldStatus, Outcome
 from billing.evaluate import NEVER_RELEASED
 from billing.totals import TOTALS_COLUMNS
 
@@ -44,7 +44,9 @@ metadata = MetaData(
 )
 
 outcome_type = Enum(Outcome, name="outcome", metadata=metadata, values_callable=lambda kind: [m.value for m in kind])
-standing_type = Enum(Standing, name="standing", metadata=metadata, values_callable=lambda kind: [m.value for m in kind])
+hold_status_type = Enum(
+    HoldStatus, name="standing", metadata=metadata, values_callable=lambda kind: [m.value for m in kind]
+)
 
 _NOW = text("clock_timestamp()")
 _INSTANT = DateTime(timezone=True)
@@ -244,7 +246,7 @@ actions = Table(
     Column("rate_rule_id", BigInteger, nullable=False),
     Column("value_minor", BigInteger, nullable=False),
     Column("billed_minor", BigInteger, nullable=False),
-    Column("standing", standing_type, nullable=False),
+    Column("standing", hold_status_type, nullable=False),
     Column("outcome", outcome_type, nullable=False),
     Column("standing_reason", Text),
     CheckConstraint("billing_period >= own_period", name="billing_period"),

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from db.intake.inbox import IN_LANE, LANES, RETRIED_PART
+from db.intake.inbox import IN_PARTITION, PARTITIONS, RETRIED_PART
 
 
 async def leads(connection: asyncpg.Connection, most_rows: int) -> int:
@@ -27,12 +27,12 @@ async def waited_s(connection: asyncpg.Connection) -> float:
         SELECT extract(epoch FROM
             clock_timestamp() - greatest(min(received_at), (SELECT max(resumed_at) FROM pauses)))::float8
         FROM generate_series(0, $2::int - 1) AS one (lane), LATERAL (
-            SELECT received_at FROM inbox WHERE {IN_LANE} AND part <> $1 ORDER BY inbox.lane, inbox.id LIMIT 1
+            SELECT received_at FROM inbox WHERE {IN_PARTITION} AND part <> $1 ORDER BY inbox.lane, inbox.id LIMIT 1
         ) AS oldest
         WHERE NOT EXISTS (SELECT FROM pauses WHERE resumed_at IS NULL)
         HAVING count(*) > 0
         """,
         RETRIED_PART,
-        LANES,
+        PARTITIONS,
     )
     return max(seconds or 0.0, 0.0)

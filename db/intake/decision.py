@@ -26,14 +26,16 @@ async def process(
     placed = await matching.place(connection, arrivals, people)
     unplaced = [arrival for arrival in arrivals if arrival.problem]
     if unplaced:
-        matching.contradict(unplaced, await matching.known_leads(connection, [arrival.id for arrival in unplaced]))
+        matching.detect_conflicts(
+            unplaced, await matching.known_leads(connection, [arrival.id for arrival in unplaced])
+        )
     if not placed:
         return {}
     customers = {arrival.customer for arrival in placed}
     partner_ids = {partner_id for partner_id, _ in customers}
-    await locks.share_partners(connection, partner_ids)
+    await locks.lock_partners_shared(connection, partner_ids)
     in_force = await policies.load(connection, partner_ids)
-    await locks.meet_customers(connection, {customer: in_force[customer[0]].version for customer in customers})
+    await locks.ensure_customer_states(connection, {customer: in_force[customer[0]].version for customer in customers})
     versions = await locks.lock_customers(connection, customers)
     known = await matching.known_leads(connection, [arrival.id for arrival in placed])
     await matching.add_leads(connection, matching.merge(placed, known))

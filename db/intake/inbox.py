@@ -13,7 +13,7 @@ import msgspec
 from billing.leads import Lead
 from db.core import locks
 
-LANES = 8
+PARTITIONS = 8
 """A customer's leads lie in one lane, and one batch at a time works in a lane, so batches do not wait for each other.
 
 Lanes are for speed only: the locks of customers keep verdicts right, whatever lane a row lies in.
@@ -27,13 +27,13 @@ RETRIED_PART = 1000
 
 INBOX_COLUMNS = ["batch_id", "part", "lane", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
-_MOST_LANES = 3
+_MOST_PARTITIONS = 3
 """Of one batch: when little waits, several workers share it rather than one take it all while the others look on."""
 
 _MANY_ROWS = 100
 
 # A range over both columns of the index, in its order: so no plan reads what waits in other lanes, or all of this one.
-IN_LANE = """
+IN_PARTITION = """
     done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
 """
 _encode = msgspec.json.Encoder().encode
@@ -86,7 +86,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
         (
             request.batch_id,
             part,
-            lane,
+            partition,
             request.request_id,
             request.received_at,
             len(leads),
@@ -94,7 +94,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
             _encode(leads),
         )
         for request in requests
-        for part, (lane, leads) in enumerate(_parts(request.leads))
+        for part, (partition, leads) in enumerate(_parts(request.leads))
     ]
     await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
 
@@ -102,27 +102,27 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
 def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
     """The leads of a request by lane; a lead that it holds twice stays in one part, where the first one stands (R3)."""
     if len(leads) == 1:
-        yield lane_of(leads[0]), leads
+        yield partition_of(leads[0]), leads
         return
-    by_lane: list[list[Lead]] = [[] for _ in range(LANES)]
-    lanes: dict[tuple[str, str], int] = {}
+    by_partition: list[list[Lead]] = [[] for _ in range(PARTITIONS)]
+    partitions: dict[tuple[str, str], int] = {}
     for lead in leads:
-        by_lane[lanes.setdefault((lead.source, lead.external_id), lane_of(lead))].append(lead)
-    for lane, of_lane in enumerate(by_lane):
-        for start in range(0, len(of_lane), CHUNK_LEADS):
-            yield lane, of_lane[start : start + CHUNK_LEADS]
+        by_partition[partitions.setdefault((lead.source, lead.external_id), partition_of(lead))].append(lead)
+    for partition, of_partition in enumerate(by_partition):
+        for start in range(0, len(of_partition), CHUNK_LEADS):
+            yield partition, of_partition[start : start + CHUNK_LEADS]
 
 
-def lane_of(lead: Lead) -> int:
+def partition_of(lead: Lead) -> int:
     """The lane of a lead: that of its customer, as the caller names them; two ids of a new person share an e-mail."""
     name = lead.person.email if lead.person else lead.customer
-    return crc32(name.encode()) % LANES
+    return crc32(name.encode()) % PARTITIONS
 
 
 async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
     """Lock waiting rows, oldest first, until they hold `most_leads`, in lanes where no other batch is at work."""
-    lanes = await _take_lanes(connection, most_leads)
-    if not lanes:
+    partitions = await _lock_partitions(connection, most_leads)
+    if not partitions:
         return []
     # What waits has no result. By `done_at`, a plan could look for the ids in the index of what waits, lane by lane.
     rows = await connection.fetch(
@@ -132,40 +132,40 @@ async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
             SELECT id FROM (
                 SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before
                 FROM unnest($1::int[]) AS one (lane), LATERAL (
-                    SELECT id, lead_count FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane, inbox.id LIMIT $2
+                    SELECT id, lead_count FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
                 ) AS first
             ) AS counted
             WHERE leads_before < $2
         ))
         ORDER BY id FOR UPDATE SKIP LOCKED
         """,
-        lanes,
+        partitions,
         most_leads,
     )
     return [Chunk(row["id"], row["batch_id"], row["request_id"], row["received_at"], row["payload"]) for row in rows]
 
 
-async def _take_lanes(connection: asyncpg.Connection, most_leads: int) -> list[int]:
+async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> list[int]:
     """Lock lanes that nobody is at, those with the oldest rows first, a few or until they hold enough."""
     waiting = await connection.fetch(
         f"""
         SELECT lane, rows, leads
         FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
             SELECT min(id) AS oldest, count(*) AS rows, sum(lead_count)::int AS leads FROM (
-                SELECT id, lead_count FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane, inbox.id LIMIT $2
+                SELECT id, lead_count FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
             ) AS first
         ) AS looked_at
         WHERE rows > 0 ORDER BY oldest
         """,
-        LANES,
+        PARTITIONS,
         _MANY_ROWS,
     )
     taken: list[int] = []
     leads = 0
     for row in waiting:
-        if leads >= most_leads or len(taken) == _MOST_LANES:
+        if leads >= most_leads or len(taken) == _MOST_PARTITIONS:
             break
-        if await locks.try_lane(connection, row["lane"]):
+        if await locks.try_lock_partition(connection, row["lane"]):
             taken.append(row["lane"])
             leads += row["leads"] if row["rows"] < _MANY_ROWS else most_leads
     return taken
@@ -188,10 +188,10 @@ async def newest_waiting(connection: asyncpg.Connection) -> int:
     newest: int = await connection.fetchval(
         f"""
         SELECT coalesce(max(id), 0) FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
-            SELECT id FROM inbox WHERE {IN_LANE} ORDER BY inbox.lane DESC, inbox.id DESC LIMIT 1
+            SELECT id FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane DESC, inbox.id DESC LIMIT 1
         ) AS newest
         """,
-        LANES,
+        PARTITIONS,
     )
     return newest
 
@@ -207,7 +207,7 @@ async def waiting_up_to(connection: asyncpg.Connection, newest_id: int) -> int:
         ) AS of_lane
         """,
         newest_id,
-        LANES,
+        PARTITIONS,
     )
     return count
 

@@ -162,7 +162,7 @@ def merge(arrivals: Iterable[Arrival], known: Mapping[UUID, KnownLead]) -> list[
     return first
 
 
-def contradict(arrivals: Iterable[Arrival], known: Mapping[UUID, KnownLead]) -> None:
+def detect_conflicts(arrivals: Iterable[Arrival], known: Mapping[UUID, KnownLead]) -> None:
     """A known lead that comes again with an unknown product or another type is a conflict, not merely unknown (R3)."""
     for arrival in arrivals:
         stored = known.get(arrival.id)

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.identity import customer_uuid
 from billing.leads import Lead, Person
-from db.core.engine import transaction, without_flush
+from db.core.engine import commit_asynchronously, transaction
+from db.core.errors import TRANSIENT
 from db.intake import dead_letters, inbox, matching, quarantine
 from db.intake.decision import process
 from db.intake.inbox import Chunk
@@ -22,20 +23,6 @@ from db.masters import customers
 from db.telemetry import counters, tracing
 
 log = structlog.get_logger()
-
-TRANSIENT = (
-    asyncpg.exceptions.TransactionRollbackError,
-    asyncpg.exceptions.InsufficientResourcesError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.LockNotAvailableError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
-"""Faults of the moment: no lead is to blame, and trying again helps."""
-
 
 Claimed = tuple[int, Lead]
 """(row of the inbox or the quarantine, a lead in it)."""
@@ -48,25 +35,25 @@ class _Rollback(Exception):
     """Leaves a trial's transaction without a trace."""
 
 
-async def work_off_inbox(engine: AsyncEngine, policies: Policies, most_leads: int) -> int:
+async def process_inbox(engine: AsyncEngine, policies: Policies, most_leads: int) -> int:
     """Decide up to `most_leads` waiting leads in one transaction; returns how many requests (or parts) that settled.
 
     If the batch fails because of a lead, the lead goes to the dead letters and the rest is billed.
     """
 
     async def attempt(connection: asyncpg.Connection, claimed: list[Claimed], poison: Poison) -> int:
-        await without_flush(connection)
+        await commit_asynchronously(connection)
         chunks = [(chunk, _leads_of(chunk)) for chunk in await inbox.claim(connection, most_leads)]
         claimed += [(chunk.id, lead) for chunk, leads in chunks if not isinstance(leads, str) for lead in leads]
         if chunks:
-            await _settle_chunks(engine, connection, policies, chunks, poison)
+            await _decide_chunks(engine, connection, policies, chunks, poison)
         return len(chunks)
 
     with tracing.span("leads.batch"):
-        return await _without_poison(engine, policies, attempt)
+        return await _isolating_poison(engine, policies, attempt)
 
 
-async def replay_quarantine(
+async def retry_quarantined(
     engine: AsyncEngine, policies: Policies, most: int = 500, only: Sequence[int] | None = None
 ) -> int:
     """Decide quarantined leads whose product and customer now exist; returns how many left the quarantine."""
@@ -88,7 +75,7 @@ async def replay_quarantine(
         await dead_letters.add(connection, [_letter_from_quarantine(row, lead.id, poison) for row, lead in dead])
         return len(resolved)
 
-    return await _without_poison(engine, policies, attempt)
+    return await _isolating_poison(engine, policies, attempt)
 
 
 async def retry_dead_letters(connection: asyncpg.Connection, ids: Sequence[int] | None, most: int = 1000) -> int:
@@ -116,7 +103,7 @@ async def retry_dead_letters(connection: asyncpg.Connection, ids: Sequence[int] 
     return sum(1 for row in rows if row["lead_id"])
 
 
-async def _settle_chunks(
+async def _decide_chunks(
     engine: AsyncEngine,
     connection: asyncpg.Connection,
     policies: Policies,
@@ -169,11 +156,11 @@ async def _people(engine: AsyncEngine, connection: asyncpg.Connection, arrivals:
             described.setdefault(arrival.lead.customer, arrival.lead.person)
     if described:
         async with transaction(engine) as own:
-            known |= await customers.introduce(own, described)
+            known |= await customers.ensure(own, described)
     return known
 
 
-async def _without_poison(
+async def _isolating_poison(
     engine: AsyncEngine,
     policies: Policies,
     attempt: Callable[[asyncpg.Connection, list[Claimed], Poison], Awaitable[int]],
@@ -189,10 +176,10 @@ async def _without_poison(
             async with transaction(engine) as connection:
                 return await attempt(connection, claimed, poison)
         except TRANSIENT:
-            policies.forget()
+            policies.clear()
             raise
         except Exception as error:
-            policies.forget()
+            policies.clear()
             found = await _find_poison(engine, claimed)
             if not found.keys() - poison.keys():
                 raise

@@ -12,7 +12,7 @@ from billing.totals import Totals, verdict_checksum
 from db.core import locks
 from db.ledger import reading, reevaluation
 from db.ledger.policies import Policies
-from db.ledger.verdicts import CREDIT_SLOT, add_customer_totals, add_product_totals
+from db.ledger.verdicts import CREDIT_SHARD, add_customer_totals, add_product_totals
 
 
 async def check_can_close(connection: asyncpg.Connection, policy: Policy, period: int, now: datetime) -> None:
@@ -55,7 +55,7 @@ async def close(
 
     Held actions are never frozen: they move to the next period (R10).
     """
-    await locks.own_partner(connection, partner_id)
+    await locks.lock_partner_exclusive(connection, partner_id)
     policy = (await policies.load(connection, [partner_id]))[partner_id]
     await check_can_close(connection, policy, period, now)
     if await reevaluation.stale_customers(connection, partner_id):
@@ -70,7 +70,7 @@ async def reopen(connection: asyncpg.Connection, policies: Policies, partner_id:
 
     What was returned while the period was frozen is no longer a credit later: it is a returned action now.
     """
-    await locks.own_partner(connection, partner_id)
+    await locks.lock_partner_exclusive(connection, partner_id)
     policy = (await policies.load(connection, [partner_id]))[partner_id]
     await check_can_reopen(connection, policy, period)
     await connection.execute(
@@ -135,7 +135,7 @@ async def add_credit(
         period,
         product_id,
         amount_minor,
-        CREDIT_SLOT,
+        CREDIT_SHARD,
     )
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.actions import WINNING, Outcome, Standing
+from billing.actions import WINNING, HoldStatus, Outcome
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
 from billing.policy import Policy
@@ -19,26 +19,26 @@ async def hold(connection: asyncpg.Connection, policies: Policies, action_id: UU
     row, policy = await _locked(connection, policies, action_id)
     if not policy.is_open(row["billing_period"]):
         raise RuleViolation(f"{name_of_period(row['billing_period'])} is closed; its verdicts never change.")
-    if row["standing"] == Standing.RETURNED:
+    if row["standing"] == HoldStatus.RETURNED:
         raise RuleViolation("The action was returned; it cannot be held any more.")
-    await _stand(connection, policies, row, Standing.HELD, reason)
+    await _stand(connection, policies, row, HoldStatus.HELD, reason)
 
 
 async def release(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
     """Let a held action count again."""
     row, _ = await _locked(connection, policies, action_id)
-    if row["standing"] != Standing.HELD:
+    if row["standing"] != HoldStatus.HELD:
         raise RuleViolation("The action is not held.")
-    await _stand(connection, policies, row, Standing.COUNTED, reason)
+    await _stand(connection, policies, row, HoldStatus.COUNTED, reason)
 
 
-async def give_back(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
+async def return_action(connection: asyncpg.Connection, policies: Policies, action_id: UUID, reason: str) -> None:
     """Return an action: in an open period it is no longer billed; a frozen one gets one credit of what was billed."""
     row, policy = await _locked(connection, policies, action_id)
-    if row["standing"] == Standing.RETURNED:
+    if row["standing"] == HoldStatus.RETURNED:
         return
     if policy.is_open(row["billing_period"]):
-        await _stand(connection, policies, row, Standing.RETURNED, reason)
+        await _stand(connection, policies, row, HoldStatus.RETURNED, reason)
         return
     booked = await connection.fetchval(
         """
@@ -76,7 +76,7 @@ async def _locked(connection: asyncpg.Connection, policies: Policies, action_id:
     owner = await connection.fetchrow("SELECT partner_id, customer_id FROM actions WHERE id = $1", action_id)
     if owner is None:
         raise LookupError(action_id)
-    await locks.share_partners(connection, [owner["partner_id"]])
+    await locks.lock_partners_shared(connection, [owner["partner_id"]])
     await locks.lock_customers(connection, [(owner["partner_id"], owner["customer_id"])])
     in_force = await policies.load(connection, [owner["partner_id"]])
     row = await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
@@ -84,11 +84,11 @@ async def _locked(connection: asyncpg.Connection, policies: Policies, action_id:
 
 
 async def _stand(
-    connection: asyncpg.Connection, policies: Policies, row: asyncpg.Record, standing: Standing, reason: str
+    connection: asyncpg.Connection, policies: Policies, row: asyncpg.Record, hold_status: HoldStatus, reason: str
 ) -> None:
-    if row["standing"] == standing:
+    if row["standing"] == hold_status:
         return
     await connection.execute(
-        "UPDATE actions SET standing = $2, standing_reason = $3 WHERE id = $1", row["id"], standing, reason
+        "UPDATE actions SET standing = $2, standing_reason = $3 WHERE id = $1", row["id"], hold_status, reason
     )
     await reevaluation.rejudge(connection, policies, row["partner_id"], [row["customer_id"]])

@@ -10,9 +10,16 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Action, Verdict, Winner
+from billing.affected_range import (
+    AffectedRange,
+    PeriodRecord,
+    affected_range,
+    contested_keys,
+    crossing_left_range,
+    displacing_can_free_others,
+)
 from billing.evaluate import State, evaluate
 from billing.policy import Policy
-from billing.reach import PeriodRecord, Reach, contested_keys, crossing_is_beyond, reach, unseating_can_free_others
 from billing.terms import CapScope
 from db.ledger import reading
 from db.ledger.reading import Customer
@@ -37,7 +44,7 @@ class Case:
     recorded: dict[UUID, Verdict] = field(default_factory=dict)
     winners: dict[UUID, list[Winner]] = field(default_factory=dict)
     periods: dict[int, PeriodRecord] = field(default_factory=dict)
-    reach: Reach = field(default_factory=Reach)
+    affected: AffectedRange = field(default_factory=AffectedRange)
     verdicts: list[Verdict] = field(default_factory=list)
     changes: list[tuple[Verdict | None, Verdict]] = field(default_factory=list)
 
@@ -57,7 +64,7 @@ class Case:
                 for key, holders in winners.items()
             }
         credited = {period: record.credited_minor for period, record in self.periods.items()}
-        self.verdicts = evaluate(actions, self.policy.terms, State(winners, self.reach.used_minor, credited))
+        self.verdicts = evaluate(actions, self.policy.terms, State(winners, self.affected.used_minor, credited))
         self.changes = [
             (before, verdict)
             for verdict in self.verdicts
@@ -74,11 +81,11 @@ async def judge_new(connection: asyncpg.Connection, cases: Sequence[Case]) -> No
         case.winners = {action.key: winners.get(action.key, []) for action in case.new}
     await _record_contested(connection, cases)
     for case in cases:
-        case.reach = reach(case.new, list(case.recorded.values()), case.policy.terms, case.periods)
-    await _record_prefixes(connection, [(case, case.reach.prefixes) for case in cases])
+        case.affected = affected_range(case.new, list(case.recorded.values()), case.policy.terms, case.periods)
+    await _record_prefixes(connection, [(case, case.affected.prefixes) for case in cases])
     for case in cases:
         case.decide(_at_hand(case))
-    await _go_beyond(connection, cases)
+    await _widen_range(connection, cases)
 
 
 async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
@@ -101,7 +108,7 @@ async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> 
     for case, actions in zip(cases, priced, strict=True):
         case.whole = True
         case.periods = periods.get(case.customer, {})
-        case.reach.used_minor = {
+        case.affected.used_minor = {
             period: record.billed_minor for period, record in case.periods.items() if not case.policy.is_open(period)
         }
         case.winners = {action.key: frozen[action.key] for action in actions if action.key in frozen}
@@ -120,7 +127,7 @@ async def _record_contested(connection: asyncpg.Connection, cases: Iterable[Case
         by_customer[case.customer] = case
         # Nothing before the first new action can change, and the counters of earlier periods are not read.
         first = min(action.billing_period for action in case.new)
-        if unseating_can_free_others(case.policy.terms):
+        if displacing_can_free_others(case.policy.terms):
             keys += [(case.customer, period, key) for key in contested for period in case.periods if period >= first]
         else:
             winners += [
@@ -141,15 +148,15 @@ async def _record_prefixes(connection: asyncpg.Connection, prefixes: Iterable[tu
         by_customer[reading.customer_from_row(row)].recorded[row["id"]] = reading.verdict_from_row(row)
 
 
-async def _go_beyond(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
+async def _widen_range(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
     """Judge once more, with all winners of the period, where money was freed for winners after the crossing."""
     again = []
     for case in cases:
         recorded = list(case.recorded.values())
         beyond = {
             period: case.periods[period].winners
-            for period in case.reach.prefixes
-            if crossing_is_beyond(period, case.reach, recorded, case.verdicts, case.policy.terms, case.periods)
+            for period in case.affected.prefixes
+            if crossing_left_range(period, case.affected, recorded, case.verdicts, case.policy.terms, case.periods)
         }
         if beyond:
             again.append((case, beyond))
@@ -190,5 +197,5 @@ def _differs(before: Verdict, after: Verdict) -> bool:
         or old.rate_rule_id != new.rate_rule_id
         or old.billing_period != new.billing_period
         or old.own_period != new.own_period
-        or old.standing is not new.standing
+        or old.hold_status is not new.hold_status
     )

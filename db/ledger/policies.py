@@ -38,7 +38,7 @@ class Policies:
             self._known |= loaded
         return loaded
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Forget everything; called when a transaction failed, since it may have stored periods that are now gone."""
         self._known.clear()
 

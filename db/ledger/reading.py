@@ -9,13 +9,13 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.actions import Action, Outcome, Standing, Verdict, Winner
-from billing.reach import PeriodRecord
+from billing.actions import Action, HoldStatus, Outcome, Verdict, Winner
+from billing.affected_range import PeriodRecord
 
 Customer = tuple[UUID, UUID]
 """(partner, customer): the unit that is locked, judged and counted."""
 
-_STANDINGS = {standing.value: standing for standing in Standing}
+_HOLD_STATUSES = {hold_status.value: hold_status for hold_status in HoldStatus}
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 _COLUMNS = (
@@ -208,7 +208,7 @@ def _verdict(
     billing_period: int,
     value_minor: int,
     rate_rule_id: int,
-    standing: str,
+    hold_status: str,
     outcome: str,
     billed_minor: int,
 ) -> Verdict:
@@ -228,7 +228,7 @@ def _verdict(
         billing_period,
         value_minor,
         rate_rule_id,
-        _STANDINGS[standing],
+        _HOLD_STATUSES[hold_status],
     )
     return Verdict(action, _OUTCOMES[outcome], billed_minor)
 

@@ -23,13 +23,13 @@ from db.ledger.policies import Policies
 from db.masters import masters
 from db.tasks.records import Progress
 
-ACTIONS_OF_A_SHARE = 40_000
+ACTIONS_PER_RANGE = 40_000
 _ACTIONS_AT_ONCE = 5000  # with more of them, a processor waits for its memory
 MOST_DIFFERENCES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CustomerRange:
     """So many customers of a report: those from `first` on and before `until`, which is None for the last ones."""
 
     first: UUID
@@ -37,7 +37,7 @@ class Share:
     customers: int
 
 
-async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> list[Share]:
+async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> list[CustomerRange]:
     """Divide the customers of a report; those of a closed period have frozen verdicts, so there is nothing to share."""
     async with transaction(engine) as connection:
         policy = await _policy(connection, policies, partner_id)
@@ -54,14 +54,14 @@ async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, peri
             """,
             partner_id,
             period,
-            ACTIONS_OF_A_SHARE,
+            ACTIONS_PER_RANGE,
         )
     untils = [*(row["first"] for row in rows[1:]), None]
-    return [Share(row["first"], until, row["customers"]) for row, until in zip(rows, untils, strict=False)]
+    return [CustomerRange(row["first"], until, row["customers"]) for row, until in zip(rows, untils, strict=False)]
 
 
 async def judge(
-    engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int, share: Share, progress: Progress
+    engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int, share: CustomerRange, progress: Progress
 ) -> dict[str, Any]:
     """Judge the customers of a share again, correct what differs, and say what did."""
     async with transaction(engine, readonly=True) as connection:
@@ -99,7 +99,7 @@ async def correct_counters(engine: AsyncEngine, policies: Policies, partner_id: 
     """Count the verdicts of a report again, correct its counters, and say how many were wrong."""
     async with transaction(engine) as connection:
         policy = await _policy(connection, policies, partner_id)
-        await locks.own_report(connection, report_uuid(partner_id, period))
+        await locks.lock_report_exclusive(connection, report_uuid(partner_id, period))
         # This snapshot begins after the lock, so it sees what another rebuild has corrected.
         async with transaction(engine, readonly=True) as snapshot:
             found = await recount.drift(snapshot, partner_id, period)
@@ -140,15 +140,15 @@ async def _judge_once(
 ) -> list[Case]:
     try:
         async with transaction(engine) as connection:
-            await locks.share_partners(connection, [partner_id])
+            await locks.lock_partners_shared(connection, [partner_id])
             return await reevaluation.rejudge(connection, policies, partner_id, customer_ids)
     except BaseException:
-        policies.forget()
+        policies.clear()
         raise
 
 
 async def _policy(connection: asyncpg.Connection, policies: Policies, partner_id: UUID) -> Policy:
-    await locks.share_partners(connection, [partner_id])
+    await locks.lock_partners_shared(connection, [partner_id])
     return (await policies.load(connection, [partner_id]))[partner_id]
 
 

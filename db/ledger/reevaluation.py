@@ -31,7 +31,7 @@ async def rejudge_some_stale(engine: AsyncEngine, policies: Policies, partner_id
     """Judge some stale customers of a partner again, in one transaction; returns how many, 0 when none is left."""
     try:
         async with transaction(engine) as connection:
-            await locks.share_partners(connection, [partner_id])
+            await locks.lock_partners_shared(connection, [partner_id])
             rows = await connection.fetch(
                 """
                 SELECT customer_id FROM customer_states JOIN partners ON partners.id = partner_id
@@ -44,7 +44,7 @@ async def rejudge_some_stale(engine: AsyncEngine, policies: Policies, partner_id
             await rejudge(connection, policies, partner_id, [row["customer_id"] for row in rows])
             return len(rows)
     except BaseException:
-        policies.forget()
+        policies.clear()
         raise
 
 

@@ -15,10 +15,10 @@ from billing.totals import TOTALS_COLUMNS, Totals, verdict_checksum
 from db.ledger.judging import Case
 from db.ledger.reading import Customer
 
-COUNTER_SLOTS = 8
+COUNTER_SHARDS = 8
 """Workers count products in rows of their own, so that two of them never wait for one busy product's counter."""
 
-CREDIT_SLOT = COUNTER_SLOTS
+CREDIT_SHARD = COUNTER_SHARDS
 """Credits are counted before verdicts, so in a row that no batch waits for while it holds others."""
 
 CustomerPeriod = tuple[Customer, int]
@@ -112,26 +112,26 @@ async def _write_actions(connection: asyncpg.Connection, cases: Iterable[Case]) 
 
 
 async def _write_winners(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
-    unseated: list[Action] = []
-    seated = []
+    removed: list[Action] = []
+    added = []
     for case in cases:
         if case.whole:
             continue
         for before, verdict in case.changes:
             was, wins = before is not None and before.outcome in WINNING, verdict.outcome in WINNING
             if was and not wins:
-                unseated.append(verdict.action)
+                removed.append(verdict.action)
             elif wins and not was:
-                seated.append(_winner_row(case, verdict.action))
-    if unseated:
+                added.append(_winner_row(case, verdict.action))
+    if removed:
         await connection.execute(
             "DELETE FROM winners WHERE duplicate_key = ANY($1::uuid[]) AND action_id = ANY($2::uuid[])",
-            [action.key for action in unseated],
-            [action.id for action in unseated],
+            [action.key for action in removed],
+            [action.id for action in removed],
         )
-    seated += await _clear_wrong_winners(connection, [case for case in cases if case.whole])
-    if seated:
-        await connection.copy_records_to_table("winners", records=seated, columns=_WINNER_COLUMNS)
+    added += await _clear_wrong_winners(connection, [case for case in cases if case.whole])
+    if added:
+        await connection.copy_records_to_table("winners", records=added, columns=_WINNER_COLUMNS)
 
 
 async def _clear_wrong_winners(connection: asyncpg.Connection, cases: Sequence[Case]) -> list[tuple[object, ...]]:
@@ -288,7 +288,7 @@ async def add_product_totals(
         [partner_id for partner_id, _, _ in ordered],
         [period for _, period, _ in ordered],
         [product_id for _, _, product_id in ordered],
-        [os.getpid() % COUNTER_SLOTS] * len(ordered),
+        [os.getpid() % COUNTER_SHARDS] * len(ordered),
         [checksums.get(at, 0) for at in ordered],
         *_columns([totals[at] for at in ordered]),
     )
@@ -339,7 +339,7 @@ def _action_row(customer: Customer, verdict: Verdict) -> tuple[object, ...]:
         action.rate_rule_id,
         action.value_minor,
         verdict.billed_minor,
-        action.standing,
+        action.hold_status,
         verdict.outcome,
     )
 
@@ -349,7 +349,7 @@ def _winner_row(case: Case, action: Action) -> tuple[object, ...]:
     return (
         *case.customer,
         action.key,
-        window.slot(action.occurred_at, action.own_period),
+        window.bucket(action.occurred_at, action.own_period),
         NEVER_RELEASED,
         action.id,
         action.billing_period,

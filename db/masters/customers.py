@@ -25,13 +25,13 @@ async def resolve(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[U
     return {row["id"]: row["customer_id"] for row in rows}
 
 
-async def introduce(connection: asyncpg.Connection, people: Mapping[str, Person]) -> dict[UUID, UUID]:
+async def ensure(connection: asyncpg.Connection, people: Mapping[str, Person]) -> dict[UUID, UUID]:
     """Create the people that leads describe, by the customer's external id; returns the person behind each.
 
     An id that is known stays as it is; an unknown id with a known e-mail becomes an alias of that person. Call it in
     a transaction of its own.
     """
-    await locks.own_people(connection)
+    await locks.lock_people_exclusive(connection)
     known = await resolve(connection, map(customer_uuid, people))
     unknown = {external_id: person for external_id, person in people.items() if customer_uuid(external_id) not in known}
     if not unknown:
@@ -87,7 +87,7 @@ async def page(connection: asyncpg.Connection, *, after: str | None, limit: int)
 
 async def change(connection: asyncpg.Connection, customer_id: UUID, values: Mapping[str, str]) -> bool:
     """Change name or e-mail; False if the e-mail is another person's. RuleViolation if the person was erased."""
-    await locks.own_people(connection)
+    await locks.lock_people_exclusive(connection)
     email = await connection.fetchval("SELECT email FROM customers WHERE id = $1", customer_id)
     if email == erased_email(customer_id):
         raise RuleViolation("This customer was erased, and stays so; a person who comes back gets another id.")

@@ -77,7 +77,7 @@ async def create_partner(
 ) -> bool:
     """Create a partner with terms and time zone from the beginning of time; False if the id is taken."""
     # A rule for all partners that is being put on record does not know this one: it must be there first.
-    await locks.share_partners(connection, [partner_id])
+    await locks.lock_partners_shared(connection, [partner_id])
     status = await connection.execute(
         """
         INSERT INTO partners (id, external_id, name, billing_email, currency) VALUES ($1, $2, $3, $4, $5)
@@ -271,7 +271,7 @@ _RATES = """
 async def lock_touched(connection: asyncpg.Connection, partner_id: UUID | None, product_id: UUID | None) -> list[UUID]:
     """The partners whose actions a rule with these conditions can price; their batches wait until it is on record."""
     if partner_id is None and product_id is None:
-        await locks.own_catalogue(connection)
+        await locks.lock_rate_card_exclusive(connection)
     rows = await connection.fetch(
         """
         SELECT id FROM partners
@@ -284,7 +284,7 @@ async def lock_touched(connection: asyncpg.Connection, partner_id: UUID | None, 
     touched = [row["id"] for row in rows]
     if partner_id or product_id:
         for touched_id in touched:
-            await locks.own_partner(connection, touched_id)
+            await locks.lock_partner_exclusive(connection, touched_id)
     return touched
 
 

@@ -27,7 +27,7 @@ from db.privacy.identifiers import erased_email
 from db.reports import figures
 from db.reports.csv_format import csv_row
 from db.reports.markdown_format import md_cell
-from db.reports.report_files import PART, folder_url, write_file
+from db.reports.report_files import PART, file_errors, folder_url, write_file
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
@@ -73,7 +73,7 @@ async def erase(
     """
     partner_id, period = report
     report_id = report_uuid(partner_id, period)
-    await locks.own_report(connection, report_id)  # two erasures must not rewrite one file at the same time
+    await locks.lock_report_exclusive(connection, report_id)  # two erasures must not rewrite one file at the same time
     in_csv = partial(_csv_without, customer_id=customer_id, actions=actions)
     in_md = partial(_md_without, customer_id=customer_id)
     on_record: set[str] = set()
@@ -81,12 +81,17 @@ async def erase(
     for _, recorded in await figures.versions(connection, report_id):
         files = {file["format"]: file for file in recorded}
         on_record |= {file["url"] for file in recorded}
-        shown = _emails_in(files["csv"]["url"], actions) if "csv" in files else set()
+        shown: set[str] = set()
+        if "csv" in files:
+            with file_errors(files["csv"]["url"]):
+                shown = _emails_in(files["csv"]["url"], actions)
         # The CSV last: until then it tells which e-mail to look for.
         for kind, edit in (("md", partial(in_md, emails=shown)), ("csv", in_csv)):
             if shown and kind in files:
                 count += await _rewrite_recorded(connection, files[kind], edit)
-    for url in _all_files(settings, report_id, period) - on_record:
+    with file_errors(folder_url(settings)):
+        all_files = _all_files(settings, report_id, period)
+    for url in all_files - on_record:
         written = _rewrite(url, in_csv if url.endswith(".csv") else partial(in_md, emails=emails))
         count += bool(written and written.changed)
     return count
@@ -157,9 +162,9 @@ class _Written:
 
 
 def _rewrite(url: str, edit: Edit) -> _Written | None:
-    """Edit a file; None if it is gone."""
+    """Edit a file; None if it is gone. FileUnavailable if it cannot be read or written."""
     before, after, size = sha256(), sha256(), 0
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
+    with file_errors(url), tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
         try:
             for text in edit(_lines(url, before)):
                 data = text.encode(**_AS_IT_IS)

@@ -33,9 +33,9 @@ async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_a
     Leads that wait and would have made another id an alias of this person, by the e-mail, make it one now: later nobody
     could tell. What an earlier erasure did not bring to its end is looked for, too.
     """
-    await locks.own_people(connection)
+    await locks.lock_people_exclusive(connection)
     row = await connection.fetchrow("SELECT external_id, name, email FROM customers WHERE id = $1", customer_id)
-    await _introduce_aliases(connection, customer_id, row["email"])
+    await _upsert_aliases(connection, customer_id, row["email"])
     aliases = await connection.fetch("SELECT id, external_id FROM customer_aliases WHERE customer_id = $1", customer_id)
     identities = await _left_behind(connection, customer_id)
     identities.append(
@@ -57,7 +57,7 @@ async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_a
     return Erased(_united(identities), await connection.fetchval("SELECT clock_timestamp()"))
 
 
-async def _introduce_aliases(connection: asyncpg.Connection, customer_id: UUID, email: str) -> None:
+async def _upsert_aliases(connection: asyncpg.Connection, customer_id: UUID, email: str) -> None:
     rows = await connection.fetch(
         """
         SELECT payload FROM inbox WHERE done_at IS NULL AND position($1::bytea IN payload) > 0

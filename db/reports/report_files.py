@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path
@@ -12,12 +12,14 @@ from uuid import UUID
 
 import asyncpg
 import fsspec
+from botocore.exceptions import BotoCoreError
 from fsspec.implementations.local import LocalFileSystem
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.periods import text_from_period
 from db.core import locks
 from db.core.engine import transaction
+from db.core.errors import FileUnavailable
 from db.core.settings import Settings
 from db.privacy.erasure import ERASURES
 from db.reports import figures
@@ -41,7 +43,7 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
     If somebody was erased in between, the files may show a name that they must not, and are written again.
     """
     async with transaction(engine, readonly=True) as connection:
-        await locks.share_names(connection)
+        await locks.lock_names_shared(connection)
         erasures = await counters.one(connection, ERASURES)
         report = await figures.live(connection, partner_id, period)
         if await figures.last_written(connection, report.report_id) == (report.digest, report.final):
@@ -49,7 +51,7 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
         files = await _write(settings, connection, report)
     try:
         async with transaction(engine) as connection:
-            await locks.share_names(connection)
+            await locks.lock_names_shared(connection)
             if await counters.one(connection, ERASURES) != erasures:
                 raise _ErasedMeanwhile
             if await figures.last_written(connection, report.report_id) == (report.digest, report.final):
@@ -90,8 +92,26 @@ def folder_url(settings: Settings) -> str:
     return (Path(settings.home) / "reports").absolute().as_uri()
 
 
+@contextmanager
+def file_errors(url: str) -> Iterator[None]:
+    """Raise FileUnavailable for what the file system or S3 refuses."""
+    try:
+        yield
+    except (OSError, BotoCoreError) as error:
+        raise _unavailable(url, error) from error
+
+
+def _unavailable(url: str, error: Exception) -> FileUnavailable:
+    return FileUnavailable(f"The report file {url} cannot be read or written just now: {error}.")
+
+
 def write_file(url: str, blocks: Iterable[bytes]) -> None:
-    """Write a file, whole or not at all; one that is there is replaced."""
+    """Write a file, whole or not at all; one that is there is replaced. FileUnavailable if that is not possible."""
+    with file_errors(url):
+        _write_file(url, blocks)
+
+
+def _write_file(url: str, blocks: Iterable[bytes]) -> None:
     files, path = fsspec.core.url_to_fs(url)
     if not isinstance(files, LocalFileSystem):  # what goes to S3 appears when it is complete
         with files.open(path, "wb") as target:
@@ -109,8 +129,13 @@ def write_file(url: str, blocks: Iterable[bytes]) -> None:
 
 
 def read_file(url: str) -> Iterator[bytes]:
-    """A recorded file, block by block; raises FileNotFoundError at once if it is gone."""
-    source = fsspec.open(url, "rb").open()
+    """A recorded file, block by block. FileNotFoundError at once if it is gone, or FileUnavailable."""
+    try:
+        source = fsspec.open(url, "rb").open()
+    except FileNotFoundError:
+        raise
+    except (OSError, BotoCoreError) as error:
+        raise _unavailable(url, error) from error
 
     def blocks() -> Iterator[bytes]:
         with source:

@@ -8,20 +8,21 @@ import structlog
 from celery import Celery
 
 from db.core.settings import Settings
+from db.core.unit_of_work import Message
 from db.telemetry import tracing
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 PROCESS_LEADS = "leads.process"
-REPLAY_QUARANTINE = "quarantine.replay"
+RETRY_QUARANTINE = "quarantine.replay"
 RUN_TASK = "tasks.run"
-HELP = "tasks.help"
+RUN_SUBTASKS = "tasks.run_subtasks"
 
 LEADS_PRIORITY = 9
 """The lowest one on Redis: rings for leads pile up while more come than are decided; background tasks pass them."""
 
-HELP_PRIORITY = 6
+SUBTASK_PRIORITY = 6
 """Before leads, so that help comes; whoever helps gives them a turn by itself."""
 
 REQUEST_ID_HEADER = "leadger_request_id"
@@ -52,14 +53,14 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-class Doorbell:
+class Notifier:
     """Rings from a thread of its own, so a slow or dead Redis never holds up a request.
 
     Rings of the same task that come while one is being sent become one: the worker takes whatever waits.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._celery = Celery("leadger-doorbell", set_as_current=False)
+        self._celery = Celery("leadger-notifier", set_as_current=False)
         self._celery.conf.update(broker_configuration(settings))
         # One try for each ring: what waits for a dead Redis would only wait longer, and so would the process to end.
         self._celery.conf.broker_transport_options["max_retries"] = 0
@@ -67,10 +68,14 @@ class Doorbell:
         self._changed = threading.Condition()
         self._stopped = False
         self.failures = 0
-        self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
         self._thread.start()
 
-    def ring(self, task: str, *arguments: str, request_id: str = "") -> None:
+    def publish(self, message: Message, request_id: str) -> None:
+        """Have a message sent; returns at once."""
+        self.notify(message.task, *message.arguments, request_id=request_id)
+
+    def notify(self, task: str, *arguments: str, request_id: str = "") -> None:
         """Have a task sent; returns at once."""
         with self._changed:
             _, spans = self._pending.setdefault((task, arguments), (request_id, []))
@@ -109,4 +114,4 @@ class Doorbell:
                 self._celery.send_task(task, args=arguments, headers=headers, priority=priority, retry=False)
         except Exception as error:  # the sweeper finds what nobody rang for
             self.failures += 1
-            log.warning("doorbell_failed", task=task, error=repr(error))
+            log.warning("notification_failed", task=task, error=repr(error))

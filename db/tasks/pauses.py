@@ -20,7 +20,7 @@ class Pause:
     paused_by: str
     reason: str
 
-    def sentence(self) -> str:
+    def message(self) -> str:
         """For a person: "The workers have been paused since 2024-04-01 10:00:00 UTC by ops: new rates"."""
         since = f"{self.paused_at:%Y-%m-%d %H:%M:%S} UTC"
         return f"The workers have been paused since {since} by {self.paused_by}: {self.reason}"
@@ -57,4 +57,4 @@ async def refuse_if_paused(engine: AsyncEngine) -> None:
     async with transaction(engine, readonly=True) as connection:
         pause = await current(connection)
     if pause:
-        raise Paused(pause.sentence())
+        raise Paused(pause.message())

@@ -7,13 +7,23 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-REBUILD_SHARE = "rebuild_share"
+from db.core.unit_of_work import UnitOfWork
+from db.tasks.notifications import RUN_TASK
+
+REBUILD_SUBTASK = "rebuild_share"
 """The kind of tasks that are part of another one: whoever runs that one takes them up."""
 
 Progress = Callable[[int, int], Awaitable[None]]
 """Tells how much of a task is done, and of how much."""
 
 _json = msgspec.json.Encoder().encode
+
+
+async def start(uow: UnitOfWork, kind: str, arguments: Mapping[str, Any]) -> UUID:
+    """Put a task on record and announce it after the commit; returns its id."""
+    task_id = await create(uow.connection, kind, arguments, uow.request_id)
+    uow.notify(RUN_TASK, str(task_id))
+    return task_id
 
 
 async def create(
@@ -95,7 +105,7 @@ async def fail(connection: asyncpg.Connection, task_ids: Sequence[UUID], error: 
     )
 
 
-async def put_back(connection: asyncpg.Connection, task_id: UUID) -> None:
+async def requeue(connection: asyncpg.Connection, task_id: UUID) -> None:
     """Nobody works on a task that was begun; it waits to be taken up again."""
     await connection.execute("UPDATE tasks SET state = 'waiting' WHERE id = $1 AND finished_at IS NULL", task_id)
 
@@ -109,6 +119,6 @@ async def unfinished(connection: asyncpg.Connection, older_than_s: float) -> lis
         ORDER BY created_at
         """,
         older_than_s,
-        REBUILD_SHARE,
+        REBUILD_SUBTASK,
     )
     return [row["id"] for row in rows]

@@ -49,7 +49,7 @@ async def page(connection: asyncpg.Connection, *, older_than_s: float, after: in
         older_than_s,
         after,
         limit,
-        locks.LANE_LOCKS >> 32,
+        locks.PARTITION_LOCKS >> 32,
     )
     pids = {pid for row in rows for pid in (row["at_it"], row["ahead"]) if pid}
     sessions = await backends.with_blockers(connection, pids)
@@ -88,7 +88,7 @@ async def _why_nobody_has_it(connection: asyncpg.Connection) -> str:
     """Why a row that is free is not taken."""
     pause = await pauses.current(connection)
     if pause:
-        return f"{pause.sentence()}."
+        return f"{pause.message()}."
     if not await backends.workers_are_connected(connection):
         return "No worker is connected to Postgres."
     return "Nobody has it, although workers are connected: nobody rang for it, or its batch fails each time."

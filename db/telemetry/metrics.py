@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from billing.actions import Outcome
-from db.tasks.records import REBUILD_SHARE
+from db.tasks.records import REBUILD_SUBTASK
 from db.telemetry import counters
 
 
@@ -59,7 +59,7 @@ async def read(connection: asyncpg.Connection) -> Figures:
                (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters,
                (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND kind <> $1) AS tasks
         """,
-        REBUILD_SHARE,
+        REBUILD_SUBTASK,
     )
     states = ("new", "extended", "replayed", "quarantined", "dead")
     leads = {state: counted.get(f"leads_{state}", 0) for state in states}

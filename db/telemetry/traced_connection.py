@@ -40,6 +40,11 @@ class TracedConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
     copy_records_to_table = _traced(asyncpg.Connection.copy_records_to_table, "COPY ")
 
 
+def connection_class() -> type[asyncpg.Connection]:
+    """The class of connections for this process: with spans if traces are on."""
+    return TracedConnection if tracing.are_on() else asyncpg.Connection
+
+
 @lru_cache(maxsize=1000)
 def _summary(statement: str) -> str:
     """The first word and the first table: `SELECT inbox`."""

@@ -27,7 +27,7 @@ def release(client: Client, action: Action, reason: Reason, as_json: Json = Fals
 
 
 @api_command
-def give_back(client: Client, action: Action, reason: Reason, as_json: Json = False) -> None:
+def return_action(client: Client, action: Action, reason: Reason, as_json: Json = False) -> None:
     """Take an action back: in an open month it is no longer billed, in a closed one it is credited once."""
     _change(client, action, "return", reason, as_json)
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from scripts.cli.actions import give_back, hold, release
+from scripts.cli.actions import hold, release, return_action
 from scripts.cli.backup import backup, restore
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
@@ -58,6 +58,6 @@ app.command(rich_help_panel=_BILLING)(close)
 app.command(rich_help_panel=_BILLING)(reopen)
 app.command(rich_help_panel=_BILLING)(hold)
 app.command(rich_help_panel=_BILLING)(release)
-app.command("return", rich_help_panel=_BILLING)(give_back)
+app.command("return", rich_help_panel=_BILLING)(return_action)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)

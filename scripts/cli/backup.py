@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts.cli.connection import home, in_one_sentence
+from scripts.cli.connection import home, one_message
 from scripts.cli.output import Json, console, note, print_json, progress, say_error
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def backup(
     The database is the one of DATABASE_URL, or the embedded one of LEADGER_HOME. All tables are read in one snapshot;
     the manifest, with row counts and checksums, is written last.
     """
-    with in_one_sentence():
+    with one_message():
         # The database's libraries take a second to load, which no other command should wait for.
         from scripts.operations.backup.create import back_up
 
@@ -55,7 +55,7 @@ def restore(
     must be stopped. Checksums are verified before anything is changed. The schema ends as the newest.
     Status 1 also if a counter or a digest is not what it was.
     """
-    with in_one_sentence():
+    with one_message():
         from scripts.operations.backup.restore import restore as bring_back
 
         with progress() as display:

@@ -54,7 +54,7 @@ def api_command(run: Callable[Concatenate[Client, P], None]) -> Callable[..., No
 
     @wraps(run)
     def command(*args: Any, url: str | None = None, key: str | None = None, **options: Any) -> None:
-        with in_one_sentence(), connect(url, key) as client:
+        with one_message(), connect(url, key) as client:
             run(client, *args, **options)
 
     command.__signature__ = _with_connection_options(run)  # type: ignore[attr-defined]  # Typer reads the options there
@@ -62,7 +62,7 @@ def api_command(run: Callable[Concatenate[Client, P], None]) -> Callable[..., No
 
 
 @contextmanager
-def in_one_sentence() -> Iterator[None]:
+def one_message() -> Iterator[None]:
     """End the command with one sentence on standard error and status 1 where it cannot be done."""
     try:
         yield

@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from scripts.cli.client import Client
-from scripts.cli.connection import Key, Url, api_command, connect, in_one_sentence
+from scripts.cli.connection import Key, Url, api_command, connect, one_message
 from scripts.cli.output import Json, add_row, console, moment, new_table, note, print_json, print_list
 from scripts.errors import CannotStart
 
@@ -49,7 +49,7 @@ def create(
 
     The secret goes to standard output, so that it can be handed on; everything else goes to standard error.
     """
-    with in_one_sentence():
+    with one_message():
         scopes = _scopes(scope, first)
         if sha256 is not None:
             _store_first_key(name, scopes, _hash(sha256, first))

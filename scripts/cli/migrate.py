@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.cli.connection import in_one_sentence
+from scripts.cli.connection import one_message
 from scripts.cli.output import console
 from scripts.errors import CannotStart
 
@@ -33,7 +33,7 @@ def migrate(
 
     Safe to run again and while Leadger runs: what is done stays done, and of two at the same time one waits.
     """
-    with in_one_sentence():
+    with one_message():
         if application_login:
             _migrate_as_administrator(rotate)
         elif rotate:
@@ -54,14 +54,14 @@ def _migrate() -> None:
 
 
 def _migrate_as_administrator(rotate: bool) -> None:
-    from scripts.operations.database import in_a_sentence
+    from scripts.operations.database import as_one_message
     from scripts.operations.database import migrate as migrate_database
     from scripts.operations.migration.application_login import provide
     from scripts.operations.migration.settings import admin_settings
 
     settings = admin_settings()
     migrate_database(settings.admin_url, "LEADGER_DATABASE_HOST")
-    with in_a_sentence("LEADGER_DATABASE_HOST"):
+    with as_one_message("LEADGER_DATABASE_HOST"):
         made = provide(settings, rotate=rotate)
     told = "is in the secret now; replace the tasks" if made.changed else "is in the secret and works"
     console().print(f"The schema is the newest. The login {made.login} {told}.", soft_wrap=True)

@@ -11,9 +11,9 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
 from scripts.cli.client import Client
 from scripts.cli.connection import api_command
-from scripts.cli.ingest.command import follow, print_tally
+from scripts.cli.ingest.command import follow, print_counts
 from scripts.cli.ingest.lead_entries import Entry
-from scripts.cli.ingest.upload import Intake, Tally
+from scripts.cli.ingest.upload import Counts, Intake
 from scripts.cli.output import Json, console, note, print_json, progress
 from scripts.cli.report_tables import print_reports
 from scripts.errors import CannotStart
@@ -52,16 +52,16 @@ def seed(
     masters = masters_of(plan)
     with progress(MofNCompleteColumn()) as display:
         _post_masters(client, masters, display)
-    tally, seconds = _post_leads(client, plan, leads, patience)
+    counts, seconds = _post_leads(client, plan, leads, patience)
     if as_json:
-        print_json(tally.to_json() | {"seconds": round(seconds, 3)})
+        print_json(counts.to_json() | {"seconds": round(seconds, 3)})
     else:
-        print_tally(tally, seconds)
+        print_counts(counts, seconds)
         names = [partner["external_id"] for partner in masters.partners]
         reports = [report for name in names for report in client.pages("/billing/reports", partner=name)]
         print_reports(reports, None, console())
-    if tally.waiting:
-        raise CannotStart(f"{tally.waiting:,} leads are not decided yet; is a worker running? `leadger doctor` tells.")
+    if counts.waiting:
+        raise CannotStart(f"{counts.waiting:,} leads are not decided yet; is a worker running? `leadger doctor` tells.")
 
 
 def _check(plan: "Plan") -> None:
@@ -86,23 +86,23 @@ def _post_masters(client: Client, masters: "Masters", display: Progress) -> None
                 display.advance(bar)
 
 
-def _post_leads(client: Client, plan: "Plan", count: int, patience_s: float) -> tuple[Tally, float]:
+def _post_leads(client: Client, plan: "Plan", count: int, patience_s: float) -> tuple[Counts, float]:
     from scripts.samples.seed import leads_of
 
     started = time.monotonic()
     with progress(MofNCompleteColumn(), TextColumn("{task.fields[told]}")) as display:
         bar = display.add_task("Leads", total=count, told="")
 
-        def tell(tally: Tally) -> None:
-            rate = tally.accepted / (time.monotonic() - started)
-            display.update(bar, completed=tally.accepted, told=f"{rate:,.0f}/s, {tally.decided:,} decided")
+        def tell(counts: Counts) -> None:
+            rate = counts.accepted / (time.monotonic() - started)
+            display.update(bar, completed=counts.accepted, told=f"{rate:,.0f}/s, {counts.decided:,} decided")
 
         intake = Intake(client, tell=tell)
         _add_all(intake, leads_of(plan, count))
         accepted_s = time.monotonic() - started
         follow(intake, display, patience_s)
     note(f"Accepted within {accepted_s:.1f} s, {count / max(accepted_s, 0.001):,.0f} per second.")
-    return intake.tally, time.monotonic() - started
+    return intake.counts, time.monotonic() - started
 
 
 def _add_all(intake: Intake, lines: Iterable[bytes]) -> None:

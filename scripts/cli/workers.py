@@ -85,7 +85,7 @@ def retry_stuck(client: Client, older_than: OlderThan = 60, as_json: Json = Fals
     if as_json:
         print_json(result)
     else:
-        console().print(f"The workers were rung for {result['rung_for']:,} parts of batches.")
+        console().print(f"The workers were notified of {result['notified_for']:,} parts of batches.")
 
 
 def _since(pause: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from scripts.operations.first_key import admit_first_key
 
 def store_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> None:
     """Write the first key of an installation; raises CannotStart if there are keys, or no way to write one."""
-    with in_a_sentence("DATABASE_URL"):
+    with as_one_message("DATABASE_URL"):
         try:
             is_first = admit_first_key(database_url, name, scopes, key_hash)
         except asyncpg.UndefinedTableError:
@@ -28,12 +28,12 @@ def store_first_key(database_url: str, name: str, scopes: Sequence[str], key_has
 
 def migrate(database_url: str, named_by: str) -> None:
     """Bring a database to the newest schema; raises CannotStart if that is not possible."""
-    with in_a_sentence(named_by):
+    with as_one_message(named_by):
         upgrade(database_url)
 
 
 @contextmanager
-def in_a_sentence(named_by: str) -> Iterator[None]:
+def as_one_message(named_by: str) -> Iterator[None]:
     """Turn the database's faults into one sentence, CannotStart, that says which variable names the database."""
     try:
         yield

@@ -239,7 +239,7 @@ async def test_without_redis_acceptance_goes_on(
         ready: Json = await get(client, "/ready")
         assert ready == {"status": "degraded", "degraded": ["redis: cannot be reached"]}
         deadline = time.monotonic() + 10
-        while not app.state.leadger.doorbell.failures:
+        while not app.state.leadger.notifier.failures:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
         failures = [

@@ -68,7 +68,7 @@ async def accept(client: httpx.AsyncClient, *leads: Json) -> Json:
 
 async def decide(engine: AsyncEngine, policies: Policies) -> None:
     """Do what the worker does when the doorbell rings."""
-    while await worker_batch.work_off_inbox(engine, policies, 1000):
+    while await worker_batch.process_inbox(engine, policies, 1000):
         pass
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.actions import WINNING, Action, Outcome, Standing, Verdict, in_evaluation_order
+from billing.actions import WINNING, Action, HoldStatus, Outcome, Verdict, in_evaluation_order
 from billing.evaluate import State, evaluate
 from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory, window_from_wire
 from billing.totals import Totals
-from tests.billing.test_reach import make_action, terms_histories
+from tests.billing.test_affected_range import make_action, terms_histories
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
@@ -100,11 +100,11 @@ def test_r7_what_costs_nothing_is_billed_even_after_the_cap() -> None:
     assert outcomes(evaluate(actions, history(cap_minor=10), State())) == [("billed", 10), ("billed", 0)]
 
 
-@pytest.mark.parametrize("standing", [Standing.HELD, Standing.RETURNED])
-def test_r10_held_and_returned_neither_hold_a_key_nor_use_the_cap(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", [HoldStatus.HELD, HoldStatus.RETURNED])
+def test_r10_held_and_returned_neither_hold_a_key_nor_use_the_cap(hold_status: HoldStatus) -> None:
     first, second = clicks(NOON, NOON + DAY)
-    verdicts = evaluate([replace(first, standing=standing), second], history(cap_minor=10), State())
-    assert outcomes(verdicts) == [(standing.value, 0), ("billed", 10)]
+    verdicts = evaluate([replace(first, hold_status=hold_status), second], history(cap_minor=10), State())
+    assert outcomes(verdicts) == [(hold_status.value, 0), ("billed", 10)]
 
 
 def test_r8_ties_are_decided_by_lead_then_type_then_level_then_occurrence() -> None:
@@ -127,7 +127,9 @@ def actions_of_one_customer(draw: st.DrawFn) -> list[Action]:
         at = datetime(2024, draw(st.integers(1, 3)), draw(st.integers(1, 6)), tzinfo=UTC)
         closed = draw(st.sampled_from([None, None, 202401, 202402]))
         one = make_action(number, draw(st.integers(0, 4)), at, draw(st.sampled_from([0, 1, 3, 10])), closed)
-        result.append(replace(one, standing=draw(st.sampled_from([Standing.COUNTED, Standing.COUNTED, *Standing]))))
+        result.append(
+            replace(one, hold_status=draw(st.sampled_from([HoldStatus.COUNTED, HoldStatus.COUNTED, *HoldStatus])))
+        )
     return result
 
 

@@ -82,15 +82,15 @@ def test_anything_else_is_no_period(text: str) -> None:
 def test_r6_no_two_kinds_of_window_share_a_slot(one: datetime, other: datetime, month: int) -> None:
     forever, period, days = DuplicateWindow(), DuplicateWindow("period"), DuplicateWindow("days", 3)
     own = one.year * 100 + month
-    assert len({forever.slot(one, own), period.slot(one, own), days.slot(one, own)}) == 3
-    assert (days.slot(one, own) == days.slot(other, own)) is (one == other)
-    assert -(2**63) <= days.slot(one, own) < 2**63
+    assert len({forever.bucket(one, own), period.bucket(one, own), days.bucket(one, own)}) == 3
+    assert (days.bucket(one, own) == days.bucket(other, own)) is (one == other)
+    assert -(2**63) <= days.bucket(one, own) < 2**63
 
 
 def test_r6_the_slot_of_an_instant_is_no_period_and_not_for_ever() -> None:
     """Midnight of 1 January 1970, which callers send for want of an instant, had the slot of "for ever"."""
     days = DuplicateWindow("days", 3)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    assert days.slot(epoch, 197001) != DuplicateWindow().slot(epoch, 197001)
+    assert days.bucket(epoch, 197001) != DuplicateWindow().bucket(epoch, 197001)
     at = epoch + timedelta(microseconds=197001)
-    assert days.slot(at, 197001) != DuplicateWindow("period").slot(at, 197001)
+    assert days.bucket(at, 197001) != DuplicateWindow("period").bucket(at, 197001)

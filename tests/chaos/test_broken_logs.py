@@ -16,7 +16,7 @@ def test_a_log_nobody_reads_any_more_stops_nobody(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(sys, "stderr", broken)
         configure_logging("INFO")
         try:
-            structlog.get_logger().warning("doorbell_failed")
+            structlog.get_logger().warning("notification_failed")
         finally:
             structlog.configure(**before)
         monkeypatch.undo()

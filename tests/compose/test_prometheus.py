@@ -113,7 +113,7 @@ def test_every_panel_draws_lines_and_names_them(prometheus: Prometheus, panel: d
     [
         "max(leadger_waiting_leads)",
         'rate(process_cpu_seconds_total{job="leadger"}[1m])',
-        "max(rate(leadger_task_failures_total[5m])) / max(rate(leadger_doorbell_failures_total[5m]))",
+        "max(rate(leadger_task_failures_total[5m])) / max(rate(leadger_notification_failures_total[5m]))",
         _as_figures("max(leadger_waiting_leads) > 0"),
         _as_figures("max(leadger_inbox_oldest_seconds) > 60 unless max(leadger_paused_seconds) > 0"),
     ],

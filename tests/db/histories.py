@@ -171,7 +171,7 @@ async def stand(world: World, kind: str, found: ActionRef) -> None:
     if kind == "hold":
         await world.hold(found)
     elif kind == "return":
-        await world.give_back(found)
+        await world.return_action(found)
     elif found in [v.action for p in world.partners for v in world.oracle.verdicts(p) if v.outcome == "held"]:
         await world.release(found)
 

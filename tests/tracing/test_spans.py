@@ -14,14 +14,14 @@ from db.core.engine import autocommit, create_engine
 from db.core.settings import Settings
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
-from db.telemetry.traced_connection import _summary
+from db.telemetry.traced_connection import _summary, connection_class
 from tests.tracing.collector import Collector
 
 
 @pytest.fixture
 async def engine(traced: Collector, settings: Settings) -> AsyncIterator[AsyncEngine]:
     """An engine whose statements are traced, with a connection that has said hello to Postgres."""
-    engine = create_engine(settings, "leadger-test")
+    engine = create_engine(settings, "leadger-test", connection_class=connection_class())
     async with autocommit(engine) as connection:
         await connection.execute("SELECT 1")
     yield engine

@@ -97,7 +97,7 @@ async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reo
             await background._run(runtime, task_id)
     async with transaction(runtime.engine) as connection:
         await closing.reopen(connection, runtime.policies, world.partners["acme"], 202404)
-    runtime.policies.forget()
+    runtime.policies.clear()
     await background._run(runtime, task_id)
     assert (await task(world, task_id))["state"] == "done"
     async with transaction(runtime.engine, readonly=True) as connection:
@@ -165,7 +165,7 @@ async def test_a_task_killed_at_any_step_is_resumed(
         patch.setattr(module, step, die)
         with pytest.raises(Killed):
             await background._run(runtime, task_id)
-    runtime.policies.forget()
+    runtime.policies.clear()
     assert (await task(world, task_id))["finished_at"] is None or (step, when) == ("finish", "after")
     await background._run(runtime, task_id)
     assert (await task(world, task_id))["state"] == "done"
@@ -224,12 +224,12 @@ async def test_a_fault_of_the_moment_leaves_the_task_for_the_sweeper(
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "shares", fail)
         await background._run(runtime, task_id)
-    assert await leads._forgotten_tasks(runtime) == []  # its message may still come
+    assert await leads._unfinished_tasks(runtime) == []  # its message may still come
     async with transaction(world.engine) as connection:
         await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
-    assert await leads._forgotten_tasks(runtime) == [task_id]
+    assert await leads._unfinished_tasks(runtime) == [task_id]
     await background._run(runtime, task_id)
-    assert await leads._forgotten_tasks(runtime) == []
+    assert await leads._unfinished_tasks(runtime) == []
 
 
 async def test_an_unexpected_error_fails_the_task_and_says_so(

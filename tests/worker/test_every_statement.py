@@ -8,6 +8,7 @@ import structlog
 
 from billing.actions import Action
 from db.core.engine import transaction
+from db.core.errors import TRANSIENT
 from db.intake import matching, worker_batch
 from tests.builders import Wire, lead, person
 from tests.chaos.statements import Statements, watched
@@ -74,7 +75,7 @@ async def _work(runtime: Runtime) -> None:
             while not await leads.empty_inbox(runtime):
                 pass
             await leads._empty_quarantine(runtime)
-        except worker_batch.TRANSIENT:
+        except TRANSIENT:
             continue
         return
     raise AssertionError("faults of the moment do not end")

@@ -118,7 +118,7 @@ async def test_closing_waits_for_the_end_of_the_pause_if_it_waits_for_leads(runt
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT closed_through FROM partners") is None
         await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
-    assert await leads._forgotten_tasks(runtime) == [task_id]
+    assert await leads._unfinished_tasks(runtime) == [task_id]
     await resume(world)
     await background._run(runtime, task_id)
     assert await state(world, task_id) == "done"
@@ -176,10 +176,10 @@ async def test_every_sweep_is_noted_and_says_so_while_the_workers_are_paused(
         return round(now) - figures.swept_at_s, figures.paused_s
 
     assert (await noted())[0] > 10**9  # never
-    await leads._note_the_sweep(runtime)
+    await leads._record_sweep(runtime)
     assert logged == []
     await pause(world)
-    await leads._note_the_sweep(runtime)
+    await leads._record_sweep(runtime)
     assert logged == [{"event": "workers_are_paused", "log_level": "info", "paused_by": "ops", "reason": "new rates"}]
     ago_s, paused_s = await noted()
     assert ago_s <= 5
@@ -190,4 +190,4 @@ async def test_work_that_does_not_ask_decides_leads_in_a_pause(world: World) -> 
     """So the tests above fail if anybody forgets to ask."""
     await world.accept(lead(customer="ann", product="crm"))
     await pause(world)
-    assert await worker_batch.work_off_inbox(world.engine, world.policies, 1000) == 1
+    assert await worker_batch.process_inbox(world.engine, world.policies, 1000) == 1

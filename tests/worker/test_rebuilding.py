@@ -18,7 +18,7 @@ from tests.worker.test_background import APRIL, Killed, create, spoil, task
 from tests.world import World
 from worker import runtime as process
 from worker.runtime import Runtime
-from worker.tasks import background, helping, leads, rebuilding
+from worker.tasks import background, leads, rebuilding, subtasks
 
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve", "fay")
 
@@ -35,7 +35,7 @@ async def helper(runtime: Runtime) -> AsyncIterator[Runtime]:
 def rung(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[list[str]]:
     """The ids of the shares that help was asked for; nobody comes."""
     rung: queue.Queue[list[str]] = queue.Queue()
-    monkeypatch.setattr(background, "ask_for_help", rung.put)
+    monkeypatch.setattr(background, "notify_subtasks", rung.put)
     return rung
 
 
@@ -47,11 +47,11 @@ async def task_id(world: World, monkeypatch: pytest.MonkeyPatch) -> UUID:
             await world.customer(person, f"{person}@example.com")
         await world.send(*distinct(2, APRIL, customer=person, product="crm"))
     await spoil(world)
-    monkeypatch.setattr(rebuild, "ACTIONS_OF_A_SHARE", 2)
+    monkeypatch.setattr(rebuild, "ACTIONS_PER_RANGE", 2)
     return await create(world, "rebuild", period=202404)
 
 
-async def share_ids(world: World) -> list[UUID]:
+async def subtask_ids(world: World) -> list[UUID]:
     async with transaction(world.engine, readonly=True) as connection:
         rows = await connection.fetch(
             "SELECT id FROM tasks WHERE kind = 'rebuild_share' ORDER BY arguments ->> 'first'"
@@ -65,7 +65,7 @@ async def check_all_is_right(world: World, task_id: UUID) -> None:
     judged = {name: row["result"][name] for name in ("customers", "actions", "verdicts_corrected")}
     assert judged == {"customers": 6, "actions": 12, "verdicts_corrected": 12}
     assert len({each["action_id"] for each in row["result"]["differences"]}) == 12
-    assert len(await share_ids(world)) == len(PEOPLE)
+    assert len(await subtask_ids(world)) == len(PEOPLE)
     await world.check()
 
 
@@ -115,14 +115,14 @@ async def test_a_share_whose_helper_is_killed_is_judged_all_the_same(
                 await background.run_last_free(helper, ids)
         killed.set()
 
-    share_out = rebuilding.share_out
+    create_subtasks = rebuilding.create_subtasks
 
     async def share_out_with_a_mortal(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
-        shares = await share_out(at, arguments)
+        shares = await create_subtasks(at, arguments)
         await help_and_die(tuple(map(str, shares)))
         return shares
 
-    monkeypatch.setattr(rebuilding, "share_out", share_out_with_a_mortal)
+    monkeypatch.setattr(rebuilding, "create_subtasks", share_out_with_a_mortal)
     await background._run(runtime, task_id)
     assert killed.is_set()
     await check_all_is_right(world, task_id)
@@ -135,10 +135,10 @@ async def test_the_sweeper_leaves_the_shares_to_the_rebuild(
         patch.setattr(rebuild, "judge", die)
         with pytest.raises(Killed):
             await background._run(runtime, task_id)
-    assert len(await share_ids(world)) == len(PEOPLE)
+    assert len(await subtask_ids(world)) == len(PEOPLE)
     async with transaction(world.engine) as connection:
         await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
-    assert await leads._forgotten_tasks(runtime) == [task_id]
+    assert await leads._unfinished_tasks(runtime) == [task_id]
     await background._run(runtime, task_id)
     await check_all_is_right(world, task_id)
 
@@ -151,7 +151,7 @@ async def test_a_share_that_fails_fails_the_rebuild_with_its_sentence(
 
     monkeypatch.setattr(rebuild, "judge", fail)
     await background._run(runtime, task_id)
-    for each in (task_id, *await share_ids(world)):
+    for each in (task_id, *await subtask_ids(world)):
         row = await task(world, each)
         assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
 
@@ -207,8 +207,8 @@ def test_a_helper_gives_leads_a_turn_before_it_comes_again(
         return is_one_free
 
     monkeypatch.setattr(process, "run", run)
-    monkeypatch.setattr(background, "ask_for_help", lambda ids: done.append("ring"))
-    helping.help_with("a", "b")
+    monkeypatch.setattr(background, "notify_subtasks", lambda ids: done.append("ring"))
+    subtasks.run_subtasks("a", "b")
     assert done == expected
 
 
@@ -217,4 +217,4 @@ async def test_nothing_to_judge_is_no_share(runtime: Runtime, world: World) -> N
     await background._run(runtime, task_id)
     row = await task(world, task_id)
     assert (row["state"], row["result"]["customers"]) == ("done", 0)
-    assert await share_ids(world) == []
+    assert await subtask_ids(world) == []

@@ -14,13 +14,14 @@ from celery import current_app, shared_task
 
 from billing.errors import BillingError
 from db.core import locks
-from db.core.at_once import at_once
+from db.core.concurrently import run_concurrently
 from db.core.engine import transaction
+from db.core.errors import TRANSIENT
 from db.intake import inbox, worker_batch
 from db.ledger import closing, rebuild, reevaluation
 from db.reports import report_files
 from db.tasks import pauses, records
-from db.tasks.notifications import HELP, HELP_PRIORITY, RUN_TASK
+from db.tasks.notifications import RUN_SUBTASKS, RUN_TASK, SUBTASK_PRIORITY
 from db.tasks.pauses import Paused
 from db.tasks.records import Progress
 from db.telemetry import counters
@@ -46,12 +47,12 @@ def run_task(task_id: str) -> None:
     runtime.run(lambda at: _run(at, UUID(task_id)))
 
 
-def ask_for_help(task_ids: Iterable[str]) -> None:
-    """Have another process run some of these tasks, if one is free (`worker.tasks.helping`)."""
+def notify_subtasks(task_ids: Iterable[str]) -> None:
+    """Have another process run some of these tasks, if one is free (`worker.tasks.subtasks`)."""
     try:
-        current_app.send_task(HELP, tuple(task_ids), priority=HELP_PRIORITY, retry=False)
+        current_app.send_task(RUN_SUBTASKS, tuple(task_ids), priority=SUBTASK_PRIORITY, retry=False)
     except Exception as error:  # who runs the tasks does them alone
-        log.warning("doorbell_failed", task=HELP, error=repr(error))
+        log.warning("notification_failed", task=RUN_SUBTASKS, error=repr(error))
 
 
 async def run_last_free(at: Runtime, task_ids: Sequence[str]) -> bool:
@@ -74,7 +75,7 @@ async def _take(at: Runtime, task_id: UUID) -> bool:
     async with at.engine.connect() as pooled:
         connection = (await pooled.get_raw_connection()).driver_connection
         assert connection is not None
-        if not await locks.try_task(connection, task_id):
+        if not await locks.try_lock_task(connection, task_id):
             return False
         try:
             row = await records.read(connection, task_id)
@@ -89,11 +90,11 @@ async def _take(at: Runtime, task_id: UUID) -> bool:
             try:
                 arguments = row["arguments"] | {"task_id": str(task_id), "request_id": row["request_id"]}
                 result = await _HANDLERS[row["kind"]](at, arguments, progress)
-            except (*worker_batch.TRANSIENT, Interrupted) as error:
+            except (*TRANSIENT, Interrupted) as error:
                 log.warning("task_interrupted", kind=row["kind"], error=repr(error))
                 raise Interrupted from error
             except Paused:
-                await records.put_back(connection, task_id)  # the sweeper takes it up until the pause is over
+                await records.requeue(connection, task_id)  # the sweeper takes it up until the pause is over
                 return False
             except BillingError as refusal:
                 await records.fail(connection, [task_id], str(refusal))
@@ -108,7 +109,7 @@ async def _take(at: Runtime, task_id: UUID) -> bool:
             return True
         finally:
             if not connection.is_closed():
-                await locks.leave_task(connection, task_id)
+                await locks.unlock_task(connection, task_id)
 
 
 async def _reevaluate(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -136,7 +137,7 @@ async def _close(at: Runtime, arguments: dict[str, Any], progress: Progress) -> 
         if not waiting:
             break
         await pauses.refuse_if_paused(at.engine)
-        if not await worker_batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads):
+        if not await worker_batch.process_inbox(at.engine, at.policies, at.settings.task_max_leads):
             await asyncio.sleep(_PAUSE_S)
     while not await _freeze(at, arguments):
         await _reevaluate(at, {"partner_ids": [str(partner_id)]}, progress)
@@ -156,37 +157,37 @@ async def _freeze(at: Runtime, arguments: dict[str, Any]) -> bool:
                 await records.remember(connection, UUID(arguments["task_id"]), {"frozen": True})
             return frozen
     finally:
-        at.policies.forget()
+        at.policies.clear()
 
 
 async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Re-evaluate a report from its stored actions, correct what differs, and write a version if anything did."""
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
     resumed = "shares" in arguments
-    share_ids = await rebuilding.share_out(at, arguments)
+    subtask_ids = await rebuilding.create_subtasks(at, arguments)
     work: list[Coroutine[Any, Any, Any]] = [
-        _judge_shares(at, share_ids, progress),
+        _judge_ranges(at, subtask_ids, progress),
         rebuild.correct_counters(at.engine, at.policies, partner_id, period),
     ]
-    if len(share_ids) > 1 and not resumed:
-        work.append(asyncio.to_thread(ask_for_help, [str(share_id) for share_id in share_ids]))
-    judged, counters, *_ = await at_once(*work)
+    if len(subtask_ids) > 1 and not resumed:
+        work.append(asyncio.to_thread(notify_subtasks, [str(subtask_id) for subtask_id in subtask_ids]))
+    judged, counters, *_ = await run_concurrently(*work)
     result: dict[str, Any] = judged | {"counters_corrected": counters}
     result["report_version"] = await report_files.snapshot(at.engine, at.settings, partner_id, period)
     return result
 
 
-async def _judge_shares(at: Runtime, share_ids: list[UUID], progress: Progress) -> dict[str, Any]:
+async def _judge_ranges(at: Runtime, subtask_ids: list[UUID], progress: Progress) -> dict[str, Any]:
     """Run the shares that nobody has run, and wait for the one that a helper is at."""
-    while (judged := await rebuilding.together(at, share_ids)) is None:
+    while (judged := await rebuilding.together(at, subtask_ids)) is None:
         taken = 0
-        for share_id in share_ids:
-            if await _take(at, share_id):
+        for subtask_id in subtask_ids:
+            if await _take(at, subtask_id):
                 taken += 1
-                await rebuilding.tell(at, share_ids, progress)
+                await rebuilding.tell(at, subtask_ids, progress)
         if not taken:
             await asyncio.sleep(_PAUSE_S)
-    await rebuilding.tell(at, share_ids, progress)
+    await rebuilding.tell(at, subtask_ids, progress)
     return judged
 
 
@@ -194,9 +195,9 @@ async def _retry_quarantine(at: Runtime, arguments: dict[str, Any], progress: Pr
     """Evaluate quarantined leads again."""
     await pauses.refuse_if_paused(at.engine)
     if arguments["ids"] is not None:
-        return {"released": await worker_batch.replay_quarantine(at.engine, at.policies, 10_000, arguments["ids"])}
+        return {"released": await worker_batch.retry_quarantined(at.engine, at.policies, 10_000, arguments["ids"])}
     released = 0
-    while count := await worker_batch.replay_quarantine(at.engine, at.policies):
+    while count := await worker_batch.retry_quarantined(at.engine, at.policies):
         released += count
         await progress(released, released)
         await pauses.refuse_if_paused(at.engine)
@@ -207,7 +208,7 @@ _HANDLERS: dict[str, Handler] = {
     "reevaluate": _reevaluate,
     "close": _close,
     "rebuild": _rebuild,
-    records.REBUILD_SHARE: rebuilding.judge_share,
+    records.REBUILD_SUBTASK: rebuilding.judge_range,
     "retry_quarantine": _retry_quarantine,
     "erase": erase,
 }

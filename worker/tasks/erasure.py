@@ -22,7 +22,7 @@ async def erase(at: Runtime, arguments: dict[str, Any], progress: Progress) -> d
     customer_id = UUID(arguments["customer_id"])
     erased = await _names(at, customer_id, arguments)
     async with transaction(at.engine) as connection:
-        await locks.own_names(connection)  # reports that were being written with the name are written by now
+        await locks.lock_names_exclusive(connection)  # reports that were being written with the name are written by now
     rows = 0
     while changed := await _payloads(at, erased):  # once more, for a lead may pass from one table to another meanwhile
         rows += changed

@@ -11,9 +11,10 @@ import structlog
 from celery import shared_task
 
 from db.core.engine import transaction
+from db.core.errors import TRANSIENT
 from db.intake import worker_batch
 from db.tasks import pauses, records
-from db.tasks.notifications import LEADS_PRIORITY, PROCESS_LEADS, REPLAY_QUARANTINE, REQUEST_ID_HEADER
+from db.tasks.notifications import LEADS_PRIORITY, PROCESS_LEADS, REQUEST_ID_HEADER, RETRY_QUARANTINE
 from db.tasks.pauses import Paused
 from db.telemetry import counters
 from worker import runtime
@@ -23,7 +24,7 @@ from worker.tasks.background import run_task
 log = structlog.get_logger()
 
 _MOST_TRIES = 5
-_LONGEST_TURN_S = 1.0
+_TIME_SLICE_S = 1.0
 
 
 @shared_task(name=PROCESS_LEADS, bind=True)
@@ -32,11 +33,11 @@ def process_leads(self: Any) -> None:
     ids = {"request_id": self.request.get(REQUEST_ID_HEADER, ""), "task_id": self.request.id}
     with structlog.contextvars.bound_contextvars(**ids):  # the next task of this process is not of this request
         if not runtime.run(empty_inbox):
-            _ring_again()
+            _enqueue_again()
 
 
-@shared_task(name=REPLAY_QUARANTINE)
-def replay_quarantine() -> None:
+@shared_task(name=RETRY_QUARANTINE)
+def retry_quarantined() -> None:
     """Decide quarantined leads whose product and customer now exist."""
     runtime.run(_empty_quarantine)
 
@@ -45,14 +46,14 @@ def replay_quarantine() -> None:
 def sweep() -> None:
     """Do what nobody rang for: a lost message, an emptied Redis or a killed worker costs one interval."""
     if not runtime.run(empty_inbox):
-        _ring_again()
+        _enqueue_again()
     runtime.run(_empty_quarantine)
-    for task_id in runtime.run(_forgotten_tasks):
+    for task_id in runtime.run(_unfinished_tasks):
         run_task.delay(str(task_id))
-    runtime.run(_note_the_sweep)
+    runtime.run(_record_sweep)
 
 
-def _ring_again() -> None:
+def _enqueue_again() -> None:
     """Go on after the background tasks, which would never have their turn while leads keep coming."""
     process_leads.apply_async(priority=LEADS_PRIORITY)
 
@@ -60,14 +61,14 @@ def _ring_again() -> None:
 async def empty_inbox(at: Runtime) -> bool:
     """Decide waiting leads for one turn; false if there may be more to decide now."""
     tries = 0
-    turn_ends = time.monotonic() + _LONGEST_TURN_S
+    turn_ends = time.monotonic() + _TIME_SLICE_S
     while time.monotonic() < turn_ends:
         try:
             await pauses.refuse_if_paused(at.engine)
-            settled = await worker_batch.work_off_inbox(at.engine, at.policies, at.settings.task_max_leads)
+            settled = await worker_batch.process_inbox(at.engine, at.policies, at.settings.task_max_leads)
         except Paused:
             return True
-        except worker_batch.TRANSIENT as error:
+        except TRANSIENT as error:
             tries += 1
             log.warning("batch_failed", error=repr(error), tries=tries)
             if tries == _MOST_TRIES:
@@ -85,10 +86,10 @@ async def _empty_quarantine(at: Runtime) -> None:
         settled = 1
         while settled:
             await pauses.refuse_if_paused(at.engine)
-            settled = await worker_batch.replay_quarantine(at.engine, at.policies)
+            settled = await worker_batch.retry_quarantined(at.engine, at.policies)
 
 
-async def _note_the_sweep(at: Runtime) -> None:
+async def _record_sweep(at: Runtime) -> None:
     """Whoever misses beat or the workers looks at this."""
     async with transaction(at.engine) as connection:
         await counters.put(connection, "swept_at_s", round(time.time()))
@@ -97,6 +98,6 @@ async def _note_the_sweep(at: Runtime) -> None:
         log.info("workers_are_paused", paused_by=pause.paused_by, reason=pause.reason)
 
 
-async def _forgotten_tasks(at: Runtime) -> list[UUID]:
+async def _unfinished_tasks(at: Runtime) -> list[UUID]:
     async with transaction(at.engine, readonly=True) as connection:
         return await records.unfinished(connection, older_than_s=5.0)

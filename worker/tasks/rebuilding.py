@@ -7,17 +7,17 @@ from uuid import UUID
 from billing.errors import BillingError
 from db.core.engine import transaction
 from db.ledger import rebuild
-from db.ledger.rebuild import MOST_DIFFERENCES, Share
+from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange
 from db.tasks import records
 from db.tasks.records import Progress
 from worker.runtime import Runtime
 
 
-class ShareFailed(BillingError):
+class SubtaskFailed(BillingError):
     """A share of a rebuild could not be judged; the sentence is that of its task."""
 
 
-async def share_out(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
+async def create_subtasks(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
     """Divide a rebuild, once, and remember the tasks."""
     if "shares" in arguments:
         return [UUID(each) for each in arguments["shares"]]
@@ -25,37 +25,37 @@ async def share_out(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
     divided = await rebuild.shares(at.engine, at.policies, partner_id, period)
     report = {"partner_id": partner_id, "period": period}
     async with transaction(at.engine) as connection:
-        share_ids = [
+        subtask_ids = [
             await records.create(
                 connection,
-                records.REBUILD_SHARE,
+                records.REBUILD_SUBTASK,
                 report | asdict(share),
                 arguments["request_id"],
                 share.customers,
             )
             for share in divided
         ]
-        await records.remember(connection, UUID(arguments["task_id"]), {"shares": share_ids})
-    return share_ids
+        await records.remember(connection, UUID(arguments["task_id"]), {"shares": subtask_ids})
+    return subtask_ids
 
 
-async def judge_share(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def judge_range(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Judge the customers of one share again."""
     until = arguments["until"]
-    share = Share(UUID(arguments["first"]), UUID(until) if until else None, arguments["customers"])
+    share = CustomerRange(UUID(arguments["first"]), UUID(until) if until else None, arguments["customers"])
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
     return await rebuild.judge(at.engine, at.policies, partner_id, period, share, progress)
 
 
-async def together(at: Runtime, share_ids: list[UUID]) -> dict[str, Any] | None:
-    """What came of all shares; None while some are unfinished. If one failed, ends all and raises ShareFailed."""
+async def together(at: Runtime, subtask_ids: list[UUID]) -> dict[str, Any] | None:
+    """What came of all shares; None while some are unfinished. If one failed, ends all and raises SubtaskFailed."""
     async with transaction(at.engine) as connection:
-        rows = await records.read_all(connection, share_ids)
+        rows = await records.read_all(connection, subtask_ids)
         errors = [row["error"] for row in rows if row["state"] == "failed"]
         if errors:
-            await records.fail(connection, share_ids, errors[0])
+            await records.fail(connection, subtask_ids, errors[0])
     if errors:
-        raise ShareFailed(errors[0])
+        raise SubtaskFailed(errors[0])
     if any(row["finished_at"] is None for row in rows):
         return None
     results = [row["result"] for row in rows]
@@ -64,7 +64,7 @@ async def together(at: Runtime, share_ids: list[UUID]) -> dict[str, Any] | None:
     return sums | {"differences": differences[:MOST_DIFFERENCES]}
 
 
-async def tell(at: Runtime, share_ids: list[UUID], progress: Progress) -> None:
+async def tell(at: Runtime, subtask_ids: list[UUID], progress: Progress) -> None:
     """Say how far all shares are together."""
     async with transaction(at.engine, readonly=True) as connection:
-        await progress(*await records.progress_of_all(connection, share_ids))
+        await progress(*await records.progress_of_all(connection, subtask_ids))

@@ -19,7 +19,7 @@ Forget = Callable[[asyncpg.Connection, int, int], Awaitable[int]]
 
 
 @shared_task(name="retention.forget")
-def forget_what_is_settled() -> None:
+def apply_retention() -> None:
     """Empty old requests and delete what left the quarantine or the dead letters long ago."""
     runtime.run(_forget)
 

@@ -16,7 +16,7 @@ from scripts.cli.client import Client, ClientError
 from scripts.cli.connection import api_command
 from scripts.cli.ingest.lead_entries import Unreadable
 from scripts.cli.ingest.lead_files import Format, open_source, read_leads
-from scripts.cli.ingest.upload import Intake, RejectedLine, Tally
+from scripts.cli.ingest.upload import Counts, Intake, RejectedLine
 from scripts.cli.output import Json, add_row, console, new_table, note, print_json, progress
 from scripts.errors import CannotStart
 
@@ -57,63 +57,63 @@ def ingest(
     for name in files:
         with _said(), open_source(name):
             pass
-    tally, started = Tally(), time.monotonic()
+    counts, started = Counts(), time.monotonic()
     try:
         for name in files:
             path = rejects or Path(f"{'stdin' if name == '-' else name}.rejected.ndjson")
             with _said(), _reject_file(path, name, again=rejects is not None and name != files[0]) as reject:
-                _ingest(client, name, kind, Intake(client, reject), patience if wait else None, tally)
+                _ingest(client, name, kind, Intake(client, reject), patience if wait else None, counts)
     except (ClientError, CannotStart):
-        note(f"{tally.accepted:,} leads were accepted before this; sending everything again is safe.")
+        note(f"{counts.accepted:,} leads were accepted before this; sending everything again is safe.")
         raise
     if as_json:
-        print_json(tally.to_json())
+        print_json(counts.to_json())
     else:
-        print_tally(tally, time.monotonic() - started)
-    if tally.waiting and wait:
+        print_counts(counts, time.monotonic() - started)
+    if counts.waiting and wait:
         raise CannotStart(
-            f"{tally.waiting} accepted leads are not decided after {patience:.0f} s; they stay accepted, and are "
+            f"{counts.waiting} accepted leads are not decided after {patience:.0f} s; they stay accepted, and are "
             "decided once a worker is there, about which `leadger doctor` tells more."
         )
-    if tally.rejected:
+    if counts.rejected:
         raise typer.Exit(REJECTED)
 
 
-def print_tally(tally: Tally, seconds: float) -> None:
+def print_counts(counts: Counts, seconds: float) -> None:
     """What became of the leads, as a table with a line about each problem."""
     table = new_table(("Leads", "Count", "Actions", "Count "), right=("Count", "Count "))
-    leads = {"accepted": tally.accepted, "rejected": tally.rejected} | tally.leads
-    if tally.waiting:
-        leads["waiting"] = tally.waiting
-    left, right = list(leads.items()), [pair for pair in tally.actions.items() if pair[1]]
+    leads = {"accepted": counts.accepted, "rejected": counts.rejected} | counts.leads
+    if counts.waiting:
+        leads["waiting"] = counts.waiting
+    left, right = list(leads.items()), [pair for pair in counts.actions.items() if pair[1]]
     for row in range(max(len(left), len(right))):
         name, count = left[row] if row < len(left) else ("", "")
         action, actions = right[row] if row < len(right) else ("", "")
         shown = f"{count:,}" if count != "" else ""
         add_row(table, name, shown, action.replace("_", " "), f"{actions:,}" if actions != "" else "")
     console().print(table)
-    _print_problems(tally.problems)
-    note(f"{tally.accepted:,} leads in {seconds:.1f} s, {tally.accepted / max(seconds, 0.001):,.0f} per second.")
+    _print_problems(counts.problems)
+    note(f"{counts.accepted:,} leads in {seconds:.1f} s, {counts.accepted / max(seconds, 0.001):,.0f} per second.")
 
 
 def follow(intake: Intake, display: Progress, patience_s: float) -> bool:
     """Wait until everything is decided, with a bar."""
-    bar = display.add_task("Deciding", total=intake.tally.accepted, told="")
-    intake.tell = lambda tally: display.update(bar, completed=tally.decided, told=f"{tally.decided:,} leads")
+    bar = display.add_task("Deciding", total=intake.counts.accepted, told="")
+    intake.tell = lambda counts: display.update(bar, completed=counts.decided, told=f"{counts.decided:,} leads")
     return intake.follow(patience_s)
 
 
 def _ingest(
-    client: Client, name: str, kind: Format | None, intake: Intake, patience_s: float | None, total: Tally
+    client: Client, name: str, kind: Format | None, intake: Intake, patience_s: float | None, total: Counts
 ) -> None:
     started = time.monotonic()
     try:
         with progress(_BYTES, _LEADS) as display, open_source(name) as (source, size):
             bar = display.add_task(Path(name).name, total=size, told="")
 
-            def tell(tally: Tally) -> None:
-                rate = tally.accepted / (time.monotonic() - started)
-                display.update(bar, told=f"{tally.accepted:,} leads, {rate:,.0f}/s, {tally.rejected:,} rejected")
+            def tell(counts: Counts) -> None:
+                rate = counts.accepted / (time.monotonic() - started)
+                display.update(bar, told=f"{counts.accepted:,} leads, {rate:,.0f}/s, {counts.rejected:,} rejected")
 
             intake.tell = tell
             try:
@@ -126,7 +126,7 @@ def _ingest(
             if patience_s is not None:
                 follow(intake, display, patience_s)
     finally:
-        total.add(intake.tally)
+        total.add(intake.counts)
 
 
 @contextmanager

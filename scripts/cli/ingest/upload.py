@@ -21,7 +21,7 @@ _REFUSED_BODIES = {400, 413}
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """What became of everything that was sent so far."""
 
     accepted: int = 0
@@ -36,7 +36,7 @@ class Tally:
         """Accepted leads that are not known to be decided."""
         return self.accepted - self.decided
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "Counts") -> None:
         """Count another one's leads, too."""
         self.accepted += other.accepted
         self.rejected += other.rejected
@@ -76,9 +76,9 @@ class Intake:
         self,
         client: Client,
         reject: Callable[[RejectedLine], None] = lambda rejected: None,
-        tell: Callable[[Tally], None] = lambda tally: None,
+        tell: Callable[[Counts], None] = lambda counts: None,
     ) -> None:
-        self.tally = Tally()
+        self.counts = Counts()
         self._client = client
         self._reject = reject
         self.tell = tell
@@ -102,7 +102,7 @@ class Intake:
         if entries:
             self._post(entries)
             self._look_at_oldest()
-            self.tell(self.tally)
+            self.tell(self.counts)
 
     def follow(self, patience_s: float) -> bool:
         """Wait until everything is decided; False if nothing more was decided for `patience_s` seconds."""
@@ -110,7 +110,7 @@ class Intake:
         while self._pending:
             if self._look_at_oldest():
                 deadline, pause_s = time.monotonic() + patience_s, _SHORTEST_PAUSE_S
-                self.tell(self.tally)
+                self.tell(self.counts)
                 continue
             if time.monotonic() > deadline:
                 return False
@@ -133,7 +133,7 @@ class Intake:
             faults = refused.problem.get("errors") or [{"detail": str(refused)}]
             self._refuse_entries(entries, faults)
             return
-        self.tally.accepted += answer["accepted"]
+        self.counts.accepted += answer["accepted"]
         self._pending.append((answer["status_url"], answer["accepted"]))
         self._refuse_entries(entries, answer["rejected"])
 
@@ -148,7 +148,7 @@ class Intake:
 
     def _refuse(self, lines: Sequence[Line], reasons: dict[int | None, list[str]]) -> None:
         """Each line with its own reasons; a line without any shares its lead's fate."""
-        self.tally.rejected += 1
+        self.counts.rejected += 1
         places = dict(enumerate(lines)) if len(lines) > 1 else {}
         of_lead = [reason for action, found in reasons.items() if action not in places for reason in found]
         bad = ", ".join(
@@ -167,10 +167,10 @@ class Intake:
         if status["state"] != "done":
             return False
         self._pending.popleft()
-        self.tally.decided += accepted
-        self.tally.leads.update(status["leads"])
-        self.tally.actions.update(status["actions"])
-        self.tally.problems += status["problems"][: _MOST_PROBLEMS - len(self.tally.problems)]
+        self.counts.decided += accepted
+        self.counts.leads.update(status["leads"])
+        self.counts.actions.update(status["actions"])
+        self.counts.problems += status["problems"][: _MOST_PROBLEMS - len(self.counts.problems)]
         return True
 
 

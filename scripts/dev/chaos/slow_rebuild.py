@@ -9,7 +9,7 @@ from typing import Any
 from db.ledger import rebuild
 from worker.app import app
 
-_ACTIONS_OF_A_SHARE = 10
+_ACTIONS_PER_RANGE = 10
 _PAUSE_S = 0.4
 
 judge = rebuild.judge
@@ -20,6 +20,6 @@ async def _judge_late(*arguments: Any) -> dict[str, Any]:
     return await judge(*arguments)
 
 
-vars(rebuild).update(ACTIONS_OF_A_SHARE=_ACTIONS_OF_A_SHARE, judge=_judge_late)
+vars(rebuild).update(ACTIONS_PER_RANGE=_ACTIONS_PER_RANGE, judge=_judge_late)
 
 __all__ = ["app"]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from db.access.api_keys import hash_of, new_secret
-from scripts.cli.connection import in_one_sentence
+from scripts.cli.connection import one_message
 from scripts.cli.output import console, note
 from scripts.errors import CannotStart
 from scripts.operations.aws.installation import Installation, find
@@ -32,7 +32,7 @@ def migrate(
 ) -> None:
     """Bring the database to the schema of the release, and see that the application's login works."""
     words = ["migrate", "--application-login", *(["--rotate"] if rotate else [])]
-    with in_one_sentence():
+    with one_message():
         _run(find(), "migrate", words)
 
 
@@ -41,7 +41,7 @@ def first_key(
     name: Annotated[str, typer.Argument(help="What the key is for, so that you know it again.")] = "first",
 ) -> None:
     """Make the first API key, for everything. It is shown here once; only its checksum leaves this machine."""
-    with in_one_sentence():
+    with one_message():
         secret = new_secret()
         digest = hash_of(secret).hex()
         task = _start(find(), "command", ["leadger", "keys", "create", name, "--first", "--sha256", digest])
@@ -54,7 +54,7 @@ def first_key(
 @app.command()
 def backup() -> None:
     """Back everything up into the folder `backups` of the report files' bucket, while Leadger goes on."""
-    with in_one_sentence():
+    with one_message():
         installation = find()
         _run(installation, "command", ["leadger", "backup", f"s3://{installation['report_files_bucket']}/backups"])
 
@@ -67,14 +67,14 @@ def restore(
     ] = False,
 ) -> None:
     """Restore a backup, as the owner of the tables, and prove that it is what it was; `stop` comes before it."""
-    with in_one_sentence():
+    with one_message():
         _run(find(), "migrate", ["leadger", "restore", where, *(["--replace"] if replace else [])])
 
 
 @app.command()
 def stop() -> None:
     """End api, worker and beat, and keep autoscaling from starting them."""
-    with in_one_sentence():
+    with one_message():
         Services(find()).stop()
     note("api, worker and beat are gone; `scripts/on-aws start` brings them back.")
 
@@ -82,7 +82,7 @@ def stop() -> None:
 @app.command()
 def start() -> None:
     """Start api, worker and beat again, with autoscaling."""
-    with in_one_sentence():
+    with one_message():
         Services(find()).start()
     note("api, worker and beat run.")
 
@@ -93,7 +93,7 @@ def leadger(context: typer.Context) -> None:
 
     Nearly all of them need no task, and work from anywhere with LEADGER_URL and LEADGER_API_KEY.
     """
-    with in_one_sentence():
+    with one_message():
         if context.args[:1] == ["keys"]:
             raise CannotStart(
                 "Keys would be printed into a log: type `leadger keys` anywhere else, or `first-key` here."

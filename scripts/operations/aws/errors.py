@@ -9,7 +9,7 @@ from scripts.errors import CannotStart
 
 
 @contextmanager
-def aws_in_a_sentence(what: str) -> Iterator[None]:
+def aws_errors_as_one_message(what: str) -> Iterator[None]:
     """Raise CannotStart with `what` could not be done and AWS's reason, where AWS refuses or is out of reach."""
     try:
         yield

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.errors import CannotStart
-from scripts.operations.aws.errors import aws_in_a_sentence
+from scripts.operations.aws.errors import aws_errors_as_one_message
 from scripts.operations.aws.installation import Installation
 
 _SCALED = ("api", "worker")
@@ -22,7 +22,7 @@ class Services:
 
     def stop(self) -> None:
         """End all of them, autoscaling first, and wait until the last task has ended."""
-        with aws_in_a_sentence("The services could not be stopped"):
+        with aws_errors_as_one_message("The services could not be stopped"):
             self._suspend(self._targets(), True)
             self._want(dict.fromkeys(_WRITING, 0))
             self._wait_for_services()
@@ -32,7 +32,7 @@ class Services:
 
     def start(self) -> None:
         """Start each with its least number of tasks, and autoscaling; wait until they run."""
-        with aws_in_a_sentence("The services could not be started"):
+        with aws_errors_as_one_message("The services could not be started"):
             targets = self._targets()
             self._want({service: targets[service]["MinCapacity"] for service in _SCALED} | {"beat": 1})
             self._suspend(targets, False)

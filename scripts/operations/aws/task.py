@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scripts.errors import CannotStart
-from scripts.operations.aws.errors import aws_in_a_sentence
+from scripts.operations.aws.errors import aws_errors_as_one_message
 from scripts.operations.aws.installation import Installation
 
 _ASK_AGAIN_S = 3.0
@@ -45,12 +45,12 @@ class Task:
         self._judge(task)
 
     def _asked(self) -> dict[str, Any] | None:
-        with aws_in_a_sentence(f"AWS cannot be asked; {self.goes_on}"):
+        with aws_errors_as_one_message(f"AWS cannot be asked; {self.goes_on}"):
             tasks = self._ecs.describe_tasks(cluster=self._cluster, tasks=[self._arn])["tasks"]
         return tasks[0] if tasks else None
 
     def _tell_news(self, tell: Callable[[str], None]) -> None:
-        with aws_in_a_sentence(f"The log cannot be read; {self.goes_on}"):
+        with aws_errors_as_one_message(f"The log cannot be read; {self.goes_on}"):
             while True:
                 try:
                     page = self._logs.get_log_events(**self._stream)
@@ -75,7 +75,7 @@ def start(installation: Installation, role: str, words: list[str]) -> Task:
     """Start the task of a role with other words than its own; raises CannotStart if AWS does not."""
     request = installation[f"{role}_run"]
     overrides = {"containerOverrides": [{"name": role, "command": words}]}
-    with aws_in_a_sentence("AWS did not start the task"):
+    with aws_errors_as_one_message("AWS did not start the task"):
         answer = installation.client("ecs").run_task(**request, overrides=overrides)
     if not answer["tasks"]:
         reasons = ", ".join(failure.get("reason", "no reason") for failure in answer["failures"])

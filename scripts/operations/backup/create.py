@@ -13,7 +13,7 @@ from db.core.settings import Settings
 from db.reports import figures
 from db.reports.report_files import read_file
 from scripts.errors import CannotStart
-from scripts.operations.backup.location import Place, checksum, in_a_sentence
+from scripts.operations.backup.location import Place, as_one_message, checksum
 from scripts.operations.backup.manifest import FORMAT, FileEntry, Manifest, ReportEntry, TableEntry
 from scripts.operations.backup.server import connect, read_from
 
@@ -23,14 +23,14 @@ Tell = Callable[[str], None]
 def back_up(where: str, home: Path, tell: Tell) -> tuple[str, Manifest]:
     """Write a new backup below a folder or bucket; returns its place and its manifest."""
     place = Place(f"{where.rstrip('/')}/leadger-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    with read_from(home) as settings, in_a_sentence(place.where):
+    with read_from(home) as settings, as_one_message(place.where):
         return place.where, asyncio.run(_back_up(settings, place, tell))
 
 
 async def _back_up(settings: Settings, place: Place, tell: Tell) -> Manifest:
     connection = await connect(settings)
     try:
-        await locks.share_schema(connection)
+        await locks.lock_schema_shared(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             manifest = await _snapshot(connection, place, tell)
         await _keep_files(manifest, place, tell)

@@ -131,7 +131,7 @@ def checksum(blocks: Iterable[bytes]) -> str:
 
 
 @contextmanager
-def in_a_sentence(where: str) -> Iterator[None]:
+def as_one_message(where: str) -> Iterator[None]:
     """Turn the faults of a database at work, or of the place of a backup, into one sentence, CannotStart."""
     try:
         yield

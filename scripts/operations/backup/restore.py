@@ -15,10 +15,10 @@ from db.ledger import recount
 from db.reports import figures
 from db.reports.report_files import folder_url, write_file
 from scripts.errors import CannotStart
-from scripts.operations.backup.location import Place, in_a_sentence
+from scripts.operations.backup.location import Place, as_one_message
 from scripts.operations.backup.manifest import Manifest
 from scripts.operations.backup.server import connect, named_by, write_to
-from scripts.operations.database import in_a_sentence as with_the_database
+from scripts.operations.database import as_one_message as with_the_database
 
 Tell = Callable[[str], None]
 
@@ -37,7 +37,7 @@ def restore(where: str, home: Path, tell: Tell, *, replace: bool) -> Restored:
     The schema is made as it was, filled in one transaction, and then migrated to the newest one.
     """
     place = Place(where)
-    with in_a_sentence(place.where):
+    with as_one_message(place.where):
         manifest = place.read()
         asyncio.run(_require_whole(place, manifest, tell))
         with write_to(home) as settings:
@@ -90,7 +90,7 @@ async def _fill(settings: Settings, place: Place, manifest: Manifest, tell: Tell
     try:
         async with connection.transaction():
             tables = await dump.parents_first(connection, manifest.tables)
-            await dump.silence_triggers(connection, tables)
+            await dump.disable_triggers(connection, tables)
             await dump.empty(connection)
             for name in tables:
                 tell(name)
@@ -100,7 +100,7 @@ async def _fill(settings: Settings, place: Place, manifest: Manifest, tell: Tell
                     raise CannotStart(f"{count} of {entry.rows} rows of {name} came back; nothing was changed.")
             await dump.set_sequences(connection, manifest.sequences)
             await connection.executemany("UPDATE billing_report_files SET url = $2 WHERE url = $1", moved)
-            await dump.wake_triggers(connection, tables)
+            await dump.enable_triggers(connection, tables)
     finally:
         await connection.close()
 

@@ -16,7 +16,7 @@ from scripts.cli.doctor.running import embedded_urls
 from scripts.errors import CannotStart
 from scripts.local.embedded import postgres
 from scripts.local.launcher.home import hold_home
-from scripts.operations.database import in_a_sentence
+from scripts.operations.database import as_one_message
 from scripts.operations.migration.settings import administrator_url
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -59,7 +59,7 @@ def named_by() -> str:
 
 async def connect(settings: Settings) -> asyncpg.Connection:
     """A connection that waits for as long as it takes to read or write everything."""
-    with in_a_sentence(named_by()):
+    with as_one_message(named_by()):
         return await asyncpg.connect(
             settings.database_url,
             timeout=_CONNECT_TIMEOUT_S,

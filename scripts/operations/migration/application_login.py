@@ -41,7 +41,7 @@ async def _provide(settings: AdminSettings, secret: Secret, rotate: bool) -> Mad
     group = f"{settings.database_name}_application"
     admin = await asyncpg.connect(settings.admin_url, timeout=_CONNECT_TIMEOUT_S)
     try:
-        await locks.own_schema(admin)
+        await locks.lock_schema_exclusive(admin)
         async with admin.transaction():
             await logins.grant(admin, group)
         url = secret.read()

@@ -22,7 +22,7 @@ resource "aws_elasticache_replication_group" "main" {
   # checkov:skip=CKV_AWS_191: encrypted at rest by ElastiCache; a key of one's own is the caller's choice (kms_key_arn).
   # checkov:skip=CKV2_AWS_50: fails over by itself from two nodes on; a single node is a question of size (nodes).
   replication_group_id = var.name
-  description          = "Leadger's doorbell: messages of Celery"
+  description          = "Leadger's notifications: messages of Celery"
 
   engine               = var.engine
   engine_version       = var.engine_version

@@ -31,8 +31,8 @@ locals {
       says      = "More than 100 leads in an hour name a product or a customer that nobody created"
       see       = "quarantine"
     }
-    doorbell = {
-      namespace = local.namespace, metric = "DoorbellFailures", dimensions = {}, statistic = "Sum", over = 0, minutes = 5
+    notifications = {
+      namespace = local.namespace, metric = "NotificationFailures", dimensions = {}, statistic = "Sum", over = 0, minutes = 5
       says      = "The api cannot send messages: leads wait for the sweeper"
       see       = "redis-is-away"
     }

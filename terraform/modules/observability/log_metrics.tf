@@ -9,7 +9,7 @@ locals {
       InboxAge           = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.oldest_s", unit = "Seconds" }
       PausedFor          = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.paused_s", unit = "Seconds" }
       LeadsRefused       = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"requests_refused\" }", value = "$.count", unit = "Count" }
-      DoorbellFailures   = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"doorbell_failed\" }", value = "1", unit = "Count" }
+      NotificationFailures   = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"notification_failed\" }", value = "1", unit = "Count" }
       BatchesFailed      = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"batch_failed\" }", value = "1", unit = "Count" }
       Quarantined        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"leads_decided\" }", value = "$.leads_quarantined", unit = "Count" }
       TasksFailed        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"task_failed\" }", value = "1", unit = "Count" }

@@ -454,5 +454,5 @@ async def test_a_lead_of_quarantine_is_shown_with_the_reason(
     await make(client, "partners", external_id="acme", name="Acme")
     await make(client, "products", external_id="widget", partner="acme", name="Widget")
     await make(client, "customers", external_id="anna", name="Anna", email="anna@example.com")
-    assert await worker_batch.replay_quarantine(engine, policies) == 1
+    assert await worker_batch.retry_quarantined(engine, policies) == 1
     assert (await get(client, "/leads/x", source="crm"))["state"] == "done"

@@ -227,7 +227,7 @@ async def test_what_was_set_aside_is_billed_when_it_can_be(
     await erase(client, engine, settings)
     await erase(client, engine, settings)  # again changes nothing
     await make(client, "products", external_id="later", partner="acme", name="Later")
-    while await worker_batch.replay_quarantine(engine, policies):
+    while await worker_batch.retry_quarantined(engine, policies):
         pass
     for lead_id in ("6", "7"):
         decided = await get(client, f"/leads/{lead_id}")
@@ -336,7 +336,7 @@ async def test_killed_anywhere_it_is_taken_up_again(
     module: Any,
 ) -> None:
     started = (await client.post(f"/api/customers/{ID}/erase")).json()
-    name = "own_names" if module is locks else "erase"
+    name = "lock_names_exclusive" if module is locks else "erase"
     with monkeypatch.context() as broken:
         broken.setattr(module, name, _interrupted(getattr(module, name)))
         for _ in range(3):
@@ -422,14 +422,14 @@ async def test_a_report_that_is_recorded_late_shows_no_name(
 ) -> None:
     """The files are written, the erasure rewrites them, and only then the snapshot wants to put them on record."""
     await bill(client, engine, policies, lead("16", action("Fair", at=MAY), customer_id=ID))
-    shares, share = itertools.count(1), locks.share_names
+    shares, share = itertools.count(1), locks.lock_names_shared
 
     async def erase_first(connection: asyncpg.Connection) -> None:
         if next(shares) == 2:
             await erase(client, engine, settings)
         await share(connection)
 
-    monkeypatch.setattr(locks, "share_names", erase_first)
+    monkeypatch.setattr(locks, "lock_names_shared", erase_first)
     await snapshot(engine, settings)
     assert next(shares) == 5  # it was written once more
     assert await traces(engine, settings) == []
@@ -444,7 +444,7 @@ async def test_two_erasures_do_not_rewrite_one_file_at_the_same_time(
         report_id = await connection.fetchval("SELECT report_id FROM billing_reports WHERE period = 202405")
     files = [file for file in settings.home.rglob("2024-05/*") if EMAIL in file.read_text()]
     async with transaction(engine) as other:
-        await locks.own_report(other, report_id)
+        await locks.lock_report_exclusive(other, report_id)
         erasing = asyncio.create_task(erase(client, engine, settings))
         await asyncio.sleep(1)
         assert not erasing.done()

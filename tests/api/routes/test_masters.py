@@ -354,7 +354,7 @@ async def test_products(client: httpx.AsyncClient, engine: AsyncEngine, policies
     widget = {"external_id": "widget", "partner": "acme", "name": "Widget", "description": "d"}
     made = await make(client, "products", **widget)
     assert made == widget | {"product_id": made["product_id"], "created_at": made["created_at"]}
-    assert await worker_batch.replay_quarantine(engine, policies) == 2
+    assert await worker_batch.retry_quarantined(engine, policies) == 2
     assert [each["product"] for each in (await get(client, "/api/quarantine"))["items"]] == ["gadget"]
     assert (await get(client, "/leads/1"))["state"] == "done"
     for same in (widget, {"external_id": "widget", "partner": "acme", "name": "Widget"}):

@@ -69,6 +69,7 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_invariant_violations": 0,
         "leadger_batches_total": figures["leadger_batches_total"],
         "leadger_batch_seconds_total": figures["leadger_batch_seconds_total"],
+        "leadger_notification_failures_total": 0,
         "leadger_doorbell_failures_total": 0,
         "leadger_requests_refused_total,rate": 0,
         "leadger_requests_refused_total,share": 0,
@@ -97,7 +98,7 @@ async def test_a_dead_letter_is_counted_once_as_accepted(
     assert (figures["leadger_leads_accepted_total"], figures["leadger_dead_letters"]) == (1, 1)
     assert (await client.post("/api/quarantine/dead-letters/retry", json={"ids": [1]})).json() == {"retried": 1}
     assert (await _figures(client))["leadger_leads_accepted_total"] == 1
-    await worker_batch.work_off_inbox(engine, policies, 1000)
+    await worker_batch.process_inbox(engine, policies, 1000)
     figures = await _figures(client)
     assert (figures["leadger_leads_accepted_total"], figures["leadger_dead_letters"]) == (1, 0)
 

@@ -17,7 +17,7 @@ from tests.api.world import accept, check_problem, get, lead
 def rings(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tasks that the door rings for."""
     rung: list[str] = []
-    monkeypatch.setattr(app.state.leadger.doorbell, "ring", lambda task, *_, **__: rung.append(task))
+    monkeypatch.setattr(app.state.leadger.notifier, "ring", lambda task, *_, **__: rung.append(task))
     return rung
 
 
@@ -116,9 +116,9 @@ async def test_ringing_for_what_is_stuck(client: httpx.AsyncClient, rings: list[
     await accept(client, lead())
     rings.clear()
     rung = await client.post("/api/workers/stuck/retry")
-    assert (rung.status_code, rung.json()) == (200, {"rung_for": 0})
+    assert (rung.status_code, rung.json()) == (200, {"notified_for": 0, "rung_for": 0})
     rung = await client.post("/api/workers/stuck/retry?older_than_s=0")
-    assert (rung.status_code, rung.json()) == (200, {"rung_for": 1})
+    assert (rung.status_code, rung.json()) == (200, {"notified_for": 1, "rung_for": 1})
     assert rings == [PROCESS_LEADS] * 2
     await _pause(client)
     document = check_problem(await client.post("/api/workers/stuck/retry"), 409)

@@ -207,7 +207,7 @@ async def test_without_limits_nothing_is_measured_and_nobody_refused(
     monkeypatch.setattr(backlog, "leads", never)
     app, (client,) = await door(1, max_inbox_leads=0, max_inbox_age_s=0.0)
     assert [await _post(client, 500, str(n)) for n in range(3)] == [202] * 3
-    assert app.state.leadger.backpressure.level().sentence() == ""
+    assert app.state.leadger.backpressure.level().message() == ""
 
 
 async def test_an_inbox_that_cannot_be_measured_refuses_nobody(door: Door, engine: AsyncEngine) -> None:
@@ -230,7 +230,7 @@ async def test_leads_that_were_refused_are_accepted_when_they_come_again(
     await make_masters(client)
     assert await _post(client, 2) == 202
     assert await _post(client, 1, "again") == 429
-    assert await worker_batch.work_off_inbox(engine, policies, 1000)
+    assert await worker_batch.process_inbox(engine, policies, 1000)
     await app.state.leadger.backpressure.measure()
     assert await _post(client, 1, "again") == 202
     assert (await get(client, "/leads/again-0"))["state"] == "waiting"
@@ -250,7 +250,7 @@ async def test_the_body_of_what_is_refused_is_dropped_unread(door: Door) -> None
         request = client.build_request("POST", "/leads", content=parts(), headers=headers)
         assert (await client.send(request)).status_code == 429
         assert len(read) == parts_read
-    assert app.state.leadger.turns._lines == {}
+    assert app.state.leadger.concurrency._lines == {}
 
 
 @pytest.mark.parametrize("limit", ["LEADGER_MAX_INBOX_LEADS", "LEADGER_RATE_LIMIT_PER_S"])

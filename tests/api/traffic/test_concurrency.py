@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import api.routes.leads as leads_route
 from api.schemas.leads import leads_from_body
-from api.traffic.concurrency import LARGE_BYTES, Turns
+from api.traffic.concurrency import LARGE_BYTES, ConcurrencyLimit
 from db.access import api_keys
 from db.core.engine import transaction
 from tests.api.world import lead
@@ -27,14 +27,14 @@ class Road:
     """Requests on their way, to see who is let through."""
 
     def __init__(self) -> None:
-        self.turns = Turns()
+        self.concurrency = ConcurrencyLimit()
         self.under_way: list[str] = []
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def send(self, name: str, size: int, key: Any = ONE) -> None:
         async def go() -> None:
-            async with self.turns.turn(key, size):
+            async with self.concurrency.limit(key, size):
                 self.under_way.append(name)
                 await self._ends[name].wait()
             self.under_way.remove(name)
@@ -69,7 +69,7 @@ async def test_requests_go_together_up_to_a_size_and_larger_ones_alone() -> None
     await road.end("large")
     assert road.under_way == ["small"]
     await road.end("small")
-    assert road.turns._lines == {}
+    assert road.concurrency._lines == {}
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
@@ -90,7 +90,7 @@ async def test_a_request_that_is_given_up_leaves_the_line(given_up: str) -> None
         if name != given_up:
             assert name in road.under_way
             await road.end(name)
-    assert road.turns._lines == {}
+    assert road.concurrency._lines == {}
 
 
 @pytest.fixture
@@ -145,13 +145,13 @@ async def test_a_quiet_key_is_served_while_large_requests_of_a_noisy_one_wait(
 async def test_what_is_packed_counts_as_what_it_may_become(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, turn = [], app.state.leadger.turns.turn
+    sizes, turn = [], app.state.leadger.concurrency.limit
 
     def noting(key_id: Any, size: int) -> Any:
         sizes.append(size)
         return turn(key_id, size)
 
-    monkeypatch.setattr(app.state.leadger.turns, "turn", noting)
+    monkeypatch.setattr(app.state.leadger.concurrency, "turn", noting)
     packed = {"content-encoding": "gzip"}
     for size, headers in ((LARGE_BYTES - 1, {}), (LARGE_BYTES, {}), (4095, packed), (4096, packed)):
         assert (await client.post("/leads", content=b"?" * size, headers=headers)).status_code == 400

@@ -103,7 +103,7 @@ async def test_r9_a_wrong_state_is_refused(world: World, statement: str) -> None
 async def test_r11_an_action_is_credited_once_and_never_below_zero(world: World) -> None:
     await world.send(lead("a", customer="ann", product="crm"))
     await world.close("acme", "2024-04")
-    await world.give_back(("", "a", "Click", "High", "2024-04-10T09:00:00Z", 1))
+    await world.return_action(("", "a", "Click", "High", "2024-04-10T09:00:00Z", 1))
     await refused(world, "INSERT INTO credits SELECT * FROM credits")
     await refused(world, "UPDATE credits SET amount_minor = -1")
     await refused(world, "UPDATE credits SET action_id = gen_random_uuid()")

@@ -4,9 +4,8 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.problems import OUT_OF_REACH
 from db.core.engine import autocommit, transaction
-from db.intake.worker_batch import TRANSIENT
+from db.core.errors import TRANSIENT
 
 
 async def test_a_value_that_fits_no_column_is_no_fault_of_the_moment(engine: AsyncEngine) -> None:
@@ -14,7 +13,7 @@ async def test_a_value_that_fits_no_column_is_no_fault_of_the_moment(engine: Asy
         with pytest.raises(asyncpg.DataError) as error:
             async with transaction(engine) as connection:
                 await connection.fetchval("SELECT $1::int", value)
-        assert not isinstance(error.value, (*TRANSIENT, *OUT_OF_REACH))
+        assert not isinstance(error.value, TRANSIENT)
     async with transaction(engine) as connection:
         assert await connection.fetchval("SELECT 1") == 1
 

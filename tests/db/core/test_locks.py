@@ -71,7 +71,7 @@ async def two_batches_at_once(world: World) -> list[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judging, "judge_new", wait_for_the_other)
         return await asyncio.gather(
-            *(worker_batch.work_off_inbox(world.engine, Policies(), 7) for _ in range(2)), return_exceptions=True
+            *(worker_batch.process_inbox(world.engine, Policies(), 7) for _ in range(2)), return_exceptions=True
         )
 
 
@@ -135,7 +135,7 @@ async def same_key_at_once(world: World, action_type: str = "Click") -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judging, "judge_new", wait_for_the_other)
         await asyncio.gather(
-            *(worker_batch.work_off_inbox(world.engine, Policies(), 1) for _ in range(2)), return_exceptions=True
+            *(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)), return_exceptions=True
         )
     await world.work()
 
@@ -166,10 +166,10 @@ async def close_while_a_batch_is_written(world: World) -> tuple[Any, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "write", write_late)
         found, closed = await asyncio.gather(
-            worker_batch.work_off_inbox(world.engine, Policies(), 1), close(), return_exceptions=True
+            worker_batch.process_inbox(world.engine, Policies(), 1), close(), return_exceptions=True
         )
     world.oracle.close("acme", "2024-04")
-    world.policies.forget()
+    world.policies.clear()
     return found, closed
 
 
@@ -188,7 +188,7 @@ async def test_r11_without_the_lock_of_the_partner_a_batch_writes_into_the_close
     async def no_lock(*_: object) -> None:
         return
 
-    monkeypatch.setattr(locks, "share_partners", no_lock)
+    monkeypatch.setattr(locks, "lock_partners_shared", no_lock)
     found, closed = await close_while_a_batch_is_written(world)
     assert closed is True
     await world.work()
@@ -214,12 +214,12 @@ async def test_r11_a_return_and_a_batch_of_the_same_products_do_not_deadlock(wor
 
     async def work() -> int:
         await credited.wait()
-        return await worker_batch.work_off_inbox(world.engine, Policies(), 10)
+        return await worker_batch.process_inbox(world.engine, Policies(), 10)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(holds, "add_credit", add_credit_and_wait)
         patch.setattr(verdicts, "os", _Pid())
-        returned, settled = await asyncio.gather(world.give_back(("", "a", "Click", "High", AT, 1)), work())
+        returned, settled = await asyncio.gather(world.return_action(("", "a", "Click", "High", AT, 1)), work())
     assert (returned, settled) == (True, 1)
     await world.check()
     assert world.oracle.totals("acme", "2024-05")["billed"] == 2000
@@ -268,7 +268,7 @@ async def test_r9_without_the_lock_of_the_report_an_error_is_corrected_twice(
     async def no_lock(*_: object) -> None:
         return
 
-    monkeypatch.setattr(locks, "own_report", no_lock)
+    monkeypatch.setattr(locks, "lock_report_exclusive", no_lock)
     assert await two_corrections_at_once(world) == [2, 2]
     assert await drifted(world) == 2
     await the_oracle_complains(world)
@@ -292,7 +292,7 @@ async def same_lead_at_once(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "known_leads", look_at_once)
         await asyncio.gather(
-            *(worker_batch.work_off_inbox(world.engine, Policies(), 1) for _ in range(2)), return_exceptions=True
+            *(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)), return_exceptions=True
         )
     await world.work()
 

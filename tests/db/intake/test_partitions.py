@@ -32,11 +32,11 @@ def of_many(*names: str) -> list[Wire]:
 
 async def test_a_request_is_parted_so_that_each_customer_is_in_one_lane(world: World) -> None:
     rows = await put(world, *of_many(*(f"customer {n}" for n in range(12))))
-    lanes = defaultdict(set)
+    partitions = defaultdict(set)
     for row in rows:
         for each in inbox.leads_from_payload(row["payload"]):
-            lanes[each.customer].add(row["lane"])
-    assert [len(of_customer) for of_customer in lanes.values()] == [1] * 12
+            partitions[each.customer].add(row["lane"])
+    assert [len(of_customer) for of_customer in partitions.values()] == [1] * 12
     assert len({row["lane"] for row in rows}) > 1
     assert sorted(row["part"] for row in rows) == list(range(len(rows)))
     assert sum(row["lead_count"] for row in rows) == 36
@@ -80,7 +80,7 @@ async def two_workers_at_once(world: World) -> tuple[list[int], int]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judging, "judge_new", slowly)
-        settled = await asyncio.gather(*(worker_batch.work_off_inbox(world.engine, Policies(), 1) for _ in range(2)))
+        settled = await asyncio.gather(*(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)))
     return sorted(settled), most
 
 
@@ -102,16 +102,16 @@ async def test_a_lane_that_a_batch_is_at_is_left_to_it(world: World) -> None:
 
 async def test_one_batch_takes_several_lanes_that_do_not_fill_it_and_leaves_some_to_others(world: World) -> None:
     rows = await put(world, *of_many(*(f"customer {number}" for number in range(12))))
-    lanes = len({row["lane"] for row in rows})
-    assert lanes > 3
-    assert await worker_batch.work_off_inbox(world.engine, world.policies, 1000) == 3
-    settled = [await worker_batch.work_off_inbox(world.engine, world.policies, 1000) for _ in range(3)]
-    assert sum(settled) == lanes - 3
+    partitions = len({row["lane"] for row in rows})
+    assert partitions > 3
+    assert await worker_batch.process_inbox(world.engine, world.policies, 1000) == 3
+    settled = [await worker_batch.process_inbox(world.engine, world.policies, 1000) for _ in range(3)]
+    assert sum(settled) == partitions - 3
 
 
 async def test_a_lane_with_many_rows_is_a_batch_by_itself(world: World) -> None:
     for _ in range(120):
         await put(world, lead(None, customer="ann", product="crm"))
         await put(world, lead(None, customer="bob", product="crm"))
-    assert await worker_batch.work_off_inbox(world.engine, world.policies, 1000) == 120
-    assert await worker_batch.work_off_inbox(world.engine, world.policies, 1000) == 120
+    assert await worker_batch.process_inbox(world.engine, world.policies, 1000) == 120
+    assert await worker_batch.process_inbox(world.engine, world.policies, 1000) == 120

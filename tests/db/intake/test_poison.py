@@ -9,6 +9,7 @@ import pytest
 
 from billing.actions import Action
 from db.core.engine import transaction
+from db.core.errors import TRANSIENT
 from db.intake import dead_letters, decision, inbox, matching, quarantine, request_status, worker_batch
 from db.ledger import verdicts
 from db.ledger.policies import Policies
@@ -68,14 +69,14 @@ async def test_a_worker_does_not_bury_what_another_buried_and_somebody_mended(
     async def find_then_the_other_worker_and_the_mend(*arguments: Any) -> Any:
         found = await find(*arguments)
         poison.setattr(worker_batch, "_find_poison", find)
-        await worker_batch.work_off_inbox(world.engine, Policies(), 100)
+        await worker_batch.process_inbox(world.engine, Policies(), 100)
         poison.undo()
         async with transaction(world.engine) as connection:
             assert await worker_batch.retry_dead_letters(connection, None) == 1
         return found
 
     poison.setattr(worker_batch, "_find_poison", find_then_the_other_worker_and_the_mend)
-    await worker_batch.work_off_inbox(world.engine, Policies(), 100)
+    await worker_batch.process_inbox(world.engine, Policies(), 100)
     assert await letters(world) == []
     world.oracle.accept(poisoned())
     await world.check()
@@ -173,7 +174,7 @@ async def test_a_fault_of_the_moment_blames_no_lead(
     with monkeypatch.context() as patch:
         patch.setattr(verdicts, "write", fail)
         with pytest.raises(fault):
-            await worker_batch.work_off_inbox(world.engine, world.policies, 100)
+            await worker_batch.process_inbox(world.engine, world.policies, 100)
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT count(*) FROM leads") == 0
     assert await letters(world) == []
@@ -212,8 +213,8 @@ async def test_r2_a_connection_lost_after_any_step_loses_nothing_and_bills_nothi
 
     with monkeypatch.context() as patch:
         patch.setattr(module, step, do_and_lose_the_connection)
-        with pytest.raises(worker_batch.TRANSIENT):
-            await worker_batch.work_off_inbox(world.engine, world.policies, 100)
+        with pytest.raises(TRANSIENT):
+            await worker_batch.process_inbox(world.engine, world.policies, 100)
     await world.work()
     assert await letters(world) == []
     await world.check()
@@ -224,6 +225,6 @@ async def test_r2_a_batch_that_is_delivered_three_times_is_billed_once(world: Wo
     await world.accept(*sent)
     for _ in range(2):
         await world.put(*reversed(sent))
-    await asyncio.gather(*(worker_batch.work_off_inbox(world.engine, Policies(), 12) for _ in range(3)))
+    await asyncio.gather(*(worker_batch.process_inbox(world.engine, Policies(), 12) for _ in range(3)))
     await world.work()
     await world.check()

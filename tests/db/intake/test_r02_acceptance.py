@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.problems import OUT_OF_REACH
 from db.core.engine import transaction
+from db.core.errors import DATABASE_UNAVAILABLE
 from db.intake import inbox
 from db.intake.group_commit import InboxWriter
 from db.intake.inbox import Accepted
@@ -104,9 +104,9 @@ async def test_r2_a_connection_that_is_lost_between_two_commits_is_replaced(engi
             lose_all_connections(), *(writer.write(request()) for _ in range(20)), return_exceptions=True
         )
         acknowledged += results[1:].count(None)
-        assert all(result is None or isinstance(result, OUT_OF_REACH) for result in results[1:]), results
+        assert all(result is None or isinstance(result, DATABASE_UNAVAILABLE) for result in results[1:]), results
     for _ in range(20):  # as many may still be lost as the pool had
-        with suppress(*OUT_OF_REACH):
+        with suppress(*DATABASE_UNAVAILABLE):
             await writer.write(request())
             break
     else:

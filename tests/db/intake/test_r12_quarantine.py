@@ -54,7 +54,7 @@ async def test_r12_the_same_unknown_leads_in_concurrent_batches_do_not_deadlock(
     for turn in range(10):
         await world.put(*(sent if turn % 2 else reversed(sent)))
     await world.scatter()
-    results = await asyncio.gather(*(worker_batch.work_off_inbox(world.engine, Policies(), 30) for _ in range(4)))
+    results = await asyncio.gather(*(worker_batch.process_inbox(world.engine, Policies(), 30) for _ in range(4)))
     assert sum(results) == 4
     await world.work()
     assert len(await reasons(world)) == 30
@@ -68,7 +68,7 @@ async def test_r12_a_product_created_while_a_batch_quarantines_loses_nothing(wor
             connection, product_uuid("new"), world.partners["acme"], {"external_id": "new", "name": "New"}
         )
         # The batch cannot see the product yet; it is committed after the lead was set aside and nobody rang for it.
-        assert await worker_batch.work_off_inbox(world.engine, Policies(), 10) == 1
+        assert await worker_batch.process_inbox(world.engine, Policies(), 10) == 1
     assert await reasons(world) == ["unknown_product"]
     await world.empty_quarantine()
     assert await reasons(world) == []
@@ -115,11 +115,11 @@ async def test_r12_two_spellings_of_one_uuid_are_one_new_customer(world: World) 
 
 
 async def test_r12_one_e_mail_from_many_connections_is_one_person(world: World) -> None:
-    async def introduce(number: int) -> None:
+    async def ensure(number: int) -> None:
         async with transaction(world.engine) as connection:
-            await customers.introduce(connection, {f"eve {number}": Person("Eve", "eve@example.com")})
+            await customers.ensure(connection, {f"eve {number}": Person("Eve", "eve@example.com")})
 
-    await asyncio.gather(*(introduce(number) for number in range(8)))
+    await asyncio.gather(*(ensure(number) for number in range(8)))
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT count(*) FROM customers WHERE email = 'eve@example.com'") == 1
         assert await connection.fetchval("SELECT count(*) FROM customer_aliases") == 7

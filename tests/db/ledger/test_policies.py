@@ -7,6 +7,7 @@ import pytest
 
 from billing.identity import partner_uuid
 from db.core.engine import transaction
+from db.core.errors import TRANSIENT
 from db.intake import worker_batch
 from db.ledger import policies as module
 from db.ledger import verdicts
@@ -49,7 +50,7 @@ async def test_a_request_that_fails_does_not_take_the_policies_from_under_anothe
 
     async def forget_while_reading(connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> object:
         found = await read(connection, rows)
-        policies.forget()
+        policies.clear()
         return found
 
     async with transaction(world.engine) as connection:
@@ -64,7 +65,7 @@ async def test_requests_that_forget_all_the_time_do_not_disturb_holds(world: Wor
 
     async def forget() -> None:
         while not done.is_set():
-            world.policies.forget()
+            world.policies.clear()
             await asyncio.sleep(0)
 
     forgetting = asyncio.create_task(forget())
@@ -90,8 +91,8 @@ async def test_r16_bounds_are_stored_also_after_a_batch_that_failed(world: World
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "write", fail)
-        with pytest.raises(worker_batch.TRANSIENT):
-            await worker_batch.work_off_inbox(world.engine, world.policies, 10)
+        with pytest.raises(TRANSIENT):
+            await worker_batch.process_inbox(world.engine, world.policies, 10)
     await world.work()
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT count(*) FROM periods") == 1

@@ -157,7 +157,7 @@ async def test_r11_returning_a_frozen_action_makes_one_credit_even_from_two_conn
     later = ("Click", "High", "2024-04-11T09:00:00Z")
     await world.send(lead("a", customer="ann", product="crm"), lead("b", later, customer="ann", product="crm"))
     assert await world.close("acme", "2024-04")
-    await asyncio.gather(*(world.give_back(click("a")) for _ in range(4)))
+    await asyncio.gather(*(world.return_action(click("a")) for _ in range(4)))
     await world.send(lead("c", ("Click", "High", MAY), customer="ann", product="crm"))
     assert world.oracle.totals("acme", "2024-05")["credits"] == 1000
     assert world.oracle.totals("acme", "2024-05")["billed"] == 1000  # its key is free again
@@ -169,9 +169,9 @@ async def test_r11_returning_a_frozen_action_makes_one_credit_even_from_two_conn
 async def test_r11_what_was_returned_before_its_period_closed_gets_no_credit(world: World) -> None:
     """Failed before: returning it again made a credit line of 0.00."""
     await world.send(lead("a", customer="ann", product="crm"))
-    assert await world.give_back(click("a"))
+    assert await world.return_action(click("a"))
     assert await world.close("acme", "2024-04")
-    assert await world.give_back(click("a"))
+    assert await world.return_action(click("a"))
     assert world.oracle.credits("acme") == []
     await world.check()
 
@@ -228,7 +228,7 @@ async def test_r10_what_is_closed_or_returned_cannot_be_held(world: World) -> No
     await world.send(
         lead("a", customer="ann", product="crm"), lead("b", ("Click", "High", MAY), customer="bob", product="crm")
     )
-    assert await world.give_back(click("b", MAY))
+    assert await world.return_action(click("b", MAY))
     assert await world.close("acme", "2024-04")
     assert not await world.hold(click("a"))
     assert not await world.hold(click("b", MAY))

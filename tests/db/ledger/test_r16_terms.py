@@ -73,7 +73,7 @@ async def test_r16_terms_change_during_ingestion(world: World) -> None:
     for cap in ("1.00", None, "33.33"):
         await asyncio.sleep(0.02)
         async with transaction(world.engine) as connection:
-            await locks.own_partner(connection, world.partners["acme"])
+            await locks.lock_partner_exclusive(connection, world.partners["acme"])
             policy = (await Policies().load(connection, world.partners.values()))[world.partners["acme"]]
             minor = None if cap is None else int(cap.replace(".", ""))
             await masters.change_terms(connection, policy, {"cap_minor": minor}, None)
@@ -88,7 +88,7 @@ async def test_r16_a_rate_for_all_partners_counts_for_one_that_is_created_at_the
     world, policies = World(engine), Policies()
     await world.customer("ann", "ann@example.com")
     async with transaction(engine) as batch_under_way:
-        await locks.share_partners(batch_under_way, [])
+        await locks.lock_partners_shared(batch_under_way, [])
         rate = asyncio.create_task(world.rate("3.00", action_type="Click"))
         await asyncio.sleep(0.1)
         creation = asyncio.create_task(world.partner("new"))
@@ -97,7 +97,7 @@ async def test_r16_a_rate_for_all_partners_counts_for_one_that_is_created_at_the
     await creation
     await world.product("theirs", "new")
     await world.accept(lead(customer="ann", product="theirs"))
-    await worker_batch.work_off_inbox(engine, policies, 10)
+    await worker_batch.process_inbox(engine, policies, 10)
     await world.check()
     assert world.oracle.totals("new", "2024-04")["billed"] == 300
 
@@ -106,7 +106,7 @@ async def test_r16_the_partners_of_a_rule_are_read_under_the_lock(world: World) 
     """Failed before: a partner that was created while the rule waited for the lock was never judged by it."""
     async with transaction(world.engine) as rule:
         async with transaction(world.engine) as batch_under_way:
-            await locks.share_partners(batch_under_way, [])
+            await locks.lock_partners_shared(batch_under_way, [])
             waiting = asyncio.create_task(masters.lock_touched(rule, None, None))
             await asyncio.sleep(0.1)
             # A partner that was created before by somebody who is only now done with it.
@@ -131,7 +131,7 @@ async def test_r16_a_time_zone_starts_with_the_first_period_that_has_begun_in_ne
         lead(customer="ann", product="crm"), *distinct(1, "2024-04-30T23:30:00Z", customer="ann", product="crm")
     )
     async with transaction(world.engine) as connection:
-        await locks.own_partner(connection, world.partners["acme"])
+        await locks.lock_partner_exclusive(connection, world.partners["acme"])
         policy = (await Policies().load(connection, world.partners.values()))[world.partners["acme"]]
         # May has begun on Kiritimati (+14) for two hours, and in UTC it has not.
         assert await masters.change_timezone(connection, policy, "Pacific/Kiritimati", now) == 202406
@@ -151,7 +151,7 @@ async def test_r16_a_time_zone_change_moves_actions_of_the_period_not_yet_begun(
     now = datetime(2024, 4, 30, 9, tzinfo=UTC)
     await world.send(*distinct(1, "2024-04-30T11:00:00Z", customer="ann", product="crm"))
     async with transaction(world.engine) as connection:
-        await locks.own_partner(connection, world.partners["acme"])
+        await locks.lock_partner_exclusive(connection, world.partners["acme"])
         policy = (await Policies().load(connection, world.partners.values()))[world.partners["acme"]]
         assert await masters.change_timezone(connection, policy, "Pacific/Kiritimati", now) == 202405
     await world.settle()
@@ -186,11 +186,11 @@ async def test_r14_a_currency_change_waits_for_the_batch_that_brings_the_first_a
     async def change() -> None:
         async with transaction(world.engine) as connection:
             entered.set()
-            await locks.own_partner(connection, partner_id)
+            await locks.lock_partner_exclusive(connection, partner_id)
             await masters.change_partner(connection, partner_id, {"currency": "USD"})
 
     await world.put(lead(customer="ann", product="crm"))
-    share = locks.share_partners
+    share = locks.lock_partners_shared
 
     async def share_and_let_the_other_try(connection: asyncpg.Connection, partner_ids: list[object]) -> None:
         await share(connection, partner_ids)  # type: ignore[arg-type]
@@ -200,7 +200,7 @@ async def test_r14_a_currency_change_waits_for_the_batch_that_brings_the_first_a
 
     changing: list[asyncio.Task[None]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(locks, "share_partners", share_and_let_the_other_try)
-        await worker_batch.work_off_inbox(world.engine, Policies(), 10)
+        patch.setattr(locks, "lock_partners_shared", share_and_let_the_other_try)
+        await worker_batch.process_inbox(world.engine, Policies(), 10)
     with pytest.raises(RuleViolation):
         await changing[0]

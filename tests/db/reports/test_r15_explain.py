@@ -28,7 +28,7 @@ async def test_r15_the_worked_example_of_every_outcome(world: World) -> None:
         lead("f", ("Visit", "Low", day(6)), customer="ann", product="erp"),
     )
     await world.hold(("", "e", "Call", "Low", day(5), 1))
-    await world.give_back(("", "f", "Visit", "Low", day(6), 1))
+    await world.return_action(("", "f", "Visit", "Low", day(6), 1))
     first = action_id(("", "a", "Click", "High", day(1), 1))
     assert [
         await reason(world, ("", name, kind, level, day(number), 1))
@@ -59,7 +59,7 @@ async def test_r15_late_credited_and_without_a_cap(world: World) -> None:
     await world.close("acme", "2024-04")
     await world.terms("acme", "2024-05", cap=None)
     await world.send(lead("late", ("Signup", "Low", "2024-04-02T09:00:00Z"), customer="ann", product="crm"))
-    await world.give_back(("", "a", "Click", "High", "2024-04-10T09:00:00Z", 1))
+    await world.return_action(("", "a", "Click", "High", "2024-04-10T09:00:00Z", 1))
     assert await reason(world, ("", "late", "Signup", "Low", "2024-04-02T09:00:00Z", 1)) == (
         "Billed in full: 2.00 EUR by the rate for Low, without a cap; "
         "it belongs to April 2024 and is billed in May 2024, the first period still open."

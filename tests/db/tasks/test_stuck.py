@@ -92,7 +92,7 @@ async def test_the_worker_and_whoever_it_waits_for_are_named(
     await world.accept(lead("first", customer="ann", product="crm"))
     person = await asyncpg.connect(settings.database_url, server_settings={"application_name": "psql"})
     await person.execute("BEGIN; LOCK TABLE customer_periods IN ACCESS EXCLUSIVE MODE")
-    deciding = asyncio.create_task(worker_batch.work_off_inbox(worker, Policies(), 1000))
+    deciding = asyncio.create_task(worker_batch.process_inbox(worker, Policies(), 1000))
     await _until_blocked(world.engine)
     await asyncio.sleep(1.1)
     async with transaction(world.engine) as connection:

@@ -129,4 +129,4 @@ def test_ingestion_goes_on_when_the_inbox_has_room_again(
         resume.join()
     _execute(server_url, "DROP DATABASE test_small_inbox WITH (FORCE)")
     assert statuses == [202, 429, 202]
-    assert (intake.tally.accepted, intake.tally.rejected, intake.tally.leads["new"]) == (2000, 0, 2000)
+    assert (intake.counts.accepted, intake.counts.rejected, intake.counts.leads["new"]) == (2000, 0, 2000)

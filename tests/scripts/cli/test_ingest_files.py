@@ -269,9 +269,9 @@ def test_bad_leads_are_rejected_and_the_good_ones_billed(client: Client) -> None
         30: (rejected[-1].reasons[0],),
     }
     assert "is not valid JSON" in rejected[-1].reasons[0]
-    tally = intake.tally
-    assert (tally.accepted, tally.rejected, tally.waiting) == (1, 3, 0)
-    assert tally.leads["new"] == tally.actions["billed"] == 1
+    counts = intake.counts
+    assert (counts.accepted, counts.rejected, counts.waiting) == (1, 3, 0)
+    assert counts.leads["new"] == counts.actions["billed"] == 1
 
 
 def test_a_batch_of_nothing_but_bad_leads(client: Client) -> None:
@@ -280,8 +280,8 @@ def test_a_batch_of_nothing_but_bad_leads(client: Client) -> None:
     for number in range(1000):
         intake.add(_entry(f"bad-{number}", *(["Huge"] * 11), lines=(number,)))
     assert intake.follow(0)
-    assert intake.tally.accepted == 0
-    assert intake.tally.rejected == 1000
+    assert intake.counts.accepted == 0
+    assert intake.counts.rejected == 1000
     assert [each.line.number for each in rejected] == list(range(1000))
     assert {len(each.reasons) for each in rejected} == {11}  # also beyond the 10,000 that one answer lists
 
@@ -295,6 +295,6 @@ def test_a_batch_that_is_too_large_is_sent_in_parts(client: Client, monkeypatch:
         intake.add(Entry(entry.body + b" " * (6_000_000 if number else 17_000_000), entry.lines))
     intake.flush()
     assert intake.follow(30)
-    assert intake.tally.accepted == 2
+    assert intake.counts.accepted == 2
     assert [each.line.number for each in rejected] == [0]
     assert "larger than" in rejected[0].reasons[0]

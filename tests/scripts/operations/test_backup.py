@@ -64,7 +64,7 @@ async def live(engine: AsyncEngine, settings: Settings) -> World:
         lead("l-5", customer="nöbody \\N \\. '\"", product="crm"),
     )
     await world.close("acme", "2024-04")
-    await world.give_back(("", "l-1", "Click", "High", APRIL, 1))
+    await world.return_action(("", "l-1", "Click", "High", APRIL, 1))
     await world.hold(("", "l-3", "Call", "High", MAY, 1))
     async with transaction(engine, readonly=True) as connection:
         changed = await figures.changed_since_written(connection)
@@ -431,13 +431,13 @@ async def test_no_migration_runs_while_a_backup_is_written(database_url: str) ->
     """Failed before: a column that goes between the snapshot and its COPY is missing without a word."""
     backing_up, migrating = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     try:
-        await locks.share_schema(backing_up)
-        await asyncio.wait_for(locks.share_schema(migrating), 5)  # two backups may run at once
+        await locks.lock_schema_shared(backing_up)
+        await asyncio.wait_for(locks.lock_schema_shared(migrating), 5)  # two backups may run at once
         await migrating.execute("SELECT pg_advisory_unlock_all()")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.to_thread(asyncio.run, _migrate(database_url)), 1.5)
         await backing_up.close()
-        await asyncio.wait_for(locks.own_schema(migrating), 5)
+        await asyncio.wait_for(locks.lock_schema_exclusive(migrating), 5)
     finally:
         await backing_up.close()
         await migrating.close()
@@ -446,7 +446,7 @@ async def test_no_migration_runs_while_a_backup_is_written(database_url: str) ->
 async def _migrate(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await asyncio.wait_for(locks.own_schema(connection), 3)
+        await asyncio.wait_for(locks.lock_schema_exclusive(connection), 3)
     except TimeoutError:
         pass
     finally:

@@ -248,7 +248,7 @@ def test_it_waits_for_another_migration(deployment: Deployment) -> None:
     async def run() -> float:
         holder = await asyncpg.connect(deployment.admin_url)
         try:
-            await locks.own_schema(holder)
+            await locks.lock_schema_exclusive(holder)
             began = time.monotonic()
             waiting = asyncio.create_task(asyncio.to_thread(deployment.migrate))
             await asyncio.sleep(2)

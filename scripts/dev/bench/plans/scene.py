@@ -12,7 +12,7 @@ from api.app import create_app
 from billing.identity import partner_uuid
 from db.core.engine import create_engine, transaction
 from db.intake import backlog, inbox
-from db.intake.worker_batch import replay_quarantine, work_off_inbox
+from db.intake.worker_batch import process_inbox, retry_quarantined
 from db.ledger import invariants, reevaluation
 from db.ledger.policies import Policies
 from db.tasks import pauses, records
@@ -70,7 +70,7 @@ class Scene:
         while await self._state(batch_id) != "done":
             async with recorder.on("worker"):
                 await pauses.refuse_if_paused(self._engine)
-                await work_off_inbox(self._engine, self._policies, _AT_ONCE)
+                await process_inbox(self._engine, self._policies, _AT_ONCE)
         async with recorder.on("backpressure"), transaction(self._engine, readonly=True) as connection:
             await backlog.leads(connection, _MOST_COUNTED)
             await backlog.waited_s(connection)
@@ -78,7 +78,7 @@ class Scene:
             await self._sweep()
         await self._create(cast.missing_product)
         async with recorder.on("worker"):
-            replayed = await replay_quarantine(self._engine, self._policies)
+            replayed = await retry_quarantined(self._engine, self._policies)
         await read_everything(self._http, recorder, cast, batch_id, last)
         await self._check(cast, batch_id, replayed)
         async with transaction(self._engine) as connection:
@@ -87,7 +87,7 @@ class Scene:
     async def _sweep(self) -> None:
         async with transaction(self._engine, readonly=True) as connection:
             await records.unfinished(connection, 5.0)
-        await replay_quarantine(self._engine, self._policies)
+        await retry_quarantined(self._engine, self._policies)
 
     async def _check(self, cast: Cast, batch_id: str, replayed: int) -> None:
         became = (await self._get(f"/leads/batches/{batch_id}"))["leads"]
@@ -99,7 +99,7 @@ class Scene:
                     raise WrongTotals(f"what is counted is not what is stored: {found}")
 
     async def _decide_all(self) -> None:
-        while await work_off_inbox(self._engine, self._policies, _AT_ONCE):
+        while await process_inbox(self._engine, self._policies, _AT_ONCE):
             pass
 
     async def _post(self, leads: Sequence[WireLead]) -> str:

@@ -29,7 +29,7 @@ _FUNCTIONS = (
     "api.body.read_body",
     "api.wire.json_response",
     "db.intake.group_commit.InboxWriter.write",
-    "db.tasks.notifications.Doorbell.ring",
+    "db.tasks.notifications.Notifier.ring",
 )
 
 

@@ -15,7 +15,7 @@ import uvloop
 
 from api.app import create_app
 from db.core.engine import create_engine
-from db.intake.worker_batch import work_off_inbox
+from db.intake.worker_batch import process_inbox
 from db.ledger.policies import Policies
 from scripts.dev.bench.bench import Bench
 from scripts.dev.bench.check import check
@@ -41,8 +41,8 @@ _FUNCTIONS = (
     "db.ledger.judging.Case.decide",
     "db.ledger.verdicts._action_row",
     "db.ledger.verdicts._signed_leads",
-    "billing.reach.reach",
-    "billing.reach.contested_keys",
+    "billing.affected_range.reach",
+    "billing.affected_range.contested_keys",
     "billing.leads.identified",
 )
 
@@ -111,7 +111,7 @@ async def _worker(bench: Bench, database: Database) -> AsyncIterator[Callable[[]
     settings = bench.servers.settings(database.url)
     engine = create_engine(settings, "bench", pool_size=3, for_batches=True)
     policies = Policies()
-    yield lambda: work_off_inbox(engine, policies, settings.task_max_leads)
+    yield lambda: process_inbox(engine, policies, settings.task_max_leads)
     await engine.dispose()
 
 

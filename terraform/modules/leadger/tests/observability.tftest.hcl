@@ -25,7 +25,7 @@ run "alarms_and_a_dashboard" {
 
   assert {
     condition = length(setsubtract([
-      "inbox-age", "poison-leads", "leads-refused", "paused", "batches-fail", "quarantine", "doorbell",
+      "inbox-age", "poison-leads", "leads-refused", "paused", "batches-fail", "quarantine", "notifications",
       "invariants", "errors-api", "errors-worker", "tasks-fail", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "beat-absent",
       "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "api-latency",
       "cache-memory-leadger-test-001", "cache-memory-leadger-test-002", "cache-cpu-leadger-test-001", "cache-cpu-leadger-test-002",

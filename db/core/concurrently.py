@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-async def at_once(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+async def run_concurrently(*work: Coroutine[Any, Any, Any]) -> list[Any]:
     """What each of them returns; if one fails, its error, after the others were cancelled."""
     at_work = [asyncio.create_task(each) for each in work]
     try:

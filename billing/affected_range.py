@@ -33,7 +33,7 @@ class PeriodRecord:
 
 
 @dataclass(slots=True)
-class Reach:
+class AffectedRange:
     """`used_minor` is for `State`; `prefixes` says of how many first winners of a period the crossing is made."""
 
     used_minor: dict[int, int] = field(default_factory=dict)
@@ -53,17 +53,17 @@ def contested_keys(
     }
 
 
-def unseating_can_free_others(terms: TermsHistory) -> bool:
+def displacing_can_free_others(terms: TermsHistory) -> bool:
     """Whether a duplicate of an unseated winner may become a winner itself, so that its whole key must be judged."""
     windows = {version.window for version in terms.versions}
     return len(windows) > 1 or next(iter(windows)).kind == "days"
 
 
-def reach(
+def affected_range(
     new: Sequence[Action], recorded: Sequence[Verdict], terms: TermsHistory, periods: Mapping[int, PeriodRecord]
-) -> Reach:
+) -> AffectedRange:
     """Choose, per billing period, what must be judged beside `new` and the `recorded` verdicts that are at stake."""
-    result = Reach()
+    result = AffectedRange()
     if not periods:
         return result
     result.used_minor = {period: record.billed_minor for period, record in periods.items()}
@@ -98,9 +98,9 @@ def reach(
     return result
 
 
-def crossing_is_beyond(
+def crossing_left_range(
     period: int,
-    chosen: Reach,
+    chosen: AffectedRange,
     recorded: Iterable[Verdict],
     judged: Iterable[Verdict],
     terms: TermsHistory,

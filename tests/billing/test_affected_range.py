@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from billing.actions import Action, Outcome, Standing
+from billing.actions import Action, HoldStatus, Outcome
 from billing.periods import next_period
 from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory
 from tests.in_memory import Ledger, ledger_in_memory, run
@@ -82,7 +82,7 @@ def history(draw: Draw, ledger: Ledger) -> None:
             action_id = draw(st.sampled_from(sorted(ledger.verdicts)))
             note(f"stand {action_id.int - 1000}")
             if ledger.policy.is_open(ledger.verdicts[action_id].action.billing_period):
-                ledger.stand(action_id, draw(st.sampled_from(Standing)))
+                ledger.stand(action_id, draw(st.sampled_from(HoldStatus)))
             else:
                 ledger.credit(action_id)
         for expected in ledger.whole():
