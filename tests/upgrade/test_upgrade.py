@@ -106,7 +106,7 @@ def test_migrations_never_end_a_request(old: Release, scene: Scene) -> None:
 
 def test_the_first_release_runs_its_own_code(tmp_path: Path) -> None:
     code = unpack_code(tmp_path)
-    for module in ("api.app", "db.intake.worker_batch", "billing.evaluate", "worker.runtime"):
+    for module in ("api.app", "db.batch", "billing.evaluate", "worker.runtime"):
         where = [sys.executable, "-c", f"import {module} as module; print(module.__file__)"]
         told = subprocess.run(where, cwd=code, capture_output=True, text=True, check=True)
         assert Path(told.stdout.strip()).is_relative_to(code)

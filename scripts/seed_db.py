@@ -1,10 +1,10 @@
-"""`python scripts/samples/seed_db.py --leads 1000`: `leadger seed --leads 1000` with any Python, from any folder."""
+"""`python scripts/seed_db.py --leads 1000`: `leadger seed --leads 1000` with any Python, from any folder."""
 
 import os
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parent.parent
 _OWN_PYTHON = _ROOT / ".venv" / "bin" / "python"
 
 if __name__ == "__main__":
