@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import docs, problems
-from api.access.authentication import AuthenticationMiddleware, KeyCache
+from api.access.authentication import AuthenticationMiddleware
+from api.access.key_cache import KeyCache
 from api.fast_path import FastPath
 from api.request_context import RequestContext
 from api.request_spans import Traced

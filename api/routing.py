@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from api.access.permissions import Requirement
 from api.body import JSON_TYPES, content_type, json_from_body, read_body
 from api.problems import FieldError, Problem
 from api.schemas.repeated import repeated_names
@@ -19,9 +20,12 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the route, behind our checks."""
         handle = super().get_route_handler()
+        requirements = [each.dependency for each in self.dependencies if isinstance(each.dependency, Requirement)]
         known = {parameter.alias for parameter in self.dependant.query_params}
 
         async def handler(request: Request) -> Response:
+            for requirement in requirements:
+                await requirement(request)
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)
             return await handle(_JsonRequest(request.scope, request.receive))

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.access.authentication import KeyCache
+from api.access.key_cache import KeyCache
+from api.access.permissions import caller_of
 from api.traffic.backpressure import Backpressure
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
-from db.access.api_keys import ApiKey
-from db.core.actor import Actor, ActorKind
 from db.core.settings import Settings
 from db.core.unit_of_work import UnitOfWork
 from db.core.unit_of_work import unit_of_work as open_unit_of_work
@@ -41,11 +40,10 @@ class State:
 def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:
     """The transaction of a request that changes something; what it announces is sent after the commit."""
     state = state_of(request)
-    key: ApiKey = request.scope["api_key"]
     return open_unit_of_work(
         state.engine,
         state.notifier.publish,
-        actor=Actor(ActorKind.KEY, key.id, key.name),
+        actor=caller_of(request).actor,
         request_id=request.scope["request_id"],
         caches=[state.policies],
     )

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import asyncpg
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
@@ -20,7 +20,7 @@ from db.ledger.policies import Policies
 from db.reports import explained_actions
 
 router = APIRouter(route_class=Route, prefix="/api/actions", tags=["actions"])
-_BILL = Depends(require("bill"))
+_BILL = requires(Permission.BILL)
 _Change = Callable[[asyncpg.Connection, Policies, UUID, str], Awaitable[None]]
 
 
@@ -30,7 +30,7 @@ class ReasonIn(Body):
     reason: LongText
 
 
-@router.get("/{action_id}", dependencies=[Depends(require("read"))], response_model=answers.Action)
+@router.get("/{action_id}", dependencies=[requires(Permission.READ)], response_model=answers.Action)
 async def get_action(request: Request, action_id: UUID) -> Response:
     """One action with every figure behind its verdict, and the sentence that explains it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:

@@ -1,8 +1,8 @@
 """Customers: the people whose interest is billed, known by their e-mail (R12)."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.ids import customer_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -22,8 +22,8 @@ from db.tasks import records
 from db.tasks.notifications import RETRY_QUARANTINE
 
 router = APIRouter(route_class=Route, prefix="/api/customers", tags=["customers"])
-_READ = Depends(require("read"))
-_ADMIN = Depends(require("admin"))
+_READ = requires(Permission.READ)
+_ADMIN = requires(Permission.ADMIN)
 
 
 @router.post(

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictInt
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
@@ -17,7 +17,7 @@ from api.wire import instant_out, json_response
 from db.access import api_keys
 from db.core.engine import transaction
 
-router = APIRouter(route_class=Route, prefix="/api/keys", tags=["API keys"], dependencies=[Depends(require("admin"))])
+router = APIRouter(route_class=Route, prefix="/api/keys", tags=["API keys"], dependencies=[requires(Permission.ADMIN)])
 
 
 class KeyIn(Body):
@@ -39,7 +39,7 @@ async def create_key(request: Request, body: KeyIn) -> Response:
     state = state_of(request)
     async with transaction(state.engine) as connection:
         key_id, secret = await api_keys.create(connection, body.name, sorted(set(body.scopes)))
-    state.keys.forget()
+    state.keys.clear()
     return json_response({"key_id": key_id, "name": body.name, "scopes": sorted(set(body.scopes)), "key": secret}, 201)
 
 
@@ -70,7 +70,7 @@ async def rotate_key(request: Request, key_id: UUID, body: RotationIn) -> Respon
         rotated = await api_keys.rotate(connection, key_id, timedelta(seconds=body.overlap_s))
     if rotated is None:
         raise Problem(404, f"There is no valid key {key_id}.")
-    state.keys.forget()
+    state.keys.clear()
     new_id, secret = rotated
     return json_response({"key_id": new_id, "key": secret, "replaces": key_id, "overlap_s": body.overlap_s}, 201)
 
@@ -82,5 +82,5 @@ async def revoke_key(request: Request, key_id: UUID) -> Response:
     async with transaction(state.engine) as connection:
         if not await api_keys.revoke(connection, key_id):
             raise Problem(404, f"There is no key {key_id} that still lives.")
-    state.keys.forget()
+    state.keys.clear()
     return Response(status_code=204)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import asyncpg
 import structlog
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.metrics import registry_with
 from api.problems import Problem
 from api.routing import Route
@@ -62,7 +62,7 @@ async def ready(request: Request) -> Response:
 
 @router.get(
     "/metrics",
-    dependencies=[Depends(require("metrics"))],
+    dependencies=[requires(Permission.METRICS)],
     response_class=PlainTextResponse,
 )
 async def prometheus(request: Request) -> Response:

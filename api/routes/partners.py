@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -26,8 +26,8 @@ from db.tasks import records
 from db.tasks.notifications import RUN_TASK
 
 router = APIRouter(route_class=Route, prefix="/api/partners", tags=["partners"])
-_READ = Depends(require("read"))
-_ADMIN = Depends(require("admin"))
+_READ = requires(Permission.READ)
+_ADMIN = requires(Permission.ADMIN)
 _OWN_FIELDS = {"name", "billing_email", "currency"}
 
 

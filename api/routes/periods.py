@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.ids import partner_id_of
 from api.routes.tasks import accepted_task
 from api.routing import Route
@@ -21,7 +21,7 @@ from db.masters import masters
 from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
-_BILL = Depends(require("bill"))
+_BILL = requires(Permission.BILL)
 
 
 @router.post("/{period}/close", status_code=202, dependencies=[_BILL], response_model=answers.TaskStarted)
@@ -52,7 +52,7 @@ async def reopen_period(request: Request, partner: IdPath, period: PeriodPath) -
     return accepted_task(request, task_id)
 
 
-@router.get("", dependencies=[Depends(require("read"))], response_model=answers.Page[answers.Period])
+@router.get("", dependencies=[requires(Permission.READ)], response_model=answers.Page[answers.Period])
 async def list_periods(request: Request, partner: IdPath) -> Response:
     """The periods in which the partner has actions, oldest first, with their bounds and whether they are closed."""
     state = state_of(request)

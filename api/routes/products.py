@@ -1,8 +1,8 @@
 """Products: what partners offer."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -18,8 +18,8 @@ from db.masters import masters
 from db.tasks.notifications import RETRY_QUARANTINE
 
 router = APIRouter(route_class=Route, prefix="/api/products", tags=["products"])
-_READ = Depends(require("read"))
-_ADMIN = Depends(require("admin"))
+_READ = requires(Permission.READ)
+_ADMIN = requires(Permission.ADMIN)
 
 
 @router.post(

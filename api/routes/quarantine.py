@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.routes.tasks import accepted_task
 from api.routing import Route
@@ -19,8 +19,8 @@ from db.tasks import records
 from db.tasks.notifications import PROCESS_LEADS
 
 router = APIRouter(route_class=Route, prefix="/api/quarantine", tags=["quarantine"])
-_READ = Depends(require("read"))
-_ADMIN = Depends(require("admin"))
+_READ = requires(Permission.READ)
+_ADMIN = requires(Permission.ADMIN)
 
 
 Reason = Literal["unknown_product", "unknown_customer", "conflict"]

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import asyncpg
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.ids import customer_id_of, partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -28,7 +28,7 @@ from db.reports.formats import FORMATS, blocks
 from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
-_READ = Depends(require("read"))
+_READ = requires(Permission.READ)
 _CUSTOMERS_SHOWN = 100
 _MEDIA_TYPES = {"csv": "text/csv", "md": "text/markdown"}
 
@@ -78,7 +78,7 @@ async def list_reports(
     return json_response({"items": items, "next": following})
 
 
-@router.post("/rebuild", status_code=202, dependencies=[Depends(require("bill"))], response_model=answers.TaskStarted)
+@router.post("/rebuild", status_code=202, dependencies=[requires(Permission.BILL)], response_model=answers.TaskStarted)
 async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     """Re-evaluate a report from the stored actions, correct what differs and say what did."""
     async with transaction(state_of(request).engine) as connection:

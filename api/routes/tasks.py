@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.access.authentication import require
+from api.access.permissions import Permission, requires
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
@@ -18,7 +18,7 @@ from db.tasks.notifications import RUN_TASK
 router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 
 
-@router.get("/{task_id}", dependencies=[Depends(require("read"))], response_model=answers.Task)
+@router.get("/{task_id}", dependencies=[requires(Permission.READ)], response_model=answers.Task)
 async def get_task(request: Request, task_id: UUID) -> Response:
     """A task's state, progress, result and error."""
     async with transaction(state_of(request).engine, readonly=True) as connection:

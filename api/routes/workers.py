@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api.access.authentication import require
+from api.access.permissions import Permission, caller_of, requires
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routing import Route
@@ -22,8 +22,8 @@ from db.tasks.pauses import Pause
 log = structlog.get_logger()
 
 router = APIRouter(route_class=Route, prefix="/api/workers", tags=["workers"])
-_READ = Depends(require("read"))
-_ADMIN = Depends(require("admin"))
+_READ = requires(Permission.READ)
+_ADMIN = requires(Permission.ADMIN)
 
 OlderThan = Annotated[float, Query(ge=0, le=1e9, description="seconds that a part has waited")]
 
@@ -49,7 +49,7 @@ async def pause_workers(request: Request, body: PauseIn) -> Response:
     where they need leads decided; rebuilds, re-evaluations and reports go on. Workers that are paused already stay
     paused for the first reason.
     """
-    by = request.scope["api_key"].name
+    by = caller_of(request).actor.name
     async with transaction(state_of(request).engine) as connection:
         begun = await pauses.begin(connection, by, body.reason)
         pause = await pauses.current(connection)
@@ -62,7 +62,7 @@ async def pause_workers(request: Request, body: PauseIn) -> Response:
 async def resume_workers(request: Request) -> Response:
     """Have leads decided again; what waits is rung for at once."""
     state = state_of(request)
-    by = request.scope["api_key"].name
+    by = caller_of(request).actor.name
     async with transaction(state.engine) as connection:
         ended = await pauses.end(connection, by)
     if ended:

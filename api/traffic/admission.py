@@ -4,12 +4,12 @@ from collections import deque
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access.permissions import Caller
 from api.body import drop_body
 from api.headers import header
 from api.problems import Problem
 from api.state import State
 from api.traffic.concurrency import LARGE_BYTES
-from db.access.api_keys import ApiKey
 
 _UNPACKED = 16
 """By how much a packed body is longer than it looks, roughly."""
@@ -27,9 +27,9 @@ class Admission:
             await self._app(scope, receive, send)
             return
         state: State = scope["app"].state.leadger
-        key: ApiKey = scope["api_key"]
+        caller: Caller = scope["caller"]
         try:
-            state.backpressure.check(key)
+            state.backpressure.check(caller)
         except Problem:
             await drop_body(scope, receive)
             raise
@@ -39,7 +39,7 @@ class Admission:
             return
         # A slow sender must not hold up the others of its key, so the turn begins when all of the body is there.
         ahead, size = await _read_ahead(receive, state.settings.max_body_bytes)
-        async with state.concurrency.limit(key.id, size * times):
+        async with state.concurrency.limit(caller.id, size * times):
             await self._app(scope, ahead, send)
 
 

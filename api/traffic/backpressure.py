@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access.permissions import Caller
 from api.problems import Problem
 from api.traffic.fair_share import FairShare
-from db.access.api_keys import ApiKey
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.intake import backlog
@@ -102,21 +102,21 @@ class Backpressure:
         self._taken_in -= already
         self._shares.fade()
 
-    def check(self, key: ApiKey) -> None:
+    def check(self, caller: Caller) -> None:
         """Problem 429 if leads of this key have to wait outside."""
         if self._has_room():
             return
         level = self.level()
         if level.fullness >= 1:
-            self._refuse(key, "full", level)
-        if level.fullness >= _SHARED_FROM and self._shares.is_exceeded_by(key.id):
-            self._refuse(key, "share", level)
+            self._refuse(caller, "full", level)
+        if level.fullness >= _SHARED_FROM and self._shares.is_exceeded_by(caller.id):
+            self._refuse(caller, "share", level)
 
-    def take_in(self, key: ApiKey, leads: int) -> None:
+    def take_in(self, caller: Caller, leads: int) -> None:
         """Count leads that are about to be stored; Problem 429 if others let in with them filled the inbox."""
-        self.check(key)
+        self.check(caller)
         self._taken_in += leads
-        self._shares.count(key.id, leads)
+        self._shares.count(caller.id, leads)
 
     def level(self) -> Level:
         """The limit that is nearest, and how near it is."""
@@ -132,9 +132,9 @@ class Backpressure:
             not waited_s or self._waited_s < waited_s * _SHARED_FROM
         )
 
-    def _refuse(self, key: ApiKey, reason: str, level: Level) -> None:
+    def _refuse(self, caller: Caller, reason: str, level: Level) -> None:
         self.refused[reason] += 1
-        self._refused_lately[key.name] += 1
+        self._refused_lately[caller.actor.name] += 1
         raise Problem(
             429,
             f"{level.message()}: nothing was stored, try again in {_RETRY_AFTER_S} s.",
