@@ -11,7 +11,7 @@ from scripts.dev.dbml.keys import index_lines, reference, reference_lines
 from scripts.dev.dbml.notes import GROUPS, REFERENCES
 from scripts.dev.dbml.text import block, quoted
 
-_HEAD = "// Generated from db/core/tables.py by scripts/dbml; a test fails where the two differ."
+_HEAD = "// Generated from db/core/tables by scripts/dbml; a test fails where the two differ."
 _PROJECT = (
     "database_type: 'PostgreSQL'",
     "Note: 'Money is BIGINT minor units (_minor), instants are timestamptz (_at), periods are integers like 202404.'",
@@ -21,7 +21,7 @@ _NOTES = {table: note for notes in GROUPS.values() for table, note in notes.item
 
 def dbml_from_tables() -> str:
     """The whole file."""
-    tables = list(metadata.tables.values())
+    tables = [metadata.tables[name] for name in _NOTES]
     enums = {
         str(kind.name): kind.enums for each in tables for column in each.c if isinstance(kind := column.type, Enum)
     }

@@ -1,0 +1,69 @@
+"""What the routes answer, for the OpenAPI document. A test compares every answer with it, so neither can drift."""
+
+from api.schemas.answers.base import Answer, FieldFault, Page, Totals
+from api.schemas.answers.batches import Accepted, ActionCounts, Batch, LeadCounts, LeadProblem
+from api.schemas.answers.customers import Customer
+from api.schemas.answers.keys import Key, NewKey, RotatedKey
+from api.schemas.answers.leads import (
+    Action,
+    ActionSent,
+    CustomerOf,
+    DryRun,
+    Lead,
+    LeadSummary,
+    QuarantineProblem,
+    RateOf,
+)
+from api.schemas.answers.operations import Health, Readiness
+from api.schemas.answers.partners import Partner, Period
+from api.schemas.answers.products import Product
+from api.schemas.answers.quarantine import DeadLetter, Quarantined, Retried
+from api.schemas.answers.rates import Rate
+from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
+from api.schemas.answers.tasks import Progress, Task, TaskStarted
+from api.schemas.answers.workers import Notified, Pause, StuckPart, Workers
+
+__all__ = [
+    "Accepted",
+    "Action",
+    "ActionCounts",
+    "ActionSent",
+    "Answer",
+    "Batch",
+    "Customer",
+    "CustomerOf",
+    "CustomerPart",
+    "DeadLetter",
+    "DryRun",
+    "FieldFault",
+    "Health",
+    "Key",
+    "Lead",
+    "LeadCounts",
+    "LeadProblem",
+    "LeadSummary",
+    "NewKey",
+    "Notified",
+    "Page",
+    "Partner",
+    "Pause",
+    "Period",
+    "Product",
+    "ProductPart",
+    "Progress",
+    "QuarantineProblem",
+    "Quarantined",
+    "Rate",
+    "RateOf",
+    "Readiness",
+    "Report",
+    "ReportFile",
+    "ReportVersion",
+    "Retried",
+    "RotatedKey",
+    "StuckPart",
+    "Task",
+    "TaskStarted",
+    "Totals",
+    "Workers",
+]

@@ -1,0 +1,44 @@
+"""Partners and their periods."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.answers.base import Answer, Money, Month
+from api.schemas.answers.tasks import TaskStarted
+
+
+class Partner(Answer):
+    """A partner with the terms in force."""
+
+    partner_id: UUID
+    external_id: str
+    name: str
+    billing_email: str | None
+    currency: str
+    timezone: str
+    closed_through: Month | None
+    cap: Money | None
+    cap_scope: Literal["period", "lifetime"]
+    dedup_window: Literal["forever", "period"] | int
+    monthly_api_limit: int | None
+    overage_unit_cost: Money | None
+    csm: str | None
+    csm_must_approve: bool
+    start_date: date | None
+    end_date: date | None
+    preferences: dict[str, Any]
+    terms_since: Month | None
+    created_at: datetime
+    task: TaskStarted | None = Field(None, description="re-evaluates open actions after a change of terms")
+
+
+class Period(Answer):
+    """A month with its bounds, half open."""
+
+    period: Month
+    starts_at: datetime
+    ends_at: datetime
+    closed: bool

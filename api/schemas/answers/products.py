@@ -1,0 +1,17 @@
+"""Products."""
+
+from datetime import datetime
+from uuid import UUID
+
+from api.schemas.answers.base import Answer
+
+
+class Product(Answer):
+    """A product."""
+
+    product_id: UUID
+    external_id: str
+    partner: str
+    name: str
+    description: str | None
+    created_at: datetime

@@ -1,0 +1,10 @@
+"""Every table of Leadger, by area; importing this package completes `metadata`.
+
+The database itself refuses wrong states: see the keys and checks beside each column. Money is BIGINT minor units
+(`_minor`), instants are `timestamptz` (`_at`), periods are integers like 202404.
+"""
+
+from db.core.tables import access, bills, intake, ledger, masters, operations, reports
+from db.core.tables.base import metadata
+
+__all__ = ["access", "bills", "intake", "ledger", "masters", "metadata", "operations", "reports"]

@@ -1,0 +1,34 @@
+"""API keys, and the people who sign in."""
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, LargeBinary, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from db.core.tables.base import INSTANT, NOW, metadata
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("expires_at", INSTANT),
+    Column("revoked_at", INSTANT),
+    CheckConstraint("scopes <@ ARRAY['ingest', 'read', 'bill', 'metrics', 'admin']", name="scopes"),
+    CheckConstraint("cardinality(scopes) > 0", name="some_scope"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("partner_id", Uuid, ForeignKey("partners.id")),
+    Column("password_hash", Text),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    CheckConstraint("role IN ('admin', 'finance', 'customer_success', 'sales', 'partner')", name="role"),
+    CheckConstraint("(role = 'partner') = (partner_id IS NOT NULL)", name="partner"),
+)

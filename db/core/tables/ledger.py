@@ -1,0 +1,149 @@
+"""Leads and actions on record with their verdicts, and the counters kept with them.
+
+Triggers keep the references of leads, actions and customer states, once per statement (migration 0004).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+
+from billing.actions import HoldStatus, Outcome
+from billing.evaluate import NEVER_RELEASED
+from billing.totals import TOTALS_COLUMNS
+from db.core.tables.base import CONSERVED, INSTANT, NOW, metadata, period_check, totals_columns
+
+outcome_type = Enum(Outcome, name="outcome", metadata=metadata, values_callable=lambda kind: [m.value for m in kind])
+hold_status_type = Enum(
+    HoldStatus, name="standing", metadata=metadata, values_callable=lambda kind: [m.value for m in kind]
+)
+
+leads = Table(
+    "leads",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("partner_id", Uuid, nullable=False),
+    Column("product_id", Uuid, nullable=False),
+    Column("customer_id", Uuid, nullable=False),
+    Column("lead_type", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("received_at", INSTANT, nullable=False),
+    Index("ix_leads_created_at", "created_at", "id"),
+    Index("ix_leads_partner_id", "partner_id", "created_at", "id"),
+    Index("ix_leads_customer_id", "customer_id", "created_at", "id"),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("lead_id", Uuid, nullable=False, index=True),
+    Column("partner_id", Uuid, nullable=False),
+    Column("customer_id", Uuid, nullable=False),
+    Column("product_id", Uuid, nullable=False),
+    Column("action_type", Text, nullable=False),
+    Column("engagement_level", Text, nullable=False),
+    Column("occurred_at", INSTANT, nullable=False),
+    Column("occurrence", Integer, nullable=False),
+    Column("duplicate_key", Uuid, nullable=False),
+    Column("own_period", Integer, nullable=False),
+    Column("billing_period", Integer, nullable=False),
+    Column("rate_rule_id", BigInteger, nullable=False),
+    Column("value_minor", BigInteger, nullable=False),
+    Column("billed_minor", BigInteger, nullable=False),
+    Column("standing", hold_status_type, nullable=False),
+    Column("outcome", outcome_type, nullable=False),
+    Column("standing_reason", Text),
+    CheckConstraint("billing_period >= own_period", name="billing_period"),
+    CheckConstraint("occurrence >= 0", name="occurrence"),
+    CheckConstraint(
+        "CASE outcome"
+        " WHEN 'billed' THEN billed_minor = value_minor"
+        " WHEN 'partly_billed' THEN billed_minor > 0 AND billed_minor < value_minor"
+        " WHEN 'capped' THEN billed_minor = 0 AND value_minor > 0"
+        " ELSE billed_minor = 0 END AND value_minor >= 0",
+        name="verdict",
+    ),
+    Index("ix_actions_evaluation", "partner_id", "billing_period", "customer_id", "occurred_at"),
+)
+
+winners = Table(
+    "winners",
+    metadata,
+    Column("duplicate_key", Uuid, primary_key=True),
+    Column("slot", BigInteger, primary_key=True),
+    Column("released_from", Integer, primary_key=True, server_default=str(NEVER_RELEASED)),
+    Column("action_id", Uuid, nullable=False),
+    Column("partner_id", Uuid, nullable=False),
+    Column("customer_id", Uuid, nullable=False),
+    Column("billing_period", Integer, nullable=False),
+    Column("own_period", Integer, nullable=False),
+    Column("occurred_at", INSTANT, nullable=False),
+    Index("ix_winners_order", "partner_id", "customer_id", "billing_period", "occurred_at"),
+)
+
+customer_states = Table(
+    "customer_states",
+    metadata,
+    Column("partner_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
+    Column("policy_version", BigInteger, nullable=False),
+    Index("ix_customer_states_policy_version", "partner_id", "policy_version"),
+    Index("ix_customer_states_customer_id", "customer_id"),
+)
+
+customer_periods = Table(
+    "customer_periods",
+    metadata,
+    Column("partner_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
+    Column("period", Integer, primary_key=True),
+    *totals_columns(),
+    Column("credited_minor", BigInteger, nullable=False, server_default="0"),
+    Column("last_occurred_at", INSTANT, nullable=False),
+    Column("policy_version", BigInteger, nullable=False),
+    CheckConstraint(CONSERVED, name="conserved"),
+    CheckConstraint(" AND ".join(f"{name} >= 0" for name in TOTALS_COLUMNS), name="not_negative"),
+    Index("ix_customer_periods_report", "partner_id", "period", "customer_id"),
+)
+
+product_periods = Table(
+    "product_periods",
+    metadata,
+    Column("partner_id", Uuid, primary_key=True),
+    Column("period", Integer, primary_key=True),
+    Column("product_id", Uuid, primary_key=True),
+    Column("slot", SmallInteger, primary_key=True),
+    *totals_columns(),
+    Column("credited_minor", BigInteger, nullable=False, server_default="0"),
+    Column("checksum", Numeric(60, 0), nullable=False, server_default="0"),
+    CheckConstraint(CONSERVED, name="conserved"),
+)
+
+credits_ = Table(
+    "credits",
+    metadata,
+    Column("action_id", Uuid, ForeignKey("actions.id"), primary_key=True),
+    Column("partner_id", Uuid, nullable=False),
+    Column("customer_id", Uuid, nullable=False),
+    Column("product_id", Uuid, nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Index("ix_credits_period", "partner_id", "period"),
+    CheckConstraint(period_check("period"), name="period"),
+    CheckConstraint("amount_minor >= 0", name="amount"),
+)

@@ -1,0 +1,59 @@
+"""Background tasks, pauses of the workers, counters for the metrics."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db.core.tables.base import INSTANT, NOW, metadata
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("arguments", JSONB, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("total", BigInteger, nullable=False, server_default="0"),
+    Column("result", JSONB),
+    Column("error", Text),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("finished_at", INSTANT),
+    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
+    CheckConstraint("(finished_at IS NOT NULL) = (state IN ('done', 'failed'))", name="finished"),
+    Index("ix_tasks_unfinished", "created_at", postgresql_where=text("finished_at IS NULL")),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("paused_at", INSTANT, nullable=False, server_default=NOW),
+    Column("paused_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("resumed_at", INSTANT),
+    Column("resumed_by", Text),
+    # At most one pause is not resumed.
+    UniqueConstraint("resumed_at", postgresql_nulls_not_distinct=True),
+    CheckConstraint("(resumed_at IS NULL) = (resumed_by IS NULL)", name="resumed"),
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("slot", SmallInteger, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
