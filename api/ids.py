@@ -6,7 +6,8 @@ import asyncpg
 
 from api.problems import FieldError, Problem
 from billing.errors import InvalidValue
-from billing.identity import check_id, customer_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
+from billing.identity import check_id
+from db.core.row_keys import customer_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
 from db.masters import customers, masters
 
 

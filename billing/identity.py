@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from hashlib import sha1
 from uuid import UUID
 
@@ -33,19 +33,6 @@ _KEY = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d06").bytes
 _REPORT = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d07").bytes
 
 
-def _standard_uuid(octets: bytes) -> UUID:
-    return UUID(bytes=octets)
-
-
-_uuid_from_bytes: Callable[[bytes], UUID] = _standard_uuid
-
-
-def make_keys_with(uuid_from_bytes: Callable[[bytes], UUID]) -> None:
-    """Make row keys with another UUID class; that of a driver in C is made, hashed and compared ten times as fast."""
-    global _uuid_from_bytes  # the kind of UUID is a matter of the process, the key is the same
-    _uuid_from_bytes = uuid_from_bytes
-
-
 def check_id(text: object) -> str:
     """Return a caller's id as it is, or raise InvalidValue: 1–200 characters, none of them a control character."""
     if not isinstance(text, str):
@@ -59,39 +46,56 @@ def check_id(text: object) -> str:
     return text
 
 
-def partner_uuid(external_id: str) -> UUID:
-    """Row key of a partner."""
-    return _own_or_named(_PARTNER, external_id)
+class RowKeys:
+    """Computes row keys as UUIDs of one class, which `make` builds from 16 octets.
 
+    The key is the same whatever the class. The standard library's class is slow: that of a driver in C is made, hashed
+    and compared ten times as fast (`db.core.row_keys`).
+    """
 
-@lru_cache(_PRODUCTS_REMEMBERED)
-def product_uuid(external_id: str) -> UUID:
-    """Row key of a product."""
-    return _own_or_named(_PRODUCT, external_id)
+    __slots__ = ("_make", "product")
 
+    product: Callable[[str], UUID]
+    """Row key of a product; there are few products, so the last ones are remembered."""
 
-def customer_uuid(external_id: str) -> UUID:
-    """Row key of a customer, or of an alias of one."""
-    return _own_or_named(_CUSTOMER, external_id)
+    def __init__(self, make: Callable[[bytes], UUID]) -> None:
+        self._make = make
+        self.product = lru_cache(_PRODUCTS_REMEMBERED)(partial(self._own_or_named, _PRODUCT))
 
+    def partner(self, external_id: str) -> UUID:
+        """Row key of a partner."""
+        return self._own_or_named(_PARTNER, external_id)
 
-def lead_uuid(source: str, external_id: str) -> UUID:
-    """Row key of a lead, whose identity is (source, lead id); the source is empty if the caller names none."""
-    if not source:
-        return _own_or_named(_LEAD, external_id)
-    return _named(_LEAD, source.encode() + _SEPARATOR + external_id.encode())
+    def customer(self, external_id: str) -> UUID:
+        """Row key of a customer, or of an alias of one."""
+        return self._own_or_named(_CUSTOMER, external_id)
 
+    def lead(self, source: str, external_id: str) -> UUID:
+        """Row key of a lead, whose identity is (source, lead id); the source is empty if the caller names none."""
+        if not source:
+            return self._own_or_named(_LEAD, external_id)
+        return self._make(_version_5(_LEAD + source.encode() + _SEPARATOR + external_id.encode()))
 
-def action_uuid(lead_id: UUID, action_type_key: str, level_key: str, occurred_us: int, occurrence: int) -> UUID:
-    """Row key of an action: (lead, action type, level, instant in microseconds, occurrence)."""
-    name = f"{action_type_key}\x1f{level_key}\x1f{occurred_us}\x1f{occurrence}"
-    return _named(_ACTION, lead_id.bytes + name.encode())
+    def action(self, lead_id: UUID, action_type_key: str, level_key: str, occurred_us: int, occurrence: int) -> UUID:
+        """Row key of an action: (lead, action type, level, instant in microseconds, occurrence)."""
+        name = f"{action_type_key}\x1f{level_key}\x1f{occurred_us}\x1f{occurrence}"
+        return self._make(_version_5(_ACTION + lead_id.bytes + name.encode()))
 
+    def duplicate_key(
+        self, partner_id: UUID, customer_id: UUID, product_id: UUID, action_type_key: str, level_key: str
+    ) -> UUID:
+        """The key of R6 in one value; the lead type is not in it."""
+        name = f"{action_type_key}\x1f{level_key}"
+        return self._make(_version_5(_KEY + partner_id.bytes + customer_id.bytes + product_id.bytes + name.encode()))
 
-def duplicate_key(partner_id: UUID, customer_id: UUID, product_id: UUID, action_type_key: str, level_key: str) -> UUID:
-    """The key of R6 in one value; the lead type is not in it."""
-    name = f"{action_type_key}\x1f{level_key}"
-    return _named(_KEY, partner_id.bytes + customer_id.bytes + product_id.bytes + name.encode())
+    def from_text(self, text: str) -> UUID | None:
+        """The UUID a text spells in the 8-4-4-4-12 form; None for every other text."""
+        if len(text) == _UUID_LENGTH and _UUID_FORM.fullmatch(text):
+            return self._make(bytes.fromhex(text.replace("-", "")))
+        return None
+
+    def _own_or_named(self, namespace: bytes, external_id: str) -> UUID:
+        return self.from_text(external_id) or self._make(_version_5(namespace + external_id.encode()))
 
 
 def report_uuid(partner_id: UUID, period: int) -> UUID:
@@ -112,23 +116,13 @@ def microseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
-def uuid_from_text(text: str) -> UUID | None:
-    """The UUID a text spells in the 8-4-4-4-12 form; None for every other text."""
-    if len(text) == _UUID_LENGTH and _UUID_FORM.fullmatch(text):
-        return _uuid_from_bytes(bytes.fromhex(text.replace("-", "")))
-    return None
-
-
 @cache
 def _period_bits(period: int) -> int:
     """122 bits that no two periods share; those that tell the version and the variant of a UUID stay 0."""
     return int.from_bytes(sha1(_REPORT + str(period).encode(), usedforsecurity=False).digest()[:16]) & _FREE_BITS
 
 
-def _own_or_named(namespace: bytes, external_id: str) -> UUID:
-    return uuid_from_text(external_id) or _named(namespace, external_id.encode())
-
-
-def _named(namespace: bytes, name: bytes) -> UUID:
-    digest = sha1(namespace + name, usedforsecurity=False).digest()
-    return _uuid_from_bytes(digest[:6] + _VERSION_5[digest[6]] + digest[7:8] + _VARIANT[digest[8]] + digest[9:16])
+def _version_5(name: bytes) -> bytes:
+    """The 16 octets of the name-based UUID of a name that begins with its namespace (RFC 9562, version 5)."""
+    digest = sha1(name, usedforsecurity=False).digest()
+    return digest[:6] + _VERSION_5[digest[6]] + digest[7:8] + _VARIANT[digest[8]] + digest[9:16]

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from billing.identity import action_uuid, lead_uuid, microseconds
+from billing.identity import RowKeys, microseconds
 
 
 class EngagementLevel(StrEnum):
@@ -49,9 +49,9 @@ class Lead:
     actions: list[LeadAction]
 
     @property
-    def id(self) -> UUID:
-        """Row key of the lead."""
-        return lead_uuid(self.source, self.external_id)
+    def identity(self) -> tuple[str, str]:
+        """(source, lead id), see R1."""
+        return self.source, self.external_id
 
 
 class IdentifiedAction(NamedTuple):
@@ -64,7 +64,7 @@ class IdentifiedAction(NamedTuple):
     occurrence: int
 
 
-def identified(lead_id: UUID, actions: list[LeadAction]) -> list[IdentifiedAction]:
+def identified(keys: RowKeys, lead_id: UUID, actions: list[LeadAction]) -> list[IdentifiedAction]:
     """Each action of one message with its identity (R3): identical actions are counted from 0."""
     seen: dict[tuple[str, str, int], int] = {}
     result = []
@@ -74,6 +74,6 @@ def identified(lead_id: UUID, actions: list[LeadAction]) -> list[IdentifiedActio
         identity = (type_key, level_key, occurred_us)
         occurrence = seen.get(identity, 0)
         seen[identity] = occurrence + 1
-        action_id = action_uuid(lead_id, type_key, level_key, occurred_us, occurrence)
+        action_id = keys.action(lead_id, type_key, level_key, occurred_us, occurrence)
         result.append(IdentifiedAction(action_id, sent, type_key, level_key, occurrence))
     return result

@@ -15,7 +15,7 @@ from api.schemas.leads import leads_from_body
 from billing.actions import WINNING, Outcome
 from billing.errors import BillingError
 from billing.evaluate import NEVER_RELEASED
-from billing.identity import action_uuid, customer_uuid, lead_uuid, microseconds, partner_uuid, product_uuid
+from billing.identity import microseconds
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
 from billing.periods import check_timezone, period_from_text, text_from_period
@@ -24,6 +24,7 @@ from billing.totals import TOTALS_COLUMNS, Totals
 from db.core import locks
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
+from db.core.row_keys import action_uuid, customer_uuid, lead_uuid, partner_uuid, product_uuid
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
 from db.ledger import closing, holds, rebuild, recount, reevaluation

@@ -13,10 +13,10 @@ from api.schemas.fields import IdPath
 from api.schemas.masters import CustomerChange, CustomerIn, customer_out_from_row
 from api.state import state_of
 from api.wire import json_response
-from billing.identity import customer_uuid
 from billing.leads import Person
 from db.core import locks
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid
 from db.masters import customers
 from db.tasks import records
 from db.tasks.notifications import RETRY_QUARANTINE

@@ -17,10 +17,10 @@ from api.schemas.fields import IdPath, PeriodQuery
 from api.schemas.masters import PartnerChange, PartnerIn, TermsIn, partner_out_from_row
 from api.state import state_of
 from api.wire import json_response
-from billing.identity import partner_uuid
 from billing.periods import period_from_text
 from db.core import locks
 from db.core.engine import transaction
+from db.core.row_keys import partner_uuid
 from db.masters import masters
 from db.tasks import records
 from db.tasks.notifications import RUN_TASK

@@ -12,8 +12,8 @@ from api.schemas.fields import IdPath
 from api.schemas.masters import ProductChange, ProductIn, product_out_from_row
 from api.state import state_of
 from api.wire import json_response
-from billing.identity import product_uuid
 from db.core.engine import transaction
+from db.core.row_keys import product_uuid
 from db.masters import masters
 from db.tasks.notifications import RETRY_QUARANTINE
 

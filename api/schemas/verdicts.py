@@ -6,6 +6,7 @@ from api.wire import instant_out, totals_out
 from billing.leads import Lead
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
+from db.core.row_keys import lead_uuid
 from db.reports.explained_actions import LeadView, Line
 
 
@@ -78,7 +79,7 @@ def lead_out_from_lead(lead: Lead, state: str) -> dict[str, Any]:
     return {
         "state": state,
         "lead_id": lead.external_id,
-        "id": lead.id,
+        "id": lead_uuid(*lead.identity),
         "source": lead.source or None,
         "customer": {"external_id": lead.customer},
         "product": lead.product,

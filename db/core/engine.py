@@ -10,10 +10,7 @@ import msgspec
 import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from billing.identity import make_keys_with
 from db.core.settings import Settings
-
-make_keys_with(asyncpg.pgproto.pgproto.UUID)
 
 CONNECT_TIMEOUT_S = 10.0
 

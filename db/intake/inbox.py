@@ -12,6 +12,7 @@ import msgspec
 
 from billing.leads import Lead
 from db.core import locks
+from db.core.row_keys import lead_uuid
 
 PARTITIONS = 8
 """A customer's leads lie in one lane, and one batch at a time works in a lane, so batches do not wait for each other.
@@ -90,7 +91,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
             request.request_id,
             request.received_at,
             len(leads),
-            [lead.id for lead in leads],
+            [lead_uuid(lead.source, lead.external_id) for lead in leads],
             _encode(leads),
         )
         for request in requests
@@ -223,4 +224,8 @@ async def waiting_lead(connection: asyncpg.Connection, lead_id: UUID) -> tuple[L
     )
     if row is None:
         return None
-    return next((lead, row["received_at"]) for lead in leads_from_payload(row["payload"]) if lead.id == lead_id)
+    return next(
+        (lead, row["received_at"])
+        for lead in leads_from_payload(row["payload"])
+        if lead_uuid(*lead.identity) == lead_id
+    )

@@ -11,9 +11,9 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Action, Outcome
-from billing.identity import customer_uuid, duplicate_key, product_uuid
 from billing.leads import IdentifiedAction, Lead, identified
 from billing.policy import Policy
+from db.core.row_keys import ROW_KEYS, customer_uuid, duplicate_key, lead_uuid, product_uuid
 from db.ledger.judging import Case
 from db.ledger.reading import Customer
 
@@ -52,7 +52,7 @@ class Arrival:
     replayed: int = 0
 
     def __post_init__(self) -> None:
-        self.id = self.lead.id
+        self.id = lead_uuid(self.lead.source, self.lead.external_id)
         self.product_id = product_uuid(self.lead.product)
         self.customer_id = customer_uuid(self.lead.customer)
         self.lead_type_key = self.lead.lead_type.casefold()
@@ -179,7 +179,7 @@ def open_cases(
     cases: dict[Customer, Case] = {}
     stored_actions = {lead_id: lead.actions for lead_id, lead in known.items()}
     for arrival in arrivals:
-        sent = identified(arrival.id, arrival.lead.actions)
+        sent = identified(ROW_KEYS, arrival.id, arrival.lead.actions)
         stored = stored_actions.setdefault(arrival.id, set())
         new = [action for action in sent if action.id not in stored] if stored else sent
         stored.update([action.id for action in new])

@@ -5,7 +5,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import asyncpg
 
-from billing.identity import customer_uuid
+from db.core.row_keys import customer_uuid
 from db.intake import inbox
 from db.intake.matching import Arrival
 

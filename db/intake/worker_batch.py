@@ -10,10 +10,10 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.identity import customer_uuid
 from billing.leads import Lead, Person
 from db.core.engine import commit_asynchronously, transaction
 from db.core.errors import TRANSIENT
+from db.core.row_keys import customer_uuid, lead_uuid
 from db.intake import dead_letters, inbox, matching, quarantine
 from db.intake.decision import process
 from db.intake.inbox import Chunk
@@ -64,15 +64,17 @@ async def retry_quarantined(
             return 0
         leads = [(row, inbox.lead_from_payload(row["payload"])) for row in rows]
         claimed += [(row["id"], lead) for row, lead in leads]
-        dead = [(row, lead) for row, lead in leads if (row["id"], lead.id) in poison]
-        good = [(row, lead) for row, lead in leads if (row["id"], lead.id) not in poison]
+        dead = [(row, lead) for row, lead in leads if (row["id"], lead_uuid(*lead.identity)) in poison]
+        good = [(row, lead) for row, lead in leads if (row["id"], lead_uuid(*lead.identity)) not in poison]
         arrivals = [Arrival(lead, row["received_at"]) for row, lead in good]
         await process(connection, policies, arrivals, await _people(engine, connection, arrivals))
         pairs = [(row, arrival) for (row, _), arrival in zip(good, arrivals, strict=True)]
         resolved = [row["id"] for row, arrival in pairs if not arrival.problem] + [row["id"] for row, _ in dead]
         await quarantine.resolve(connection, resolved)
         await quarantine.add(connection, [(row["batch_id"], arrival) for row, arrival in pairs if arrival.problem])
-        await dead_letters.add(connection, [_letter_from_quarantine(row, lead.id, poison) for row, lead in dead])
+        await dead_letters.add(
+            connection, [_letter_from_quarantine(row, lead_uuid(*lead.identity), poison) for row, lead in dead]
+        )
         return len(resolved)
 
     return await _isolating_poison(engine, policies, attempt)
@@ -194,7 +196,7 @@ async def _find_poison(engine: AsyncEngine, claimed: Sequence[Claimed]) -> dict[
         return {}
     if len(claimed) == 1:
         row_id, lead = claimed[0]
-        return {(row_id, lead.id): error}
+        return {(row_id, lead_uuid(*lead.identity)): error}
     middle = len(claimed) // 2
     return await _find_poison(engine, claimed[:middle]) | await _find_poison(engine, claimed[middle:])
 

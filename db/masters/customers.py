@@ -6,9 +6,9 @@ from uuid import UUID
 import asyncpg
 
 from billing.errors import RuleViolation
-from billing.identity import customer_uuid
 from billing.leads import Person
 from db.core import locks
+from db.core.row_keys import customer_uuid
 from db.privacy.identifiers import erased_email
 
 

@@ -11,8 +11,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from billing.identity import customer_uuid
 from db.core import locks
+from db.core.row_keys import customer_uuid
 from db.privacy.identifiers import ERASED_NAME, Identity, erased_email, needle, readable_leads
 from db.telemetry import counters
 

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import msgspec
 
-from billing.identity import customer_uuid
 from billing.leads import Lead
+from db.core.row_keys import customer_uuid
 from db.intake import inbox
 
 ERASED_NAME = "Erased"

@@ -100,7 +100,7 @@ def test_r7_what_costs_nothing_is_billed_even_after_the_cap() -> None:
     assert outcomes(evaluate(actions, history(cap_minor=10), State())) == [("billed", 10), ("billed", 0)]
 
 
-@pytest.mark.parametrize("standing", [HoldStatus.HELD, HoldStatus.RETURNED])
+@pytest.mark.parametrize("hold_status", [HoldStatus.HELD, HoldStatus.RETURNED])
 def test_r10_held_and_returned_neither_hold_a_key_nor_use_the_cap(hold_status: HoldStatus) -> None:
     first, second = clicks(NOON, NOON + DAY)
     verdicts = evaluate([replace(first, hold_status=hold_status), second], history(cap_minor=10), State())

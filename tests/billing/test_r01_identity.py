@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from billing import identity
 from billing.errors import InvalidValue
+from billing.identity import RowKeys
 from billing.leads import LeadAction, identified
 from tests.oracle.values import instant
 
+KEYS = RowKeys(lambda octets: UUID(bytes=octets))
 A_UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
 KINDS: list[Callable[[str], UUID]] = [
-    identity.partner_uuid,
-    identity.product_uuid,
-    identity.customer_uuid,
-    partial(identity.lead_uuid, ""),
+    KEYS.partner,
+    KEYS.product,
+    KEYS.customer,
+    partial(KEYS.lead, ""),
 ]
 ids = st.text(st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=200).filter(
     lambda text: not text.isspace()
@@ -34,8 +36,8 @@ def test_r1_a_uuid_is_its_own_row_key_in_any_letter_case(kind: Callable[[str], U
     "text", [A_UUID.replace("-", ""), f"{{{A_UUID}}}", f"urn:uuid:{A_UUID}", f" {A_UUID}", "uuid-1"]
 )
 def test_r1_every_other_form_is_an_id_of_the_callers_own(text: str) -> None:
-    assert identity.customer_uuid(text) != UUID(A_UUID)
-    assert identity.customer_uuid(text) == uuid5(UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d03"), text)
+    assert KEYS.customer(text) != UUID(A_UUID)
+    assert KEYS.customer(text) == uuid5(UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d03"), text)
 
 
 def test_r1_one_text_names_different_rows_of_different_kinds() -> None:
@@ -53,24 +55,24 @@ def test_r1_an_id_has_1_to_200_characters_and_no_control_character(text: object)
 @given(ids, ids)
 def test_r1_ids_compare_byte_for_byte(one: str, other: str) -> None:
     assert identity.check_id(one) == one
-    same = (one.lower() == other.lower()) if identity.uuid_from_text(one) else (one == other)
-    assert (identity.customer_uuid(one) == identity.customer_uuid(other)) is same
+    same = (one.lower() == other.lower()) if KEYS.from_text(one) else (one == other)
+    assert (KEYS.customer(one) == KEYS.customer(other)) is same
 
 
 @given(ids, ids, ids, ids)
 def test_r1_a_lead_is_its_source_and_its_id(source: str, lead: str, other_source: str, other: str) -> None:
     same = (source, lead) == (other_source, other)
-    assert (identity.lead_uuid(source, lead) == identity.lead_uuid(other_source, other)) is same
+    assert (KEYS.lead(source, lead) == KEYS.lead(other_source, other)) is same
 
 
 def test_r1_a_uuid_after_a_source_is_an_id_like_any_other() -> None:
-    assert identity.lead_uuid("crm", A_UUID) not in (UUID(A_UUID), identity.lead_uuid("", A_UUID))
+    assert KEYS.lead("crm", A_UUID) not in (UUID(A_UUID), KEYS.lead("", A_UUID))
 
 
 def test_r1_types_and_levels_compare_case_folded() -> None:
     at = instant("2024-04-01T10:00:00Z")
     sent = [LeadAction("STRASSE", "High", at), LeadAction("straße", "hIGH", at), LeadAction("Strasse", "HIGH", at)]
-    assert [action.occurrence for action in identified(UUID(A_UUID), sent)] == [0, 1, 2]
+    assert [action.occurrence for action in identified(KEYS, UUID(A_UUID), sent)] == [0, 1, 2]
 
 
 def test_r1_of_all_characters_exactly_control_characters_and_lone_surrogates_are_refused() -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.identity import lead_uuid
+from db.core.row_keys import lead_uuid
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from scripts.dev.chaos.history import History

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from billing.identity import lead_uuid
+from db.core.row_keys import lead_uuid
 from scripts.dev.bench.traffic import from_plain
 from scripts.dev.bench.world import World
 from tests.oracle import Oracle, Totals

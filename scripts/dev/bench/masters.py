@@ -6,9 +6,9 @@ import asyncpg
 import httpx
 
 from api.app import create_app
-from billing.identity import customer_uuid
 from db.access import api_keys
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid
 from db.core.settings import Settings
 from scripts.dev.bench.world import World
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.identity import lead_uuid, partner_uuid
 from billing.periods import text_from_period
+from db.core.row_keys import lead_uuid, partner_uuid
 from db.ledger import recount
 from scripts.cli.client import Client
 from scripts.dev.chaos.history import History

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.identity import customer_uuid
 from db.access import api_keys
 from db.core import locks
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid
 from db.core.settings import Settings
 from db.core.tables import metadata
 from db.intake import worker_batch

@@ -8,10 +8,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from billing.identity import customer_uuid, product_uuid
 from billing.totals import TOTALS_COLUMNS, Totals
 from db.core import locks
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid, product_uuid
 from db.intake import matching, worker_batch
 from db.ledger import closing, holds, judging, recount, verdicts
 from db.ledger.policies import Policies

@@ -3,9 +3,9 @@
 import asyncio
 from uuid import UUID, uuid4
 
-from billing.identity import customer_uuid, product_uuid
 from billing.leads import Person
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid, product_uuid
 from db.intake import dead_letters, quarantine, worker_batch
 from db.ledger.policies import Policies
 from db.masters import customers, masters

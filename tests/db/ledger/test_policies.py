@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from billing.identity import partner_uuid
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
+from db.core.row_keys import partner_uuid
 from db.intake import worker_batch
 from db.ledger import policies as module
 from db.ledger import verdicts

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.errors import RuleViolation
-from billing.identity import partner_uuid
 from db.core import locks
 from db.core.engine import transaction
+from db.core.row_keys import partner_uuid
 from db.intake import worker_batch
 from db.ledger.policies import Policies
 from db.masters import masters

@@ -8,8 +8,8 @@ import boto3
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.identity import customer_uuid
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid
 from db.core.settings import Settings
 from db.privacy import erased_files
 from db.reports import report_files

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
-from billing.identity import customer_uuid
+from db.core.row_keys import customer_uuid
 from scripts.cli.app import app
 from scripts.cli.client import Client
 from tests.stack import Stack

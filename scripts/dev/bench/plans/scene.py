@@ -9,8 +9,8 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from billing.identity import partner_uuid
 from db.core.engine import create_engine, transaction
+from db.core.row_keys import partner_uuid
 from db.intake import backlog, inbox
 from db.intake.worker_batch import process_inbox, retry_quarantined
 from db.ledger import invariants, reevaluation

@@ -41,7 +41,7 @@ _FUNCTIONS = (
     "db.ledger.judging.Case.decide",
     "db.ledger.verdicts._action_row",
     "db.ledger.verdicts._signed_leads",
-    "billing.affected_range.reach",
+    "billing.affected_range.affected_range",
     "billing.affected_range.contested_keys",
     "billing.leads.identified",
 )
