@@ -1,25 +1,37 @@
-"""Every lock of Leadger and the one order in which they are taken.
+"""Every lock of Leadger and the one order in which they are taken. No other file locks anything.
 
-0. lane (advisory)        tried, never waited for, by batches: two batches that share customers would only wait
-1. catalogue (advisory)   shared by batches; exclusive by a change of rates that name no partner
-2. partner (advisory)     shared by batches, several in ascending key order; exclusive by close, reopen, change of
-                          terms or rates
-3. customer state (rows)  inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by whoever
-                          changes verdicts
-4. lead (unique key)      inserted in ascending id order: two batches with the same new leads wait, never deadlock
-5. counters (rows)        upserted last, in ascending key order
+A transaction takes its locks in this order, whichever of them it needs:
 
-People (advisory) is taken alone, in a transaction of its own, by whoever creates customers: two unique keys (id and
-e-mail) cannot be inserted in one order, so creators queue. Report (advisory) is taken before counters, by whoever
-corrects them: two corrections of one error would be an error. Names (advisory) is taken before all of these, by whoever
-erases a person or writes names into a file. Task locks are held by a session for as long as a background task runs, the
-schema lock for as long as somebody migrates or makes a backup; a killed process's connection ends and frees them.
+ 1. names (advisory)          shared by whoever writes names of people into a file; exclusive by an erasure, so that it
+                              starts on files only when nobody is writing the old name into one
+ 2. people (advisory)         exclusive, by whoever creates, changes or erases customers, alone in its transaction: two
+                              unique keys (id and e-mail) cannot be inserted in one order, so creators queue
+ 3. partition (advisory)      tried, never waited for, by batches: two batches that share customers would only wait
+ 4. inbox, quarantine and     FOR UPDATE SKIP LOCKED, by whoever decides or retries their leads: a row that another
+    dead letters (rows)       worker decides is passed over. An erasure waits for them in ascending id order, alone in
+                              its transaction, and holds no other lock
+ 5. rate card (advisory)      shared by batches; exclusive by a change of rates that names no partner
+ 6. partner (advisory)        shared by batches, several in ascending key order; exclusive by close, reopen, change of
+                              terms or rates
+ 7. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
+                              whoever changes verdicts
+ 8. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
+ 9. report (advisory)         exclusive, by whoever corrects its counters, because two corrections of one error would be
+                              an error; and by whoever erases a person from its files
+10. counters (rows)           upserted or FOR UPDATE, in ascending key order, last of what a batch waits for, so that
+                              they are held shortly
+11. quarantine (unique key)   inserted in ascending content id order, like leads
+
+Two locks are held by a session and not by a transaction: that of a background task for as long as the task runs, and
+that of the schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends
+and frees them.
 
 Always lock first, then read with a new statement, then compute.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -31,21 +43,142 @@ PARTITION_LOCKS = 0x4C454145_00000000
 _NAMES_LOCK = 0x4C454144_00000004
 _PAUSE_S = 0.2
 
+# A range over both columns of the index, in its order, so that no plan reads what waits in other partitions, or all of
+# this one. The statement around it calls the partition `one.lane`.
+IN_PARTITION = """
+    done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
+"""
+
+_TEXT_ABOUT_LEADS = {"inbox": "coalesce(result::text, '')", "quarantine": "detail", "dead_letters": "error"}
+"""Where each table keeps a text of ours that may quote a lead."""
+
 
 async def lock_schema_exclusive(connection: asyncpg.Connection) -> None:
-    """Be the only one who migrates until the connection ends."""
-    await _ask_for_schema(connection, "SELECT pg_try_advisory_lock($1)")
+    """Wait to be the only one who migrates, and stay so until the connection ends."""
+    await _lock_schema(connection, "SELECT pg_try_advisory_lock($1)")
 
 
 async def try_lock_partition(connection: asyncpg.Connection, partition: int) -> bool:
-    """Be the only batch at work in a lane of the inbox until the transaction ends; False if another one is."""
+    """Lock a partition of the inbox until the transaction ends; False if another batch has it."""
     taken: bool = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", PARTITION_LOCKS + partition)
     return taken
 
 
+async def lock_inbox_rows(
+    connection: asyncpg.Connection, partitions: Sequence[int], most_leads: int
+) -> list[asyncpg.Record]:
+    """Lock and read waiting rows of the inbox, oldest first, until they hold `most_leads`."""
+    # What waits has no result. By `done_at`, a plan could look for the ids in the index of what waits, one partition
+    # after the other.
+    return await connection.fetch(
+        f"""
+        SELECT id, batch_id, request_id, received_at, payload FROM inbox
+        WHERE result IS NULL AND id = ANY (ARRAY(
+            SELECT id FROM (
+                SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before
+                FROM unnest($1::int[]) AS one (lane), LATERAL (
+                    SELECT id, lead_count FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
+                ) AS first
+            ) AS counted
+            WHERE leads_before < $2
+        ))
+        ORDER BY id FOR UPDATE SKIP LOCKED
+        """,
+        partitions,
+        most_leads,
+    )
+
+
+async def lock_resolvable_quarantine_rows(
+    connection: asyncpg.Connection, most: int, only: Sequence[int] | None
+) -> list[asyncpg.Record]:
+    """Lock and read quarantined leads whose product and customer now exist (or may be created), oldest first.
+
+    `only` names rows that a person wants to retry whatever the reason.
+    """
+    return await connection.fetch(
+        """
+        SELECT id, batch_id, received_at, payload FROM quarantine
+        WHERE resolved_at IS NULL AND (
+            id = ANY($2::bigint[])
+            OR $2::bigint[] IS NULL AND reason <> 'conflict'
+                AND EXISTS (SELECT FROM products WHERE products.id = quarantine.product_id)
+                AND (reason = 'unknown_product'
+                    OR EXISTS (SELECT FROM customers WHERE customers.id = quarantine.customer_id)
+                    OR EXISTS (SELECT FROM customer_aliases WHERE customer_aliases.id = quarantine.customer_id))
+        )
+        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        """,
+        most,
+        only,
+    )
+
+
+async def lock_dead_letters(
+    connection: asyncpg.Connection, ids: Sequence[int] | None, most: int
+) -> list[asyncpg.Record]:
+    """Lock and read unresolved dead letters, oldest first, all or the given ones."""
+    return await connection.fetch(
+        """
+        SELECT id, inbox_id, batch_id, received_at, lead_id, payload FROM dead_letters
+        WHERE resolved_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1::bigint[]))
+        ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,
+        ids,
+        most,
+    )
+
+
+async def lock_rows_that_name(
+    connection: asyncpg.Connection,
+    table: str,
+    ids: range,
+    received_until: datetime,
+    in_payload: Sequence[bytes],
+    in_text: Sequence[str],
+) -> list[asyncpg.Record]:
+    """Lock and read rows of inbox, quarantine or dead letters that hold one of the byte strings or texts of a person.
+
+    Wait for the batch that decides a row: it writes the row's result only when it commits.
+    """
+    return await connection.fetch(
+        f"""
+        SELECT * FROM {table}
+        WHERE id >= $1 AND id < $2 AND received_at <= $3 AND (
+            EXISTS (SELECT FROM unnest($4::bytea[]) AS one WHERE position(one IN payload) > 0)
+            OR EXISTS (SELECT FROM unnest($5::text[]) AS one WHERE position(one IN {_TEXT_ABOUT_LEADS[table]}) > 0)
+        )
+        ORDER BY id FOR UPDATE
+        """,
+        ids.start,
+        ids.stop,
+        received_until,
+        in_payload,
+        in_text,
+    )
+
+
+async def lock_customer_counters(
+    connection: asyncpg.Connection, keys: Iterable[tuple[tuple[UUID, UUID], int]]
+) -> set[tuple[tuple[UUID, UUID], int]]:
+    """Lock the counters of ((partner, customer), period) and return which of them exist."""
+    wanted = list(keys)
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, customer_id, period FROM customer_periods
+        WHERE (partner_id, customer_id, period) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]))
+        ORDER BY partner_id, customer_id, period FOR UPDATE
+        """,
+        [partner_id for (partner_id, _), _ in wanted],
+        [customer_id for (_, customer_id), _ in wanted],
+        [period for _, period in wanted],
+    )
+    return {((row["partner_id"], row["customer_id"]), row["period"]) for row in rows}
+
+
 async def lock_schema_shared(connection: asyncpg.Connection) -> None:
     """Keep the schema as it is until the connection ends."""
-    await _ask_for_schema(connection, "SELECT pg_try_advisory_lock_shared($1)")
+    await _lock_schema(connection, "SELECT pg_try_advisory_lock_shared($1)")
 
 
 async def lock_partners_shared(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> None:
@@ -67,17 +200,17 @@ async def lock_rate_card_exclusive(connection: asyncpg.Connection) -> None:
 
 
 async def lock_people_exclusive(connection: asyncpg.Connection) -> None:
-    """Be the only one who creates customers until the transaction ends."""
+    """Be the only one who creates, changes or erases customers until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _PEOPLE_LOCK)
 
 
 async def lock_names_shared(connection: asyncpg.Connection) -> None:
-    """Be waited for by erasures until the transaction ends, because names of people are on their way into a file."""
+    """Keep erasures waiting until the transaction ends, because it writes names of people into a file."""
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _NAMES_LOCK)
 
 
 async def lock_names_exclusive(connection: asyncpg.Connection) -> None:
-    """Wait for all who carry names into a file."""
+    """Wait for all transactions that write names of people into a file."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _NAMES_LOCK)
 
 
@@ -87,9 +220,9 @@ async def lock_report_exclusive(connection: asyncpg.Connection, report_id: UUID)
 
 
 async def ensure_customer_states(connection: asyncpg.Connection, versions: Mapping[tuple[UUID, UUID], int]) -> None:
-    """Make the state rows of (partner, customer) pairs that have none, each with the policy version it is judged by.
+    """Insert the missing state rows of (partner, customer) pairs, each with the policy version it is judged by.
 
-    Call it before `lock_customers`: whoever waits here for another batch that meets the same customer holds no lock
+    Call it before `lock_customers`: whoever waits here for another batch with the same new customer holds no row lock
     that the other could want.
     """
     ordered = sorted(versions)
@@ -135,13 +268,13 @@ async def try_lock_task(connection: asyncpg.Connection, task_id: UUID) -> bool:
 
 
 async def unlock_task(connection: asyncpg.Connection, task_id: UUID) -> None:
-    """Give the session lock of a background task back."""
+    """Release the session lock of a background task."""
     await connection.execute("SELECT pg_advisory_unlock($1)", _key(task_id))
 
 
-async def _ask_for_schema(connection: asyncpg.Connection, question: str) -> None:
-    """Ask again and again, because whoever migrates may wait for every statement that runs, also for one that waits."""
-    while not await connection.fetchval(question, MIGRATION_LOCK):  # noqa: ASYNC110 - who has it is another process
+async def _lock_schema(connection: asyncpg.Connection, question: str) -> None:
+    """Ask again and again: a migration may wait for every running statement, also for one that waits for the lock."""
+    while not await connection.fetchval(question, MIGRATION_LOCK):  # noqa: ASYNC110 - another process has it
         await asyncio.sleep(_PAUSE_S)
 
 

@@ -2,7 +2,8 @@
 
 import asyncpg
 
-from db.intake.inbox import IN_PARTITION, PARTITIONS, RETRIED_PART
+from db.core.locks import IN_PARTITION
+from db.intake.inbox import PARTITIONS, RETRIED_PART
 
 
 async def leads(connection: asyncpg.Connection, most_rows: int) -> int:

@@ -41,19 +41,6 @@ async def of_lead(connection: asyncpg.Connection, lead_id: UUID) -> asyncpg.Reco
     )
 
 
-async def claim(connection: asyncpg.Connection, ids: Sequence[int] | None, most: int) -> list[asyncpg.Record]:
-    """Lock unresolved dead letters, all or the given ones."""
-    return await connection.fetch(
-        """
-        SELECT id, inbox_id, batch_id, received_at, lead_id, payload FROM dead_letters
-        WHERE resolved_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1::bigint[]))
-        ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
-        """,
-        ids,
-        most,
-    )
-
-
 async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:
     """Mark dead letters as gone back to the inbox."""
     await connection.execute(

@@ -12,6 +12,7 @@ import msgspec
 
 from billing.leads import Lead
 from db.core import locks
+from db.core.locks import IN_PARTITION
 from db.core.row_keys import lead_uuid
 
 PARTITIONS = 8
@@ -33,10 +34,6 @@ _MOST_PARTITIONS = 3
 
 _MANY_ROWS = 100
 
-# A range over both columns of the index, in its order: so no plan reads what waits in other lanes, or all of this one.
-IN_PARTITION = """
-    done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
-"""
 _encode = msgspec.json.Encoder().encode
 _decode_leads = msgspec.json.Decoder(list[Lead]).decode
 _decode_lead = msgspec.json.Decoder(Lead).decode
@@ -125,24 +122,7 @@ async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
     partitions = await _lock_partitions(connection, most_leads)
     if not partitions:
         return []
-    # What waits has no result. By `done_at`, a plan could look for the ids in the index of what waits, lane by lane.
-    rows = await connection.fetch(
-        f"""
-        SELECT id, batch_id, request_id, received_at, payload FROM inbox
-        WHERE result IS NULL AND id = ANY (ARRAY(
-            SELECT id FROM (
-                SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before
-                FROM unnest($1::int[]) AS one (lane), LATERAL (
-                    SELECT id, lead_count FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
-                ) AS first
-            ) AS counted
-            WHERE leads_before < $2
-        ))
-        ORDER BY id FOR UPDATE SKIP LOCKED
-        """,
-        partitions,
-        most_leads,
-    )
+    rows = await locks.lock_inbox_rows(connection, partitions, most_leads)
     return [Chunk(row["id"], row["batch_id"], row["request_id"], row["received_at"], row["payload"]) for row in rows]
 
 

@@ -1,6 +1,6 @@
 """The quarantine (R12): accepted leads that cannot be billed yet, kept with the reason until they can."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import asyncpg
@@ -50,31 +50,6 @@ def content_id_of(arrival: Arrival) -> UUID:
     lead = arrival.lead
     actions = [(a.action_type, a.engagement_level, a.occurred_at.isoformat()) for a in lead.actions]
     return uuid5(NAMESPACE_OID, repr((arrival.id.hex, lead.customer, lead.product, lead.lead_type, actions)))
-
-
-async def claim_resolvable(
-    connection: asyncpg.Connection, most: int, only: Sequence[int] | None = None
-) -> list[asyncpg.Record]:
-    """Lock quarantined leads whose product and customer now exist (or may be created), oldest first.
-
-    `only` names rows that a person wants to try again whatever the reason.
-    """
-    return await connection.fetch(
-        """
-        SELECT id, batch_id, received_at, payload FROM quarantine
-        WHERE resolved_at IS NULL AND (
-            id = ANY($2::bigint[])
-            OR $2::bigint[] IS NULL AND reason <> 'conflict'
-                AND EXISTS (SELECT FROM products WHERE products.id = quarantine.product_id)
-                AND (reason = 'unknown_product'
-                    OR EXISTS (SELECT FROM customers WHERE customers.id = quarantine.customer_id)
-                    OR EXISTS (SELECT FROM customer_aliases WHERE customer_aliases.id = quarantine.customer_id))
-        )
-        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-        """,
-        most,
-        only,
-    )
 
 
 async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:

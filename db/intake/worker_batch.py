@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.leads import Lead, Person
+from db.core import locks
 from db.core.engine import commit_asynchronously, transaction
 from db.core.errors import TRANSIENT
 from db.core.row_keys import customer_uuid, lead_uuid
@@ -59,7 +60,7 @@ async def retry_quarantined(
     """Decide quarantined leads whose product and customer now exist; returns how many left the quarantine."""
 
     async def attempt(connection: asyncpg.Connection, claimed: list[Claimed], poison: Poison) -> int:
-        rows = await quarantine.claim_resolvable(connection, most, only)
+        rows = await locks.lock_resolvable_quarantine_rows(connection, most, only)
         if not rows:
             return 0
         leads = [(row, inbox.lead_from_payload(row["payload"])) for row in rows]
@@ -82,7 +83,7 @@ async def retry_quarantined(
 
 async def retry_dead_letters(connection: asyncpg.Connection, ids: Sequence[int] | None, most: int = 1000) -> int:
     """Put dead letters back into the inbox; returns how many."""
-    rows = await dead_letters.claim(connection, ids, most)
+    rows = await locks.lock_dead_letters(connection, ids, most)
     await connection.copy_records_to_table(
         "inbox",
         records=[

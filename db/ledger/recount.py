@@ -8,6 +8,7 @@ import asyncpg
 
 from billing.actions import Outcome
 from billing.totals import TOTALS_COLUMNS, Totals, checksum_of_line
+from db.core import locks
 from db.ledger.reading import Customer
 from db.ledger.verdicts import ProductPeriod, add_customer_totals, add_product_totals
 from db.reports.figures import totals_from_row
@@ -69,17 +70,7 @@ async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -
 
 async def correct(connection: asyncpg.Connection, found: Drift, policy_version: int) -> None:
     """Add what is missing to the counters."""
-    rows = await connection.fetch(
-        """
-        SELECT partner_id, customer_id, period FROM customer_periods
-        WHERE (partner_id, customer_id, period) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]))
-        ORDER BY partner_id, customer_id, period FOR UPDATE
-        """,
-        [customer[0] for customer, _ in found.customers],
-        [customer[1] for customer, _ in found.customers],
-        [period for _, period in found.customers],
-    )
-    known = {((row["partner_id"], row["customer_id"]), row["period"]) for row in rows}
+    known = await locks.lock_customer_counters(connection, found.customers)
     last = {}
     for (partner_id, customer_id), period in found.customers:
         last[(partner_id, customer_id), period] = await connection.fetchval(

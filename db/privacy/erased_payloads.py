@@ -7,6 +7,7 @@ transaction and says how many rows it changed.
 import asyncpg
 import msgspec
 
+from db.core import locks
 from db.intake import inbox, quarantine
 from db.intake.matching import Arrival
 from db.privacy.erasure import Erased
@@ -27,20 +28,11 @@ async def last_id(connection: asyncpg.Connection, table: str) -> int:
 async def erase(connection: asyncpg.Connection, table: str, after: int, erased: Erased) -> int:
     """Erase the person from the rows of a stretch that came before the erasure."""
     erase_one = {"inbox": _from_inbox, "quarantine": _from_quarantine, "dead_letters": _from_dead_letter}[table]
-    told = {"inbox": "coalesce(result::text, '')", "quarantine": "detail", "dead_letters": "error"}[table]
     identity = erased.identity
-    # Locked, because a row that is being decided now gets its result only when the batch is committed.
-    rows = await connection.fetch(
-        f"""
-        SELECT * FROM {table}
-        WHERE id > $1 AND id <= $2 AND received_at <= $3 AND (
-            EXISTS (SELECT FROM unnest($4::bytea[]) AS needle WHERE position(needle IN payload) > 0)
-            OR EXISTS (SELECT FROM unnest($5::text[]) AS said WHERE position(said IN {told}) > 0)
-        )
-        ORDER BY id FOR UPDATE
-        """,
-        after,
-        after + STRETCH,
+    rows = await locks.lock_rows_that_name(
+        connection,
+        table,
+        range(after + 1, after + STRETCH + 1),
         erased.erased_at,
         identity.needles,
         sorted({*identity.spellings, *identity.emails, *identity.names}),

@@ -234,8 +234,8 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
     """Also those inside triggers. That the batch is decided right, `Scene.play` checks by itself."""
     read, sizes = await place.played()
     assert {statement.name for statement in read if statement.path == "worker"} >= {
-        "db.intake.inbox.claim · inbox",
-        "db.masters.customers.introduce · customers",
+        "db.core.locks.lock_inbox_rows · inbox",
+        "db.masters.customers.ensure · customers",
         "db.intake.matching.known_leads · leads",
         "db.intake.matching.known_leads · actions",
         "db.core.locks.lock_customers · customer_states",
@@ -245,7 +245,7 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
         "db.ledger.reading.verdicts_of_keys · actions",
         "db.ledger.reading.verdicts_of_prefixes · winners",
         "db.ledger.reading.open_verdicts · actions",
-        "db.intake.quarantine.claim_resolvable · quarantine",
+        "db.core.locks.lock_resolvable_quarantine_rows · quarantine",
         "trigger refuse_orphans_of_actions_lead_id",
         "trigger refuse_orphans_of_leads_customer_id",
         "trigger refuse_frozen_verdicts",

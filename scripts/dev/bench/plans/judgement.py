@@ -20,7 +20,7 @@ _SOME_PAGES = 100
 
 _BOUNDED = {
     "db.intake.backlog.leads · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
-    "db.intake.quarantine.claim_resolvable · quarantine": "looks through what is in quarantine, once in a while",
+    "db.core.locks.lock_resolvable_quarantine_rows · quarantine": "looks through the quarantine, seldom",
     "db.intake.inbox.waiting_up_to · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.telemetry.metrics.read · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
 }

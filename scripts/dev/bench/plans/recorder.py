@@ -104,7 +104,7 @@ def explain_everything(servers: Servers, database: Database, plan_cache_mode: st
 
 
 def _sender() -> str:
-    """The innermost function of ours that asked for a statement, like "db.intake.inbox.claim"; nobody, if none is."""
+    """The innermost function of ours that sent a statement, like "db.core.locks.lock_customers"; "" if none did."""
     frame: FrameType | None = sys._getframe(2)
     while frame and not frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
