@@ -36,6 +36,7 @@ from api.traffic.rate_limit import RateLimiter
 from db.core.engine import create_engine
 from db.core.garbage import tune_garbage_collector
 from db.core.settings import Settings
+from db.core.version import version
 from db.intake.group_commit import InboxWriter
 from db.ledger.policies import Policies
 from db.tasks.notifications import PROCESS_LEADS, Notifier
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(
         title="Leadger",
-        version="0.1.0",
+        version=version(),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

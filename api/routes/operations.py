@@ -18,6 +18,7 @@ from api.state import state_of
 from api.wire import json_response
 from db.core.engine import transaction
 from db.core.errors import DATABASE_UNAVAILABLE
+from db.core.version import version
 from db.intake import backlog
 from db.tasks import pauses
 from db.telemetry import health, metrics
@@ -32,7 +33,7 @@ _MOST_ROWS_COUNTED = 10_000
 @router.get("/health", response_model=answers.Health)
 async def live() -> Response:
     """The process answers."""
-    return json_response({"status": "ok"})
+    return json_response({"status": "ok", "version": version()})
 
 
 @router.get("/ready", response_model=answers.Readiness)

@@ -1,7 +1,10 @@
 """The command `leadger`."""
 
+from typing import Annotated
+
 import typer
 
+from db.core.version import version
 from scripts.cli.actions import hold, release, return_action
 from scripts.cli.backup import backup, restore
 from scripts.cli.doctor.command import doctor
@@ -26,8 +29,18 @@ _BILLING = "Billing"
 _ACCESS = "Access"
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"leadger {version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
     """Leadger: ingest leads, bill every action at most once, explain every cent.
 
     All commands but `up`, `doctor`, `migrate`, `backup` and `restore` speak to a running Leadger, by LEADGER_URL and

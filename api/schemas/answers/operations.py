@@ -9,6 +9,7 @@ class Health(Answer):
     """The process answers."""
 
     status: Literal["ok"]
+    version: str
 
 
 class Readiness(Answer):

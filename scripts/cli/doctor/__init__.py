@@ -1,1 +1,1 @@
-"""What `leadger doctor` looks at, and how to mend what it finds."""
+"""What `leadger doctor` looks at, and how to fix what it finds."""

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from db.core.version import version
 from scripts.cli.client import Client, ClientError, Refused, Unreachable
 from scripts.cli.doctor.findings import Examined, Finding, broken, fine, unknown, warning
 
@@ -102,6 +103,12 @@ class ApiCheck:
         if not isinstance(status, dict) or status.get("status") != "ok":
             return broken("API", f"what answers at {client.url} is not Leadger", _START)
         self._client = client
+        if (theirs := status.get("version", "0.1")) != version():
+            return warning(
+                "API",
+                f"{client.url} answers, but is version {theirs}",
+                f"use the `leadger` of that version; this one is {version()}",
+            )
         return fine("API", f"{client.url} answers")
 
     def _clock(self, client: Client) -> Finding:
@@ -139,9 +146,9 @@ class ApiCheck:
         yield fine("Acceptance", "leads are accepted")
         for fault in faults:
             part, _, detail = fault.partition(": ")
-            if mend := _ON_PURPOSE.get(part):
+            if fix := _ON_PURPOSE.get(part):
                 self._paused |= part == "paused"
-                yield warning(part.capitalize(), detail, mend)
+                yield warning(part.capitalize(), detail, fix)
                 continue
             yield broken(f"{part.capitalize()}, says the API", detail, _DEGRADED.get(part, "see the logs"))
 
@@ -164,15 +171,15 @@ class ApiCheck:
             figures.get("leadger_inbox_oldest_seconds", 0),
         )
         if waiting:
-            told = f"{waiting:,.0f} leads wait, the oldest for {oldest_s:.0f} s"
-            mend = "`leadger stuck list` tells what keeps them from being decided"
-            yield fine("Waiting", told) if oldest_s < _PROBE_S else warning("Waiting", told, mend)
-        for name, part, mend in (
+            detail = f"{waiting:,.0f} leads wait, the oldest for {oldest_s:.0f} s"
+            fix = "`leadger stuck list` tells what keeps them from being decided"
+            yield fine("Waiting", detail) if oldest_s < _PROBE_S else warning("Waiting", detail, fix)
+        for name, part, fix in (
             ("leadger_dead_letters", "Dead letters", "`leadger dead-letters list` tells why, `… retry` tries again"),
             ("leadger_quarantined_leads", "Quarantine", "`leadger quarantine list` tells what is missing"),
         ):
             if figures.get(name):
-                yield warning(part, f"{figures[name]:,.0f} leads were set aside", mend)
+                yield warning(part, f"{figures[name]:,.0f} leads were set aside", fix)
         if figures.get("leadger_invariant_violations"):
             count = figures["leadger_invariant_violations"]
             yield broken(

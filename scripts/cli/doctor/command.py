@@ -1,4 +1,4 @@
-"""`leadger doctor`: what is wrong, and how to mend it."""
+"""`leadger doctor`: what is wrong, and how to fix it."""
 
 import os
 
@@ -13,7 +13,7 @@ _PART_WIDTH = 16
 
 
 def doctor(as_json: Json = False, url: Url = None, key: Key = None) -> None:
-    """Check every part and say for each fault how to mend it.
+    """Check every part and say for each fault how to fix it.
 
     Python, the home folder and its disk, the API, the clocks, the key and its scopes, what piles up, the database and
     its schema, Redis, the workers and beat. The servers themselves are looked at if DATABASE_URL and REDIS_URL name
@@ -31,15 +31,20 @@ def doctor(as_json: Json = False, url: Url = None, key: Key = None) -> None:
     for finding in examine(Examined(address.url, address.api_key, home(), *servers)):
         findings.append(finding)
         if not as_json:
-            _print(finding.part, finding.state, finding.detail, finding.mend)
+            _print(finding.part, finding.state, finding.detail, finding.fix)
     if as_json:
-        print_json([{"part": f.part, "state": f.state, "detail": f.detail, "mend": f.mend or None} for f in findings])
+        print_json(
+            [
+                {"part": f.part, "state": f.state, "detail": f.detail, "fix": f.fix or None, "mend": f.fix or None}
+                for f in findings
+            ]
+        )
     if any(finding.state is State.BROKEN for finding in findings):
         raise typer.Exit(1)
 
 
-def _print(part: str, state: str, detail: str, mend: str) -> None:
+def _print(part: str, state: str, detail: str, fix: str) -> None:
     mark, style = _MARKS[state]
     console().print(Text.assemble((mark, style), f" {part:<{_PART_WIDTH}} {detail}"), soft_wrap=True)
-    if mend:
-        console().print(Text(f"  {'':<{_PART_WIDTH}} → {mend}", style=style), soft_wrap=True)
+    if fix:
+        console().print(Text(f"  {'':<{_PART_WIDTH}} → {fix}", style=style), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Checking every part of an installation; `doctor_api` and `doctor_servers` hold the checks of those parts."""
+"""Checking every part of an installation; `api` and `servers` hold the checks of those parts."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from db.core.settings import Settings
+from db.core.version import version
 from scripts.cli.doctor.api import ApiCheck
 from scripts.cli.doctor.findings import Examined, Finding, broken, fine, unknown, warning
 from scripts.cli.doctor.running import embedded_urls
@@ -24,6 +25,7 @@ _LEAST_PYTHON = (3, 11)
 
 def examine(what: Examined) -> Iterator[Finding]:
     """Check part by part, one finding after the other. Nothing is changed by it."""
+    yield fine("Leadger", f"version {version()}")
     yield _python()
     yield from _home(what.home)
     what = _with_embedded(what)
@@ -48,15 +50,15 @@ def _home(path: Path) -> Iterator[Finding]:
         yield unknown("Home", f"there is no folder {path}", "`scripts/run` makes it; LEADGER_HOME names another one")
         return
     free_mb = shutil.disk_usage(path).free // 1_000_000
-    told, mend = f"{path}, {free_mb:,} MB free", "free some space, or move the folder and name it with LEADGER_HOME"
+    detail, fix = f"{path}, {free_mb:,} MB free", "free some space, or move the folder and name it with LEADGER_HOME"
     if free_mb < _NO_SPACE_MB:
-        yield broken("Home", told, mend)
+        yield broken("Home", detail, fix)
     elif free_mb < _LITTLE_SPACE_MB:
-        yield warning("Home", told, mend)
+        yield warning("Home", detail, fix)
     elif not os.access(path, os.W_OK):
         yield warning("Home", f"you may not write to {path}", "run as the user who started Leadger")
     else:
-        yield fine("Home", told)
+        yield fine("Home", detail)
     dev_env = path / "dev.env"
     if dev_env.exists() and stat.S_IMODE(dev_env.stat().st_mode) & 0o077:
         yield warning("Development key", f"others may read {dev_env}", f"chmod 600 {dev_env}")

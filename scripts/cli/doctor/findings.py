@@ -16,12 +16,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found about one part, and how to mend it or to know more."""
+    """What was found about one part, and how to fix it or to know more."""
 
     part: str
     state: State
     detail: str
-    mend: str = ""
+    fix: str = ""
 
     @property
     def usable(self) -> bool:
@@ -45,16 +45,16 @@ def fine(part: str, detail: str) -> Finding:
     return Finding(part, State.OK, detail)
 
 
-def warning(part: str, detail: str, mend: str) -> Finding:
+def warning(part: str, detail: str, fix: str) -> Finding:
     """It works, not well."""
-    return Finding(part, State.WARNING, detail, mend)
+    return Finding(part, State.WARNING, detail, fix)
 
 
-def broken(part: str, detail: str, mend: str) -> Finding:
+def broken(part: str, detail: str, fix: str) -> Finding:
     """It does not work."""
-    return Finding(part, State.BROKEN, detail, mend)
+    return Finding(part, State.BROKEN, detail, fix)
 
 
-def unknown(part: str, detail: str, mend: str) -> Finding:
+def unknown(part: str, detail: str, fix: str) -> Finding:
     """It cannot be seen from here."""
-    return Finding(part, State.UNKNOWN, detail, mend)
+    return Finding(part, State.UNKNOWN, detail, fix)

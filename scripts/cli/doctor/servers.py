@@ -17,7 +17,7 @@ from db.tasks.notifications import broker_configuration
 from db.telemetry import health
 from scripts.cli.doctor.findings import Finding, broken, fine, unknown, warning
 
-_PATIENCE_S = 3.0
+PATIENCE_S = 3.0
 _PING_S = 1.0
 _PINGS = 4
 _MOST_SKEW_S = 5
@@ -39,15 +39,15 @@ def queue(settings: Settings) -> Finding:
     """Whether Redis answers and keeps what it is given."""
     try:
         with redis.Redis.from_url(
-            settings.redis_url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S
+            settings.redis_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S
         ) as client:
             facts = client.info()
     except (RedisError, ValueError) as error:
         return broken("Redis", str(error), "start Redis, or correct REDIS_URL; until then the API only accepts leads")
-    told = f"version {facts.get('redis_version', 'unknown')}, {facts.get('used_memory_human', 'unknown')} in use"
+    detail = f"version {facts.get('redis_version', 'unknown')}, {facts.get('used_memory_human', 'unknown')} in use"
     if facts.get("maxmemory") and facts.get("maxmemory_policy") != "noeviction":
-        return warning("Redis", f"{told}; it may throw messages away", "set its maxmemory-policy to noeviction")
-    return fine("Redis", told)
+        return warning("Redis", f"{detail}; it may throw messages away", "set its maxmemory-policy to noeviction")
+    return fine("Redis", detail)
 
 
 def worker(settings: Settings) -> Finding:
@@ -55,7 +55,7 @@ def worker(settings: Settings) -> Finding:
     try:
         with _celery(settings) as app:
             inspect = app.control.inspect(timeout=_PING_S)
-            # One that has just been started, or is very busy, hears only a later one.
+            # One that has just been started, or is very busy, answers only a later one.
             answers = next((heard for _ in range(_PINGS) if (heard := inspect.ping())), {})
     except (OSError, RedisError, KombuError) as error:
         return unknown("Worker", f"the ping could not be sent: {error}", "see Redis")
@@ -67,23 +67,25 @@ def worker(settings: Settings) -> Finding:
 
 
 def beat(settings: Settings) -> Finding:
-    """Whether beat rings: the workers count the sweeps they were sent, and one comes every few seconds."""
+    """Whether beat runs: the workers count the sweeps they were sent, and one comes every few seconds."""
     if settings.sweep_interval_s > _LONGEST_SWEEP_S:
-        return unknown("Beat", f"it rings only every {settings.sweep_interval_s:g} s", "watch `leads.sweep` in Flower")
+        return unknown(
+            "Beat", f"it starts the sweeper only every {settings.sweep_interval_s:g} s", "watch `leads.sweep` in Flower"
+        )
     try:
         with _celery(settings) as app:
             before, deadline = _sweeps(app), time.monotonic() + 2 * settings.sweep_interval_s + _PING_S
             while before is not None and time.monotonic() < deadline:
                 time.sleep(0.5)
                 if _sweeps(app) != before:
-                    return fine("Beat", f"the sweeper is rung for every {settings.sweep_interval_s:g} s")
+                    return fine("Beat", f"it starts the sweeper every {settings.sweep_interval_s:g} s")
     except (OSError, RedisError, KombuError) as error:
         return unknown("Beat", f"the workers could not be asked: {error}", "see Redis")
     if before is None:
-        return unknown("Beat", "no worker is there to count its rings", "see Worker")
+        return unknown("Beat", "no worker is there to count the sweeps it starts", "see Worker")
     return broken(
         "Beat",
-        "nobody rings for the sweeper",
+        "nobody starts the sweeper",
         "start one, and only one: `celery -A worker.app beat`, or `scripts/run` for everything",
     )
 
@@ -91,7 +93,7 @@ def beat(settings: Settings) -> Finding:
 async def _database(settings: Settings) -> list[Finding]:
     engine = create_engine(settings, "leadger-doctor", pool_size=1)
     try:
-        async with asyncio.timeout(_PATIENCE_S), transaction(engine, readonly=True) as connection:
+        async with asyncio.timeout(PATIENCE_S), transaction(engine, readonly=True) as connection:
             major = connection.get_server_version().major
             missing = await health.missing_migrations(connection)
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
@@ -99,8 +101,8 @@ async def _database(settings: Settings) -> list[Finding]:
         await engine.dispose()
     findings = [fine("Database", f"PostgreSQL {major} answers")]
     if major < _LEAST_POSTGRES:
-        mend = f"move to PostgreSQL {_LEAST_POSTGRES} or newer"
-        findings = [broken("Database", f"PostgreSQL {major} is too old", mend)]
+        fix = f"move to PostgreSQL {_LEAST_POSTGRES} or newer"
+        findings = [broken("Database", f"PostgreSQL {major} is too old", fix)]
     findings.append(
         broken("Schema", missing, "run `alembic upgrade head`, or start Leadger with `scripts/run`")
         if missing
@@ -108,8 +110,8 @@ async def _database(settings: Settings) -> list[Finding]:
     )
     apart_s = abs((datetime.now(UTC) - now).total_seconds())
     if apart_s > _MOST_SKEW_S:
-        told = f"this machine's and the database's are {apart_s:.0f} s apart"
-        findings.append(warning("Clock", told, "let both follow a time server (NTP)"))
+        detail = f"this machine's and the database's are {apart_s:.0f} s apart"
+        findings.append(warning("Clock", detail, "let both follow a time server (NTP)"))
     return findings
 
 

@@ -13,7 +13,7 @@ from scripts.cli.client import Client, Refused
 from scripts.cli.ingest.lead_entries import BadLines, Entry, Line
 
 BATCH_LEADS = 1000
-_BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 4 * 1024 * 1024
 _SHORTEST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _MOST_PROBLEMS = 1000
@@ -93,7 +93,7 @@ class Intake:
             return
         self._entries.append(read)
         self._bytes += len(read.body)
-        if len(self._entries) >= BATCH_LEADS or self._bytes >= _BATCH_BYTES:
+        if len(self._entries) >= BATCH_LEADS or self._bytes >= BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:

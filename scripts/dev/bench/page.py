@@ -15,7 +15,7 @@ from scripts.dev.bench.svg import svg
 
 PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
 SCALING = PAGE.with_name("scaling.md")
-_DATA = PAGE.with_name("performance")
+DATA = PAGE.with_name("performance")
 
 
 def surroundings() -> dict[str, Any]:
@@ -45,17 +45,17 @@ def results(figures: Sequence[Figure], curves: Sequence[Curve], around: dict[str
 
 def write_page(figures: Sequence[Figure], curves: Sequence[Curve], around: dict[str, Any]) -> None:
     """Put what was measured now into the page; rows and curves that were not measured now stay as they are."""
-    _DATA.mkdir(exist_ok=True)
-    kept_file = _DATA / "rows.json"
+    DATA.mkdir(exist_ok=True)
+    kept_file = DATA / "rows.json"
     kept: dict[str, list[str]] = json.loads(kept_file.read_text()) if kept_file.exists() else {}
     when = f"{around['at'][:10]}, {around['cores']} cores, load before {around['load_average_before']}"
     header, *lines = table(figures)
     kept |= {line[0]: [*line, when] for line in lines}
     kept_file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     for curve in curves:
-        (_DATA / f"{curve.name}.svg").write_text(svg(curve))
+        (DATA / f"{curve.name}.svg").write_text(svg(curve))
     text = _between(PAGE.read_text(), "table", markdown([[*header, "measured on"], *kept.values()]))
-    images = [f"![{path.stem}](performance/{path.name})" for path in sorted(_DATA.glob("*.svg"))]
+    images = [f"![{path.stem}](performance/{path.name})" for path in sorted(DATA.glob("*.svg"))]
     PAGE.write_text(_between(text, "curves", "\n\n".join(images) or "Not drawn yet."))
 
 

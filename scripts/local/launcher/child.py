@@ -13,7 +13,7 @@ from scripts.local.processes.process import Command, Process
 
 _UP_S = 5.0  # one that lived this long had started
 _MOST_FAILURES = 5
-_FIRST_DELAY_S = 0.5
+FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 5.0
 _LONGEST_LINE = 65_536
 _REMEMBERED_LINES = 30
@@ -91,7 +91,7 @@ class Child:
             if failures == _MOST_FAILURES and not has_been_up:
                 self._give_up(self._hopeless(status))
                 return
-            delay = min(_FIRST_DELAY_S * 2 ** max(0, failures - 1), _LONGEST_DELAY_S)
+            delay = min(FIRST_DELAY_S * 2 ** max(0, failures - 1), _LONGEST_DELAY_S)
             self._logs.write("leadger", f"{self._name} {_how(status)}; starting it again in {delay:g} s")
             self._wake.wait(delay)
 

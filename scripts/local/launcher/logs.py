@@ -14,7 +14,7 @@ from rich.text import Text
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red", "white")
 _NAME_WIDTH = 8
 _ERROR = re.compile(r"\b(FATAL|PANIC|[A-Za-z]*Error)\b")
-_FILE_BYTES = 5_000_000
+FILE_BYTES = 5_000_000
 _OLD_FILES = 3
 
 
@@ -53,7 +53,7 @@ class ProcessLogs:
 
 class _File(RotatingFileHandler):
     def __init__(self, path: Path) -> None:
-        super().__init__(path, maxBytes=_FILE_BYTES, backupCount=_OLD_FILES, encoding="utf-8", delay=True)
+        super().__init__(path, maxBytes=FILE_BYTES, backupCount=_OLD_FILES, encoding="utf-8", delay=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging calls
         """A full disk costs log lines, nothing else."""

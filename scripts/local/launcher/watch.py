@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[3]
 _FOLDERS = ("api", "billing", "db", "worker")
 
 
@@ -21,10 +21,10 @@ class CodeWatch:
 def _modified() -> dict[Path, int]:
     times = {}
     for folder in _FOLDERS:
-        for path in (_ROOT / folder).rglob("*.*"):
+        for path in (ROOT / folder).rglob("*.*"):
             if "__pycache__" not in path.parts:
                 try:
-                    times[path.relative_to(_ROOT)] = path.stat().st_mtime_ns
+                    times[path.relative_to(ROOT)] = path.stat().st_mtime_ns
                 except FileNotFoundError:
                     continue
     return times

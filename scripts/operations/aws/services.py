@@ -8,7 +8,7 @@ from scripts.operations.aws.installation import Installation
 
 _SCALED = ("api", "worker")
 _WRITING = (*_SCALED, "beat")
-_AGAIN = {"Delay": 10, "MaxAttempts": 60}
+STOPPED_POLLING = {"Delay": 10, "MaxAttempts": 60}
 _AT_ONCE = 100  # so many tasks may be asked about in one request
 
 
@@ -44,13 +44,13 @@ class Services:
 
     def _wait_for_services(self) -> None:
         waiter = self._ecs.get_waiter("services_stable")
-        waiter.wait(cluster=self._cluster, services=list(_WRITING), WaiterConfig=_AGAIN)
+        waiter.wait(cluster=self._cluster, services=list(_WRITING), WaiterConfig=STOPPED_POLLING)
 
     def _wait_for_tasks(self, service: str) -> None:
         listed = self._ecs.list_tasks(cluster=self._cluster, serviceName=service, desiredStatus="STOPPED")["taskArns"]
         if listed:
             waiter = self._ecs.get_waiter("tasks_stopped")
-            waiter.wait(cluster=self._cluster, tasks=listed[:_AT_ONCE], WaiterConfig=_AGAIN)
+            waiter.wait(cluster=self._cluster, tasks=listed[:_AT_ONCE], WaiterConfig=STOPPED_POLLING)
 
     def _suspend(self, targets: dict[str, dict[str, Any]], suspended: bool) -> None:
         ways = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")

@@ -8,9 +8,9 @@ from scripts.errors import CannotStart
 from scripts.operations.aws.errors import aws_errors_as_one_message
 from scripts.operations.aws.installation import Installation
 
-_ASK_AGAIN_S = 3.0
-_APPEARS_S = 60.0  # AWS may take some seconds to know a task that it has just started
-_LOG_COMES_S = 6.0  # what a task wrote last arrives some seconds after its end
+POLL_INTERVAL_S = 3.0
+VISIBLE_WITHIN_S = 60.0  # AWS may take some seconds to know a task that it has just started
+LOG_DELAY_S = 6.0  # what a task wrote last arrives some seconds after its end
 
 
 class Task:
@@ -36,11 +36,11 @@ class Task:
         """Tell each line of its log until it has ended; raises CannotStart if it did not end well."""
         began = time.monotonic()
         while (task := self._asked()) is None or task["lastStatus"] != "STOPPED":
-            if task is None and time.monotonic() - began > _APPEARS_S:
+            if task is None and time.monotonic() - began > VISIBLE_WITHIN_S:
                 raise CannotStart(f"AWS does not know the task {self.name}, which it said it started.")
             self._tell_news(tell)
-            time.sleep(_ASK_AGAIN_S)
-        time.sleep(_LOG_COMES_S)
+            time.sleep(POLL_INTERVAL_S)
+        time.sleep(LOG_DELAY_S)
         self._tell_news(tell)
         self._judge(task)
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from db.core.version import version
 from scripts.cli.app import app
 from tests.stack import Stack
 
@@ -26,12 +27,25 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 def _doctor(env: dict[str, str], status: int = 0) -> dict[str, tuple[str, str, str]]:
     result = CliRunner().invoke(app, ["doctor", "--json"], env=env)
     assert result.exit_code == status, result.output
-    return {each["part"]: (each["state"], each["detail"], each["mend"] or "") for each in json.loads(result.stdout)}
+    return {each["part"]: (each["state"], each["detail"], each["fix"] or "") for each in json.loads(result.stdout)}
 
 
 def test_a_whole_installation(stack: Stack) -> None:
     found = _doctor(stack.env | {"DATABASE_URL": stack.database_url, "REDIS_URL": stack.redis_url})
-    parts = ("Python", "Home", "API", "Clock", "Acceptance", "API key", "Database", "Schema", "Redis", "Worker", "Beat")
+    parts = (
+        "Leadger",
+        "Python",
+        "Home",
+        "API",
+        "Clock",
+        "Acceptance",
+        "API key",
+        "Database",
+        "Schema",
+        "Redis",
+        "Worker",
+        "Beat",
+    )
     assert {part: found[part][0] for part in parts} == dict.fromkeys(parts, "ok")
     assert found["API key"][1] == "valid for ingest, read, bill, metrics, admin"
 
@@ -47,6 +61,18 @@ def test_as_a_person_reads_it(stack: Stack) -> None:
     shown = CliRunner().invoke(app, ["doctor"], env=stack.env).stdout
     assert f"✔ API              {stack.url} answers\n" in shown
     assert "  → set REDIS_URL to look at it" in shown
+
+
+def test_an_api_of_another_version(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.cli.doctor.api.version", lambda: "9.9.9")
+    state, detail, fix = _doctor(stack.env)["API"]
+    assert (state, detail) == ("warning", f"{stack.url} answers, but is version {version()}")
+    assert fix == "use the `leadger` of that version; this one is 9.9.9"
+
+
+def test_the_old_name_of_a_fix_stays_for_one_release(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["doctor", "--json"], env={"LEADGER_HOME": str(tmp_path)}).stdout
+    assert all(each["mend"] == each["fix"] for each in json.loads(shown))
 
 
 def test_a_key_that_may_do_less(stack: Stack) -> None:
@@ -170,7 +196,7 @@ def silent_url() -> Iterator[str]:
 def test_servers_that_never_answer_hold_nothing_up(
     stack: Stack, silent_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.cli.doctor.servers._PATIENCE_S", 0.5)
+    monkeypatch.setattr("scripts.cli.doctor.servers.PATIENCE_S", 0.5)
     env = {"DATABASE_URL": f"postgres://user@{silent_url}/x", "REDIS_URL": f"redis://{silent_url}/0"}
     found = _doctor(stack.env | env, status=1)
     assert found["Database"][:2] == ("broken", "it does not answer")

@@ -287,7 +287,7 @@ def test_a_batch_of_nothing_but_bad_leads(client: Client) -> None:
 
 
 def test_a_batch_that_is_too_large_is_sent_in_parts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.cli.ingest.upload._BATCH_BYTES", 100_000_000)
+    monkeypatch.setattr("scripts.cli.ingest.upload.BATCH_BYTES", 100_000_000)
     rejected: list[RejectedLine] = []
     intake = Intake(client, rejected.append)
     for number in range(3):

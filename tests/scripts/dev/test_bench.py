@@ -206,7 +206,7 @@ def test_the_page_keeps_what_was_not_measured_now(monkeypatch: pytest.MonkeyPatc
     marks = "".join(f"<!-- bench:{mark} -->\nold\n<!-- /bench:{mark} -->\n" for mark in ("table", "curves"))
     (tmp_path / "performance.md").write_text(f"by hand\n{marks}")
     monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
-    monkeypatch.setattr(page, "_DATA", tmp_path / "performance")
+    monkeypatch.setattr(page, "DATA", tmp_path / "performance")
     page.write_page([Figure("one", "t", "ms", [1.0]), Figure("two", "t", "ms", [2.0])], [], page.surroundings())
     page.write_page([Figure("two", "t", "ms", [3.0])], [], page.surroundings())
     text = (tmp_path / "performance.md").read_text()

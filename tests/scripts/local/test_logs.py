@@ -24,7 +24,7 @@ def test_the_reason_is_the_last_line_that_names_an_error(lines: list[str], told:
 
 
 def test_files_are_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.local.launcher.logs._FILE_BYTES", 1_000)
+    monkeypatch.setattr("scripts.local.launcher.logs.FILE_BYTES", 1_000)
     logs = ProcessLogs(tmp_path, Console(file=io.StringIO()))
     for number in range(1_000):
         logs.write("api", f"line {number}")

@@ -60,7 +60,7 @@ def test_a_child_whose_keeper_dies_is_started_again(tmp_path: Path) -> None:
 def test_a_child_that_cannot_start_ends_the_whole_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.local.launcher.child._FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr("scripts.local.launcher.child.FIRST_DELAY_S", 0.01)
     with Supervisor(tmp_path, _terminal()) as supervisor:
         supervisor.start("api", Command(("sh", "-c", "echo no module named leadger; exit 3")))
         with pytest.raises(CannotStart) as failure:
@@ -74,7 +74,7 @@ def test_a_child_that_cannot_start_ends_the_whole_with_one_sentence(
 def test_a_child_that_others_kill_again_and_again_is_started_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.local.launcher.child._FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr("scripts.local.launcher.child.FIRST_DELAY_S", 0.01)
     pids = tmp_path / "pids"
     with Supervisor(tmp_path, _terminal()) as supervisor:
         supervisor.start("worker", tree(pids))

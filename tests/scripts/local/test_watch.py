@@ -9,7 +9,7 @@ from scripts.local.launcher.watch import CodeWatch
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("api/pages", "billing", "db", "worker/__pycache__", "tests"):
         (tmp_path / folder).mkdir(parents=True)
-    monkeypatch.setattr("scripts.local.launcher.watch._ROOT", tmp_path)
+    monkeypatch.setattr("scripts.local.launcher.watch.ROOT", tmp_path)
     return tmp_path
 
 

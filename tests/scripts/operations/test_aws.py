@@ -98,9 +98,9 @@ class Aws:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws = Aws()
     monkeypatch.setattr("scripts.operations.aws.installation.Session", lambda: aws)
-    monkeypatch.setattr(task, "_ASK_AGAIN_S", 0.0)
-    monkeypatch.setattr(task, "_LOG_COMES_S", 0.0)
-    monkeypatch.setattr(services, "_AGAIN", {"Delay": 0, "MaxAttempts": 2})
+    monkeypatch.setattr(task, "POLL_INTERVAL_S", 0.0)
+    monkeypatch.setattr(task, "LOG_DELAY_S", 0.0)
+    monkeypatch.setattr(services, "STOPPED_POLLING", {"Delay": 0, "MaxAttempts": 2})
     return aws
 
 
@@ -195,7 +195,7 @@ def test_a_task_that_aws_does_not_know_yet_is_waited_for(aws: Aws, on_aws: Calla
 def test_a_task_that_aws_never_knows_is_not_waited_for(
     aws: Aws, on_aws: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task, "_APPEARS_S", 0.0)
+    monkeypatch.setattr(task, "VISIBLE_WITHIN_S", 0.0)
     aws.expect_start("migrate", "migrate", "--application-login")
     aws.ecs.add_response("describe_tasks", {"tasks": [], "failures": [{"reason": "MISSING"}]})
     assert on_aws("migrate", status=1).stderr.endswith("AWS does not know the task 4711, which it said it started.\n")
