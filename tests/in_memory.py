@@ -46,7 +46,7 @@ class Ledger:
         """Judge the way a batch does."""
         self.read = 0
         case = Case(CUSTOMER, self.policy, new=list(new))
-        await judging.judge_new(self, [case])
+        await judging.judge_new(self, [case])  # type: ignore[arg-type]  # it stands in for the connection
         for _, verdict in case.changes:
             self.verdicts[verdict.action.id] = verdict
 

@@ -3,8 +3,9 @@
 Rows travel as the text of COPY, which every version of the server reads.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
+from typing import Any
 
 import asyncpg
 
@@ -56,6 +57,7 @@ async def sequences(connection: asyncpg.Connection) -> dict[str, tuple[int, bool
     found = {}
     for (name,) in names:
         row = await connection.fetchrow(f'SELECT last_value, is_called FROM "{name}"')
+        assert row is not None
         found[name] = (row["last_value"], row["is_called"])
     return found
 
@@ -82,7 +84,10 @@ async def processes_at_work(connection: asyncpg.Connection) -> int:
 
 
 async def copy_out(
-    connection: asyncpg.Connection, table: str, names: Sequence[str], write: Callable[[bytes], Awaitable[None]]
+    connection: asyncpg.Connection,
+    table: str,
+    names: Sequence[str],
+    write: Callable[[bytes], Coroutine[Any, Any, None]],
 ) -> int:
     """Hand all rows of a table to `write`, piece by piece; returns how many there were."""
     query = f'SELECT {_quoted(names)} FROM "{table}"'

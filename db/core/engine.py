@@ -96,10 +96,11 @@ async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIt
     `readonly` gives one snapshot for all statements of the block, so that what is read fits together.
     """
     async with _pooled(engine) as (pooled, raw):
-        isolation = "repeatable_read" if readonly else "read_committed"
         begun = False
         try:
-            async with raw.transaction(isolation=isolation, readonly=readonly):
+            async with raw.transaction(
+                isolation="repeatable_read" if readonly else "read_committed", readonly=readonly
+            ):
                 begun = True
                 yield raw
         except BaseException:

@@ -80,6 +80,7 @@ async def _locked(connection: asyncpg.Connection, policies: Policies, action_id:
     await locks.lock_customers(connection, [(owner["partner_id"], owner["customer_id"])])
     in_force = await policies.load(connection, [owner["partner_id"]])
     row = await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
+    assert row is not None
     return row, in_force[owner["partner_id"]]
 
 

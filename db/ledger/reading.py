@@ -1,16 +1,16 @@
 """What is on record for customers, read for the evaluator. Call under the locks of `db.core.locks.lock_customers`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from billing.actions import Action, HoldStatus, Outcome, Verdict, Winner
 from billing.affected_range import PeriodRecord
+from db.core.rows import Row
 
 Customer = tuple[UUID, UUID]
 """(partner, customer): the unit that is locked, judged and counted."""
@@ -190,7 +190,7 @@ def customer_from_row(row: asyncpg.Record) -> Customer:
     return row["partner_id"], row["customer_id"]
 
 
-def verdict_from_row(row: Mapping[str, Any]) -> Verdict:
+def verdict_from_row(row: Row) -> Verdict:
     """A row of actions as the evaluator knows it."""
     return _verdict(*_columns_of(row))
 

@@ -108,6 +108,7 @@ async def change_partner(connection: asyncpg.Connection, partner_id: UUID, value
             """,
             partner_id,
         )
+        assert row is not None
         if row["currency"] != values["currency"] and row["used"]:
             raise RuleViolation(f"The currency is {row['currency']} for good, because the partner has actions.")
     for name, value in values.items():
@@ -134,6 +135,7 @@ async def change_terms(
         policy.partner_id,
         start,
     )
+    assert row is not None
     terms = {name: row[name] for name in _TERMS_COLUMNS}
     terms |= {"preferences": preferences_column(row["preferences"])} | dict(changes)
     if terms["start_date"] and terms["end_date"] and terms["end_date"] < terms["start_date"]:

@@ -35,6 +35,7 @@ async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_a
     """
     await locks.lock_people_exclusive(connection)
     row = await connection.fetchrow("SELECT external_id, name, email FROM customers WHERE id = $1", customer_id)
+    assert row is not None
     await _upsert_aliases(connection, customer_id, row["email"])
     aliases = await connection.fetch("SELECT id, external_id FROM customer_aliases WHERE customer_id = $1", customer_id)
     identities = await _left_behind(connection, customer_id)

@@ -67,6 +67,7 @@ async def live(connection: asyncpg.Connection, partner_id: UUID, period: int) ->
         """,
         partner_id,
     )
+    assert partner is not None
     rows = await connection.fetch(
         f"""
         SELECT products.external_id AS product, products.name, totals.* FROM (

@@ -64,6 +64,7 @@ async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUI
         "SELECT coalesce(sum(done), 0)::bigint, coalesce(sum(total), 0)::bigint FROM tasks WHERE id = ANY($1::uuid[])",
         task_ids,
     )
+    assert row is not None
     return row[0], row[1]
 
 

@@ -61,6 +61,9 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """,
         REBUILD_SUBTASK,
     )
+    assert outcomes is not None
+    assert waiting is not None
+    assert open_rows is not None
     states = ("new", "extended", "replayed", "quarantined", "dead")
     leads = {state: counted.get(f"leads_{state}", 0) for state in states}
     return Figures(

@@ -14,7 +14,7 @@ _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|COPY)\s+(?:ONLY\s+)?([a-z_]+)\b(?!\(
 Method = Callable[..., Awaitable[Any]]
 
 
-def _traced(method: Method, before: str = "") -> Method:
+def _traced(method: Method, before: str = "") -> Any:
     @wraps(method)
     async def call(connection: asyncpg.Connection, statement: str, *arguments: Any, **options: Any) -> Any:
         here = tracing.here()
@@ -29,7 +29,7 @@ def _traced(method: Method, before: str = "") -> Method:
     return call
 
 
-class TracedConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+class TracedConnection(asyncpg.Connection):
     """What `asyncpg.connect` makes if traces are on; a statement outside a trace is none of its business."""
 
     execute = _traced(asyncpg.Connection.execute)

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
+
+from db.core.rows import Row
 
 Totals = dict[str, int]
 """leads, actions, gross, billed, duplicate_savings, cap_savings, and the count of each outcome."""
@@ -137,7 +137,7 @@ def _columns() -> list[str]:
     return ["leads", "actions", *(f"{name}_minor" for name in _MONEY), *OUTCOMES]
 
 
-def _totals(row: Mapping[str, Any]) -> Totals:
+def _totals(row: Row) -> Totals:
     return {
         "leads": row["leads"],
         "actions": row["actions"],

@@ -131,6 +131,7 @@ async def test_keys_are_stored_as_hashes_and_shown_once(client: httpx.AsyncClien
     assert len(made["key"]) > 40
     async with transaction(engine) as connection:
         row = await connection.fetchrow("SELECT * FROM api_keys WHERE name = 'CRM'")
+    assert row is not None
     assert row["key_hash"] == sha256(made["key"].encode()).digest()
     assert made["key"] not in repr(dict(row))
     listed = await client.get("/api/keys")

@@ -29,6 +29,7 @@ async def totals(world: World) -> tuple[int, int]:
         row = await connection.fetchrow(
             "SELECT (SELECT sum(billed_minor) FROM actions), (SELECT sum(billed_minor) FROM customer_periods)"
         )
+    assert row is not None
     return tuple(row)
 
 
@@ -302,6 +303,7 @@ async def stored(world: World) -> tuple[int, int, int]:
         row = await connection.fetchrow(
             "SELECT (SELECT count(*) FROM leads), (SELECT count(*) FROM actions), (SELECT count(*) FROM quarantine)"
         )
+    assert row is not None
     return tuple(row)
 
 

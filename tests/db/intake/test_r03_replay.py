@@ -22,6 +22,7 @@ async def last_status(world: World) -> dict[str, Any]:
 async def counted(world: World) -> tuple[int, int]:
     async with transaction(world.engine, readonly=True) as connection:
         row = await connection.fetchrow("SELECT (SELECT count(*) FROM leads), (SELECT count(*) FROM actions)")
+    assert row is not None
     return tuple(row)
 
 

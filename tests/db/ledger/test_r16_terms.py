@@ -158,6 +158,7 @@ async def test_r16_a_time_zone_change_moves_actions_of_the_period_not_yet_begun(
     async with transaction(world.engine) as connection:
         row = await connection.fetchrow("SELECT own_period, billing_period, outcome::text FROM actions")
         bounds = await connection.fetch("SELECT period, starts_at, ends_at FROM periods ORDER BY period")
+    assert row is not None
     assert tuple(row) == (202405, 202405, "billed")
     may = datetime(2024, 4, 30, 10, tzinfo=UTC)
     assert [tuple(row) for row in bounds] == [

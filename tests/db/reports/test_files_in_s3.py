@@ -40,7 +40,9 @@ async def in_s3(engine: AsyncEngine, settings: Settings, bucket: str) -> Setting
 
 async def report_written(engine: AsyncEngine) -> tuple[UUID, int]:
     async with transaction(engine, readonly=True) as connection:
-        return tuple(await connection.fetchrow("SELECT DISTINCT partner_id, period FROM product_periods"))
+        row = await connection.fetchrow("SELECT DISTINCT partner_id, period FROM product_periods")
+    assert row is not None
+    return row["partner_id"], row["period"]
 
 
 async def recorded_contents(engine: AsyncEngine) -> dict[str, str]:

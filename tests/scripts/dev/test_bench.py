@@ -148,6 +148,7 @@ async def test_stored_rows_are_consistent(settings: Settings, engine: AsyncEngin
         for partner_id, period in reports:
             assert await invariants.violations(connection, partner_id, period) == []
         row = await connection.fetchrow("SELECT sum(billed_minor) AS billed, sum(duplicate) AS d FROM product_periods")
+    assert row is not None
     assert (row["billed"], row["d"]) == (20 * 2 * 50 * 200, 20 * 2 * 5)
 
 

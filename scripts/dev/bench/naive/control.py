@@ -60,8 +60,9 @@ async def _billed(url: str, leads: int) -> tuple[int, float]:
     while have < leads and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
         have = await connection.fetchval("SELECT count(*) FROM naive.leads")
-    billed, end = await connection.fetchrow(
+    row = await connection.fetchrow(
         "SELECT count(*), extract(epoch FROM max(pg_xact_commit_timestamp(xmin)))::float8 FROM naive.leads"
     )
     await connection.close()
-    return billed, end
+    assert row is not None
+    return row[0], row[1]

@@ -1,7 +1,6 @@
 """The same load on empty tables and on tables that hold many actions already, in the same run."""
 
 import asyncio
-from collections.abc import Sequence
 
 import asyncpg
 
@@ -50,12 +49,13 @@ def at_stored(bench: Bench, stored: int, leads: int, repeats: int, name: str) ->
 async def _earlier(database: Database) -> tuple[int, int]:
     connection = await asyncpg.connect(database.url)
     try:
-        row: Sequence[int] = await connection.fetchrow(
+        row = await connection.fetchrow(
             """
             SELECT count(*), coalesce(sum(billed_minor), 0)::bigint FROM actions WHERE billing_period <= $1
             """,
             LAST_PERIOD,
         )
+        assert row is not None
         return row[0], row[1]
     finally:
         await connection.close()
