@@ -22,19 +22,19 @@ router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 async def get_task(request: Request, task_id: UUID) -> Response:
     """A task's state, progress, result and error."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        row = await records.read(connection, task_id)
-    if row is None:
+        task = await records.read(connection, task_id)
+    if task is None:
         raise Problem(404, f"There is no task {task_id}.")
     return json_response(
         {
-            "task_id": row["id"],
-            "kind": row["kind"],
-            "state": row["state"],
-            "progress": {"done": row["done"], "total": row["total"]},
-            "result": row["result"],
-            "error": row["error"],
-            "created_at": instant_out(row["created_at"]),
-            "finished_at": instant_out(row["finished_at"]),
+            "task_id": task.id,
+            "kind": task.kind,
+            "state": task.state,
+            "progress": {"done": task.done, "total": task.total},
+            "result": task.result,
+            "error": task.error,
+            "created_at": instant_out(task.created_at),
+            "finished_at": instant_out(task.finished_at),
         }
     )
 

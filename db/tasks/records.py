@@ -1,61 +1,104 @@
-"""Background tasks with progress: the row is the task, the message only says that it is there."""
+"""Background tasks: the row is the task, its message only says that there is one.
+
+A task waits, runs and ends as done or failed. Whoever runs it holds its lock (`db.core.locks.try_lock_task`), so the
+state alone does not say whether a process is at work on it.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
 
+from db.core.actor import SYSTEM, Actor
 from db.core.unit_of_work import UnitOfWork
 from db.tasks.notifications import RUN_TASK
 
-REBUILD_SUBTASK = "rebuild_share"
-"""The kind of tasks that are part of another one: whoever runs that one takes them up."""
-
 Progress = Callable[[int, int], Awaitable[None]]
-"""Tells how much of a task is done, and of how much."""
+"""Stores how much of a task is done, and of how much."""
 
 _json = msgspec.json.Encoder().encode
 
+_NOTIFICATION_S = 5.0
+"""The sweeper leaves a new task for so long to whoever receives its message."""
 
-async def start(uow: UnitOfWork, kind: str, arguments: Mapping[str, Any]) -> UUID:
-    """Put a task on record and announce it after the commit; returns its id."""
-    task_id = await create(uow.connection, kind, arguments, uow.request_id)
+_COLUMNS = (
+    "id, kind, arguments, request_id, state, done, total, attempts, result, error, created_at, finished_at, parent_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A background task; `done` of `total` units are done, `attempts` counts how often it was begun."""
+
+    id: UUID
+    kind: str
+    arguments: dict[str, Any]
+    request_id: str
+    state: str
+    done: int
+    total: int
+    attempts: int
+    result: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    parent_id: UUID | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended, as done or failed."""
+        return self.finished_at is not None
+
+
+async def start(uow: UnitOfWork, kind: str, arguments: Mapping[str, Any], *, dedup_key: str | None = None) -> UUID:
+    """Store a task and announce it after the commit; returns its id.
+
+    With a `dedup_key`, an unfinished task of the same kind and key is announced again instead, and its id returned.
+    """
+    connection = uow.connection
+    while True:
+        task_id = await _insert(connection, kind, arguments, uow.request_id, actor=uow.actor, dedup_key=dedup_key)
+        task_id = task_id or await _unfinished_twin(connection, kind, dedup_key)
+        if task_id:  # otherwise the twin ended between the two statements
+            break
     uow.notify(RUN_TASK, str(task_id))
     return task_id
 
 
 async def create(
-    connection: asyncpg.Connection, kind: str, arguments: Mapping[str, Any], request_id: str, total: int = 0
+    connection: asyncpg.Connection,
+    kind: str,
+    arguments: Mapping[str, Any],
+    request_id: str,
+    total: int = 0,
+    parent_id: UUID | None = None,
 ) -> UUID:
-    """Put a task on record, with how much there is to do if that is known; ring for it after the commit."""
-    task_id = uuid4()
-    await connection.execute(
-        "INSERT INTO tasks (id, kind, arguments, request_id, total) VALUES ($1, $2, $3, $4, $5)",
-        task_id,
-        kind,
-        _json(arguments).decode(),
-        request_id,
-        total,
-    )
+    """Store a task of Leadger itself that nobody announces; with a parent, whoever runs that one runs this one too."""
+    task_id = await _insert(connection, kind, arguments, request_id, total=total, parent_id=parent_id)
+    assert task_id is not None
     return task_id
 
 
-async def read(connection: asyncpg.Connection, task_id: UUID) -> asyncpg.Record | None:
+async def read(connection: asyncpg.Connection, task_id: UUID) -> Task | None:
     """One task."""
-    return await connection.fetchrow("SELECT * FROM tasks WHERE id = $1", task_id)
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM tasks WHERE id = $1", task_id)
+    return Task(**row) if row else None
 
 
-async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[Task]:
     """Some tasks, in the order given."""
-    return await connection.fetch(
-        """
-        SELECT tasks.* FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN tasks USING (id)
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN tasks USING (id)
         ORDER BY place
         """,
         task_ids,
     )
+    return [Task(**row) for row in rows]
 
 
 async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> tuple[int, int]:
@@ -68,8 +111,19 @@ async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUI
     return row[0], row[1]
 
 
+async def begin(connection: asyncpg.Connection, task_id: UUID) -> None:
+    """A process begins to run a task: one more attempt, progress from the start."""
+    await connection.execute(
+        """
+        UPDATE tasks SET state = 'running', done = 0, attempts = attempts + 1, next_attempt_at = NULL
+        WHERE id = $1 AND finished_at IS NULL
+        """,
+        task_id,
+    )
+
+
 async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: int, total: int) -> None:
-    """Say how far a running task is."""
+    """Store how far a running task is."""
     await connection.execute(
         "UPDATE tasks SET state = 'running', done = $2, total = $3 WHERE id = $1 AND finished_at IS NULL",
         task_id,
@@ -78,7 +132,7 @@ async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: i
     )
 
 
-async def remember(connection: asyncpg.Connection, task_id: UUID, more: Mapping[str, Any]) -> None:
+async def add_arguments(connection: asyncpg.Connection, task_id: UUID, more: Mapping[str, Any]) -> None:
     """Add to the arguments of a task what it must know if it is killed and started again."""
     await connection.execute(
         "UPDATE tasks SET arguments = arguments || $2::jsonb WHERE id = $1", task_id, _json(more).decode()
@@ -95,7 +149,7 @@ async def finish(connection: asyncpg.Connection, task_id: UUID, result: Mapping[
 
 
 async def fail(connection: asyncpg.Connection, task_ids: Sequence[UUID], error: str) -> None:
-    """Tasks that are not finished cannot be done; the sentence says why."""
+    """Tasks that are not finished cannot be done; the error says why."""
     await connection.execute(
         """
         UPDATE tasks SET state = 'failed', error = $2, finished_at = clock_timestamp()
@@ -107,19 +161,101 @@ async def fail(connection: asyncpg.Connection, task_ids: Sequence[UUID], error: 
 
 
 async def requeue(connection: asyncpg.Connection, task_id: UUID) -> None:
-    """Nobody works on a task that was begun; it waits to be taken up again."""
-    await connection.execute("UPDATE tasks SET state = 'waiting' WHERE id = $1 AND finished_at IS NULL", task_id)
+    """A task that was begun waits for the next sweep; that attempt does not count."""
+    await connection.execute(
+        """
+        UPDATE tasks SET state = 'waiting', attempts = greatest(attempts - 1, 0), next_attempt_at = NULL
+        WHERE id = $1 AND finished_at IS NULL
+        """,
+        task_id,
+    )
 
 
-async def unfinished(connection: asyncpg.Connection, older_than_s: float) -> list[UUID]:
-    """Tasks that nobody may be working on: old enough that their message should have come."""
+async def retry_later(connection: asyncpg.Connection, task_id: UUID, error: str, delay_s: float) -> None:
+    """An attempt ended with an error; the task waits for the next attempt, not before so many seconds."""
+    await connection.execute(
+        """
+        UPDATE tasks SET state = 'waiting', last_error = $2,
+            next_attempt_at = clock_timestamp() + make_interval(secs => $3)
+        WHERE id = $1 AND finished_at IS NULL
+        """,
+        task_id,
+        error,
+        delay_s,
+    )
+
+
+async def due(connection: asyncpg.Connection, older_than_s: float = _NOTIFICATION_S) -> list[UUID]:
+    """Tasks whose next attempt is due and whose message should have been received by now, oldest first.
+
+    Some of them may be running. Subtasks are not among them: whoever runs their parent runs them.
+    """
     rows = await connection.fetch(
         """
         SELECT id FROM tasks
-        WHERE finished_at IS NULL AND created_at < clock_timestamp() - make_interval(secs => $1) AND kind <> $2
+        WHERE finished_at IS NULL AND created_at < clock_timestamp() - make_interval(secs => $1)
+            AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp()) AND parent_id IS NULL
         ORDER BY created_at
         """,
         older_than_s,
-        REBUILD_SUBTASK,
     )
     return [row["id"] for row in rows]
+
+
+async def delete_finished(connection: asyncpg.Connection, older_than_days: int, most: int) -> int:
+    """Delete tasks that finished longer ago, with their subtasks; returns how many tasks, subtasks not counted."""
+    status: str = await connection.execute(
+        """
+        DELETE FROM tasks WHERE id IN (
+            SELECT id FROM tasks
+            WHERE finished_at < clock_timestamp() - make_interval(days => $1) AND parent_id IS NULL
+            ORDER BY finished_at LIMIT $2
+        )
+        """,
+        older_than_days,
+        most,
+    )
+    return int(status.removeprefix("DELETE "))
+
+
+async def _insert(
+    connection: asyncpg.Connection,
+    kind: str,
+    arguments: Mapping[str, Any],
+    request_id: str,
+    *,
+    actor: Actor = SYSTEM,
+    total: int = 0,
+    parent_id: UUID | None = None,
+    dedup_key: str | None = None,
+) -> UUID | None:
+    """The id of the new task; None if an unfinished one of the kind has the key."""
+    task_id: UUID | None = await connection.fetchval(
+        """
+        INSERT INTO tasks (
+            id, kind, arguments, request_id, total, parent_id, dedup_key,
+            requested_by_kind, requested_by_id, requested_by_name
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (kind, dedup_key) WHERE dedup_key IS NOT NULL AND finished_at IS NULL DO NOTHING
+        RETURNING id
+        """,
+        uuid4(),
+        kind,
+        _json(arguments).decode(),
+        request_id,
+        total,
+        parent_id,
+        dedup_key,
+        actor.kind,
+        actor.id,
+        actor.name,
+    )
+    return task_id
+
+
+async def _unfinished_twin(connection: asyncpg.Connection, kind: str, dedup_key: str | None) -> UUID | None:
+    task_id: UUID | None = await connection.fetchval(
+        "SELECT id FROM tasks WHERE kind = $1 AND dedup_key = $2 AND finished_at IS NULL", kind, dedup_key
+    )
+    return task_id

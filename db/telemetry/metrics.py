@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import asyncpg
 
 from billing.actions import Outcome
-from db.tasks.records import REBUILD_SUBTASK
 from db.telemetry import counters
 
 
@@ -57,9 +56,8 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """
         SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
                (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters,
-               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND kind <> $1) AS tasks
-        """,
-        REBUILD_SUBTASK,
+               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND parent_id IS NULL) AS tasks
+        """
     )
     assert outcomes is not None
     assert waiting is not None

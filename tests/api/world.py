@@ -100,7 +100,7 @@ async def finish_tasks(engine: AsyncEngine, policies: Policies, settings: Settin
     """Run the background tasks that wait, as a worker would."""
     at = cast(Runtime, SimpleNamespace(engine=engine, policies=policies, settings=settings))
     async with transaction(engine) as connection:
-        waiting: list[UUID] = await records.unfinished(connection, older_than_s=-60)
+        waiting: list[UUID] = await records.due(connection, older_than_s=-60)
     for task_id in waiting:
         await asyncio.wait_for(background._run(at, task_id), timeout=30)
 

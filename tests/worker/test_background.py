@@ -12,6 +12,7 @@ from db.intake import inbox
 from db.ledger import closing, rebuild, recount, reevaluation, verdicts
 from db.reports import report_files
 from db.tasks import records
+from db.tasks.records import Task
 from db.telemetry import counters
 from tests.builders import distinct, lead
 from tests.world import World
@@ -30,7 +31,7 @@ async def create(world: World, kind: str, **arguments: Any) -> UUID:
         return await records.create(connection, kind, {"partner_id": world.partners["acme"], **arguments}, "request")
 
 
-async def task(world: World, task_id: UUID) -> asyncpg.Record:
+async def task(world: World, task_id: UUID) -> Task:
     async with transaction(world.engine, readonly=True) as connection:
         row = await records.read(connection, task_id)
     assert row is not None
@@ -58,7 +59,7 @@ async def test_r11_closing_decides_what_was_accepted_before_and_writes_the_final
     task_id = await closing_task(world)
     await background._run(runtime, task_id)
     row = await task(world, task_id)
-    assert (row["state"], row["result"]) == ("done", {"closed": True, "report_version": 1})
+    assert (row.state, row.result) == ("done", {"closed": True, "report_version": 1})
     await close_as_well(world)
 
 
@@ -79,7 +80,7 @@ async def test_r11_a_closing_that_the_rules_refuse_fails_with_the_reason(runtime
     task_id = await create(world, "close", period=209904, newest_waiting=0)
     await background._run(runtime, task_id)
     row = await task(world, task_id)
-    assert (row["state"], row["error"]) == ("failed", "April 2099 has not ended yet.")
+    assert (row.state, row.error) == ("failed", "April 2099 has not ended yet.")
 
 
 async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reopened_since(
@@ -99,7 +100,7 @@ async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reo
         await closing.reopen(connection, runtime.policies, world.partners["acme"], 202404)
     runtime.policies.clear()
     await background._run(runtime, task_id)
-    assert (await task(world, task_id))["state"] == "done"
+    assert (await task(world, task_id)).state == "done"
     async with transaction(runtime.engine, readonly=True) as connection:
         assert await connection.fetchval("SELECT closed_through FROM partners") == 202403
 
@@ -123,7 +124,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
     "rebuild": [
         (rebuild, "shares"),
         (records, "create"),
-        (records, "remember"),
+        (records, "add_arguments"),
         (rebuild, "judge"),
         (verdicts, "write"),
         (records, "read_all"),
@@ -166,9 +167,9 @@ async def test_a_task_killed_at_any_step_is_resumed(
         with pytest.raises(Killed):
             await background._run(runtime, task_id)
     runtime.policies.clear()
-    assert (await task(world, task_id))["finished_at"] is None or (step, when) == ("finish", "after")
+    assert (await task(world, task_id)).finished_at is None or (step, when) == ("finish", "after")
     await background._run(runtime, task_id)
-    assert (await task(world, task_id))["state"] == "done"
+    assert (await task(world, task_id)).state == "done"
     await world.work()
     if kind == "close":
         await close_as_well(world)
@@ -189,9 +190,10 @@ async def test_a_rebuild_puts_right_what_differs_and_says_what_did(runtime: Runt
     task_id = await create(world, "rebuild", period=202404)
     await background._run(runtime, task_id)
     row = await task(world, task_id)
-    assert (row["state"], row["result"]["verdicts_corrected"]) == ("done", 3)
+    assert (row.state, (row.result or {})["verdicts_corrected"]) == ("done", 3)
     shown = [
-        (each["was"]["outcome"], each["is"]["outcome"], each["is"]["billed"]) for each in row["result"]["differences"]
+        (each["was"]["outcome"], each["is"]["outcome"], each["is"]["billed"])
+        for each in (row.result or {})["differences"]
     ]
     assert shown == [("capped", "billed", "10.00")] * 3
     await world.check()
@@ -244,7 +246,7 @@ async def test_an_unexpected_error_fails_the_task_and_says_so(
     monkeypatch.setattr(rebuild, "judge", fail)
     await background._run(runtime, task_id)
     row = await task(world, task_id)
-    assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
+    assert (row.state, row.error) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
     async with transaction(runtime.engine, readonly=True) as connection:
         assert await counters.one(connection, "task_failures") == 1
 

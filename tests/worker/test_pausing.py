@@ -41,7 +41,7 @@ async def state(world: World, task_id: UUID) -> str:
     async with transaction(world.engine, readonly=True) as connection:
         row = await records.read(connection, task_id)
     assert row is not None
-    return str(row["state"])
+    return str(row.state)
 
 
 async def decided(world: World) -> int:

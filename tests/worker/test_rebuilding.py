@@ -61,10 +61,10 @@ async def subtask_ids(world: World) -> list[UUID]:
 
 async def check_all_is_right(world: World, task_id: UUID) -> None:
     row = await task(world, task_id)
-    assert (row["state"], row["done"], row["total"]) == ("done", len(PEOPLE), len(PEOPLE))
-    judged = {name: row["result"][name] for name in ("customers", "actions", "verdicts_corrected")}
+    assert (row.state, row.done, row.total) == ("done", len(PEOPLE), len(PEOPLE))
+    judged = {name: (row.result or {})[name] for name in ("customers", "actions", "verdicts_corrected")}
     assert judged == {"customers": 6, "actions": 12, "verdicts_corrected": 12}
-    assert len({each["action_id"] for each in row["result"]["differences"]}) == 12
+    assert len({each["action_id"] for each in (row.result or {})["differences"]}) == 12
     assert len(await subtask_ids(world)) == len(PEOPLE)
     await world.check()
 
@@ -153,7 +153,7 @@ async def test_a_share_that_fails_fails_the_rebuild_with_its_sentence(
     await background._run(runtime, task_id)
     for each in (task_id, *await subtask_ids(world)):
         row = await task(world, each)
-        assert (row["state"], row["error"]) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
+        assert (row.state, row.error) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
 
 
 async def test_a_fault_of_the_moment_in_a_share_leaves_the_rebuild_for_the_sweeper(
@@ -165,7 +165,7 @@ async def test_a_fault_of_the_moment_in_a_share_leaves_the_rebuild_for_the_sweep
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "judge", fail)
         assert not await background._run(runtime, task_id)
-    assert (await task(world, task_id))["finished_at"] is None
+    assert (await task(world, task_id)).finished_at is None
     assert await background._run(runtime, task_id)
     await check_all_is_right(world, task_id)
 
@@ -216,5 +216,5 @@ async def test_nothing_to_judge_is_no_share(runtime: Runtime, world: World) -> N
     task_id = await create(world, "rebuild", period=202405)
     await background._run(runtime, task_id)
     row = await task(world, task_id)
-    assert (row["state"], row["result"]["customers"]) == ("done", 0)
+    assert (row.state, (row.result or {})["customers"]) == ("done", 0)
     assert await subtask_ids(world) == []

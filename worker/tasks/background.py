@@ -78,20 +78,20 @@ async def _take(at: Runtime, task_id: UUID) -> bool:
         if not await locks.try_lock_task(connection, task_id):
             return False
         try:
-            row = await records.read(connection, task_id)
-            if row is None or row["finished_at"]:
+            task = await records.read(connection, task_id)
+            if task is None or task.is_finished:
                 return False
-            structlog.contextvars.bind_contextvars(request_id=row["request_id"], background_task_id=str(task_id))
+            structlog.contextvars.bind_contextvars(request_id=task.request_id, background_task_id=str(task_id))
 
             async def progress(done: int, total: int) -> None:
                 await records.report_progress(connection, task_id, done, total)
 
-            await progress(0, row["total"])
+            await records.begin(connection, task_id)
             try:
-                arguments = row["arguments"] | {"task_id": str(task_id), "request_id": row["request_id"]}
-                result = await _HANDLERS[row["kind"]](at, arguments, progress)
+                arguments = task.arguments | {"task_id": str(task_id), "request_id": task.request_id}
+                result = await _HANDLERS[task.kind](at, arguments, progress)
             except (*TRANSIENT, Interrupted) as error:
-                log.warning("task_interrupted", kind=row["kind"], error=repr(error))
+                log.warning("task_interrupted", kind=task.kind, error=repr(error))
                 raise Interrupted from error
             except Paused:
                 await records.requeue(connection, task_id)  # the sweeper takes it up until the pause is over
@@ -99,13 +99,13 @@ async def _take(at: Runtime, task_id: UUID) -> bool:
             except BillingError as refusal:
                 await records.fail(connection, [task_id], str(refusal))
             except Exception as error:
-                log.exception("task_failed", kind=row["kind"])
+                log.exception("task_failed", kind=task.kind)
                 await records.fail(connection, [task_id], f"An unexpected error: {error!r}")
                 await counters.add(connection, {"task_failures": 1})
             else:
                 await records.finish(connection, task_id, result)
                 told = {name: value for name, value in result.items() if name != "differences"}
-                log.info("task_done", kind=row["kind"], **told)
+                log.info("task_done", kind=task.kind, **told)
             return True
         finally:
             if not connection.is_closed():
@@ -154,7 +154,7 @@ async def _freeze(at: Runtime, arguments: dict[str, Any]) -> bool:
         async with transaction(at.engine) as connection:
             frozen = await closing.close(connection, at.policies, partner_id, period, datetime.now(UTC))
             if frozen:
-                await records.remember(connection, UUID(arguments["task_id"]), {"frozen": True})
+                await records.add_arguments(connection, UUID(arguments["task_id"]), {"frozen": True})
             return frozen
     finally:
         at.policies.clear()
@@ -208,7 +208,7 @@ _HANDLERS: dict[str, Handler] = {
     "reevaluate": _reevaluate,
     "close": _close,
     "rebuild": _rebuild,
-    records.REBUILD_SUBTASK: rebuilding.judge_range,
+    rebuilding.REBUILD_SUBTASK: rebuilding.judge_range,
     "retry_quarantine": _retry_quarantine,
     "erase": erase,
 }

@@ -38,7 +38,7 @@ async def _names(at: Runtime, customer_id: UUID, arguments: dict[str, Any]) -> E
         return msgspec.convert(arguments["erased"], Erased)
     async with transaction(at.engine) as connection:
         erased = await erasure.erase_names(connection, customer_id, arguments["asked_as"])
-        await records.remember(connection, UUID(arguments["task_id"]), {"erased": msgspec.to_builtins(erased)})
+        await records.add_arguments(connection, UUID(arguments["task_id"]), {"erased": msgspec.to_builtins(erased)})
     return erased
 
 

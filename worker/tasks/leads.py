@@ -100,4 +100,4 @@ async def _record_sweep(at: Runtime) -> None:
 
 async def _unfinished_tasks(at: Runtime) -> list[UUID]:
     async with transaction(at.engine, readonly=True) as connection:
-        return await records.unfinished(connection, older_than_s=5.0)
+        return await records.due(connection)

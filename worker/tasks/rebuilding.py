@@ -12,6 +12,9 @@ from db.tasks import records
 from db.tasks.records import Progress
 from worker.runtime import Runtime
 
+REBUILD_SUBTASK = "rebuild_share"
+"""The kind of the tasks that a rebuild is divided into."""
+
 
 class SubtaskFailed(BillingError):
     """A share of a rebuild could not be judged; the sentence is that of its task."""
@@ -28,14 +31,15 @@ async def create_subtasks(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
         subtask_ids = [
             await records.create(
                 connection,
-                records.REBUILD_SUBTASK,
+                REBUILD_SUBTASK,
                 report | asdict(share),
                 arguments["request_id"],
-                share.customers,
+                total=share.customers,
+                parent_id=UUID(arguments["task_id"]),
             )
             for share in divided
         ]
-        await records.remember(connection, UUID(arguments["task_id"]), {"shares": subtask_ids})
+        await records.add_arguments(connection, UUID(arguments["task_id"]), {"shares": subtask_ids})
     return subtask_ids
 
 
@@ -50,15 +54,15 @@ async def judge_range(at: Runtime, arguments: dict[str, Any], progress: Progress
 async def together(at: Runtime, subtask_ids: list[UUID]) -> dict[str, Any] | None:
     """What came of all shares; None while some are unfinished. If one failed, ends all and raises SubtaskFailed."""
     async with transaction(at.engine) as connection:
-        rows = await records.read_all(connection, subtask_ids)
-        errors = [row["error"] for row in rows if row["state"] == "failed"]
+        subtasks = await records.read_all(connection, subtask_ids)
+        errors = [each.error or "" for each in subtasks if each.state == "failed"]
         if errors:
             await records.fail(connection, subtask_ids, errors[0])
     if errors:
         raise SubtaskFailed(errors[0])
-    if any(row["finished_at"] is None for row in rows):
+    results = [each.result for each in subtasks if each.result is not None]
+    if len(results) < len(subtasks):
         return None
-    results = [row["result"] for row in rows]
     sums = {name: sum(result[name] for result in results) for name in ("customers", "actions", "verdicts_corrected")}
     differences = [each for result in results for each in result["differences"]]
     return sums | {"differences": differences[:MOST_DIFFERENCES]}

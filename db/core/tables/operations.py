@@ -4,8 +4,10 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ForeignKey,
     Identity,
     Index,
+    Integer,
     SmallInteger,
     Table,
     Text,
@@ -31,9 +33,27 @@ tasks = Table(
     Column("error", Text),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     Column("finished_at", INSTANT),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", INSTANT),
+    Column("last_error", Text),
+    Column("dedup_key", Text),
+    Column("requested_by_kind", Text),
+    Column("requested_by_id", Uuid),
+    Column("requested_by_name", Text),
+    Column("parent_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE")),
     CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
     CheckConstraint("(finished_at IS NOT NULL) = (state IN ('done', 'failed'))", name="finished"),
     Index("ix_tasks_unfinished", "created_at", postgresql_where=text("finished_at IS NULL")),
+    Index("ix_tasks_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index("ix_tasks_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+    # Of equal tasks, at most one is unfinished.
+    Index(
+        "uq_tasks_dedup_key",
+        "kind",
+        "dedup_key",
+        unique=True,
+        postgresql_where=text("dedup_key IS NOT NULL AND finished_at IS NULL"),
+    ),
 )
 
 pauses = Table(

@@ -56,6 +56,11 @@ COLUMNS = {
     "partners.policy_version": "grows with every change of terms or rates",
     "partner_terms.cap_minor": "null: no cap",
     "rate_rules.amount_minor": "null ends an override",
+    "tasks.dedup_key": "unique among unfinished tasks of a kind",
+    "tasks.error": "why the task failed",
+    "tasks.last_error": "how the attempt ended that is to be repeated",
+    "tasks.next_attempt_at": "null: at the next sweep",
+    "tasks.parent_id": "the task that it is part of",
     "winners.slot": "which window of the key it holds",
     "winners.released_from": "the period from which a returned one no longer holds it",
 }

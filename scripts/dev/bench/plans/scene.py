@@ -86,7 +86,7 @@ class Scene:
 
     async def _sweep(self) -> None:
         async with transaction(self._engine, readonly=True) as connection:
-            await records.unfinished(connection, 5.0)
+            await records.due(connection)
         await retry_quarantined(self._engine, self._policies)
 
     async def _check(self, cast: Cast, batch_id: str, replayed: int) -> None:
