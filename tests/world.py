@@ -15,7 +15,6 @@ from api.schemas.leads import leads_from_body
 from billing.actions import WINNING, Outcome
 from billing.errors import BillingError
 from billing.evaluate import NEVER_RELEASED
-from billing.identity import microseconds
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
 from billing.periods import check_timezone, period_from_text, text_from_period
@@ -24,7 +23,7 @@ from billing.totals import TOTALS_COLUMNS, Totals
 from db.core import locks
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
-from db.core.row_keys import action_uuid, customer_uuid, lead_uuid, partner_uuid, product_uuid
+from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
 from db.ledger import closing, holds, rebuild, recount, reevaluation
@@ -32,7 +31,7 @@ from db.ledger.policies import Policies
 from db.masters import customers, masters
 from db.reports import explained_actions
 from tests.builders import Wire
-from tests.oracle import ActionId, ActionRef, Oracle, Refused
+from tests.oracle import ActionId, ActionRef, Oracle, Refused, keys
 from tests.oracle.messages import lead_identity, message_from_wire
 from tests.oracle.model import OUTCOMES
 from tests.oracle.model import Totals as OracleTotals
@@ -68,9 +67,8 @@ def action_id(reference: ActionRef) -> UUID:
     """The row key of an action that is named as the oracle names it."""
     source, lead_id, action_type, level, at, occurrence = reference
     instant = at if isinstance(at, datetime) else datetime.fromisoformat(at)
-    return action_uuid(
-        lead_uuid(source, lead_id), action_type.casefold(), level.casefold(), microseconds(instant), occurrence - 1
-    )
+    lead = keys.lead_key(source, lead_id)
+    return keys.action_key(lead, action_type.casefold(), level.casefold(), instant, occurrence)
 
 
 @dataclass(slots=True)
@@ -96,7 +94,7 @@ class World:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.policies = Policies()
-        self.oracle = Oracle(lead_uuid)
+        self.oracle = Oracle()
         self.partners: dict[str, UUID] = {}
 
     # -- masters

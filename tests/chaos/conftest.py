@@ -8,7 +8,6 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.core.row_keys import lead_uuid
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from scripts.dev.chaos.history import History
@@ -49,7 +48,7 @@ class InProcess:
 
     async def judge(self) -> Judgement:
         """What the oracle says about the tables."""
-        return await judge_tables(self.settings.database_url, self.world, self.history, Oracle(lead_uuid))
+        return await judge_tables(self.settings.database_url, self.world, self.history, Oracle())
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def evaluation_order(action: Action) -> tuple[str, datetime, uuid.UUID, str, str
 
 
 def judge(actions: Sequence[Action], card: RateCard) -> None:
-    """Set the verdict of every open action; the frozen ones come first in order and stand as they are.
+    """Set the verdict of every open action; the frozen ones come first in order and keep theirs.
 
     All actions must belong to one partner and one customer.
     """
@@ -40,7 +40,7 @@ def judge(actions: Sequence[Action], card: RateCard) -> None:
             if terms.cap_scope == "period":
                 used = billed_by_period[action.billing_period]
             else:
-                used = billed_ever - _given_back(credited, action.billing_period)
+                used = billed_ever - _credited(credited, action.billing_period)
             action.verdict = _verdict(action, terms, _value(action, card), winners[key], used)
         verdict = action.decided()
         if verdict.outcome in HOLDS_ITS_KEY:
@@ -55,7 +55,7 @@ def _value(action: Action, card: RateCard) -> int:
     return card.price(named, action.id.instant)
 
 
-def _given_back(credited: Sequence[Action], period: str) -> int:
+def _credited(credited: Sequence[Action], period: str) -> int:
     return sum(a.credit.amount_minor for a in credited if a.credit is not None and a.credit.period <= period)
 
 
@@ -96,8 +96,8 @@ def _verdict(action: Action, terms: Terms, value: int, winners: Sequence[Action]
 def _winner_before(action: Action, terms: Terms, winners: Sequence[Action]) -> Action | None:
     """The earliest winner, in evaluation order, that still holds the key within the window."""
     for winner in winners:
-        given_up = winner.credit is not None and winner.credit.period <= action.billing_period
-        if not given_up and _within(terms, action, winner):
+        released = winner.credit is not None and winner.credit.period <= action.billing_period
+        if not released and _within(terms, action, winner):
             return winner
     return None
 

@@ -1,13 +1,15 @@
 """One acknowledged lead as it came in, in the form in which it is compared."""
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from tests.oracle.keys import CUSTOMERS, row_key
 from tests.oracle.model import ActionId, LeadId
-from tests.oracle.values import UUID_FORM, clean, fold, instant, plain_id
+from tests.oracle.values import clean, fold, instant, plain_id
 
 WireLead = Mapping[str, Any]
 Reason = Literal["unknown_product", "unknown_customer", "conflict"]
@@ -25,9 +27,9 @@ class Message:
     counts: Mapping[tuple[str, str, datetime], int]
 
     @property
-    def claim(self) -> tuple[LeadId, str, str, str]:
-        """Two messages with the same claim speak of the same lead in the same way."""
-        return (self.lead, self.product, self.customer, self.lead_type)
+    def claim(self) -> tuple[LeadId, str, uuid.UUID, str]:
+        """What it says about the lead beside its actions; a customer's identifier and its key mean the same."""
+        return (self.lead, self.product, row_key(CUSTOMERS, self.customer), self.lead_type)
 
     def actions(self) -> Iterator[ActionId]:
         """The identities of its actions; equal ones are told apart by their occurrence (R3)."""
@@ -40,11 +42,6 @@ def lead_identity(source: str, lead_id: str) -> LeadId:
     """A lead's identity. A UUID is one in any letter case, but only where no source stands before it."""
     source = clean(source)
     return LeadId(source, plain_id(lead_id) if not source else lead_id)
-
-
-def is_uuid(lead: LeadId) -> bool:
-    """Whether the lead's identifier is its UUID."""
-    return not lead.source and UUID_FORM.fullmatch(lead.lead_id) is not None
 
 
 def message_from_wire(wire: WireLead) -> Message:

@@ -68,7 +68,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """What is given back, in an open period, for a frozen action that was returned (R11)."""
+    """What is credited in an open period for a frozen action that was returned (R11)."""
 
     action: ActionId
     customer: str

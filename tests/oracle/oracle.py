@@ -2,18 +2,21 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from datetime import datetime
 
-from tests.oracle.intake import Intake
+from tests.oracle.intake import Intake, billing_period
 from tests.oracle.judge import evaluation_order, judge
 from tests.oracle.messages import Reason, WireLead, lead_identity
 from tests.oracle.model import Action, ActionId, ActionRef, Credit, Partner, Totals, Verdict
-from tests.oracle.people import People
+from tests.oracle.people import People, Person
 from tests.oracle.periods import Calendar, checked, following, preceding
 from tests.oracle.rates import ALWAYS, RateCard, dimensions
 from tests.oracle.terms import KEEP, CapScope, Keep, Terms, TermsHistory, Window
 from tests.oracle.totals import totals_of
-from tests.oracle.values import Refused, default_lead_uuid, fold, instant, minor_units, plain_id
+from tests.oracle.values import Refused, fold, instant, minor_units, plain_id
+
+Account = tuple[str, uuid.UUID]
+"""A partner and the key of a person."""
 
 
 class Oracle:
@@ -22,17 +25,16 @@ class Oracle:
     An event that the rules do not allow raises `Refused` and changes nothing.
     """
 
-    def __init__(self, lead_uuid: Callable[[str, str], uuid.UUID] = default_lead_uuid) -> None:
-        """`lead_uuid(source, lead_id)` names the UUID of a lead that does not bring its own (R1)."""
+    def __init__(self) -> None:
         self._people = People()
         self._partners: dict[str, Partner] = {}
         self._product_owner: dict[str, Partner] = {}
         self._card = RateCard()
-        self._intake = Intake(self._people, self._product_owner, lead_uuid)
-        self._by_customer: dict[tuple[str, str], list[Action]] = defaultdict(list)
+        self._intake = Intake(self._people, self._product_owner)
+        self._by_customer: dict[Account, list[Action]] = defaultdict(list)
         self._by_product: dict[str, list[Action]] = defaultdict(list)
         self._by_partner: dict[str, list[Action]] = defaultdict(list)
-        self._stale: set[tuple[str, str]] = set()
+        self._stale: set[Account] = set()
 
     # -- masters, terms and rates
 
@@ -66,6 +68,28 @@ class Oracle:
         self.settle()
         self._people.register(external_id, email, name)
         self._intake.masters_changed()
+
+    def change_customer(self, external_id: str, email: str | None = None, name: str | None = None) -> None:
+        """Give a person another e-mail or name. No verdict changes; an e-mail that is free again is nobody's."""
+        self.settle()
+        self._people.change(external_id, email, name)
+
+    def erase_customer(self, external_id: str) -> None:
+        """Forget who a person is. Every verdict stands, and each identifier still means the same person."""
+        self.settle()
+        self._people.erase(external_id)
+
+    def set_timezone(self, partner: str, timezone: str, now: datetime) -> None:
+        """Another time zone from the first period not yet begun; open actions move to the period they now lie in."""
+        self.settle()
+        owner = self._partner(partner)
+        owner.calendar.change_zone(timezone, now)
+        for action in self._by_partner[owner.external_id]:
+            own = owner.calendar.period_of(action.id.instant)
+            if not action.frozen and own != action.own_period:
+                action.own_period = own
+                action.billing_period = billing_period(owner, own)
+        self._judge_again(owner)
 
     def set_terms(
         self,
@@ -215,7 +239,7 @@ class Oracle:
         person = self._people.find(customer)
         if person is None:
             raise Refused(f"no customer {customer}")
-        account = (self._partner(partner).external_id, person.email)
+        account = (self._partner(partner).external_id, person.key)
         return totals_of(self._by_customer.get(account, []), checked(period))
 
     def product_totals(self, partner: str, period: str, product: str) -> Totals:
@@ -225,10 +249,23 @@ class Oracle:
             raise Refused(f"{partner} has no product {product}")
         return totals_of(self._by_product[plain_id(product)], checked(period))
 
-    def quarantine(self) -> list[tuple[WireLead, Reason]]:
-        """The leads that are set aside and why."""
+    def closed_through(self, partner: str) -> str | None:
+        """The newest closed period of a partner."""
+        return self._partner(partner).closed_through
+
+    def period_start(self, partner: str, period: str) -> datetime:
+        """The instant at which a period of a partner begins."""
+        return self._partner(partner).calendar.start(checked(period))
+
+    def people(self) -> list[Person]:
+        """Everybody known."""
         self.settle()
-        return list(self._intake.set_aside())
+        return self._people.everybody()
+
+    def quarantine(self) -> list[tuple[WireLead, Reason]]:
+        """The leads that are quarantined and why."""
+        self.settle()
+        return list(self._intake.quarantined())
 
     # -- helpers
 
@@ -267,6 +304,6 @@ class Oracle:
         return found
 
 
-def _account(action: Action) -> tuple[str, str]:
+def _account(action: Action) -> Account:
     """The partner and the person: verdicts of different accounts have nothing to do with each other."""
-    return (action.lead.partner.external_id, action.lead.person.email)
+    return (action.lead.partner.external_id, action.lead.person.key)

@@ -27,27 +27,38 @@ def preceding(period: str) -> str:
 
 
 class Calendar:
-    """The periods of one time zone."""
+    """The periods of a partner. A time zone counts from a period on, the first one from the beginning of time."""
 
     def __init__(self, timezone: str) -> None:
-        self._zone = ZoneInfo(timezone)
+        self._zones = {"": ZoneInfo(timezone)}
         self._starts: dict[str, datetime] = {}
 
     def start(self, period: str) -> datetime:
-        """The instant at which the period begins: the 1st, 00:00 local time (the first of two)."""
+        """The instant at which the period begins, which is where the one before it ends."""
         if period not in self._starts:
-            midnight = datetime(int(period[:4]), int(period[5:]), 1, tzinfo=self._zone)
-            self._starts[period] = midnight.astimezone(UTC)
+            in_force = max(since for since in self._zones if since <= period)
+            self._starts[period] = _midnight(period, self._zones[in_force])
         return self._starts[period]
 
     def period_of(self, at: datetime) -> str:
         """The period that holds the instant: start <= instant < start of the next."""
-        local = at.astimezone(self._zone)
-        period = f"{local.year:04d}-{local.month:02d}"
-        # A clock set back across midnight shows the old month again after the new one has begun: the
-        # bounds are instants, so they decide and not the face of the clock.
-        if at < self.start(period):
-            return preceding(period)
-        if at >= self.start(following(period)):
-            return following(period)
+        period = f"{at.year:04d}-{at.month:02d}"
+        while at < self.start(period):
+            period = preceding(period)
+        while at >= self.start(following(period)):
+            period = following(period)
         return period
+
+    def change_zone(self, timezone: str, now: datetime) -> None:
+        """Use another time zone from the first period on that has begun in neither (R16)."""
+        zone = ZoneInfo(timezone)
+        first = following(self.period_of(now))
+        while _midnight(first, zone) <= now:
+            first = following(first)
+        self._zones = {since: other for since, other in self._zones.items() if since < first} | {first: zone}
+        self._starts.clear()
+
+
+def _midnight(period: str, zone: ZoneInfo) -> datetime:
+    """The 1st, 00:00 local time: the first of two where a clock is set back across midnight."""
+    return datetime(int(period[:4]), int(period[5:]), 1, tzinfo=zone).astimezone(UTC)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.oracle import ActionRef, Oracle, Refused, Window
 from tests.oracle.builders import CLICK, accept, by_lead, days, distinct, lead, summary, world
+from tests.oracle.keys import CUSTOMERS, row_key
 from tests.oracle.periods import Calendar
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -456,24 +457,20 @@ def test_r7_a_late_action_uses_the_cap_of_its_billing_period() -> None:
 
 
 def test_r8_ties_go_by_lead_uuid_then_type_then_level_then_occurrence() -> None:
-    names = {"z": uuid.UUID(int=1), "a": uuid.UUID(int=2)}
-    oracle = Oracle(lead_uuid=lambda _, lead_id: names[lead_id])
-    oracle.add_partner("acme", cap=None)
-    oracle.add_product("crm", "acme")
-    oracle.add_customer("ann", "ann@example.com")
-    own = "00000000-0000-0000-0000-000000000003"
+    z, a, own = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
+    oracle = world(cap=None)
     at = CLICK[2]
     accept(oracle, lead(own, ("Aa", "Low", at)))
-    accept(oracle, lead("a", ("b", "Medium", at), ("B", "Low", at), ("b", "High", at), ("A", "Low", at)))
-    accept(oracle, lead("z", ("Z", "Low", at), ("Z", "Low", at)))
+    accept(oracle, lead(a, ("b", "Medium", at), ("B", "Low", at), ("b", "High", at), ("A", "Low", at)))
+    accept(oracle, lead(z, ("Z", "Low", at), ("Z", "Low", at)))
     order = [(v.lead.lead_id, v.action.action_type, v.action.level) for v in oracle.verdicts("acme")]
     assert order == [
-        ("z", "z", "low"),
-        ("z", "z", "low"),
-        ("a", "a", "low"),
-        ("a", "b", "high"),
-        ("a", "b", "low"),
-        ("a", "b", "medium"),
+        (z, "z", "low"),
+        (z, "z", "low"),
+        (a, "a", "low"),
+        (a, "b", "high"),
+        (a, "b", "low"),
+        (a, "b", "medium"),
         (own, "aa", "low"),
     ]
 
@@ -882,6 +879,37 @@ def test_r16_nothing_reaches_into_a_closed_period() -> None:
     assert oracle.verdicts("acme") == before
 
 
+def test_r16_a_time_zone_starts_with_the_first_period_that_has_begun_in_neither() -> None:
+    oracle = world()
+    oracle.set_timezone("acme", "Pacific/Kiritimati", datetime(2024, 4, 30, 12, tzinfo=UTC))
+    starts = [oracle.period_start("acme", f"2024-0{month}") for month in (4, 5, 6)]
+    assert starts == [
+        datetime(2024, 4, 1, tzinfo=UTC),
+        datetime(2024, 5, 1, tzinfo=UTC),  # May has begun on Kiritimati (+14)
+        datetime(2024, 5, 31, 10, tzinfo=UTC),
+    ]
+
+
+def test_r16_a_time_zone_change_replaces_one_that_has_not_begun() -> None:
+    oracle, now = world(), datetime(2024, 4, 10, tzinfo=UTC)
+    oracle.set_timezone("acme", "Pacific/Kiritimati", now)
+    oracle.set_timezone("acme", "Etc/GMT+12", now)
+    assert oracle.period_start("acme", "2024-05") == datetime(2024, 5, 1, 12, tzinfo=UTC)
+    assert oracle.period_start("acme", "2024-06") == datetime(2024, 6, 1, 12, tzinfo=UTC)
+
+
+def test_r16_a_time_zone_change_moves_open_actions_of_periods_not_yet_begun() -> None:
+    evening, later = "2024-04-30T23:00:00Z", "2024-05-31T23:00:00Z"
+    oracle = accept(world(cap="10.00"), *distinct(1, evening), *distinct(1, later, prefix="m"))
+    assert [v.billing_period for v in oracle.verdicts("acme")] == ["2024-04", "2024-05"]
+    oracle.set_timezone("acme", "Europe/Berlin", datetime(2024, 4, 30, 22, 30, tzinfo=UTC))
+    verdicts = oracle.verdicts("acme")
+    assert [(v.own_period, v.billing_period, v.late) for v in verdicts] == [
+        ("2024-04", "2024-04", False),  # May had begun in Berlin, so it keeps its bounds
+        ("2024-06", "2024-06", False),
+    ]
+
+
 def test_r16_partners_stand_apart() -> None:
     oracle = world(cap="10.00")
     oracle.add_partner("other", currency="USD")
@@ -891,3 +919,41 @@ def test_r16_partners_stand_apart() -> None:
     assert summary(oracle, "other") == [("t", "billed", 1000)]
     assert oracle.verdicts("other")[0].cap_before_minor == 0
     assert oracle.totals("acme", "2024-05")["billed"] == 1000
+
+
+# -- people change and are forgotten (R12)
+
+
+LATER = ("Click", "High", "2024-04-11T09:00:00Z")
+
+
+def test_r12_another_e_mail_leaves_the_old_one_free() -> None:
+    oracle = accept(world(), lead("a", CLICK))
+    oracle.change_customer("ann", email="ann@example.org", name="Ann")
+    oracle.accept(lead("b", LATER, customer="ann-2") | {"customer": {"email": "ann@example.org"}})
+    oracle.accept(lead("c", LATER, customer="ann-3") | {"customer": {"email": "ann@example.com"}})
+    assert by_lead(oracle) == {"a": ("billed", 1000), "b": ("duplicate", 0), "c": ("billed", 1000)}
+    assert [(p.ids, p.email) for p in oracle.people() if "ann" in p.email] == [
+        (["ann", "ann-2"], "ann@example.org"),
+        (["ann-3"], "ann@example.com"),
+    ]
+
+
+def test_r12_an_e_mail_of_somebody_else_is_refused() -> None:
+    oracle = world()
+    with pytest.raises(Refused):
+        oracle.change_customer("ann", email="Bob@example.com")
+    oracle.change_customer("ann", email="Ann@example.com")
+
+
+def test_r12_an_erased_person_is_the_same_customer_under_no_name() -> None:
+    oracle = accept(world(), lead("a", CLICK))
+    oracle.erase_customer("ann")
+    key = str(row_key(CUSTOMERS, "ann"))
+    accept(oracle, lead("b", LATER), lead("c", LATER, customer=key))
+    assert by_lead(oracle) == {"a": ("billed", 1000), "b": ("duplicate", 0), "c": ("duplicate", 0)}
+    assert {v.customer for v in oracle.verdicts("acme")} == {key}
+    with pytest.raises(Refused):
+        oracle.change_customer("ann", name="Ann")
+    accept(oracle, lead("d", LATER, customer="new") | {"customer": {"email": "ann@example.com"}})
+    assert by_lead(oracle)["d"] == ("billed", 1000)

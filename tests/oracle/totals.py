@@ -8,19 +8,19 @@ from tests.oracle.model import OUTCOMES, Action, Totals
 def totals_of(actions: Iterable[Action], period: str) -> Totals:
     """The totals of those actions that are billed in the period, and of the credits booked in it."""
     mine = list(actions)
-    here = [action.decided() for action in mine if action.billing_period == period]
-    duplicate_savings = sum(verdict.duplicate_savings_minor for verdict in here)
-    cap_savings = sum(verdict.cap_savings_minor for verdict in here)
+    verdicts = [action.decided() for action in mine if action.billing_period == period]
+    duplicate_savings = sum(verdict.duplicate_savings_minor for verdict in verdicts)
+    cap_savings = sum(verdict.cap_savings_minor for verdict in verdicts)
     return {
-        "leads": len({verdict.lead for verdict in here}),
-        "actions": len(here),
-        "gross": sum(verdict.value_minor for verdict in here),
-        "billed": sum(verdict.billed_minor for verdict in here),
+        "leads": len({verdict.lead for verdict in verdicts}),
+        "actions": len(verdicts),
+        "gross": sum(verdict.value_minor for verdict in verdicts),
+        "billed": sum(verdict.billed_minor for verdict in verdicts),
         "duplicate_savings": duplicate_savings,
         "cap_savings": cap_savings,
         "savings": duplicate_savings + cap_savings,
-        "held": sum(verdict.value_minor for verdict in here if verdict.outcome == "held"),
-        "returned": sum(verdict.value_minor for verdict in here if verdict.outcome == "returned"),
+        "held": sum(verdict.value_minor for verdict in verdicts if verdict.outcome == "held"),
+        "returned": sum(verdict.value_minor for verdict in verdicts if verdict.outcome == "returned"),
         "credits": sum(a.credit.amount_minor for a in mine if a.credit is not None and a.credit.period == period),
-        "outcomes": {outcome: sum(verdict.outcome == outcome for verdict in here) for outcome in OUTCOMES},
+        "outcomes": {outcome: sum(verdict.outcome == outcome for verdict in verdicts) for outcome in OUTCOMES},
     }

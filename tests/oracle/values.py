@@ -2,12 +2,10 @@
 
 import re
 import unicodedata
-import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 
 UUID_FORM = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-ORACLE_NAMESPACE = uuid.UUID("5f0d7c1e-6a1b-4c55-9d7e-0a6f3b1c2d4e")
 
 
 class Refused(Exception):
@@ -20,18 +18,13 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """A text as it is compared where case does not matter: lead types, action types, levels, e-mails."""
+    """A text as it is compared where case does not matter: lead types, action types, levels."""
     return clean(text).casefold()
 
 
 def plain_id(text: str) -> str:
     """An identifier as it is compared: byte for byte, except that a UUID has no upper and lower case (R1)."""
     return text.lower() if UUID_FORM.fullmatch(text) else text
-
-
-def default_lead_uuid(source: str, lead_id: str) -> uuid.UUID:
-    """A name-based UUID; the separator cannot occur in an identifier, so no two pairs share a text."""
-    return uuid.uuid5(ORACLE_NAMESPACE, f"{source}\x1f{lead_id}")
 
 
 def minor_units(amount: str) -> int:

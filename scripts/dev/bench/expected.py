@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from db.core.row_keys import lead_uuid
 from scripts.dev.bench.traffic import from_plain
 from scripts.dev.bench.world import World
 from tests.oracle import Oracle, Totals
@@ -36,7 +35,7 @@ class Expected(msgspec.Struct, frozen=True):
 
 def expected(job: Job) -> Expected:
     """Judge a job."""
-    oracle = Oracle(lead_uuid)
+    oracle = Oracle()
     world = _world(oracle, job)
     leads = actions = 0
     sampled = {world.customer(number) for number in range(0, world.customers, job.sample)}

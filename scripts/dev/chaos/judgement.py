@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.periods import text_from_period
-from db.core.row_keys import lead_uuid, partner_uuid
+from db.core.row_keys import partner_uuid
 from db.ledger import recount
 from scripts.cli.client import Client
 from scripts.dev.chaos.history import History
@@ -51,7 +51,7 @@ class Judgement:
 
 def judge(place: Place, world: World, history: History, seed: int) -> Judgement:
     """Compare; nothing may wait any more."""
-    oracle = Oracle(lead_uuid)
+    oracle = Oracle()
     judgement = asyncio.run(judge_tables(place.database_url, world, history, oracle))
     verdicts = {partner.name: oracle.verdicts(partner.name) for partner in world.partners}
     with Client(place.url, place.key) as client:
