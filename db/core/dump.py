@@ -4,6 +4,7 @@ Rows travel as the text of COPY, which every version of the server reads.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -18,6 +19,12 @@ async def revision(connection: asyncpg.Connection) -> str | None:
     """The revision of the schema; None if Leadger has never been here."""
     exists = await connection.fetchval("SELECT to_regclass('public.alembic_version') IS NOT NULL")
     return await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
+
+
+async def snapshot_at(connection: asyncpg.Connection) -> datetime:
+    """The instant whose rows the transaction reads."""
+    instant: datetime = await connection.fetchval("SELECT transaction_timestamp()")
+    return instant
 
 
 async def columns(connection: asyncpg.Connection) -> dict[str, list[str]]:

@@ -22,6 +22,8 @@ A transaction takes its locks in this order, whichever of them it needs:
                               they are held shortly
 11. quarantine (unique key)   inserted in ascending content id order, like leads
 
+API keys (table) are locked alone, in a transaction of its own, by whoever creates the first key of an installation.
+
 Two locks are held by a session and not by a transaction: that of a background task for as long as the task runs, and
 that of the schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends
 and frees them.
@@ -212,6 +214,11 @@ async def lock_names_shared(connection: asyncpg.Connection) -> None:
 async def lock_names_exclusive(connection: asyncpg.Connection) -> None:
     """Wait for all transactions that write names of people into a file."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _NAMES_LOCK)
+
+
+async def lock_api_keys_exclusive(connection: asyncpg.Connection) -> None:
+    """Be the only one who creates API keys until the transaction ends; a second first key would come of a race."""
+    await connection.execute("LOCK TABLE api_keys IN EXCLUSIVE MODE")
 
 
 async def lock_report_exclusive(connection: asyncpg.Connection, report_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """Whether the parts are there: what acceptance needs, and what only slows things down."""
 
+from datetime import datetime
 from functools import cache
 
 import asyncpg
@@ -23,6 +24,12 @@ async def missing_migrations(connection: asyncpg.Connection) -> str | None:
     exists = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
     current = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
     return f"it is at {current}, {head} is needed" if current is None or current in older else None
+
+
+async def clock(connection: asyncpg.Connection) -> datetime:
+    """What time it is on the server of the database."""
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return now
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from db.access import api_keys
 from db.core.engine import create_engine, transaction
+from db.core.locks import lock_api_keys_exclusive
 from db.core.settings import Settings
 from scripts.local.launcher.home import read_dev_env
 
@@ -42,7 +43,7 @@ async def _admit_first_key(database_url: str, name: str, scopes: Sequence[str], 
     engine = create_engine(Settings(database_url=database_url, redis_url="redis://unused"), "leadger-keys", pool_size=1)
     try:
         async with transaction(engine) as connection:
-            await connection.execute("LOCK TABLE api_keys IN EXCLUSIVE MODE")
+            await lock_api_keys_exclusive(connection)
             if await api_keys.count(connection):
                 return False
             await api_keys.admit(connection, name, scopes, key_hash)

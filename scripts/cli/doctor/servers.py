@@ -96,7 +96,7 @@ async def _database(settings: Settings) -> list[Finding]:
         async with asyncio.timeout(PATIENCE_S), transaction(engine, readonly=True) as connection:
             major = connection.get_server_version().major
             missing = await health.missing_migrations(connection)
-            now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            now = await health.clock(connection)
     finally:
         await engine.dispose()
     findings = [fine("Database", f"PostgreSQL {major} answers")]

@@ -39,12 +39,15 @@ def csv_leads(stream: Stream) -> Iterator[Entry | BadLines]:
     """
     # With an empty name SQLite keeps the table in memory while it is small and in a temporary file when it is not.
     with closing(sqlite3.connect("", isolation_level=None)) as table:
+        # allowed: a temporary table of SQLite
         table.execute("CREATE TABLE rows (key TEXT, line INTEGER, text BLOB, lead TEXT, action TEXT)")
         table.execute("BEGIN")
         bad: list[BadLines] = []
+        # allowed: a temporary table of SQLite
         table.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", _csv_rows(stream, bad.append))
         yield from bad
         rows = table.execute(
+            # allowed: a temporary table of SQLite
             "SELECT key, line, text, lead, action FROM"
             " (SELECT *, min(line) OVER (PARTITION BY key) AS first FROM rows) ORDER BY first, line"
         )

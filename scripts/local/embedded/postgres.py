@@ -129,6 +129,7 @@ def _make_data(programs: Path, prefix: tuple[str, ...], data_dir: Path, durable:
         password,
     )
     single_user = (*prefix, str(programs / "postgres"), "--single", "-D", str(making), "postgres")
+    # allowed: there is no server yet that db/ could connect to
     _run(single_user, f"CREATE DATABASE {_NAME};\n")
     password_file = making / _PASSWORD_FILE
     password_file.touch(mode=0o600)

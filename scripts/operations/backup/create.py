@@ -10,7 +10,7 @@ import asyncpg
 
 from db.core import dump, locks
 from db.core.settings import Settings
-from db.reports import figures
+from db.reports import figures, inventory
 from db.reports.report_files import read_file
 from scripts.errors import CannotStart
 from scripts.operations.backup.location import Place, as_one_message, checksum
@@ -45,7 +45,7 @@ async def _snapshot(connection: asyncpg.Connection, place: Place, tell: Tell) ->
     revision = await dump.revision(connection)
     if revision is None:
         raise CannotStart("The database has no tables of Leadger's: there is nothing to back up.")
-    taken_at = await connection.fetchval("SELECT transaction_timestamp()")
+    taken_at = await dump.snapshot_at(connection)
     place.make()
     tables = {}
     for name, columns in (await dump.columns(connection)).items():
@@ -54,17 +54,15 @@ async def _snapshot(connection: asyncpg.Connection, place: Place, tell: Tell) ->
             count = await dump.copy_out(connection, name, columns, rows.write)
         tables[name] = TableEntry(columns, count, rows.sha256)
     tell("reports")
-    live = await connection.fetch("SELECT DISTINCT partner_id, period FROM product_periods ORDER BY 1, 2")
-    files = await connection.fetch("SELECT DISTINCT url, sha256, size_bytes FROM billing_report_files ORDER BY url")
     return Manifest(
         format=FORMAT,
         taken_at=taken_at,
         revision=revision,
         tables=tables,
         sequences=await dump.sequences(connection),
-        files=[FileEntry(row["url"], row["sha256"], row["size_bytes"]) for row in files],
+        files=[FileEntry(file.url, file.sha256, file.size_bytes) for file in await inventory.files(connection)],
         lost_files=[],
-        reports=[await _report(connection, row["partner_id"], row["period"]) for row in live],
+        reports=[await _report(connection, *report) for report in await inventory.reports(connection)],
     )
 
 

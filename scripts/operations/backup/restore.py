@@ -12,7 +12,7 @@ from db.core import dump
 from db.core.migrate import downgrade, knows, upgrade
 from db.core.settings import Settings
 from db.ledger import recount
-from db.reports import figures
+from db.reports import figures, inventory
 from db.reports.report_files import folder_url, write_file
 from scripts.errors import CannotStart
 from scripts.operations.backup.location import Place, as_one_message
@@ -99,7 +99,7 @@ async def _fill(settings: Settings, place: Place, manifest: Manifest, tell: Tell
                 if count != entry.rows:
                     raise CannotStart(f"{count} of {entry.rows} rows of {name} came back; nothing was changed.")
             await dump.set_sequences(connection, manifest.sequences)
-            await connection.executemany("UPDATE billing_report_files SET url = $2 WHERE url = $1", moved)
+            await inventory.move_files(connection, moved)
             await dump.enable_triggers(connection, tables)
     finally:
         await connection.close()

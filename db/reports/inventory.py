@@ -1,0 +1,33 @@
+"""Which reports there are and which files were written of them, for backups."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A file of a report: its address, the SHA-256 of its bytes in hexadecimal, its size."""
+
+    url: str
+    sha256: str
+    size_bytes: int
+
+
+async def reports(connection: asyncpg.Connection) -> list[tuple[UUID, int]]:
+    """Each partner and period (YYYYMM) that has figures."""
+    rows = await connection.fetch("SELECT DISTINCT partner_id, period FROM product_periods ORDER BY 1, 2")
+    return [(row["partner_id"], row["period"]) for row in rows]
+
+
+async def files(connection: asyncpg.Connection) -> list[ReportFile]:
+    """Each file once, in the order of the addresses."""
+    rows = await connection.fetch("SELECT DISTINCT url, sha256, size_bytes FROM billing_report_files ORDER BY url")
+    return [ReportFile(row["url"], row["sha256"], row["size_bytes"]) for row in rows]
+
+
+async def move_files(connection: asyncpg.Connection, moves: Iterable[tuple[str, str]]) -> None:
+    """Store the new addresses of files that were moved; `moves` are pairs of the old and the new one."""
+    await connection.executemany("UPDATE billing_report_files SET url = $2 WHERE url = $1", moves)
