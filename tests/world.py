@@ -349,7 +349,7 @@ class World:
             found: dict[UUID, Decided] = {}
             for period, customers in people_of.items():
                 lines = await explained_actions.lines_of_customers(connection, partner_id, period, customers)
-                found |= {line.row["id"]: _decided_from_line(line) for line in lines}
+                found |= {line.explained.verdict.action.id: _decided_from_line(line) for line in lines}
             expected = {_row_key(v.action): _decided_from_verdict(v) for v in self.oracle.verdicts(partner)}
             stored = await connection.fetchval("SELECT count(*) FROM actions WHERE partner_id = $1", partner_id)
             assert found == expected
@@ -469,8 +469,8 @@ def _decided_from_line(line: explained_actions.Line) -> Decided:
     action = explained.verdict.action
     assert line.reason.endswith(".")
     return Decided(
-        customer=line.customer["external_id"],
-        product=line.product["external_id"],
+        customer=line.customer.external_id,
+        product=line.product.external_id,
         own_period=text_from_period(action.own_period),
         billing_period=text_from_period(action.billing_period),
         late=action.billing_period > action.own_period,

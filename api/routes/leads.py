@@ -19,10 +19,10 @@ from api.schemas import answers
 from api.schemas.fields import DayOrInstant, IdPath, QueryId, QueryText
 from api.schemas.leads import LeadsIn, leads_from_body
 from api.schemas.openapi import LEADS_BODY
-from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view
+from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view, lead_summary_out
 from api.state import State, state_of
 from api.traffic.concurrency import LARGE_BYTES
-from api.wire import instant_out, json_response, totals_out
+from api.wire import instant_out, json_response
 from billing.actions import Outcome
 from billing.leads import Lead
 from db.core.engine import transaction
@@ -33,7 +33,7 @@ from db.intake.matching import Arrival
 from db.intake.request_ids import new_batch_id
 from db.ledger.policies import Policies
 from db.masters import customers
-from db.reports import explained_actions
+from db.reports import leads_on_record
 
 router = APIRouter(route_class=Route, tags=["leads"])
 _READ = requires(Permission.READ)
@@ -115,7 +115,7 @@ async def list_leads(
     none, and yet have a `next`.
     """
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        only = explained_actions.LeadFilter(
+        only = leads_on_record.LeadFilter(
             customer_id=await customer_id_of(connection, customer) if customer else None,
             partner_id=await partner_id_of(connection, partner) if partner else None,
             product_id=await product_id_of(connection, product) if product else None,
@@ -125,10 +125,10 @@ async def list_leads(
             end=end_date,
         )
         before = place_from_cursor(after, tuple[datetime, UUID])
-        page = await explained_actions.page(connection, only, before=before, limit=limit)
+        page = await leads_on_record.page(connection, only, before=before, limit=limit)
     return json_response(
         {
-            "items": [_lead_summary(row, totals) for row, totals in page.leads],
+            "items": [lead_summary_out(lead, totals) for lead, totals in page.leads],
             "next": cursor_from_place(page.next) if page.next else None,
         }
     )
@@ -143,7 +143,7 @@ async def get_lead(
     """A lead with the verdict of every action and the reason for it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         for row_id in find_lead(source or "", lead_id):
-            view = await explained_actions.view(connection, row_id)
+            view = await leads_on_record.view(connection, row_id)
             if view:
                 return json_response(lead_out_from_view(view))
             waiting = await inbox.waiting_lead(connection, row_id)
@@ -197,7 +197,7 @@ async def _try(state: State, sent: Sequence[Lead], now: datetime) -> list[dict[s
             arrivals = [Arrival(lead, now) for lead in sent]
             await process(connection, Policies(), arrivals, await _people(connection, arrivals))
             for arrival in arrivals:
-                view = None if arrival.problem else await explained_actions.view(connection, arrival.id)
+                view = None if arrival.problem else await leads_on_record.view(connection, arrival.id)
                 if view:
                     result.append(lead_out_from_view(view))
                 else:
@@ -220,19 +220,3 @@ async def _people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -
 
 def _batch_out(batch: dict[str, Any]) -> dict[str, Any]:
     return batch | {"received_at": instant_out(batch["received_at"]), "done_at": instant_out(batch["done_at"])}
-
-
-def _lead_summary(row: asyncpg.Record, totals: Any) -> dict[str, Any]:
-    return {
-        "state": "done",
-        "lead_id": row["external_id"],
-        "id": row["id"],
-        "source": row["source"] or None,
-        "partner": row["partner"],
-        "customer": {"customer_id": row["customer_id"], "external_id": row["customer"], "email": row["email"]},
-        "product": row["product"],
-        "lead_type": row["lead_type"],
-        "created_at": instant_out(row["created_at"]),
-        "currency": row["currency"],
-        "totals": totals_out(totals),
-    }

@@ -23,8 +23,9 @@ from api.state import State, state_of
 from api.wire import json_response
 from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
 from db.core.engine import transaction
-from db.reports import figures, report_files
+from db.reports import live_report, report_customers, report_files, report_versions
 from db.reports.formats import FORMATS, blocks
+from db.reports.live_report import Report
 from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
@@ -58,7 +59,7 @@ async def list_reports(
         last = _month(end_date - timedelta(days=end_date > date.min)) if end_date else LAST_PERIOD
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = await customer_id_of(connection, customer) if customer else None
-        page = await figures.page(
+        page = await live_report.page(
             connection,
             partner_id=await partner_id_of(connection, partner) if partner else None,
             customer_id=only,
@@ -69,8 +70,8 @@ async def list_reports(
         )
         items = [
             report_out(
-                await figures.live(connection, partner_id, number),
-                await figures.customers(connection, partner_id, number, only=only, limit=_CUSTOMERS_SHOWN),
+                await live_report.read(connection, partner_id, number),
+                await report_customers.page(connection, partner_id, number, only=only, limit=_CUSTOMERS_SHOWN),
             )
             for partner_id, number in page
         ]
@@ -109,8 +110,8 @@ async def get_report(
         return await _written(state, report_id, version, asked)
     async with transaction(state.engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
-        report = await figures.live(connection, partner_id, period)
-        customers = await figures.customers(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
+        report = await live_report.read(connection, partner_id, period)
+        customers = await report_customers.page(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
     if asked == "json":
         return json_response(report_out(report, customers))
     name = f"{text_from_period(period)}-{report_id}.{asked}"
@@ -126,10 +127,10 @@ async def list_report_customers(request: Request, report_id: UUID, limit: Limit 
     """All customers of a report, page by page."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
-        page = await figures.customers(
+        page = await report_customers.page(
             connection, partner_id, period, after=place_from_cursor(after, UUID), limit=limit
         )
-    following = cursor_from_place(page[-1].row["customer_id"]) if len(page) == limit else None
+    following = cursor_from_place(page[-1].customer_id) if len(page) == limit else None
     return json_response({"items": [customer_out(customer) for customer in page], "next": following})
 
 
@@ -138,8 +139,8 @@ async def list_report_versions(request: Request, report_id: UUID) -> Response:
     """The versions that were written of a report, newest first, with their files."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         await _found(connection, report_id)
-        written = await figures.versions(connection, report_id)
-    return json_response({"items": [version_out(row, files) for row, files in written], "next": None})
+        written = await report_versions.read(connection, report_id)
+    return json_response({"items": [version_out(version) for version in written], "next": None})
 
 
 def _asked_for(request: Request) -> str:
@@ -148,7 +149,7 @@ def _asked_for(request: Request) -> str:
 
 
 async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int]:
-    found = await figures.find(connection, report_id)
+    found = await live_report.find(connection, report_id)
     if found is None:
         raise Problem(404, f"There is no report {report_id}.")
     return found
@@ -157,14 +158,14 @@ async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID,
 async def _written(state: State, report_id: UUID, version: int, kind: str) -> Response:
     async with transaction(state.engine, readonly=True) as connection:
         await _found(connection, report_id)
-        written = await figures.versions(connection, report_id, only=version)
+        written = await report_versions.read(connection, report_id, only=version)
     if not written:
         errors = [FieldError("query:version", "is not a version of this report")]
         raise Problem(404, f"There is no version {version} of report {report_id}.", errors)
-    row, files = written[0]
+    (found,) = written
     if kind == "json":
-        return json_response(version_out(row, files))
-    url = next((file["url"] for file in files if file["format"] == kind), "")
+        return json_response(version_out(found))
+    url = next((file.url for file in found.files if file.format == kind), "")
     try:
         blocks = await run_in_threadpool(report_files.read_file, url)
     except FileNotFoundError:
@@ -172,10 +173,10 @@ async def _written(state: State, report_id: UUID, version: int, kind: str) -> Re
     return StreamingResponse(blocks, media_type=f"{_MEDIA_TYPES[kind]}; charset=utf-8")
 
 
-async def _stream(state: State, report: figures.Report, kind: str) -> AsyncIterator[str]:
+async def _stream(state: State, report: Report, kind: str) -> AsyncIterator[str]:
     """The text in blocks, read from one snapshot whose totals are the report's."""
     async with state.downloads, transaction(state.engine, readonly=True) as connection:
-        report = await figures.live(connection, report.partner_id, report.period)
+        report = await live_report.read(connection, report.partner_id, report.period)
         async for (block,) in blocks(connection, report, [FORMATS[kind]]):
             yield block
 

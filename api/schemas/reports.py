@@ -1,16 +1,15 @@
 """Reports on the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-import asyncpg
 
 from api.wire import instant_out, totals_out
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
-from billing.totals import TOTALS_COLUMNS, Totals
 from db.reports.explanation import explanation
-from db.reports.figures import CustomerTotals, Report, totals_from_row
+from db.reports.live_report import ProductTotals, Report
+from db.reports.report_customers import CustomerTotals
+from db.reports.report_versions import ReportVersion
 
 
 def report_out(report: Report, customers: Sequence[CustomerTotals]) -> dict[str, Any]:
@@ -29,56 +28,51 @@ def report_out(report: Report, customers: Sequence[CustomerTotals]) -> dict[str,
         "credited": amount_from_minor(report.credited_minor),
         "explanation": explanation(report),
         "customers": [customer_out(customer) for customer in customers],
-        "products": [
-            {"product": product.product, "name": product.name, "totals": totals_out(product.totals)}
-            for product in report.products
-        ],
+        "products": _products_out(report.products),
     }
 
 
 def customer_out(customer: CustomerTotals) -> dict[str, Any]:
     """One customer's part of a report."""
-    row = customer.row
     return {
         "customer": {
-            "customer_id": row["customer_id"],
-            "external_id": row["external_id"],
-            "name": row["name"],
-            "email": row["email"],
+            "customer_id": customer.customer_id,
+            "external_id": customer.external_id,
+            "name": customer.name,
+            "email": customer.email,
         },
         "totals": totals_out(customer.totals),
-        "credited": amount_from_minor(row["credited_minor"]),
+        "credited": amount_from_minor(customer.credited_minor),
     }
 
 
-def version_out(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> dict[str, Any]:
+def version_out(version: ReportVersion) -> dict[str, Any]:
     """A written version with its files."""
-    products = row["products"]
+    path = f"/billing/reports/{version.report_id}?version={version.version}"
     return {
-        "report_id": row["report_id"],
-        "version": row["version"],
-        "period": text_from_period(row["period"]),
-        "currency": row["currency"],
-        "as_of": instant_out(row["as_of"]),
-        "final": row["final"],
-        "digest": row["digest"],
-        "totals": totals_out(totals_from_row(row)),
-        "credited": amount_from_minor(row["credited_minor"]),
-        "products": [
-            {
-                "product": product["product"],
-                "name": product["name"],
-                "totals": totals_out(Totals(*(product[name] for name in TOTALS_COLUMNS))),
-            }
-            for product in products
-        ],
+        "report_id": version.report_id,
+        "version": version.version,
+        "period": text_from_period(version.period),
+        "currency": version.currency,
+        "as_of": instant_out(version.as_of),
+        "final": version.final,
+        "digest": version.digest,
+        "totals": totals_out(version.totals),
+        "credited": amount_from_minor(version.credited_minor),
+        "products": _products_out(version.products),
         "files": [
             {
-                "format": file["format"],
-                "size_bytes": file["size_bytes"],
-                "sha256": file["sha256"],
-                "url": f"/billing/reports/{row['report_id']}?version={row['version']}&format={file['format']}",
+                "format": file.format,
+                "size_bytes": file.size_bytes,
+                "sha256": file.sha256,
+                "url": f"{path}&format={file.format}",
             }
-            for file in files
+            for file in version.files
         ],
     }
+
+
+def _products_out(products: Iterable[ProductTotals]) -> list[dict[str, Any]]:
+    return [
+        {"product": product.product, "name": product.name, "totals": totals_out(product.totals)} for product in products
+    ]

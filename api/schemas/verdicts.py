@@ -6,45 +6,68 @@ from api.wire import instant_out, totals_out
 from billing.leads import Lead
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
+from billing.totals import Totals
 from db.core.row_keys import lead_uuid
-from db.reports.explained_actions import LeadView, Line
+from db.reports.explained_actions import Line
+from db.reports.leads_on_record import LeadRow, LeadView
 
 
 def lead_out_from_view(view: LeadView) -> dict[str, Any]:
     """A decided lead with all its actions, explained."""
-    row = view.row
+    lead = view.lead
     return {
         "state": "done",
-        "lead_id": row["external_id"],
-        "id": row["id"],
-        "source": row["source"] or None,
-        "partner": row["partner"],
+        "lead_id": lead.external_id,
+        "id": lead.id,
+        "source": lead.source or None,
+        "partner": lead.partner,
         "customer": {
-            "customer_id": row["customer_id"],
-            "external_id": row["customer"],
-            "name": row["name"],
-            "email": row["email"],
+            "customer_id": lead.customer_id,
+            "external_id": lead.customer,
+            "name": lead.customer_name,
+            "email": lead.customer_email,
         },
-        "product": row["product"],
-        "lead_type": row["lead_type"],
-        "created_at": instant_out(row["created_at"]),
-        "received_at": instant_out(row["received_at"]),
-        "currency": view.currency,
+        "product": lead.product,
+        "lead_type": lead.lead_type,
+        "created_at": instant_out(lead.created_at),
+        "received_at": instant_out(lead.received_at),
+        "currency": lead.currency,
         "totals": totals_out(view.totals),
         "actions": [action_out_from_line(line) for line in view.lines],
     }
 
 
+def lead_summary_out(lead: LeadRow, totals: Totals) -> dict[str, Any]:
+    """A decided lead in a list."""
+    return {
+        "state": "done",
+        "lead_id": lead.external_id,
+        "id": lead.id,
+        "source": lead.source or None,
+        "partner": lead.partner,
+        "customer": {
+            "customer_id": lead.customer_id,
+            "external_id": lead.customer,
+            "email": lead.customer_email,
+        },
+        "product": lead.product,
+        "lead_type": lead.lead_type,
+        "created_at": instant_out(lead.created_at),
+        "currency": lead.currency,
+        "totals": totals_out(totals),
+    }
+
+
 def action_out_from_line(line: Line) -> dict[str, Any]:
     """An action with every figure behind its verdict, and the sentence that explains it (R15)."""
-    explained, row = line.explained, line.row
+    explained = line.explained
     verdict = explained.verdict
     action = verdict.action
     duplicate = verdict.outcome == "duplicate"
     winning = not duplicate and verdict.outcome not in ("held", "returned")
     return {
         "action_id": action.id,
-        "lead_id": row["lead"],
+        "lead_id": line.lead,
         "action_type": action.action_type,
         "engagement_level": action.engagement_level,
         "occurred_at": instant_out(action.occurred_at),

@@ -10,8 +10,8 @@ import asyncpg
 
 from billing.periods import text_from_period
 from billing.totals import TOTALS_COLUMNS, Totals
+from db.core.rows import totals_from_row
 from db.ledger import recount
-from db.reports.figures import totals_from_row
 
 Violation = dict[str, Any]
 

@@ -9,9 +9,9 @@ import asyncpg
 from billing.actions import Outcome
 from billing.totals import TOTALS_COLUMNS, Totals, checksum_of_line
 from db.core import locks
+from db.core.rows import totals_from_row
 from db.ledger.reading import Customer
 from db.ledger.verdicts import ProductPeriod, add_customer_totals, add_product_totals
-from db.reports.figures import totals_from_row
 
 _COPY_S = 3_600.0
 

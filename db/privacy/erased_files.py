@@ -24,10 +24,11 @@ from billing.periods import text_from_period
 from db.core import locks
 from db.core.settings import Settings
 from db.privacy.identifiers import erased_email
-from db.reports import figures
+from db.reports import report_versions
 from db.reports.csv_format import csv_row
 from db.reports.markdown_format import md_cell
 from db.reports.report_files import PART, file_errors, folder_url, write_file
+from db.reports.report_versions import ReportFile
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
@@ -78,13 +79,13 @@ async def erase(
     in_md = partial(_md_without, customer_id=customer_id)
     on_record: set[str] = set()
     count = 0
-    for _, recorded in await figures.versions(connection, report_id):
-        files = {file["format"]: file for file in recorded}
-        on_record |= {file["url"] for file in recorded}
+    for version in await report_versions.read(connection, report_id):
+        files = {file.format: file for file in version.files}
+        on_record |= {file.url for file in version.files}
         shown: set[str] = set()
         if "csv" in files:
-            with file_errors(files["csv"]["url"]):
-                shown = _emails_in(files["csv"]["url"], actions)
+            with file_errors(files["csv"].url):
+                shown = _emails_in(files["csv"].url, actions)
         # The CSV last: until then it tells which e-mail to look for.
         for kind, edit in (("md", partial(in_md, emails=shown)), ("csv", in_csv)):
             if shown and kind in files:
@@ -97,15 +98,15 @@ async def erase(
     return count
 
 
-async def _rewrite_recorded(connection: asyncpg.Connection, file: asyncpg.Record, edit: Edit) -> bool:
+async def _rewrite_recorded(connection: asyncpg.Connection, file: ReportFile, edit: Edit) -> bool:
     """Rewrite a file and put on record what it is now, also if that was done before and never came to record."""
-    written = _rewrite(file["url"], edit)
+    written = _rewrite(file.url, edit)
     if written is None:
         return False
-    if (written.size_bytes, written.sha256) != (file["size_bytes"], file["sha256"]):
+    if (written.size_bytes, written.sha256) != (file.size_bytes, file.sha256):
         await connection.execute(
             "UPDATE billing_report_files SET size_bytes = $2, sha256 = $3 WHERE url = $1",
-            file["url"],
+            file.url,
             written.size_bytes,
             written.sha256,
         )

@@ -15,8 +15,7 @@ from db.core import locks
 from db.core.row_keys import customer_uuid
 from db.privacy.identifiers import ERASED_NAME, Identity, erased_email, needle, readable_leads
 from db.telemetry import counters
-
-ERASURES = "people_erased"
+from db.telemetry.counters import PEOPLE_ERASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_a
         ERASED_NAME,
         erased_email(customer_id),
     )
-    await counters.add(connection, {ERASURES: 1})
+    await counters.add(connection, {PEOPLE_ERASED: 1})
     return Erased(_united(identities), await connection.fetchval("SELECT clock_timestamp()"))
 
 

@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import asyncpg
-
 from billing.actions import Outcome
 from billing.explain import STATUS
 from billing.money import amount_from_minor
@@ -18,7 +16,8 @@ from billing.periods import name_of_period
 from billing.totals import Totals
 from db.reports.explained_actions import Line
 from db.reports.explanation import explanation
-from db.reports.figures import Report
+from db.reports.live_report import Report
+from db.reports.report_lines import BookedCredit
 
 COLUMNS = (
     "row",
@@ -57,7 +56,7 @@ def line(line: Line) -> str:
     return csv_row(_cells(line))
 
 
-def foot(report: Report, credited: Sequence[asyncpg.Record]) -> str:
+def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
     """Credits, products, the total and the explanation."""
     rows = [
         *(_credit_cells(credit, report.currency) for credit in credited),
@@ -87,7 +86,7 @@ def _defused(cell: str) -> str:
 
 
 def _cells(line: Line) -> _Cells:
-    explained, row = line.explained, line.row
+    explained = line.explained
     verdict = explained.verdict
     action, outcome = verdict.action, verdict.outcome
     amount = amount_from_minor(action.value_minor)
@@ -95,10 +94,10 @@ def _cells(line: Line) -> _Cells:
     capped = outcome is Outcome.CAPPED or outcome is Outcome.PARTLY_BILLED
     return (
         "action",
-        line.customer["email"],
-        line.customer["external_id"],
-        line.product["name"],
-        row["lead_type"],
+        line.customer.email,
+        line.customer.external_id,
+        line.product.name,
+        line.lead_type,
         action.action_type,
         action.engagement_level,
         _instant(action.occurred_at),
@@ -109,26 +108,26 @@ def _cells(line: Line) -> _Cells:
         amount if duplicate else _ZERO,
         amount_from_minor(action.value_minor - verdict.billed_minor) if capped else _ZERO,
         line.currency,
-        row["lead"],
+        line.lead,
         str(action.id),
         str(explained.winner.action_id) if explained.winner else "",
         line.reason,
     )
 
 
-def _credit_cells(credit: asyncpg.Record, currency: str) -> _Cells:
-    """A credit as a row of its own, with what it gives back as a negative amount."""
-    amount = amount_from_minor(-credit["amount_minor"])
-    month = name_of_period(credit["billing_period"])
+def _credit_cells(credit: BookedCredit, currency: str) -> _Cells:
+    """A credit as a row of its own, with the credited amount as a negative one."""
+    amount = amount_from_minor(-credit.amount_minor)
+    month = name_of_period(credit.billing_period)
     return (
         "credit",
-        credit["email"],
-        credit["customer"],
-        credit["product"],
-        credit["lead_type"],
-        credit["action_type"],
-        credit["engagement_level"],
-        _instant(credit["occurred_at"]),
+        credit.email,
+        credit.customer,
+        credit.product,
+        credit.lead_type,
+        credit.action_type,
+        credit.engagement_level,
+        _instant(credit.occurred_at),
         amount,
         "No",
         "Credited",
@@ -136,10 +135,10 @@ def _credit_cells(credit: asyncpg.Record, currency: str) -> _Cells:
         _ZERO,
         _ZERO,
         currency,
-        credit["lead"],
-        str(credit["action_id"]),
+        credit.lead,
+        str(credit.action_id),
         "",
-        f"Credited, because it was returned ({credit['reason']}); it was billed in {month}.",
+        f"Credited, because it was returned ({credit.reason}); it was billed in {month}.",
     )
 
 

@@ -1,7 +1,7 @@
-"""What a report comes to, in words."""
+"""The totals of a report in words."""
 
 from billing.money import amount_from_minor
-from db.reports.figures import Report
+from db.reports.live_report import Report
 
 
 def explanation(report: Report) -> str:

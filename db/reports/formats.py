@@ -1,28 +1,29 @@
-"""Reports as text: any number of formats in one walk over the lines, a block at a time."""
+"""Reports as text: any number of formats in one pass over the lines, a block at a time."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import asyncpg
 
-from db.reports import csv_format, figures, markdown_format
+from db.reports import csv_format, markdown_format, report_lines
 from db.reports.explained_actions import Line
-from db.reports.figures import Report
+from db.reports.live_report import Report
+from db.reports.report_lines import BookedCredit
 
-_LINES_OF_A_BLOCK = 100
+LINES_PER_BLOCK = 100
 
 
 class Format(Protocol):
     """How a report is written."""
 
     def head(self, report: Report, /) -> str:
-        """What stands above the actions."""
+        """The text above the actions."""
 
     def line(self, line: Line, /) -> str:
         """One action."""
 
-    def foot(self, report: Report, credited: Sequence[asyncpg.Record], /) -> str:
-        """What stands below the actions."""
+    def foot(self, report: Report, credited: Sequence[BookedCredit], /) -> str:
+        """The text below the actions."""
 
 
 FORMATS: Mapping[str, Format] = {"csv": csv_format, "md": markdown_format}
@@ -34,14 +35,14 @@ async def blocks(
     """The text of a report, block by block, in each of some formats."""
     yield tuple(each.head(report) for each in formats)
     block: list[Line] = []
-    async for line in figures.lines(connection, report.partner_id, report.period):
+    async for line in report_lines.lines(connection, report.partner_id, report.period):
         block.append(line)
-        if len(block) == _LINES_OF_A_BLOCK:
+        if len(block) == LINES_PER_BLOCK:
             yield _text(block, formats)
             block = []
     if block:
         yield _text(block, formats)
-    credited = await figures.credits_in(connection, report.partner_id, report.period)
+    credited = await report_lines.booked_credits(connection, report.partner_id, report.period)
     yield tuple(each.foot(report, credited) for each in formats)
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-import asyncpg
-
 from billing.actions import Outcome
 from billing.explain import STATUS
 from billing.money import amount_from_minor
@@ -12,7 +10,8 @@ from billing.periods import name_of_period
 from billing.totals import Totals
 from db.reports.explained_actions import Line
 from db.reports.explanation import explanation
-from db.reports.figures import Report
+from db.reports.live_report import Report
+from db.reports.report_lines import BookedCredit
 
 _TEXTS_REMEMBERED = 1_000
 
@@ -33,9 +32,9 @@ def line(line: Line) -> str:
     verdict = line.explained.verdict
     action = verdict.action
     cells = (
-        line.customer["email"],
-        line.product["name"],
-        line.row["lead_type"],
+        line.customer.email,
+        line.product.name,
+        line.lead_type,
         action.action_type,
         action.engagement_level,
         amount_from_minor(action.value_minor),
@@ -46,7 +45,7 @@ def line(line: Line) -> str:
     return _row(cells)
 
 
-def foot(report: Report, credited: Sequence[asyncpg.Record]) -> str:
+def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
     """The tables of credits and products, the total and the explanation."""
     text = ""
     if credited:
@@ -71,9 +70,9 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(map(md_cell, cells)) + " |\n"
 
 
-def _credit(credit: asyncpg.Record) -> str:
-    amount, month = amount_from_minor(-credit["amount_minor"]), name_of_period(credit["billing_period"])
-    return _row((credit["email"], credit["product"], credit["action_type"], month, amount, credit["reason"]))
+def _credit(credit: BookedCredit) -> str:
+    amount, month = amount_from_minor(-credit.amount_minor), name_of_period(credit.billing_period)
+    return _row((credit.email, credit.product, credit.action_type, month, amount, credit.reason))
 
 
 def _totals(name: str, totals: Totals) -> str:

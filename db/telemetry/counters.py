@@ -1,15 +1,18 @@
-"""Counts of what happened since the beginning, kept in the transactions that made it happen."""
+"""Counters since the beginning, kept in the transactions that count."""
 
 import os
 from collections.abc import Mapping
 
 import asyncpg
 
-_SLOTS = 8
+PEOPLE_ERASED = "people_erased"
+"""The counter of erasures: a snapshot of a report compares it before and after."""
+
+_SHARDS = 8
 
 
 async def add(connection: asyncpg.Connection, counts: Mapping[str, int]) -> None:
-    """Add to named counts; processes write to rows of their own, so that they do not wait for each other."""
+    """Add to named counters. Each has a row per shard, so that processes do not wait for each other's rows."""
     names = sorted(name for name, count in counts.items() if count)
     await connection.execute(
         """
@@ -19,24 +22,24 @@ async def add(connection: asyncpg.Connection, counts: Mapping[str, int]) -> None
         """,
         names,
         [counts[name] for name in names],
-        os.getpid() % _SLOTS,
+        os.getpid() % _SHARDS,
     )
 
 
 async def read(connection: asyncpg.Connection) -> dict[str, int]:
-    """All counts by name."""
+    """All counters by name."""
     rows = await connection.fetch("SELECT name, sum(value)::bigint AS value FROM tallies GROUP BY name")
     return {row["name"]: row["value"] for row in rows}
 
 
 async def one(connection: asyncpg.Connection, name: str) -> int:
-    """A count by its name; 0 if nothing was counted."""
+    """A counter by its name; 0 if nothing was counted."""
     value: int = await connection.fetchval("SELECT coalesce(sum(value), 0)::bigint FROM tallies WHERE name = $1", name)
     return value
 
 
 async def put(connection: asyncpg.Connection, name: str, value: int) -> None:
-    """Set a figure that is measured, not counted."""
+    """Set a value that is measured, not counted."""
     await connection.execute(
         """
         INSERT INTO tallies (name, slot, value) VALUES ($1, 0, $2)

@@ -20,7 +20,7 @@ from db.core.migrate import upgrade
 from db.core.settings import Settings
 from db.intake import inbox
 from db.intake.inbox import Accepted
-from db.reports import explained_actions
+from db.reports import leads_on_record
 from scripts.dev.bench.usage import of_folder
 from scripts.local.embedded.ports import free_port
 from scripts.local.embedded.postgres import Postgres, prepare_postgres
@@ -175,7 +175,7 @@ async def test_a_fault_of_the_moment_is_a_503(
     async def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(explained_actions, "page", fail)
+    monkeypatch.setattr(leads_on_record, "page", fail)
     monkeypatch.setattr(inbox, "add", fail)
     _check_out_of_reach(await shared_client.get("/leads"))
     _check_out_of_reach(await shared_client.post("/leads", json=lead()))
@@ -202,7 +202,7 @@ async def test_a_value_that_the_database_cannot_take_is_our_fault_and_not_an_out
     async def fail(connection: asyncpg.Connection, *_: Any, **__: Any) -> None:
         await connection.fetch("SELECT $1::int", 2**80)
 
-    monkeypatch.setattr(explained_actions, "page", fail)
+    monkeypatch.setattr(leads_on_record, "page", fail)
     check_problem(await shared_client.get("/leads"), 500)
 
 

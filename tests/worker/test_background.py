@@ -10,7 +10,7 @@ import pytest
 from db.core.engine import transaction
 from db.intake import inbox
 from db.ledger import closing, rebuild, recount, reevaluation, verdicts
-from db.reports import report_files
+from db.reports import snapshots
 from db.tasks import records
 from db.tasks.records import Task
 from db.telemetry import counters
@@ -93,7 +93,7 @@ async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reo
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(report_files, "snapshot", killed)
+        patched.setattr(snapshots, "snapshot", killed)
         with pytest.raises(Killed):
             await background._run(runtime, task_id)
     async with transaction(runtime.engine) as connection:
@@ -112,7 +112,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
         (reevaluation, "rejudge_some_stale"),
         (closing, "_move_held"),
         (closing, "close"),
-        (report_files, "snapshot"),
+        (snapshots, "snapshot"),
         (records, "finish"),
     ],
     "reevaluate": [

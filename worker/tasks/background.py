@@ -19,7 +19,7 @@ from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.intake import inbox, worker_batch
 from db.ledger import closing, rebuild, reevaluation
-from db.reports import report_files
+from db.reports import snapshots
 from db.tasks import pauses, records
 from db.tasks.notifications import RUN_SUBTASKS, RUN_TASK, SUBTASK_PRIORITY
 from db.tasks.pauses import Paused
@@ -141,7 +141,7 @@ async def _close(at: Runtime, arguments: dict[str, Any], progress: Progress) -> 
             await asyncio.sleep(_PAUSE_S)
     while not await _freeze(at, arguments):
         await _reevaluate(at, {"partner_ids": [str(partner_id)]}, progress)
-    version = await report_files.snapshot(at.engine, at.settings, partner_id, period)
+    version = await snapshots.snapshot(at.engine, at.settings, partner_id, period)
     return {"closed": True, "report_version": version}
 
 
@@ -173,7 +173,7 @@ async def _rebuild(at: Runtime, arguments: dict[str, Any], progress: Progress) -
         work.append(asyncio.to_thread(notify_subtasks, [str(subtask_id) for subtask_id in subtask_ids]))
     judged, counters, *_ = await run_concurrently(*work)
     result: dict[str, Any] = judged | {"counters_corrected": counters}
-    result["report_version"] = await report_files.snapshot(at.engine, at.settings, partner_id, period)
+    result["report_version"] = await snapshots.snapshot(at.engine, at.settings, partner_id, period)
     return result
 
 

@@ -4,7 +4,7 @@ import structlog
 from celery import shared_task
 
 from db.core.engine import transaction
-from db.reports import figures, report_files
+from db.reports import report_versions, snapshots
 from worker import runtime
 from worker.runtime import Runtime
 
@@ -19,9 +19,9 @@ def snapshot_reports() -> None:
 
 async def _snapshot(at: Runtime) -> None:
     async with transaction(at.engine, readonly=True) as connection:
-        changed = await figures.changed_since_written(connection)
+        changed = await report_versions.changed_since_written(connection)
     written = 0
     for partner_id, period in changed:
-        if await report_files.snapshot(at.engine, at.settings, partner_id, period):
+        if await snapshots.snapshot(at.engine, at.settings, partner_id, period):
             written += 1
     log.info("reports_snapshot", changed=len(changed), written=written)

@@ -10,7 +10,7 @@ import asyncpg
 
 from db.core import dump, locks
 from db.core.settings import Settings
-from db.reports import figures, inventory
+from db.reports import inventory, live_report
 from db.reports.report_files import read_file
 from scripts.errors import CannotStart
 from scripts.operations.backup.location import Place, as_one_message, checksum
@@ -67,7 +67,7 @@ async def _snapshot(connection: asyncpg.Connection, place: Place, tell: Tell) ->
 
 
 async def _report(connection: asyncpg.Connection, partner_id: UUID, period: int) -> ReportEntry:
-    return ReportEntry(str(partner_id), period, (await figures.live(connection, partner_id, period)).digest)
+    return ReportEntry(str(partner_id), period, (await live_report.read(connection, partner_id, period)).digest)
 
 
 async def _keep_files(manifest: Manifest, place: Place, tell: Tell) -> None:

@@ -12,7 +12,7 @@ from db.core import dump
 from db.core.migrate import downgrade, knows, upgrade
 from db.core.settings import Settings
 from db.ledger import recount
-from db.reports import figures, inventory
+from db.reports import inventory, live_report
 from db.reports.report_files import folder_url, write_file
 from scripts.errors import CannotStart
 from scripts.operations.backup.location import Place, as_one_message
@@ -133,7 +133,7 @@ async def _differences(settings: Settings, manifest: Manifest, tell: Tell) -> li
 
 
 async def _check(connection: asyncpg.Connection, partner_id: UUID, period: int, digest: str) -> list[str]:
-    report = await figures.live(connection, partner_id, period)
+    report = await live_report.read(connection, partner_id, period)
     drift = await recount.drift(connection, partner_id, period)
     named = f"{report.partner} {period // 100}-{period % 100:02}"
     wrong = []

@@ -22,7 +22,7 @@ from db.core.tables import metadata
 from db.intake import worker_batch
 from db.ledger.policies import Policies
 from db.privacy import erased_files, erased_payloads
-from db.reports import figures, report_files
+from db.reports import report_files, report_versions, snapshots
 from tests.api.world import (
     Json,
     accept,
@@ -77,9 +77,9 @@ async def lived(client: httpx.AsyncClient, engine: AsyncEngine, policies: Polici
 
 async def snapshot(engine: AsyncEngine, settings: Settings) -> None:
     async with transaction(engine, readonly=True) as connection:
-        changed = await figures.changed_since_written(connection)
+        changed = await report_versions.changed_since_written(connection)
     for partner_id, period in changed:
-        assert await report_files.snapshot(engine, settings, partner_id, period)
+        assert await snapshots.snapshot(engine, settings, partner_id, period)
 
 
 async def stored(engine: AsyncEngine, *tables: str) -> dict[str, list[str]]:
@@ -385,7 +385,7 @@ async def test_a_report_that_is_being_written_shows_no_name(
     await bill(client, engine, policies, lead("16", action("Fair", at=MAY), customer_id=ID))
     started = (await client.post(f"/api/customers/{ID}/erase")).json()
     written, go_on = asyncio.Event(), asyncio.Event()
-    write = report_files._write
+    write = snapshots.write_files
 
     async def slowly(*arguments: Any) -> Any:
         result = await write(*arguments)
@@ -393,7 +393,7 @@ async def test_a_report_that_is_being_written_shows_no_name(
         await go_on.wait()
         return result
 
-    monkeypatch.setattr(report_files, "_write", slowly)
+    monkeypatch.setattr(snapshots, "write_files", slowly)
     writing = asyncio.create_task(snapshot(engine, settings))
     await written.wait()
     erasing = asyncio.create_task(finish_tasks(engine, Policies(), settings))

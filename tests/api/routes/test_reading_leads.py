@@ -65,7 +65,7 @@ async def test_filters(shared_client: httpx.AsyncClient, shop: None, query: dict
 async def test_a_filter_without_an_index_looks_at_so_many_leads_and_says_where_to_go_on(
     shared_client: httpx.AsyncClient, shop: None, query: dict[str, str], ids: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.reports.explained_actions._LOOKED_AT", 2)
+    monkeypatch.setattr("db.reports.leads_on_record.MOST_LEADS_SEARCHED", 2)
     pages = [await get(shared_client, "/leads", **query)]
     while pages[-1]["next"]:
         pages.append(await get(shared_client, "/leads", after=pages[-1]["next"], **query))

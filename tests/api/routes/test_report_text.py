@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
-from db.reports import figures, report_files
+from db.reports import live_report, report_lines, report_versions, snapshots
 from db.reports.csv_format import csv_row
 from db.reports.explained_actions import Line
 from db.reports.formats import FORMATS, blocks
@@ -59,8 +59,8 @@ async def months(
     async with transaction(engine) as connection:  # the file of April is from before the credit
         await connection.execute("DELETE FROM billing_report_files")
         await connection.execute("DELETE FROM billing_reports")
-        changed = await figures.changed_since_written(connection)
-    assert [await report_files.snapshot(engine, settings, *report) for report in changed] == [1, 1]
+        changed = await report_versions.changed_since_written(connection)
+    assert [await snapshots.snapshot(engine, settings, *report) for report in changed] == [1, 1]
     return {report["period"]: report for report in (await get(client, "/billing/reports"))["items"]}
 
 
@@ -85,7 +85,7 @@ async def test_a_report_is_the_same_text_live_and_as_a_file(
         path = f"/billing/reports/{months[period]['report_id']}"
         wanted = (WANTED / f"{period}.{kind}").read_bytes()
         for lines_of_a_block in (1, 2, 100):
-            monkeypatch.setattr("db.reports.formats._LINES_OF_A_BLOCK", lines_of_a_block)
+            monkeypatch.setattr("db.reports.formats.LINES_PER_BLOCK", lines_of_a_block)
             live = (await client.get(path, params={"format": kind})).content
             assert _whenever(live) == wanted
         written = (await client.get(path, params={"format": kind, "version": 1})).content
@@ -103,10 +103,10 @@ async def test_no_block_is_empty(
     await make_masters(client)
     of_may = lead("of May", action(at="2024-05-01T00:00:00Z"))
     await bill(client, engine, policies, of_may, *(lead(f"lead-{n}") for n in range(lines)))
-    monkeypatch.setattr("db.reports.formats._LINES_OF_A_BLOCK", 2)
+    monkeypatch.setattr("db.reports.formats.LINES_PER_BLOCK", 2)
     async with transaction(engine, readonly=True) as connection:
         partner_id = await connection.fetchval("SELECT id FROM partners")
-        report = await figures.live(connection, partner_id, 202404)
+        report = await live_report.read(connection, partner_id, 202404)
         texts = [each async for each in blocks(connection, report, list(FORMATS.values()))]
     assert len(texts) == 2 + -(-lines // 2)
     assert all(map(all, texts))
@@ -122,17 +122,17 @@ async def test_all_files_of_a_version_are_written_in_one_walk_over_its_lines(
     await make_masters(client)
     await bill(client, engine, policies, lead())
     walks = 0
-    walk = figures.lines
+    walk = report_lines.lines
 
     def counted(*arguments: Any) -> AsyncIterator[Line]:
         nonlocal walks
         walks += 1
         return walk(*arguments)
 
-    monkeypatch.setattr(figures, "lines", counted)
+    monkeypatch.setattr(report_lines, "lines", counted)
     async with transaction(engine) as connection:
-        ((partner_id, period),) = await figures.changed_since_written(connection)
-    assert await report_files.snapshot(engine, settings, partner_id, period) == 1
+        ((partner_id, period),) = await report_versions.changed_since_written(connection)
+    assert await snapshots.snapshot(engine, settings, partner_id, period) == 1
     assert walks == 1
     assert len(list(settings.home.glob("reports/2024-04/*"))) == len(FORMATS) == 2
 

@@ -22,7 +22,7 @@ from billing.identity import partner_of_report, report_uuid
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
-from db.reports import figures, report_files
+from db.reports import live_report, report_lines, report_versions, snapshots
 from db.reports.formats import FORMATS, blocks
 from scripts.samples.sample_leads import SAMPLES, leads_from_report_rows
 from tests.api.world import (
@@ -321,12 +321,12 @@ async def test_an_unchanged_report_gets_no_version(
     await make_masters(client)
     await bill(client, engine, policies, lead())
     async with transaction(engine) as connection:
-        ((partner_id, period),) = await figures.changed_since_written(connection)
-    assert await report_files.snapshot(engine, settings, partner_id, period) == 1
+        ((partner_id, period),) = await report_versions.changed_since_written(connection)
+    assert await snapshots.snapshot(engine, settings, partner_id, period) == 1
     await bill(client, engine, policies, lead())
     async with transaction(engine) as connection:
-        assert await figures.changed_since_written(connection) == []
-    assert await report_files.snapshot(engine, settings, partner_id, period) is None
+        assert await report_versions.changed_since_written(connection) == []
+    assert await snapshots.snapshot(engine, settings, partner_id, period) is None
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ async def test_a_long_report_streams_with_flat_memory(
     client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_masters(client)
-    monkeypatch.setattr("db.reports.figures._CUSTOMERS_AT_ONCE", 10)
+    monkeypatch.setattr("db.reports.report_lines.CUSTOMERS_AT_ONCE", 10)
     leads = [
         lead(
             f"lead-{n}",
@@ -367,7 +367,7 @@ async def test_a_long_report_streams_with_flat_memory(
     (report,) = (await get(client, "/billing/reports"))["items"]
     size = 0
     async with transaction(engine, readonly=True) as connection:
-        whole = await figures.live(connection, *await _found(connection, report))
+        whole = await live_report.read(connection, *await _found(connection, report))
         tracemalloc.start()
         try:
             async for texts in blocks(connection, whole, list(FORMATS.values())):
@@ -382,7 +382,7 @@ async def test_a_long_report_streams_with_flat_memory(
 
 
 async def _found(connection: asyncpg.Connection, report: Json) -> tuple[UUID, int]:
-    found = await figures.find(connection, UUID(report["report_id"]))
+    found = await live_report.find(connection, UUID(report["report_id"]))
     assert found
     return found
 
@@ -400,7 +400,7 @@ async def test_slow_readers_of_reports_do_not_keep_leads_out(
         for line in list[Any]():
             yield line
 
-    monkeypatch.setattr(figures, "lines", slowly)
+    monkeypatch.setattr(report_lines, "lines", slowly)
     path = f"/billing/reports/{report['report_id']}"
     readers = [asyncio.create_task(client.get(path, params={"format": "csv"})) for _ in range(20)]
     await asyncio.sleep(0.3)

@@ -12,7 +12,7 @@ from db.core.engine import transaction
 from db.core.row_keys import customer_uuid
 from db.core.settings import Settings
 from db.privacy import erased_files
-from db.reports import report_files
+from db.reports import snapshots
 from tests.builders import lead
 from tests.s3 import bucket_in_s3
 from tests.world import World
@@ -34,7 +34,7 @@ async def in_s3(engine: AsyncEngine, settings: Settings, bucket: str) -> Setting
     await world.send(lead(customer="ann", product="crm"))
     in_s3 = settings.model_copy(update={"report_files_url": f"s3://{bucket}/files/"})
     partner_id, period = await report_written(engine)
-    assert await report_files.snapshot(engine, in_s3, partner_id, period) == 1
+    assert await snapshots.snapshot(engine, in_s3, partner_id, period) == 1
     return in_s3
 
 

@@ -20,7 +20,7 @@ from db.core import dump, locks
 from db.core.engine import create_engine, transaction
 from db.core.migrate import upgrade
 from db.core.settings import Settings
-from db.reports import figures, report_files
+from db.reports import report_files, report_versions, snapshots
 from scripts.cli.app import app
 from scripts.local.embedded import postgres
 from scripts.local.launcher.home import hold_home
@@ -67,9 +67,9 @@ async def live(engine: AsyncEngine, settings: Settings) -> World:
     await world.return_action(("", "l-1", "Click", "High", APRIL, 1))
     await world.hold(("", "l-3", "Call", "High", MAY, 1))
     async with transaction(engine, readonly=True) as connection:
-        changed = await figures.changed_since_written(connection)
+        changed = await report_versions.changed_since_written(connection)
     for partner_id, period in changed:
-        assert await report_files.snapshot(engine, settings, partner_id, period)
+        assert await snapshots.snapshot(engine, settings, partner_id, period)
     return world
 
 

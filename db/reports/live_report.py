@@ -1,0 +1,152 @@
+"""The live report of one partner and one period, summed from the counters of its products."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from operator import attrgetter
+from uuid import UUID
+
+import asyncpg
+
+from billing.identity import partner_of_report, report_uuid
+from billing.periods import FIRST_PERIOD
+from billing.totals import TOTALS_COLUMNS, Totals
+from db.core.rows import totals_from_row
+
+_SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in TOTALS_COLUMNS)
+_figures = attrgetter(*TOTALS_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductTotals:
+    """One product's part of a report."""
+
+    product: str
+    name: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a partner owes for a period as of an instant; `version` is the last one written, 0 if none was."""
+
+    report_id: UUID
+    partner_id: UUID
+    partner: str
+    partner_name: str
+    period: int
+    currency: str
+    as_of: datetime
+    final: bool
+    version: int
+    digest: str
+    totals: Totals
+    credited_minor: int
+    checksum: int
+    products: tuple[ProductTotals, ...]
+
+
+async def read(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Report:
+    """The report as the counters are now. Two reports with the same verdicts have the same digest."""
+    partner = await connection.fetchrow(
+        """
+        SELECT external_id, name, currency, closed_through, transaction_timestamp() AS now FROM partners WHERE id = $1
+        """,
+        partner_id,
+    )
+    assert partner is not None
+    rows = await connection.fetch(
+        f"""
+        SELECT products.external_id AS product, products.name, totals.* FROM (
+            SELECT product_id, {_SUMS}, sum(credited_minor)::bigint AS credited_minor, sum(checksum) AS checksum
+            FROM product_periods WHERE partner_id = $1 AND period = $2 GROUP BY product_id
+        ) AS totals JOIN products ON products.id = totals.product_id
+        ORDER BY products.external_id
+        """,
+        partner_id,
+        period,
+    )
+    totals = Totals(*(sum(row[name] for row in rows) for name in TOTALS_COLUMNS))
+    credited_minor = sum(row["credited_minor"] for row in rows)
+    checksum = sum(int(row["checksum"]) for row in rows)
+    report_id = report_uuid(partner_id, period)
+    version = await connection.fetchval(
+        "SELECT coalesce(max(version), 0) FROM billing_reports WHERE report_id = $1", report_id
+    )
+    content = (report_id.hex, partner["currency"], *_figures(totals), credited_minor, checksum)
+    return Report(
+        report_id=report_id,
+        partner_id=partner_id,
+        partner=partner["external_id"],
+        partner_name=partner["name"],
+        period=period,
+        currency=partner["currency"],
+        as_of=partner["now"],
+        final=partner["closed_through"] is not None and period <= partner["closed_through"],
+        version=version,
+        digest=sha256(repr(content).encode()).hexdigest(),
+        totals=totals,
+        credited_minor=credited_minor,
+        checksum=checksum,
+        products=tuple(ProductTotals(row["product"], row["name"], totals_from_row(row)) for row in rows),
+    )
+
+
+async def page(
+    connection: asyncpg.Connection,
+    *,
+    partner_id: UUID | None,
+    customer_id: UUID | None,
+    first: int,
+    last: int,
+    after: tuple[int, UUID] | None,
+    limit: int,
+) -> list[tuple[UUID, int]]:
+    """(partner, period) of the reports with actions or credits from `first` to `last`, newest period first."""
+    table, customer = "product_periods", ""
+    if customer_id:
+        table = "customer_states JOIN customer_periods USING (partner_id, customer_id)"
+        customer = "AND customer_id = $7"
+    rows = await connection.fetch(
+        f"""
+        SELECT DISTINCT period, partner_id FROM {table}
+        WHERE ($1::uuid IS NULL OR partner_id = $1) AND period BETWEEN $2 AND $3
+            AND ($4::bigint IS NULL OR period < $4 OR period = $4 AND partner_id > $5)
+            AND (actions <> 0 OR credited_minor <> 0) {customer}
+        ORDER BY period DESC, partner_id LIMIT $6
+        """,
+        partner_id,
+        first,
+        last,
+        *(after or (None, None)),
+        limit,
+        *([customer_id] if customer_id else []),
+    )
+    return [(row["partner_id"], row["period"]) for row in rows]
+
+
+async def find(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int] | None:
+    """The partner and period of a report; None if there is no such report.
+
+    A report that was never written is found by its id: with a period it gives the partner, so all periods are tried in
+    one query.
+    """
+    row = await connection.fetchrow(
+        "SELECT partner_id, period FROM billing_reports WHERE report_id = $1 LIMIT 1", report_id
+    )
+    if row:
+        return row["partner_id"], row["period"]
+    months = range(FIRST_PERIOD // 100, datetime.now(UTC).year + 2)
+    periods = [year * 100 + month for year in months for month in range(1, 13)]
+    row = await connection.fetchrow(
+        """
+        SELECT partner_id, period FROM unnest($1::uuid[], $2::int[]) AS candidates (partner_id, period)
+        WHERE EXISTS (
+            SELECT FROM product_periods
+            WHERE product_periods.partner_id = candidates.partner_id AND product_periods.period = candidates.period
+        )
+        """,
+        [partner_of_report(report_id, period) for period in periods],
+        periods,
+    )
+    return (row["partner_id"], row["period"]) if row else None

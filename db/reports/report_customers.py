@@ -1,0 +1,58 @@
+"""The customers of a report with their parts of it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from billing.totals import Totals
+from db.core.rows import totals_from_row
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerTotals:
+    """One customer's part of a report."""
+
+    customer_id: UUID
+    external_id: str
+    name: str
+    email: str
+    totals: Totals
+    credited_minor: int
+
+
+async def page(
+    connection: asyncpg.Connection,
+    partner_id: UUID,
+    period: int,
+    *,
+    after: UUID | None = None,
+    only: UUID | None = None,
+    limit: int,
+) -> list[CustomerTotals]:
+    """The customers of a report after one of them, or only one, in the order of their ids."""
+    rows = await connection.fetch(
+        """
+        SELECT customer_periods.*, customers.external_id, customers.name, customers.email
+        FROM customer_periods JOIN customers ON customers.id = customer_id
+        WHERE partner_id = $1 AND period = $2 AND ($3::uuid IS NULL OR customer_id > $3)
+            AND ($4::uuid IS NULL OR customer_id = $4) AND (actions > 0 OR credited_minor <> 0)
+        ORDER BY customer_id LIMIT $5
+        """,
+        partner_id,
+        period,
+        after,
+        only,
+        limit,
+    )
+    return [
+        CustomerTotals(
+            row["customer_id"],
+            row["external_id"],
+            row["name"],
+            row["email"],
+            totals_from_row(row),
+            row["credited_minor"],
+        )
+        for row in rows
+    ]

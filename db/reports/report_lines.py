@@ -1,0 +1,82 @@
+"""The lines of a report: its actions, explained, and the credits booked in its period."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from db.reports.explained_actions import Line, lines_of_customers
+
+CUSTOMERS_AT_ONCE = 200
+_ACTIONS_AT_ONCE = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class BookedCredit:
+    """What is credited for a returned action of a closed period, `billing_period` (R11)."""
+
+    amount_minor: int
+    reason: str
+    action_id: UUID
+    email: str
+    customer: str
+    product: str
+    lead: str
+    lead_type: str
+    action_type: str
+    engagement_level: str
+    occurred_at: datetime
+    billing_period: int
+
+
+async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -> AsyncIterator[Line]:
+    """All actions of a report, explained, by customer.
+
+    A few thousand actions are in memory at a time, or all of one customer if those are more: whether an action is
+    capped depends on all the customer's actions before it.
+    """
+    after = None
+    while True:
+        rows = await connection.fetch(
+            """
+            SELECT customer_id FROM (
+                SELECT customer_id, sum(actions) OVER (ORDER BY customer_id) - actions AS actions_before
+                FROM (
+                    SELECT customer_id, actions FROM customer_periods
+                    WHERE partner_id = $1 AND period = $2 AND actions > 0 AND ($3::uuid IS NULL OR customer_id > $3)
+                    ORDER BY customer_id LIMIT $4
+                ) AS following
+            ) AS counted
+            WHERE actions_before < $5 ORDER BY customer_id
+            """,
+            partner_id,
+            period,
+            after,
+            CUSTOMERS_AT_ONCE,
+            _ACTIONS_AT_ONCE,
+        )
+        if not rows:
+            return
+        customer_ids = [row["customer_id"] for row in rows]
+        for line in await lines_of_customers(connection, partner_id, period, customer_ids):
+            yield line
+        after = customer_ids[-1]
+
+
+async def booked_credits(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[BookedCredit]:
+    """What is credited in a period for returned actions of closed periods, in the order it was booked."""
+    rows = await connection.fetch(
+        """
+        SELECT credits.amount_minor, credits.reason, credits.action_id, customers.email,
+               customers.external_id AS customer, products.name AS product, leads.external_id AS lead, leads.lead_type,
+               actions.action_type, actions.engagement_level, actions.occurred_at, actions.billing_period
+        FROM credits JOIN actions ON actions.id = credits.action_id JOIN leads ON leads.id = actions.lead_id
+        JOIN customers ON customers.id = credits.customer_id JOIN products ON products.id = credits.product_id
+        WHERE credits.partner_id = $1 AND credits.period = $2 ORDER BY credits.created_at, credits.action_id
+        """,
+        partner_id,
+        period,
+    )
+    return [BookedCredit(**row) for row in rows]

@@ -1,0 +1,154 @@
+"""The written versions of reports and the record of their files."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from billing.totals import TOTALS_COLUMNS, Totals
+from db.core.rows import totals_from_row
+from db.reports.live_report import ProductTotals, Report
+
+_figures = attrgetter(*TOTALS_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A file of a version: its format, where it is, and what it holds."""
+
+    format: str
+    url: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportVersion:
+    """A report as it was written, with its files by format."""
+
+    report_id: UUID
+    version: int
+    period: int
+    currency: str
+    as_of: datetime
+    final: bool
+    digest: str
+    totals: Totals
+    credited_minor: int
+    products: tuple[ProductTotals, ...]
+    files: tuple[ReportFile, ...]
+
+
+async def add(connection: asyncpg.Connection, report: Report) -> int:
+    """Write the report as its next version; returns the number."""
+    version: int = await connection.fetchval(
+        f"""
+        INSERT INTO billing_reports (report_id, version, partner_id, period, currency, as_of, final, digest,
+            credited_minor, checksum, products, {", ".join(TOTALS_COLUMNS)})
+        SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+            {", ".join(f"${n}" for n in range(11, 11 + len(TOTALS_COLUMNS)))}
+        FROM billing_reports WHERE report_id = $1
+        RETURNING version
+        """,
+        report.report_id,
+        report.partner_id,
+        report.period,
+        report.currency,
+        report.as_of,
+        report.final,
+        report.digest,
+        report.credited_minor,
+        report.checksum,
+        msgspec.json.encode(
+            [
+                {"product": p.product, "name": p.name} | dict(zip(TOTALS_COLUMNS, _figures(p.totals), strict=True))
+                for p in report.products
+            ]
+        ).decode(),
+        *_figures(report.totals),
+    )
+    return version
+
+
+async def add_files(connection: asyncpg.Connection, report_id: UUID, version: int, files: Iterable[ReportFile]) -> None:
+    """Record the files of a version."""
+    await connection.executemany(
+        """
+        INSERT INTO billing_report_files (report_id, version, format, url, size_bytes, sha256)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        [(report_id, version, file.format, file.url, file.size_bytes, file.sha256) for file in files],
+    )
+
+
+async def read(connection: asyncpg.Connection, report_id: UUID, only: int | None = None) -> list[ReportVersion]:
+    """All versions of a report or only one, newest first, with their files."""
+    files: dict[int, list[ReportFile]] = {}
+    for row in await connection.fetch(
+        """
+        SELECT version, format, url, size_bytes, sha256 FROM billing_report_files
+        WHERE report_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY format
+        """,
+        report_id,
+        only,
+    ):
+        file = ReportFile(row["format"], row["url"], row["size_bytes"], row["sha256"])
+        files.setdefault(row["version"], []).append(file)
+    rows = await connection.fetch(
+        """
+        SELECT * FROM billing_reports WHERE report_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY version DESC
+        """,
+        report_id,
+        only,
+    )
+    return [_version_from_row(row, files.get(row["version"], [])) for row in rows]
+
+
+def _version_from_row(row: asyncpg.Record, files: Iterable[ReportFile]) -> ReportVersion:
+    return ReportVersion(
+        report_id=row["report_id"],
+        version=row["version"],
+        period=row["period"],
+        currency=row["currency"],
+        as_of=row["as_of"],
+        final=row["final"],
+        digest=row["digest"],
+        totals=totals_from_row(row),
+        credited_minor=row["credited_minor"],
+        products=tuple(ProductTotals(p["product"], p["name"], totals_from_row(p)) for p in row["products"]),
+        files=tuple(files),
+    )
+
+
+async def last_written(connection: asyncpg.Connection, report_id: UUID) -> tuple[str, bool] | None:
+    """Digest of the last written version and whether it is final; None if none was written."""
+    row = await connection.fetchrow(
+        "SELECT digest, final FROM billing_reports WHERE report_id = $1 ORDER BY version DESC LIMIT 1", report_id
+    )
+    return (row["digest"], row["final"]) if row else None
+
+
+async def changed_since_written(connection: asyncpg.Connection) -> list[tuple[UUID, int]]:
+    """(partner, period) of reports whose counters changed since their last version, or that have none."""
+    rows = await connection.fetch(
+        """
+        SELECT live.partner_id, live.period FROM (
+            SELECT partner_id, period, sum(checksum) AS checksum, sum(credited_minor) AS credited
+            FROM product_periods GROUP BY partner_id, period
+        ) AS live
+        LEFT JOIN LATERAL (
+            SELECT checksum, credited_minor, final FROM billing_reports
+            WHERE billing_reports.partner_id = live.partner_id AND billing_reports.period = live.period
+            ORDER BY version DESC LIMIT 1
+        ) AS written ON true
+        JOIN partners ON partners.id = live.partner_id
+        WHERE written.checksum IS DISTINCT FROM live.checksum OR written.credited_minor <> live.credited
+            OR written.final <> (closed_through IS NOT NULL AND live.period <= closed_through)
+        ORDER BY 2, 1
+        """
+    )
+    return [(row["partner_id"], row["period"]) for row in rows]
