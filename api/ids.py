@@ -8,17 +8,23 @@ from api.problems import FieldError, Problem
 from billing.errors import InvalidValue
 from billing.identity import check_id
 from db.core.row_keys import customer_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
-from db.masters import customers, masters
+from db.masters import customers, partners, products
 
 
 async def partner_id_of(connection: asyncpg.Connection, text: str) -> UUID:
     """Row key of a partner; Problem 404 if there is none."""
-    return await _existing(connection, "partner", partner_uuid(_checked(text)), text)
+    partner_id = partner_uuid(_checked(text))
+    if not await partners.exists(connection, partner_id):
+        raise Problem(404, f"There is no partner {text!r}.")
+    return partner_id
 
 
 async def product_id_of(connection: asyncpg.Connection, text: str) -> UUID:
     """Row key of a product; Problem 404 if there is none."""
-    return await _existing(connection, "product", product_uuid(_checked(text)), text)
+    product_id = product_uuid(_checked(text))
+    if not await products.exists(connection, product_id):
+        raise Problem(404, f"There is no product {text!r}.")
+    return product_id
 
 
 async def customer_id_of(connection: asyncpg.Connection, text: str) -> UUID:
@@ -34,12 +40,6 @@ def find_lead(source: str, text: str) -> list[UUID]:
     """Row keys that a lead id can mean: the lead's own, or the UUID we gave it."""
     own = uuid_from_text(text)
     return list(dict.fromkeys([lead_uuid(source, _checked(text)), *([own] if own else [])]))
-
-
-async def _existing(connection: asyncpg.Connection, kind: str, row_id: UUID, text: str) -> UUID:
-    if not await masters.exists(connection, kind, row_id):
-        raise Problem(404, f"There is no {kind} {text!r}.")
-    return row_id
 
 
 def _checked(text: str) -> str:

@@ -23,6 +23,11 @@ def instant_out(instant: datetime | None) -> str | None:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z") if instant else None
 
 
+def amount_out(minor: int | None) -> str | None:
+    """Money as "10.00"; None where there is none."""
+    return None if minor is None else amount_from_minor(minor)
+
+
 def totals_out(totals: Totals) -> dict[str, Any]:
     """Totals as design and docs name them."""
     return {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,22 +14,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.schemas.leads import leads_from_body
 from billing.actions import WINNING, Outcome
-from billing.errors import BillingError
+from billing.errors import BillingError, RuleViolation
 from billing.evaluate import NEVER_RELEASED
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
 from billing.periods import check_timezone, period_from_text, text_from_period
-from billing.terms import DuplicateWindow, window_from_wire
+from billing.terms import CapScope, window_from_wire
 from billing.totals import TOTALS_COLUMNS, Totals
-from db.core import locks
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
+from db.core.unit_of_work import UnitOfWork, unit_of_work
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
-from db.ledger import closing, holds, rebuild, recount, reevaluation
+from db.ledger import closing, holds, policy_changes, rebuild, recount, reevaluation
+from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
-from db.masters import customers, masters
+from db.ledger.policy_changes import PartnerChange
+from db.masters import customers, partners, products
+from db.masters.partners import NewPartner
+from db.masters.rates import NewRate
+from db.masters.terms import PartnerTerms
 from db.reports import explained_actions
 from tests.builders import Wire
 from tests.oracle import ActionId, ActionRef, Oracle, Refused, keys
@@ -38,20 +44,6 @@ from tests.oracle.model import Totals as OracleTotals
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 """A clock by which every period of the tests has ended."""
-
-_TERMS: dict[str, Any] = {
-    "cap_minor": 10_000,
-    "cap_scope": "period",
-    "dedup_window": "forever",
-    "dedup_days": None,
-    "monthly_api_limit": None,
-    "overage_unit_cost_minor": None,
-    "csm": None,
-    "csm_must_approve": False,
-    "start_date": None,
-    "end_date": None,
-    "preferences": "{}",
-}
 
 
 def domain_leads(*sent: Wire) -> list[Lead]:
@@ -97,26 +89,29 @@ class World:
         self.oracle = Oracle()
         self.partners: dict[str, UUID] = {}
 
-    # -- masters
+    def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A transaction as a request opens it; its messages are not sent, since `work` and `settle` do their work."""
+        return unit_of_work(self.engine, lambda *_: None, caches=[self.policies])
+
+    # -- master data
 
     async def partner(self, external_id: str, timezone: str = "UTC", **terms: Any) -> UUID:
         """A partner with terms as the wire says them: cap, cap_scope, dedup_window."""
         self.oracle.add_partner(external_id, timezone=timezone, **terms)
-        partner_id = self.partners[external_id] = partner_uuid(external_id)
-        values = {"external_id": external_id, "name": external_id, "billing_email": None, "currency": "EUR"}
-        async with transaction(self.engine) as connection:
-            columns = _TERMS | terms_columns(terms)
-            created = await masters.create_partner(connection, partner_id, values, columns, check_timezone(timezone))
-        assert created
-        return partner_id
+        self.partners[external_id] = partner_uuid(external_id)
+        agreed = PartnerTerms(**terms_fields(terms))
+        new = NewPartner(external_id, external_id, timezone=check_timezone(timezone), terms=agreed)
+        async with self.unit_of_work() as uow:
+            assert await partners.create(uow, new)
+        return self.partners[external_id]
 
     async def product(self, external_id: str, partner: str) -> UUID:
         """A product; what waited for it is decided."""
         self.oracle.add_product(external_id, partner)
         product_id = product_uuid(external_id)
-        async with transaction(self.engine) as connection:
-            values = {"external_id": external_id, "name": external_id, "description": None}
-            assert await masters.create_product(connection, product_id, self.partners[partner], values)
+        async with self.unit_of_work() as uow:
+            _, is_new = await products.create(uow, external_id, self.partners[partner], {"name": external_id})
+        assert is_new
         await self.empty_quarantine()
         return product_id
 
@@ -145,35 +140,22 @@ class World:
             self.oracle.add_rate(amount, partner, product, lead_type, action_type, engagement_level, effective_from)
         except Refused:
             refused = True
-        partner_id = partner_uuid(partner) if partner else None
-        product_id = product_uuid(product) if product else None
-        start = datetime.fromisoformat(effective_from) if effective_from else None
-        async with transaction(self.engine) as connection:
-            touched = await masters.lock_touched(connection, partner_id, product_id)
-            policies = (await self.policies.load(connection, touched)).values()
-            first = [p.calendar.start_of(p.first_open) for p in policies if p.first_open]
-            if first and (start is None or start < max(first)):
-                rule_id = None
-            else:
-                rule_id = await masters.create_rate(
-                    connection,
-                    {
-                        "partner_id": partner_id,
-                        "product_id": product_id,
-                        "lead_type": lead_type,
-                        "action_type": action_type,
-                        "engagement_level": engagement_level,
-                        "lead_type_key": lead_type and lead_type.casefold(),
-                        "action_type_key": action_type and action_type.casefold(),
-                        "level_key": engagement_level and engagement_level.casefold(),
-                        "amount_minor": None if amount is None else minor_from_amount(amount),
-                        "effective_from": start,
-                    },
-                )
-            assert (rule_id is None) is refused
-            if rule_id is not None:
-                await masters.new_version(connection, touched)
-        self.policies.clear()
+        new = NewRate(
+            partner_id=partner_uuid(partner) if partner else None,
+            product_id=product_uuid(product) if product else None,
+            lead_type=lead_type,
+            action_type=action_type,
+            engagement_level=engagement_level,
+            amount_minor=None if amount is None else minor_from_amount(amount),
+            effective_from=datetime.fromisoformat(effective_from) if effective_from else None,
+        )
+        try:
+            async with self.unit_of_work() as uow:
+                await policy_changes.create_rate(uow, self.policies, new)
+        except RuleViolation:
+            assert refused
+        else:
+            assert not refused
         return not refused
 
     async def terms(self, partner: str, from_period: str, **changes: Any) -> bool:
@@ -183,17 +165,14 @@ class World:
             self.oracle.set_terms(partner, from_period, **changes)
         except Refused:
             refused = True
+        change = PartnerChange(terms=terms_fields(changes), effective_period=period_from_text(from_period))
         try:
-            async with transaction(self.engine) as connection:
-                await locks.lock_partner_exclusive(connection, self.partners[partner])
-                policy = (await self.policies.load(connection, [self.partners[partner]]))[self.partners[partner]]
-                period = period_from_text(from_period)
-                await masters.change_terms(connection, policy, terms_columns(changes), period)
-        except BillingError:
+            async with self.unit_of_work() as uow:
+                await policy_changes.change_partner(uow, self.policies, self.partners[partner], change, LATER)
+        except RuleViolation:
             assert refused
         else:
             assert not refused
-        self.policies.clear()
         return not refused
 
     # -- leads
@@ -429,22 +408,21 @@ class World:
     async def _check_rebuild(self) -> None:
         for partner_id in self.partners.values():
             async with transaction(self.engine, readonly=True) as connection:
-                periods = await masters.periods_used(connection, partner_id)
+                periods = await periods_used(connection, partner_id)
             for period in periods:
                 assert await self.rebuild(partner_id, period) == (0, 0)
 
 
-def terms_columns(terms: dict[str, Any]) -> dict[str, Any]:
-    """Terms as the wire says them, as columns of partner_terms."""
-    columns: dict[str, Any] = {}
+def terms_fields(terms: dict[str, Any]) -> dict[str, Any]:
+    """Terms as the wire says them, as fields of PartnerTerms."""
+    fields: dict[str, Any] = {}
     if "cap" in terms:
-        columns["cap_minor"] = None if terms["cap"] is None else minor_from_amount(terms["cap"])
+        fields["cap_minor"] = None if terms["cap"] is None else minor_from_amount(terms["cap"])
     if "cap_scope" in terms:
-        columns["cap_scope"] = terms["cap_scope"]
+        fields["cap_scope"] = CapScope(terms["cap_scope"])
     if "dedup_window" in terms:
-        window: DuplicateWindow = window_from_wire(terms["dedup_window"])
-        columns |= masters.window_columns(window)
-    return columns
+        fields["dedup_window"] = window_from_wire(terms["dedup_window"])
+    return fields
 
 
 def _row_key(identity: ActionId) -> UUID:

@@ -17,7 +17,7 @@ from db.core import locks
 from db.core.engine import transaction
 from db.intake import inbox
 from db.ledger import closing
-from db.masters import masters
+from db.ledger.periods import periods_used
 from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
@@ -59,7 +59,7 @@ async def list_periods(request: Request, partner: IdPath) -> Response:
     async with transaction(state.engine, readonly=True) as connection:
         partner_id = await partner_id_of(connection, partner)
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
-        used = await masters.periods_used(connection, partner_id)
+        used = await periods_used(connection, partner_id)
     items = [
         {
             "period": text_from_period(period),

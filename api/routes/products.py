@@ -9,13 +9,11 @@ from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import IdPath
-from api.schemas.masters import ProductChange, ProductIn, product_out_from_row
-from api.state import state_of
+from api.schemas.products import ProductChange, ProductIn, product_out_from_product
+from api.state import state_of, unit_of_work
 from api.wire import json_response
 from db.core.engine import transaction
-from db.core.row_keys import product_uuid
-from db.masters import masters
-from db.tasks.notifications import RETRY_QUARANTINE
+from db.masters import products
 
 router = APIRouter(route_class=Route, prefix="/api/products", tags=["products"])
 _READ = requires(Permission.READ)
@@ -31,42 +29,28 @@ _ADMIN = requires(Permission.ADMIN)
 )
 async def create_product(request: Request, body: ProductIn) -> Response:
     """Create a product; leads in quarantine for it are then decided by themselves (R12)."""
-    state = state_of(request)
-    product_id = product_uuid(body.external_id)
-    async with transaction(state.engine) as connection:
-        partner_id = await partner_id_of(connection, body.partner)
-        created = await masters.create_product(connection, product_id, partner_id, body.model_dump())
-        row = await masters.product(connection, product_id)
-    assert row is not None
-    if not created:
-        same = {"name": row["name"], "description": row["description"]}
-        differs = [
-            name for name, value in same.items() if name in body.model_fields_set and getattr(body, name) != value
-        ]
-        if row["partner_id"] != partner_id or differs:
-            raise Problem(409, f"Product {body.external_id!r} exists with another {(differs or ['partner'])[0]}.")
-    else:
-        state.notifier.notify(RETRY_QUARANTINE, request_id=request.scope["request_id"])
-    return json_response(product_out_from_row(row), 201 if created else 200)
+    fields = {name: value for name, value in body.sent().items() if name in ("name", "description")}
+    async with unit_of_work(request) as uow:
+        partner_id = await partner_id_of(uow.connection, body.partner)
+        product, is_new = await products.create(uow, body.external_id, partner_id, fields)
+    return json_response(product_out_from_product(product), 201 if is_new else 200)
 
 
 @router.get("", dependencies=[_READ], response_model=answers.Page[answers.Product])
 async def list_products(request: Request, limit: Limit = 50, after: After = None) -> Response:
     """Products by external id."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        rows = await masters.page(connection, "product", after=place_from_cursor(after, str), limit=limit)
-        items = [await masters.product(connection, row["id"]) for row in rows]
-    following = cursor_from_place(rows[-1]["external_id"]) if len(rows) == limit else None
-    return json_response({"items": [product_out_from_row(row) for row in items if row], "next": following})
+        found = await products.read_page(connection, after=place_from_cursor(after, str), limit=limit)
+    following = cursor_from_place(found[-1].external_id) if len(found) == limit else None
+    return json_response({"items": [product_out_from_product(each) for each in found], "next": following})
 
 
 @router.get("/{product:path}", dependencies=[_READ], response_model=answers.Product)
 async def get_product(request: Request, product: IdPath) -> Response:
     """One product."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        row = await masters.product(connection, await product_id_of(connection, product))
-    assert row is not None
-    return json_response(product_out_from_row(row))
+        found = await products.read(connection, await product_id_of(connection, product))
+    return json_response(product_out_from_product(found))
 
 
 @router.patch("/{product:path}", dependencies=[_ADMIN], response_model=answers.Product)
@@ -74,9 +58,6 @@ async def change_product(request: Request, product: IdPath, body: ProductChange)
     """Change a product's name or description; its partner never changes."""
     if "name" in body.model_fields_set and body.name is None:
         raise Problem(400, "A product must have a name; it cannot be null.")
-    async with transaction(state_of(request).engine) as connection:
-        product_id = await product_id_of(connection, product)
-        await masters.change_product(connection, product_id, body.sent())
-        row = await masters.product(connection, product_id)
-    assert row is not None
-    return json_response(product_out_from_row(row))
+    async with unit_of_work(request) as uow:
+        changed = await products.change(uow, await product_id_of(uow.connection, product), body.sent())
+    return json_response(product_out_from_product(changed))

@@ -45,3 +45,14 @@ def accepted_task(request: Request, task_id: UUID, more: dict[str, Any] | None =
     status_url = f"/api/tasks/{task_id}"
     content = {"task_id": task_id, "status_url": status_url} | (more or {})
     return json_response(content, 202, {"Location": status_url})
+
+
+def task_out(task_id: UUID) -> dict[str, Any]:
+    """A task that was started, with where to look."""
+    return {"task_id": task_id, "status_url": f"/api/tasks/{task_id}"}
+
+
+def task_started(task_id: UUID) -> Response:
+    """The answer 202 for a task that a use case started."""
+    content = task_out(task_id)
+    return json_response(content, 202, {"Location": content["status_url"]})

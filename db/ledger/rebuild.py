@@ -19,8 +19,8 @@ from db.core import locks
 from db.core.engine import transaction
 from db.ledger import recount, reevaluation
 from db.ledger.judging import Case
+from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
-from db.masters import masters
 from db.tasks.records import Progress
 
 ACTIONS_PER_RANGE = 40_000
@@ -129,7 +129,7 @@ async def _judge(engine: AsyncEngine, policies: Policies, partner_id: UUID, cust
         # Counters that do not say what the verdicts say may fall below zero when verdicts change: count them first.
         async with transaction(engine) as connection:
             policy = await _policy(connection, policies, partner_id)
-            used = await masters.periods_used(connection, partner_id)
+            used = await periods_used(connection, partner_id)
         for period in filter(policy.is_open, used):
             await correct_counters(engine, policies, partner_id, period)
         return await _judge_once(engine, policies, partner_id, customer_ids)

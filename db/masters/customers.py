@@ -1,6 +1,8 @@
-"""Who a customer id means (R12): a person, or another name for one with the same e-mail."""
+"""Customers: whom a customer id means (R12), which is a person, or an alias of one with the same e-mail."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -9,11 +11,25 @@ from billing.errors import RuleViolation
 from billing.leads import Person
 from db.core import locks
 from db.core.row_keys import customer_uuid
-from db.privacy.identifiers import erased_email
+from db.core.unit_of_work import UnitOfWork
+from db.masters.erased import erased_email
+from db.tasks.notifications import RETRY_QUARANTINE
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A person; `aliases` are the other external ids that mean them."""
+
+    id: UUID
+    external_id: str
+    name: str
+    email: str
+    aliases: list[str]
+    created_at: datetime
 
 
 async def resolve(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, UUID]:
-    """The person behind each known customer id or alias."""
+    """The customer that each known customer id or alias means."""
     rows = await connection.fetch(
         """
         SELECT id, id AS customer_id FROM customers WHERE id = ANY($1::uuid[])
@@ -26,10 +42,10 @@ async def resolve(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[U
 
 
 async def ensure(connection: asyncpg.Connection, people: Mapping[str, Person]) -> dict[UUID, UUID]:
-    """Create the people that leads describe, by the customer's external id; returns the person behind each.
+    """Create the people that leads describe, by the customer's external id; returns the customer that each id means.
 
-    An id that is known stays as it is; an unknown id with a known e-mail becomes an alias of that person. Call it in
-    a transaction of its own.
+    A known id stays as it is; an unknown id with a known e-mail becomes an alias of that person. Call it in a
+    transaction of its own, because it locks out all who create people until the end.
     """
     await locks.lock_people_exclusive(connection)
     known = await resolve(connection, map(customer_uuid, people))
@@ -63,12 +79,7 @@ async def ensure(connection: asyncpg.Connection, people: Mapping[str, Person]) -
     return known
 
 
-async def customer(connection: asyncpg.Connection, customer_id: UUID) -> asyncpg.Record | None:
-    """A person with the other ids that mean them."""
-    return await connection.fetchrow(f"{_PEOPLE} WHERE id = $1", customer_id)
-
-
-_PEOPLE = """
+_CUSTOMERS = """
     SELECT customers.*, ARRAY(
         SELECT external_id FROM customer_aliases WHERE customer_id = customers.id ORDER BY external_id
     ) AS aliases
@@ -76,25 +87,66 @@ _PEOPLE = """
 """
 
 
-async def page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[asyncpg.Record]:
-    """People by external id, with the other ids that mean them."""
-    return await connection.fetch(
-        f"{_PEOPLE} WHERE $1::text IS NULL OR external_id > $1 ORDER BY external_id LIMIT $2",
+async def read(connection: asyncpg.Connection, customer_id: UUID) -> Customer:
+    """An existing customer."""
+    row = await connection.fetchrow(f"{_CUSTOMERS} WHERE id = $1", customer_id)
+    assert row is not None
+    return customer_from_row(row)
+
+
+async def read_page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[Customer]:
+    """Customers by external id."""
+    rows = await connection.fetch(
+        f"{_CUSTOMERS} WHERE $1::text IS NULL OR external_id > $1 ORDER BY external_id LIMIT $2",
         after,
         limit,
     )
+    return [customer_from_row(row) for row in rows]
 
 
-async def change(connection: asyncpg.Connection, customer_id: UUID, values: Mapping[str, str]) -> bool:
-    """Change name or e-mail; False if the e-mail is another person's. RuleViolation if the person was erased."""
+def customer_from_row(row: asyncpg.Record) -> Customer:
+    """A row of customers with the aliases."""
+    return Customer(
+        id=row["id"],
+        external_id=row["external_id"],
+        name=row["name"],
+        email=row["email"],
+        aliases=row["aliases"],
+        created_at=row["created_at"],
+    )
+
+
+async def create(uow: UnitOfWork, external_id: str, person: Person) -> tuple[Customer, bool]:
+    """Create a customer, or make the id an alias of the person with this e-mail; returns it, and whether it is new.
+
+    Announces a new id to the quarantine (R12). RuleViolation if the id is known and means somebody else.
+    """
+    await locks.lock_people_exclusive(uow.connection)
+    row_id = customer_uuid(external_id)
+    known = row_id in await resolve(uow.connection, [row_id])
+    customer_id = (await ensure(uow.connection, {external_id: person}))[row_id]
+    customer = await read(uow.connection, customer_id)
+    is_alias = customer_id != row_id
+    if not known:
+        uow.notify(RETRY_QUARANTINE)
+        return customer, not is_alias
+    for name in ("email",) if is_alias else ("name", "email"):
+        if getattr(person, name) != getattr(customer, name):
+            raise RuleViolation(f"Customer {external_id!r} exists with another {name}.")
+    return customer, False
+
+
+async def change(uow: UnitOfWork, customer_id: UUID, fields: Mapping[str, str]) -> Customer:
+    """Change name or e-mail. RuleViolation if the e-mail is another person's or the person was erased."""
+    connection = uow.connection
     await locks.lock_people_exclusive(connection)
     email = await connection.fetchval("SELECT email FROM customers WHERE id = $1", customer_id)
     if email == erased_email(customer_id):
         raise RuleViolation("This customer was erased, and stays so; a person who comes back gets another id.")
-    if "email" in values and await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM customers WHERE email = $1 AND id <> $2)", values["email"], customer_id
+    if "email" in fields and await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM customers WHERE email = $1 AND id <> $2)", fields["email"], customer_id
     ):
-        return False
-    for name, value in values.items():
+        raise RuleViolation(f"Another customer has the e-mail {fields['email']!r}.")
+    for name, value in fields.items():
         await connection.execute(f'UPDATE customers SET "{name}" = $2 WHERE id = $1', customer_id, value)
-    return True
+    return await read(connection, customer_id)

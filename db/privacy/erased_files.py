@@ -23,7 +23,7 @@ from billing.identity import report_uuid
 from billing.periods import text_from_period
 from db.core import locks
 from db.core.settings import Settings
-from db.privacy.identifiers import erased_email
+from db.masters.erased import erased_email
 from db.reports import report_versions
 from db.reports.csv_format import csv_row
 from db.reports.markdown_format import md_cell

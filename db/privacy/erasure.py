@@ -13,7 +13,10 @@ import msgspec
 
 from db.core import locks
 from db.core.row_keys import customer_uuid
-from db.privacy.identifiers import ERASED_NAME, Identity, erased_email, needle, readable_leads
+from db.core.unit_of_work import UnitOfWork
+from db.masters.erased import ERASED_NAME, erased_email
+from db.privacy.identifiers import Identity, needle, readable_leads
+from db.tasks import records
 from db.telemetry import counters
 from db.telemetry.counters import PEOPLE_ERASED
 
@@ -24,6 +27,11 @@ class Erased:
 
     identity: Identity
     erased_at: datetime
+
+
+async def start(uow: UnitOfWork, customer_id: UUID, asked_as: str) -> UUID:
+    """Start the task that erases a person, asked for by the id `asked_as`; returns its id."""
+    return await records.start(uow, "erase", {"customer_id": customer_id, "asked_as": asked_as})
 
 
 async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_as: str) -> Erased:

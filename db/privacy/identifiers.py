@@ -7,14 +7,7 @@ import msgspec
 from billing.leads import Lead
 from db.core.row_keys import customer_uuid
 from db.intake import inbox
-
-ERASED_NAME = "Erased"
-_DOMAIN = "@erased.invalid"  # never anybody's: RFC 2606
-
-
-def erased_email(customer_id: UUID) -> str:
-    """What stands where the e-mail stood."""
-    return f"{customer_id}{_DOMAIN}"
+from db.masters.erased import ERASED_NAME
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -65,7 +65,8 @@ async def test_every_event_is_decided_as_the_oracle_decides_it(engine: AsyncEngi
     assert await world.release(clicked("unseats", EARLY))
     await world.check()
 
-    assert not await world.rate("3.00", partner="acme", action_type="Click")
+    too_early = "2024-03-31T23:59:59Z"
+    assert not await world.rate("3.00", partner="acme", action_type="Click", effective_from=too_early)
     assert await world.rate("3.00", partner="acme", action_type="Click", effective_from="2024-04-05T00:00:00Z")
     assert await world.terms("acme", "2024-05", cap="12.50", cap_scope="lifetime", dedup_window="forever")
     await world.check()

@@ -118,14 +118,16 @@ class Oracle:
         engagement_level: str | None = None,
         effective_from: str | None = None,
     ) -> None:
-        """Add a rule to the card; it may not reach into a closed period of a partner it touches (R16)."""
+        """Add a rule to the card; it starts, by default, as soon as no partner it touches has a closed period (R16)."""
         self.settle()
-        start = ALWAYS if effective_from is None else instant(effective_from)
         touched = self._touched(partner, product)
+        earliest = ALWAYS
         for owner in touched:
-            closed = owner.closed_through
-            if closed is not None and start < owner.calendar.start(following(closed)):
-                raise Refused(f"{closed} of {owner.external_id} is closed")
+            if owner.closed_through is not None:
+                earliest = max(earliest, owner.calendar.start(following(owner.closed_through)))
+        start = earliest if effective_from is None else instant(effective_from)
+        if start < earliest:
+            raise Refused(f"the rule can start at {earliest} or later")
         conditions = dimensions(partner, product, lead_type, action_type, engagement_level)
         self._card.add(conditions, start, None if amount is None else minor_units(amount))
         for owner in touched:

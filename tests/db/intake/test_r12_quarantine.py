@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 
 from billing.leads import Person
 from db.core.engine import transaction
-from db.core.row_keys import customer_uuid, product_uuid
+from db.core.row_keys import customer_uuid
 from db.intake import dead_letters, quarantine, worker_batch
 from db.ledger.policies import Policies
-from db.masters import customers, masters
+from db.masters import customers, products
 from tests.builders import lead, person
 from tests.world import World
 
@@ -63,10 +63,8 @@ async def test_r12_the_same_unknown_leads_in_concurrent_batches_do_not_deadlock(
 
 async def test_r12_a_product_created_while_a_batch_quarantines_loses_nothing(world: World) -> None:
     await world.put(lead("a", customer="ann", product="new"))
-    async with transaction(world.engine) as connection:
-        await masters.create_product(
-            connection, product_uuid("new"), world.partners["acme"], {"external_id": "new", "name": "New"}
-        )
+    async with world.unit_of_work() as uow:
+        await products.create(uow, "new", world.partners["acme"], {"name": "New"})
         # The batch cannot see the product yet; it is committed after the lead was set aside and nobody rang for it.
         assert await worker_batch.process_inbox(world.engine, Policies(), 10) == 1
     assert await reasons(world) == ["unknown_product"]
@@ -88,11 +86,8 @@ async def test_r12_a_lead_may_bring_its_customer_and_an_unknown_id_with_a_known_
     assert [v.customer for v in world.oracle.verdicts("acme")].count("ann") == 2
     await world.check()
     async with transaction(world.engine) as connection:
-        found = await customers.customer(
-            connection, (await customers.resolve(connection, [_id("eve-2")]))[_id("eve-2")]
-        )
-    assert found is not None
-    assert (found["external_id"], found["email"], found["aliases"]) == ("eve", "eve@example.com", ["eve-2"])
+        found = await customers.read(connection, (await customers.resolve(connection, [_id("eve-2")]))[_id("eve-2")])
+    assert (found.external_id, found.email, found.aliases) == ("eve", "eve@example.com", ["eve-2"])
 
 
 def _id(external_id: str) -> UUID:

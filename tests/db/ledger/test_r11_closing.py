@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.errors import RuleViolation
 from db.core.engine import transaction
 from db.ledger import closing
+from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
-from db.masters import masters
 from tests.builders import distinct, lead
 from tests.db import histories
 from tests.db.conftest import Examples
@@ -192,7 +192,7 @@ async def test_r11_a_period_closes_during_ingestion(world: World) -> None:
     assert await frozen_verdicts(world) == before
     async with transaction(world.engine, readonly=True) as connection:
         periods = await connection.fetch("SELECT billing_period, count(*) FROM actions GROUP BY 1 ORDER BY 1")
-        used = await masters.periods_used(connection, world.partners["acme"])
+        used = await periods_used(connection, world.partners["acme"])
     assert sum(count for _, count in periods) == 120
     assert set(used) <= {202404, 202405}
     assert dict(map(tuple, periods)).get(202404, 0) == len(before)

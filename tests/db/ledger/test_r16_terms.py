@@ -2,22 +2,35 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.errors import RuleViolation
+from billing.money import minor_from_amount
 from db.core import locks
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
 from db.intake import worker_batch
+from db.ledger import policy_changes
 from db.ledger.policies import Policies
-from db.masters import masters
+from db.ledger.policy_changes import PartnerChange
+from db.masters import partners
 from tests.builders import distinct, lead
-from tests.world import World
+from tests.world import LATER, World
 
 APRIL, MAY, JUNE = (f"2024-0{month}-10T09:00:00Z" for month in (4, 5, 6))
+
+
+async def change_partner(world: World, now: datetime = LATER, **change: Any) -> UUID | None:
+    """Change "acme" by the product's use case; returns the task that re-evaluates."""
+    async with world.unit_of_work() as uow:
+        return await policy_changes.change_partner(
+            uow, world.policies, world.partners["acme"], PartnerChange(**change), now
+        )
 
 
 async def test_r16_terms_start_no_earlier_than_the_first_open_period(world: World) -> None:
@@ -26,7 +39,7 @@ async def test_r16_terms_start_no_earlier_than_the_first_open_period(world: Worl
     assert not await world.terms("acme", "2024-04", cap="1.00")
     assert await world.terms("acme", "2024-05", cap="1.00")
     async with transaction(world.engine) as connection:
-        starts = [row["from_period"] for row in await masters.terms_versions(connection, world.partners["acme"])]
+        starts = [version.terms_since for version in await partners.read_versions(connection, world.partners["acme"])]
     assert starts == [0, 202405]
     await world.check()
 
@@ -51,18 +64,29 @@ async def test_r16_terms_keep_what_was_not_changed(world: World) -> None:
         await connection.execute("UPDATE partner_terms SET preferences = '{\"a\": [1]}', csm = 'Carla'")
     await world.terms("acme", "2024-05", cap="1.00")
     async with transaction(world.engine) as connection:
-        version = await masters.partner(connection, world.partners["acme"], 202405)
+        version = await partners.read(connection, world.partners["acme"], 202405)
     assert version is not None
-    assert (version["preferences"], version["csm"], version["cap_minor"]) == ({"a": [1]}, "Carla", 100)
+    assert (version.terms.preferences, version.terms.csm, version.terms.cap_minor) == ({"a": [1]}, "Carla", 100)
 
 
 async def test_r16_a_rate_starts_no_earlier_than_the_first_open_period_of_any_partner_it_touches(world: World) -> None:
     await world.partner("other")
     assert await world.close("acme", "2024-04")
-    assert not await world.rate("1.00", action_type="Click")
-    assert not await world.rate("1.00", product="crm", effective_from="2024-04-30T23:59:59.999999Z")
-    assert await world.rate("1.00", partner="other")
+    too_early = "2024-04-30T23:59:59.999999Z"
+    assert not await world.rate("1.00", action_type="Click", effective_from=too_early)
+    assert not await world.rate("1.00", product="crm", effective_from=too_early)
+    assert await world.rate("1.00", partner="other", effective_from=too_early)
     assert await world.rate("1.00", action_type="Click", effective_from="2024-05-01T00:00:00Z")
+    await world.check()
+
+
+async def test_r16_a_rate_without_a_start_starts_with_the_first_open_period(world: World) -> None:
+    await world.send(
+        lead(customer="ann", product="crm"), lead("later", ("Click", "Low", MAY), customer="ann", product="crm")
+    )
+    assert await world.close("acme", "2024-04")
+    assert await world.rate("1.00", action_type="Click")
+    assert not await world.rate("2.00", action_type="Click", effective_from="2024-05-01T00:00:00Z")
     await world.check()
 
 
@@ -72,11 +96,7 @@ async def test_r16_terms_change_during_ingestion(world: World) -> None:
     working = asyncio.gather(*(world.work(most_leads=2) for _ in range(3)))
     for cap in ("1.00", None, "33.33"):
         await asyncio.sleep(0.02)
-        async with transaction(world.engine) as connection:
-            await locks.lock_partner_exclusive(connection, world.partners["acme"])
-            policy = (await Policies().load(connection, world.partners.values()))[world.partners["acme"]]
-            minor = None if cap is None else int(cap.replace(".", ""))
-            await masters.change_terms(connection, policy, {"cap_minor": minor}, None)
+        await change_partner(world, terms={"cap_minor": None if cap is None else minor_from_amount(cap)})
     await working
     world.oracle.set_terms("acme", "2024-04", cap="33.33")
     world.oracle.set_terms("acme", "2024-03", cap="33.33")
@@ -107,7 +127,7 @@ async def test_r16_the_partners_of_a_rule_are_read_under_the_lock(world: World) 
     async with transaction(world.engine) as rule:
         async with transaction(world.engine) as batch_under_way:
             await locks.lock_partners_shared(batch_under_way, [])
-            waiting = asyncio.create_task(masters.lock_touched(rule, None, None))
+            waiting = asyncio.create_task(policy_changes.lock_affected_partners(rule, None, None))
             await asyncio.sleep(0.1)
             # A partner that was created before by somebody who is only now done with it.
             values = (partner_uuid("new"), "new", "New", "EUR")
@@ -130,16 +150,15 @@ async def test_r16_a_time_zone_starts_with_the_first_period_that_has_begun_in_ne
     await world.send(
         lead(customer="ann", product="crm"), *distinct(1, "2024-04-30T23:30:00Z", customer="ann", product="crm")
     )
+    # May has begun on Kiritimati (+14) for two hours, and in UTC it has not.
+    await change_partner(world, now=now, timezone="Pacific/Kiritimati")
     async with transaction(world.engine) as connection:
-        await locks.lock_partner_exclusive(connection, world.partners["acme"])
-        policy = (await Policies().load(connection, world.partners.values()))[world.partners["acme"]]
-        # May has begun on Kiritimati (+14) for two hours, and in UTC it has not.
-        assert await masters.change_timezone(connection, policy, "Pacific/Kiritimati", now) == 202406
         bounds = await connection.fetch("SELECT period, starts_at, ends_at FROM periods ORDER BY period")
         policy = (await Policies().load(connection, world.partners.values()))[world.partners["acme"]]
     assert [tuple(row) for row in bounds] == [
         (202404, datetime(2024, 4, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)),
     ]
+    assert [policy.calendar.zone_of(period) for period in (202405, 202406)] == ["UTC", "Pacific/Kiritimati"]
     assert policy.calendar.start_of(202405) == datetime(2024, 5, 1, tzinfo=UTC)
     assert policy.calendar.end_of(202405) == policy.calendar.start_of(202406) == datetime(2024, 5, 31, 10, tzinfo=UTC)
     await world.settle()
@@ -150,10 +169,7 @@ async def test_r16_a_time_zone_change_moves_actions_of_the_period_not_yet_begun(
     """An instant up to a day ahead may lie in another period after the change; its bill goes with it."""
     now = datetime(2024, 4, 30, 9, tzinfo=UTC)
     await world.send(*distinct(1, "2024-04-30T11:00:00Z", customer="ann", product="crm"))
-    async with transaction(world.engine) as connection:
-        await locks.lock_partner_exclusive(connection, world.partners["acme"])
-        policy = (await Policies().load(connection, world.partners.values()))[world.partners["acme"]]
-        assert await masters.change_timezone(connection, policy, "Pacific/Kiritimati", now) == 202405
+    await change_partner(world, now=now, timezone="Pacific/Kiritimati")
     await world.settle()
     async with transaction(world.engine) as connection:
         row = await connection.fetchrow("SELECT own_period, billing_period, outcome::text FROM actions")
@@ -169,26 +185,21 @@ async def test_r16_a_time_zone_change_moves_actions_of_the_period_not_yet_begun(
 
 
 async def test_r14_the_currency_is_fixed_once_there_is_an_action(world: World) -> None:
-    partner_id = world.partners["acme"]
-    async with transaction(world.engine) as connection:
-        await masters.change_partner(connection, partner_id, {"currency": "USD"})
+    await change_partner(world, fields={"currency": "USD"})
     await world.send(lead(customer="ann", product="crm"))
-    async with transaction(world.engine) as connection:
-        await masters.change_partner(connection, partner_id, {"currency": "USD", "name": "Same"})
-        with pytest.raises(RuleViolation, match="USD for good"):
-            await masters.change_partner(connection, partner_id, {"currency": "EUR"})
+    await change_partner(world, fields={"currency": "USD", "name": "Same"})
+    with pytest.raises(RuleViolation, match="USD for good"):
+        await change_partner(world, fields={"currency": "EUR"})
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT currency FROM partners") == "USD"
 
 
 async def test_r14_a_currency_change_waits_for_the_batch_that_brings_the_first_action(world: World) -> None:
-    partner_id, entered = world.partners["acme"], asyncio.Event()
+    entered = asyncio.Event()
 
     async def change() -> None:
-        async with transaction(world.engine) as connection:
-            entered.set()
-            await locks.lock_partner_exclusive(connection, partner_id)
-            await masters.change_partner(connection, partner_id, {"currency": "USD"})
+        entered.set()
+        await change_partner(world, fields={"currency": "USD"})
 
     await world.put(lead(customer="ann", product="crm"))
     share = locks.lock_partners_shared

@@ -1,0 +1,11 @@
+"""What stands in the row of a customer whose person was erased."""
+
+from uuid import UUID
+
+ERASED_NAME = "Erased"
+_DOMAIN = "@erased.invalid"  # never anybody's: RFC 2606
+
+
+def erased_email(customer_id: UUID) -> str:
+    """The address that replaces the person's e-mail; unique like every e-mail."""
+    return f"{customer_id}{_DOMAIN}"

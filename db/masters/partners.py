@@ -1,0 +1,161 @@
+"""Partners: reading and creating them, and changing what is not versioned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from billing.errors import RuleViolation
+from db.core import locks
+from db.core.row_keys import partner_uuid
+from db.core.unit_of_work import UnitOfWork
+from db.masters.terms import PartnerTerms, partner_terms_from_row, write_terms
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A partner with the terms and the time zone of a period. `terms_since` is the first period of these terms."""
+
+    id: UUID
+    external_id: str
+    name: str
+    billing_email: str | None
+    currency: str
+    timezone: str
+    closed_through: int | None
+    """The newest closed period; None if none is closed."""
+    terms: PartnerTerms
+    terms_since: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewPartner:
+    """A partner to create."""
+
+    external_id: str
+    name: str
+    billing_email: str | None = None
+    currency: str = "EUR"
+    timezone: str = "UTC"
+    terms: PartnerTerms = field(default_factory=PartnerTerms)
+
+
+async def exists(connection: asyncpg.Connection, partner_id: UUID) -> bool:
+    """Whether there is such a partner."""
+    found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM partners WHERE id = $1)", partner_id)
+    return found
+
+
+_PARTNERS = """
+    SELECT partners.*, terms.*, zones.timezone
+    FROM partners
+    CROSS JOIN LATERAL (
+        SELECT * FROM partner_terms WHERE partner_id = partners.id
+            AND ($1::int IS NULL OR from_period <= $1) ORDER BY from_period DESC LIMIT 1
+    ) AS terms
+    CROSS JOIN LATERAL (
+        SELECT timezone FROM partner_time_zones WHERE partner_id = partners.id
+            AND ($1::int IS NULL OR from_period <= $1) ORDER BY from_period DESC LIMIT 1
+    ) AS zones
+"""
+
+
+async def read(connection: asyncpg.Connection, partner_id: UUID, period: int | None = None) -> Partner | None:
+    """A partner with the terms and the time zone of a period, by default the newest ones."""
+    row = await connection.fetchrow(f"{_PARTNERS} WHERE partners.id = $2", period, partner_id)
+    return partner_from_row(row) if row else None
+
+
+async def read_page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[Partner]:
+    """Partners by external id, each with its newest terms."""
+    rows = await connection.fetch(
+        f"""
+        {_PARTNERS} WHERE $2::text IS NULL OR partners.external_id > $2 ORDER BY partners.external_id LIMIT $3
+        """,
+        None,
+        after,
+        limit,
+    )
+    return [partner_from_row(row) for row in rows]
+
+
+async def read_versions(connection: asyncpg.Connection, partner_id: UUID) -> list[Partner]:
+    """A partner with each version of its terms, oldest first."""
+    rows = await connection.fetch(
+        "SELECT from_period FROM partner_terms WHERE partner_id = $1 ORDER BY from_period", partner_id
+    )
+    versions = [await read(connection, partner_id, row["from_period"]) for row in rows]
+    return [version for version in versions if version]
+
+
+def partner_from_row(row: asyncpg.Record) -> Partner:
+    """A row of the query above."""
+    return Partner(
+        id=row["id"],
+        external_id=row["external_id"],
+        name=row["name"],
+        billing_email=row["billing_email"],
+        currency=row["currency"],
+        timezone=row["timezone"],
+        closed_through=row["closed_through"],
+        terms=partner_terms_from_row(row),
+        terms_since=row["from_period"],
+        created_at=row["created_at"],
+    )
+
+
+async def create(uow: UnitOfWork, new: NewPartner) -> bool:
+    """Create a partner with terms and time zone from the beginning of time; False if the id is taken."""
+    connection, partner_id = uow.connection, partner_uuid(new.external_id)
+    # A new rule for all partners re-evaluates those that it finds, so it must not miss this one.
+    await locks.lock_partners_shared(connection, [partner_id])
+    status = await connection.execute(
+        """
+        INSERT INTO partners (id, external_id, name, billing_email, currency) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT DO NOTHING
+        """,
+        partner_id,
+        new.external_id,
+        new.name,
+        new.billing_email,
+        new.currency,
+    )
+    if status == "INSERT 0 0":
+        return False
+    await write_terms(connection, partner_id, 0, new.terms)
+    await connection.execute(
+        "INSERT INTO partner_time_zones (partner_id, from_period, timezone) VALUES ($1, 0, $2)",
+        partner_id,
+        new.timezone,
+    )
+    return True
+
+
+async def write_fields(connection: asyncpg.Connection, partner_id: UUID, fields: Mapping[str, str | None]) -> None:
+    """Change name, billing_email or currency, under the partner's exclusive lock.
+
+    RuleViolation for another currency once there is an action (R14).
+    """
+    if "currency" in fields:
+        row = await connection.fetchrow(
+            """
+            SELECT currency, EXISTS (SELECT FROM actions WHERE partner_id = partners.id) AS used
+            FROM partners WHERE id = $1
+            """,
+            partner_id,
+        )
+        assert row is not None
+        if row["currency"] != fields["currency"] and row["used"]:
+            raise RuleViolation(f"The currency is {row['currency']} for good, because the partner has actions.")
+    for name, value in fields.items():
+        await connection.execute(f'UPDATE partners SET "{name}" = $2 WHERE id = $1', partner_id, value)
+
+
+async def raise_policy_version(connection: asyncpg.Connection, partner_ids: Sequence[UUID]) -> None:
+    """Make every customer of the partners stale: their actions wait for a re-evaluation by the new terms and rates."""
+    await connection.execute(
+        "UPDATE partners SET policy_version = policy_version + 1 WHERE id = ANY($1::uuid[])", list(partner_ids)
+    )
