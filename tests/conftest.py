@@ -18,12 +18,12 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db.access import api_keys
-from db.core.engine import create_engine, transaction
+from db.core.engine import create_engine
 from db.core.migrate import upgrade
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from scripts.local.embedded import postgres, valkey
+from tests.keys import new_key
 from tests.stack import Stack, running_stack
 
 _numbers = itertools.count(1)
@@ -144,8 +144,7 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def admin_key(engine: AsyncEngine) -> str:
-    async with transaction(engine) as connection:
-        return (await api_keys.create(connection, "tests", api_keys.SCOPES))[1]
+    return await new_key(engine)
 
 
 @pytest.fixture

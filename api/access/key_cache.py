@@ -29,7 +29,7 @@ class KeyCache:
         if cached and cached[0] > time.monotonic():
             return cached[1]
         async with transaction(self._engine) as connection:
-            key = await api_keys.find(connection, secret)
+            key = await api_keys.find_valid(connection, secret)
         caller = caller_from_key(key) if key else None
         if len(self._callers) >= _MOST_KEYS:
             self._callers.clear()

@@ -12,9 +12,10 @@ from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import Body, Text
-from api.state import state_of
+from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from db.access import api_keys
+from db.access.api_keys import ApiKey
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, prefix="/api/keys", tags=["API keys"], dependencies=[requires(Permission.ADMIN)])
@@ -36,51 +37,46 @@ class RotationIn(Body):
 @router.post("", status_code=201, response_model=answers.NewKey)
 async def create_key(request: Request, body: KeyIn) -> Response:
     """Make a key. The answer is the only place where it can be read."""
-    state = state_of(request)
-    async with transaction(state.engine) as connection:
-        key_id, secret = await api_keys.create(connection, body.name, sorted(set(body.scopes)))
-    state.keys.clear()
-    return json_response({"key_id": key_id, "name": body.name, "scopes": sorted(set(body.scopes)), "key": secret}, 201)
+    scopes = sorted(set(body.scopes))
+    async with unit_of_work(request) as uow:
+        made = await api_keys.create(uow, body.name, scopes)
+    return json_response({"key_id": made.id, "name": body.name, "scopes": scopes, "key": made.secret}, 201)
 
 
 @router.get("", response_model=answers.Page[answers.Key])
 async def list_keys(request: Request) -> Response:
     """All keys without their secrets, newest first."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        rows = await api_keys.page(connection)
-    items = [
-        {
-            "key_id": row["id"],
-            "name": row["name"],
-            "scopes": row["scopes"],
-            "created_at": instant_out(row["created_at"]),
-            "expires_at": instant_out(row["expires_at"]),
-            "revoked_at": instant_out(row["revoked_at"]),
-        }
-        for row in rows
-    ]
-    return json_response({"items": items, "next": None})
+        keys = await api_keys.list_all(connection)
+    return json_response({"items": [_key_out_from_key(key) for key in keys], "next": None})
 
 
 @router.post("/{key_id}/rotate", status_code=201, response_model=answers.RotatedKey)
 async def rotate_key(request: Request, key_id: UUID, body: RotationIn) -> Response:
     """Make a new key with the same name and scopes; the old one works on for the overlap."""
-    state = state_of(request)
-    async with transaction(state.engine) as connection:
-        rotated = await api_keys.rotate(connection, key_id, timedelta(seconds=body.overlap_s))
-    if rotated is None:
+    async with unit_of_work(request) as uow:
+        made = await api_keys.rotate(uow, state_of(request).keys, key_id, timedelta(seconds=body.overlap_s))
+    if made is None:
         raise Problem(404, f"There is no valid key {key_id}.")
-    state.keys.clear()
-    new_id, secret = rotated
-    return json_response({"key_id": new_id, "key": secret, "replaces": key_id, "overlap_s": body.overlap_s}, 201)
+    return json_response({"key_id": made.id, "key": made.secret, "replaces": key_id, "overlap_s": body.overlap_s}, 201)
 
 
 @router.delete("/{key_id}", status_code=204)
 async def revoke_key(request: Request, key_id: UUID) -> Response:
     """End a key; every process refuses it within two seconds."""
-    state = state_of(request)
-    async with transaction(state.engine) as connection:
-        if not await api_keys.revoke(connection, key_id):
-            raise Problem(404, f"There is no key {key_id} that still lives.")
-    state.keys.clear()
+    async with unit_of_work(request) as uow:
+        revoked = await api_keys.revoke(uow, state_of(request).keys, key_id)
+    if not revoked:
+        raise Problem(404, f"There is no key {key_id} that still lives.")
     return Response(status_code=204)
+
+
+def _key_out_from_key(key: ApiKey) -> dict[str, object]:
+    return {
+        "key_id": key.id,
+        "name": key.name,
+        "scopes": key.scopes,
+        "created_at": instant_out(key.created_at),
+        "expires_at": instant_out(key.expires_at),
+        "revoked_at": instant_out(key.revoked_at),
+    }

@@ -3,11 +3,14 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
 import asyncpg
+
+from db.core import locks
+from db.core.unit_of_work import Cache, UnitOfWork
 
 SCOPES = ("ingest", "read", "bill", "metrics", "admin")
 _PREFIX = "leadger_"
@@ -15,21 +18,98 @@ _PREFIX = "leadger_"
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A valid key."""
+    """A stored key, without its secret."""
 
     id: UUID
     name: str
     scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
 
 
-async def create(connection: asyncpg.Connection, name: str, scopes: Sequence[str]) -> tuple[UUID, str]:
-    """A new key; returns its id and the secret, which is nowhere else: only its hash is stored."""
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made, with its secret, which is nowhere else: only its hash is stored."""
+
+    id: UUID
+    secret: str
+
+
+async def create(uow: UnitOfWork, name: str, scopes: Sequence[str]) -> NewKey:
+    """Make a key."""
     secret = new_secret()
-    return await admit(connection, name, scopes, hash_of(secret)), secret
+    return NewKey(await _insert(uow.connection, name, scopes, hash_of(secret)), secret)
 
 
-async def admit(connection: asyncpg.Connection, name: str, scopes: Sequence[str], key_hash: bytes) -> UUID:
-    """A new key whose secret somebody else made and keeps; returns its id."""
+async def create_first(uow: UnitOfWork, name: str, scopes: Sequence[str], key_hash: bytes) -> bool:
+    """Store the first key of an installation, of whose secret only the hash is known; False if there are keys."""
+    await locks.lock_api_keys_exclusive(uow.connection)
+    if await uow.connection.fetchval("SELECT EXISTS (SELECT FROM api_keys)"):
+        return False
+    await _insert(uow.connection, name, scopes, key_hash)
+    return True
+
+
+async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta) -> NewKey | None:
+    """Make a key with the same name and scopes; the old one stays valid for `overlap`. None if it is not valid now."""
+    row = await uow.connection.fetchrow(
+        """
+        UPDATE api_keys SET expires_at = least(expires_at, clock_timestamp() + $2)
+        WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+        RETURNING name, scopes
+        """,
+        key_id,
+        overlap,
+    )
+    if row is None:
+        return None
+    uow.after_commit(cache.clear)
+    return await create(uow, row["name"], row["scopes"])
+
+
+async def revoke(uow: UnitOfWork, cache: Cache, key_id: UUID) -> bool:
+    """End a key at once; False if there is none that is not revoked yet."""
+    status = await uow.connection.execute(
+        "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL", key_id
+    )
+    if status == "UPDATE 0":
+        return False
+    uow.after_commit(cache.clear)
+    return True
+
+
+async def find_valid(connection: asyncpg.Connection, secret: str) -> ApiKey | None:
+    """The key with this secret if it is valid now."""
+    row = await connection.fetchrow(
+        """
+        SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_keys
+        WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+        """,
+        hash_of(secret),
+    )
+    return _key_from_row(row) if row else None
+
+
+async def list_all(connection: asyncpg.Connection) -> list[ApiKey]:
+    """All keys, newest first."""
+    rows = await connection.fetch(
+        "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_keys ORDER BY created_at DESC, id"
+    )
+    return [_key_from_row(row) for row in rows]
+
+
+def new_secret() -> str:
+    """256 random bits, so that a plain hash is enough and nothing can be guessed from it."""
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_of(secret: str) -> bytes:
+    """What is stored of a secret."""
+    return sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+async def _insert(connection: asyncpg.Connection, name: str, scopes: Sequence[str], key_hash: bytes) -> UUID:
     key_id = uuid4()
     await connection.execute(
         "INSERT INTO api_keys (id, name, key_hash, scopes) VALUES ($1, $2, $3, $4)",
@@ -41,58 +121,5 @@ async def admit(connection: asyncpg.Connection, name: str, scopes: Sequence[str]
     return key_id
 
 
-async def find(connection: asyncpg.Connection, secret: str) -> ApiKey | None:
-    """The key if it is valid now."""
-    row = await connection.fetchrow(
-        """
-        SELECT id, name, scopes FROM api_keys
-        WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
-        """,
-        hash_of(secret),
-    )
-    return ApiKey(row["id"], row["name"], tuple(row["scopes"])) if row else None
-
-
-async def rotate(connection: asyncpg.Connection, key_id: UUID, overlap: timedelta) -> tuple[UUID, str] | None:
-    """A new key with the same name and scopes; the old one lives on for `overlap`. None if the old one is not valid."""
-    row = await connection.fetchrow(
-        """
-        UPDATE api_keys SET expires_at = least(expires_at, clock_timestamp() + $2)
-        WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
-        RETURNING name, scopes
-        """,
-        key_id,
-        overlap,
-    )
-    return await create(connection, row["name"], row["scopes"]) if row else None
-
-
-async def revoke(connection: asyncpg.Connection, key_id: UUID) -> bool:
-    """End a key at once; False if there is no such key that still lives."""
-    status: str = await connection.execute(
-        "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL", key_id
-    )
-    return status != "UPDATE 0"
-
-
-async def page(connection: asyncpg.Connection) -> list[asyncpg.Record]:
-    """All keys, newest first, without their secrets."""
-    return await connection.fetch(
-        "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_keys ORDER BY created_at DESC, id"
-    )
-
-
-async def count(connection: asyncpg.Connection) -> int:
-    """How many keys there ever were."""
-    number: int = await connection.fetchval("SELECT count(*) FROM api_keys")
-    return number
-
-
-def new_secret() -> str:
-    """256 random bits, so that a plain hash is enough and nothing can be guessed from it."""
-    return _PREFIX + secrets.token_urlsafe(32)
-
-
-def hash_of(secret: str) -> bytes:
-    """What is stored of a secret."""
-    return sha256(secret.encode("utf-8", "surrogateescape")).digest()
+def _key_from_row(row: asyncpg.Record) -> ApiKey:
+    return ApiKey(row["id"], row["name"], tuple(row["scopes"]), row["created_at"], row["expires_at"], row["revoked_at"])

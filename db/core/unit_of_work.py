@@ -28,6 +28,10 @@ Publish = Callable[[Message, str], None]
 """Sends a message on behalf of a request id. It does not raise: the sweeper finds work that nobody announced."""
 
 
+def publish_nothing(message: Message, request_id: str) -> None:
+    """The `Publish` of a process that has no broker: the sweeper finds the work."""
+
+
 class Cache(Protocol):
     """What a process remembers of the database."""
 

@@ -10,14 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.core.migrate import upgrade
 from scripts.errors import CannotStart
-from scripts.operations.first_key import admit_first_key
+from scripts.operations.first_key import create_first_key
 
 
 def store_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> None:
     """Write the first key of an installation; raises CannotStart if there are keys, or no way to write one."""
     with as_one_message("DATABASE_URL"):
         try:
-            is_first = admit_first_key(database_url, name, scopes, key_hash)
+            is_first = create_first_key(database_url, name, scopes, key_hash)
         except asyncpg.UndefinedTableError:
             raise CannotStart(
                 "The database of DATABASE_URL has no tables yet: run `alembic upgrade head` or start Leadger once."

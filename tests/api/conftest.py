@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db.access import api_keys
-from db.core.engine import create_engine, transaction
+from db.core.engine import create_engine
 from db.core.settings import Settings
 from scripts.local.embedded.ports import free_port
 from scripts.local.processes.process import Process
 from tests.api.world import api_process
+from tests.keys import new_key
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,7 @@ async def shared_engine(shared_settings: Settings) -> AsyncIterator[AsyncEngine]
 
 @pytest.fixture(scope="module")
 async def shared_key(shared_engine: AsyncEngine) -> str:
-    async with transaction(shared_engine) as connection:
-        return (await api_keys.create(connection, "tests", api_keys.SCOPES))[1]
+    return await new_key(shared_engine)
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.access import api_keys
 from db.core.engine import transaction
 from db.core.settings import Settings
 from tests.api.world import action, check_problem, lead
+from tests.keys import new_key
 
 JSON = {"content-type": "application/json"}
 LINES = {"content-type": "application/x-ndjson"}
@@ -64,8 +64,7 @@ async def test_both_ways_answer_the_same(
 
 
 async def test_both_ways_ask_for_the_scope_before_the_body(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    async with transaction(engine) as connection:
-        reader = (await api_keys.create(connection, "reader", ["read"]))[1]
+    reader = await new_key(engine, "reader", ["read"])
     for query in ("", "?dry_run=true"):
         headers = {"Authorization": f"Bearer {reader}"}
         document = check_problem(await client.post(f"/leads{query}", content=b"{", headers=headers), 403)

@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db.access import api_keys
 from db.core.engine import create_engine, transaction
 from db.core.migrate import upgrade
 from db.core.settings import Settings
@@ -26,6 +25,7 @@ from scripts.local.embedded.ports import free_port
 from scripts.local.embedded.postgres import Postgres, prepare_postgres
 from scripts.local.processes.process import Process
 from tests.api.world import Json, accept, check_problem, get, lead
+from tests.keys import new_key
 
 SQL_WORDS = ("SELECT", "INSERT", "inbox", "relation", "column", "asyncpg", "Error", "Traceback")
 
@@ -69,8 +69,8 @@ async def patient(mortal: MortalPostgres, redis_url: str, tmp_path: Path) -> Asy
     """A client of an application on the server that gets killed."""
     settings = Settings(database_url=mortal.server.url, redis_url=redis_url, home=tmp_path)
     engine = create_engine(settings)
+    key = await new_key(engine)
     async with transaction(engine) as connection:
-        key = (await api_keys.create(connection, "tests", api_keys.SCOPES))[1]
         await connection.execute("TRUNCATE inbox")
     await engine.dispose()
     app = create_app(settings)

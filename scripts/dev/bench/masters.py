@@ -7,9 +7,9 @@ import httpx
 
 from api.app import create_app
 from db.access import api_keys
-from db.core.engine import transaction
 from db.core.row_keys import customer_uuid
 from db.core.settings import Settings
+from db.core.unit_of_work import publish_nothing, unit_of_work
 from scripts.dev.bench.world import World
 
 
@@ -17,9 +17,9 @@ async def create(world: World, settings: Settings) -> str:
     """Write the masters into a migrated, empty database; returns an API key with all scopes."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        async with transaction(app.state.leadger.engine) as connection:
-            key = (await api_keys.create(connection, "bench", api_keys.SCOPES))[1]
-            await _copy_customers(world, connection)
+        async with unit_of_work(app.state.leadger.engine, publish_nothing) as uow:
+            key = (await api_keys.create(uow, "bench", api_keys.SCOPES)).secret
+            await _copy_customers(world, uow.connection)
         transport = httpx.ASGITransport(app)
         headers = {"Authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://bench", headers=headers) as client:

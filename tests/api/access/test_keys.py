@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db.access import api_keys
 from db.core.engine import transaction
 from db.core.settings import Settings
 from tests.api.world import Json, accept, check_problem, get, lead, make
+from tests.keys import new_key
 
 
 async def _client_with(app: FastAPI, secret: str) -> httpx.AsyncClient:
@@ -132,8 +132,7 @@ async def test_a_rotated_key_lives_on_for_the_overlap(app: FastAPI, client: http
 
 async def test_each_key_has_a_rate(settings: Settings, engine: AsyncEngine, admin_key: str, tmp_path: Path) -> None:
     app = create_app(settings.model_copy(update={"rate_limit_per_s": 5.0}))
-    async with transaction(engine) as connection:
-        another = (await api_keys.create(connection, "another", ["read"]))[1]
+    another = await new_key(engine, "another", ["read"])
     async with (
         app.router.lifespan_context(app),
         await _client_with(app, admin_key) as first,

@@ -36,6 +36,7 @@ from tests.api.world import (
     make,
     make_masters,
 )
+from tests.keys import new_key
 
 EMAIL, NAME, ID, ALIAS = "grüne+anna@example.com", 'Anna "Ännchen" O\'Hara', "crm.anna/1", "=anna-2"
 SECRETS = (EMAIL, NAME, ID, ALIAS, "Ännchen", "waiting-anna", "Annie")
@@ -316,8 +317,7 @@ async def test_nobody_gives_the_name_back(client: httpx.AsyncClient, engine: Asy
 
 async def test_only_an_admin_may(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await make_masters(client)
-    async with transaction(engine) as connection:
-        _, key = await api_keys.create(connection, "others", [s for s in api_keys.SCOPES if s != "admin"])
+    key = await new_key(engine, "others", [s for s in api_keys.SCOPES if s != "admin"])
     refused = await client.post("/api/customers/anna/erase", headers={"Authorization": f"Bearer {key}"})
     assert check_problem(refused, 403)
     check_problem(await client.post("/api/customers/nobody/erase"), 404)

@@ -15,13 +15,13 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from db.access import api_keys
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.intake import backlog, worker_batch
 from db.ledger.policies import Policies
 from scripts.local.embedded.ports import free_port
 from tests.api.world import Json, api_process, check_problem, decide, get, lead, make_masters, row_counts
+from tests.keys import new_key
 
 Door = Callable[..., Awaitable[tuple[FastAPI, list[httpx.AsyncClient]]]]
 
@@ -36,8 +36,7 @@ async def door(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Door]:
             await stack.enter_async_context(app.router.lifespan_context(app))
             clients = []
             for number in range(keys):
-                async with transaction(engine) as connection:
-                    secret = (await api_keys.create(connection, f"key {number}", api_keys.SCOPES))[1]
+                secret = await new_key(engine, f"key {number}")
                 transport = httpx.ASGITransport(app, raise_app_exceptions=False)
                 headers = {"Authorization": f"Bearer {secret}"}
                 client = httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers)

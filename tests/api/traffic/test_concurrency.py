@@ -15,9 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import api.routes.leads as leads_route
 from api.schemas.leads import leads_from_body
 from api.traffic.concurrency import LARGE_BYTES, ConcurrencyLimit
-from db.access import api_keys
-from db.core.engine import transaction
 from tests.api.world import lead
+from tests.keys import new_key
 
 ONE, ANOTHER = uuid4(), uuid4()
 MEGABYTE = 1024 * 1024
@@ -96,8 +95,7 @@ async def test_a_request_that_is_given_up_leaves_the_line(given_up: str) -> None
 @pytest.fixture
 async def quiet(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """A client with another key."""
-    async with transaction(engine) as connection:
-        secret = (await api_keys.create(connection, "quiet", ["ingest"]))[1]
+    secret = await new_key(engine, "quiet", ["ingest"])
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {secret}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client:

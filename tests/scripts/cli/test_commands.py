@@ -310,7 +310,7 @@ def test_of_a_first_key_that_was_made_elsewhere_only_the_checksum_is_told(
     async def find() -> api_keys.ApiKey | None:
         connection = await asyncpg.connect(database_url)
         try:
-            return await api_keys.find(connection, "leadger_of-my-own")
+            return await api_keys.find_valid(connection, "leadger_of-my-own")
         finally:
             await connection.close()
 
