@@ -383,11 +383,10 @@ class World:
 
     async def _check_quarantine(self, connection: asyncpg.Connection) -> None:
         """The same claims stand outside. A conflict that came up later may still go by the reason it came in with."""
-        rows = await quarantine.page(connection, reason=None, after=0, limit=10_000)
         found = {}
-        for row in rows:
-            sent = inbox.lead_from_payload(row["payload"])
-            found[_claim(sent.source, sent.external_id, sent.product, sent.customer, sent.lead_type)] = row["reason"]
+        for each in await quarantine.page(connection, reason=None, after=0, limit=10_000):
+            sent = each.lead
+            found[_claim(sent.source, sent.external_id, sent.product, sent.customer, sent.lead_type)] = each.reason
         expected = {message_from_wire(wire).claim: reason for wire, reason in self.oracle.quarantine()}
         assert found.keys() == expected.keys()
         for claim, reason in expected.items():

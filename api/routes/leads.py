@@ -1,12 +1,10 @@
-"""Leads: taking them in, and telling what became of them."""
+"""Leads: accepting them, and reading what became of them."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
@@ -27,18 +25,18 @@ from billing.actions import Outcome
 from billing.leads import Lead
 from db.core.engine import transaction
 from db.intake import dead_letters, inbox, quarantine, request_status
-from db.intake.decision import process
+from db.intake.dry_run import TriedLead, try_leads
 from db.intake.inbox import Accepted
-from db.intake.matching import Arrival
 from db.intake.request_ids import new_batch_id
-from db.ledger.policies import Policies
-from db.masters import customers
+from db.intake.request_status import RequestStatus
 from db.reports import leads_on_record
+from db.reports.leads_on_record import LeadView
 
 router = APIRouter(route_class=Route, tags=["leads"])
 _READ = requires(Permission.READ)
 _MOST_TRIED = inbox.CHUNK_LEADS
 _NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_FAULT = "A fault kept it from being decided; see the dead letters."
 _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
 
 
@@ -66,7 +64,9 @@ async def post_leads(
     if dry_run:
         if len(read.leads) > _MOST_TRIED:
             raise Problem(413, f"A dry run takes {_MOST_TRIED} leads at most; this one holds {len(read.leads)}.")
-        return json_response({"dry_run": True, "leads": await _try(state, read.leads, now), "rejected": rejected}, 200)
+        tried = await try_leads(state.engine, read.leads, now, leads_on_record.view)
+        leads = [_tried_out(each) for each in tried]
+        return json_response({"dry_run": True, "leads": leads, "rejected": rejected}, 200)
     state.backpressure.take_in(caller_of(request), len(read.leads))
     batch_id = new_batch_id()
     await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
@@ -148,17 +148,13 @@ async def get_lead(
                 return json_response(lead_out_from_view(view))
             waiting = await inbox.waiting_lead(connection, row_id)
             if waiting:
-                return json_response(lead_out_from_lead(waiting[0], "waiting"))
-            aside = await quarantine.of_lead(connection, row_id)
-            if aside:
-                lead = inbox.lead_from_payload(aside["payload"])
-                problem = {"reason": aside["reason"], "detail": aside["detail"]}
-                return json_response(lead_out_from_lead(lead, "quarantined") | {"problem": problem})
-            dead = await dead_letters.of_lead(connection, row_id)
+                return json_response(lead_out_from_lead(waiting, "waiting"))
+            quarantined = await quarantine.find_lead(connection, row_id)
+            if quarantined:
+                return json_response(_quarantined_out(quarantined.lead, quarantined.reason, quarantined.detail))
+            dead = await dead_letters.find_lead(connection, row_id)
             if dead:
-                problem = {"reason": "fault", "detail": "A fault kept it from being decided; see the dead letters."}
-                lead = inbox.lead_from_payload(dead["payload"])
-                return json_response(lead_out_from_lead(lead, "quarantined") | {"problem": problem})
+                return json_response(_quarantined_out(dead, "fault", _FAULT))
     raise Problem(404, f"There is no lead {lead_id!r}.")
 
 
@@ -185,38 +181,24 @@ def _refusal(read: LeadsIn) -> Problem:
     return Problem(400, f"Nothing was accepted: {first.pointer} {first.detail}{more}.", read.errors)
 
 
-class _DryRun(Exception):
-    """Rolls the transaction of a dry run back."""
+def _tried_out(tried: TriedLead[LeadView]) -> dict[str, Any]:
+    if tried.view:
+        return lead_out_from_view(tried.view)
+    return _quarantined_out(tried.lead, tried.problem, tried.detail)
 
 
-async def _try(state: State, sent: Sequence[Lead], now: datetime) -> list[dict[str, Any]]:
-    """Decide the leads exactly as a worker would, read the verdicts, and forget all of it."""
-    result: list[dict[str, Any]] = []
-    try:
-        async with transaction(state.engine) as connection:
-            arrivals = [Arrival(lead, now) for lead in sent]
-            await process(connection, Policies(), arrivals, await _people(connection, arrivals))
-            for arrival in arrivals:
-                view = None if arrival.problem else await leads_on_record.view(connection, arrival.id)
-                if view:
-                    result.append(lead_out_from_view(view))
-                else:
-                    problem = {"reason": arrival.problem, "detail": arrival.detail}
-                    result.append(lead_out_from_lead(arrival.lead, "quarantined") | {"problem": problem})
-            raise _DryRun
-    except _DryRun:
-        return result
+def _quarantined_out(lead: Lead, reason: str | None, detail: str) -> dict[str, Any]:
+    return lead_out_from_lead(lead, "quarantined") | {"problem": {"reason": reason, "detail": detail}}
 
 
-async def _people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
-    known = await customers.resolve(connection, {arrival.customer_id for arrival in arrivals})
-    described = {
-        arrival.lead.customer: arrival.lead.person
-        for arrival in reversed(arrivals)
-        if arrival.lead.person and arrival.customer_id not in known
+def _batch_out(status: RequestStatus) -> dict[str, Any]:
+    return {
+        "batch_id": status.batch_id,
+        "state": status.state,
+        "received_at": instant_out(status.received_at),
+        "done_at": instant_out(status.done_at),
+        "accepted": status.accepted,
+        "leads": status.leads,
+        "actions": status.actions,
+        "problems": status.problems,
     }
-    return known | (await customers.ensure(connection, described) if described else {})
-
-
-def _batch_out(batch: dict[str, Any]) -> dict[str, Any]:
-    return batch | {"received_at": instant_out(batch["received_at"]), "done_at": instant_out(batch["done_at"])}

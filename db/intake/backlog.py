@@ -1,4 +1,4 @@
-"""The backlog: how many leads wait to be decided, and for how long they have waited in vain."""
+"""The backlog: how many leads wait to be decided, and for how long."""
 
 import asyncpg
 
@@ -7,7 +7,7 @@ from db.intake.inbox import PARTITIONS, RETRIED_PART
 
 
 async def leads(connection: asyncpg.Connection, most_rows: int) -> int:
-    """How many leads wait. Beyond `most_rows` rows, which hold at least as many leads, nobody counts on."""
+    """How many leads wait, counted in the first `most_rows` rows at most; each row holds at least one lead."""
     number: int = await connection.fetchval(
         """
         SELECT coalesce(sum(lead_count), 0)
@@ -19,9 +19,9 @@ async def leads(connection: asyncpg.Connection, most_rows: int) -> int:
 
 
 async def waited_s(connection: asyncpg.Connection) -> float:
-    """For how long the oldest waiting lead could have been decided: pauses of the workers do not count.
+    """How many seconds the oldest waiting lead has waited; pauses of the workers do not count.
 
-    Leads out of the dead letters are left out, because they carry the instant at which they first came.
+    Retried dead letters are left out, because they keep the instant at which they were first received.
     """
     seconds: float | None = await connection.fetchval(
         f"""

@@ -1,30 +1,65 @@
-"""Dead letters: leads that could not be decided because of a fault, with the fault, until somebody tries again."""
+"""Dead letters: leads that could not be decided because of a fault, kept with its error until somebody retries them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from db.intake.inbox import Chunk
+from billing.leads import Lead
+from db.core import locks
+from db.core.unit_of_work import UnitOfWork
+from db.intake import inbox
+from db.tasks.notifications import PROCESS_LEADS
+
+_LONGEST_ERROR = 2000
 
 
-async def add(connection: asyncpg.Connection, letters: Sequence[tuple[Chunk, UUID | None, bytes, str]]) -> None:
-    """Keep what could not be decided: (its chunk, lead id if it could be read, payload, error)."""
-    if not letters:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be decided: a lead, or the whole payload of a row if no lead could be read from it.
+
+    `inbox_id` is 0 for a lead that comes from the quarantine.
+    """
+
+    inbox_id: int
+    batch_id: UUID
+    received_at: datetime
+    lead_id: UUID | None
+    payload: bytes
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An unresolved dead letter, without its payload."""
+
+    id: int
+    lead_id: UUID | None
+    batch_id: UUID
+    received_at: datetime
+    created_at: datetime
+    error: str
+
+
+async def add(connection: asyncpg.Connection, failures: Sequence[Failure]) -> None:
+    """Keep what could not be decided."""
+    if not failures:
         return
     await connection.copy_records_to_table(
         "dead_letters",
         records=[
-            (chunk.id, chunk.batch_id, chunk.received_at, lead_id, payload, error[:2000])
-            for chunk, lead_id, payload, error in letters
+            (each.inbox_id, each.batch_id, each.received_at, each.lead_id, each.payload, each.error[:_LONGEST_ERROR])
+            for each in failures
         ],
         columns=["inbox_id", "batch_id", "received_at", "lead_id", "payload", "error"],
     )
 
 
-async def page(connection: asyncpg.Connection, *, after: int, limit: int) -> list[asyncpg.Record]:
+async def page(connection: asyncpg.Connection, *, after: int, limit: int) -> list[DeadLetter]:
     """Unresolved dead letters, oldest first."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         """
         SELECT id, lead_id, batch_id, received_at, created_at, error FROM dead_letters
         WHERE resolved_at IS NULL AND id > $1 ORDER BY id LIMIT $2
@@ -32,17 +67,29 @@ async def page(connection: asyncpg.Connection, *, after: int, limit: int) -> lis
         after,
         limit,
     )
+    return [DeadLetter(**row) for row in rows]
 
 
-async def of_lead(connection: asyncpg.Connection, lead_id: UUID) -> asyncpg.Record | None:
-    """The unresolved dead letter of a lead, if there is one."""
-    return await connection.fetchrow(
+async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> Lead | None:
+    """The lead with this id among the unresolved dead letters; None if it is not there."""
+    payload = await connection.fetchval(
         "SELECT payload FROM dead_letters WHERE lead_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT 1", lead_id
     )
+    return None if payload is None else inbox.lead_from_payload(payload)
 
 
-async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:
-    """Mark dead letters as gone back to the inbox."""
-    await connection.execute(
-        "UPDATE dead_letters SET resolved_at = clock_timestamp() WHERE id = ANY($1::bigint[])", list(ids)
+async def retry(uow: UnitOfWork, ids: Sequence[int] | None, most: int = 1000) -> int:
+    """Put dead letters back into the inbox, all or the given ones, and announce them; returns how many.
+
+    A damaged payload, which has no lead id, stays.
+    """
+    rows = [row for row in await locks.lock_dead_letters(uow.connection, ids, most) if row["lead_id"]]
+    await inbox.add_again(
+        uow.connection, [(row["batch_id"], row["received_at"], row["lead_id"], row["payload"]) for row in rows]
     )
+    await uow.connection.execute(
+        "UPDATE dead_letters SET resolved_at = clock_timestamp() WHERE id = ANY($1::bigint[])",
+        [row["id"] for row in rows],
+    )
+    uow.notify(PROCESS_LEADS)
+    return len(rows)

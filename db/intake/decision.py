@@ -1,4 +1,4 @@
-"""One batch of leads, from what arrived to verdicts on record, in the caller's one transaction."""
+"""The decision about one batch of leads: from arrivals to verdicts on record, in the caller's transaction."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +8,8 @@ import asyncpg
 
 from billing.actions import Action, Outcome
 from db.core import locks
-from db.intake import matching
-from db.intake.matching import Arrival
+from db.intake import matching, stored_leads
+from db.intake.arrival import Arrival
 from db.ledger import judging, verdicts
 from db.ledger.judging import Case
 from db.ledger.policies import Policies, store_periods
@@ -18,28 +18,28 @@ from db.ledger.policies import Policies, store_periods
 async def process(
     connection: asyncpg.Connection, policies: Policies, arrivals: Sequence[Arrival], people: Mapping[UUID, UUID]
 ) -> dict[Action, Outcome]:
-    """Decide leads and write their verdicts; returns what became of each action that was judged.
+    """Decide leads and write their verdicts; returns the outcome of each action that was judged.
 
-    Leads that cannot be billed yet leave with a `problem` and are the caller's to quarantine. `people` gives the
-    person behind each customer id. Doing it twice changes nothing (R3).
+    Leads that cannot be billed yet get a `problem`; the caller quarantines them. `people` gives the person behind each
+    customer id. Deciding the same leads twice changes nothing (R3).
     """
-    placed = await matching.place(connection, arrivals, people)
-    unplaced = [arrival for arrival in arrivals if arrival.problem]
-    if unplaced:
+    complete = await matching.find_customers(connection, arrivals, people)
+    incomplete = [arrival for arrival in arrivals if arrival.problem]
+    if incomplete:
         matching.detect_conflicts(
-            unplaced, await matching.known_leads(connection, [arrival.id for arrival in unplaced])
+            incomplete, await stored_leads.find(connection, [arrival.id for arrival in incomplete])
         )
-    if not placed:
+    if not complete:
         return {}
-    customers = {arrival.customer for arrival in placed}
+    customers = {arrival.customer for arrival in complete}
     partner_ids = {partner_id for partner_id, _ in customers}
     await locks.lock_partners_shared(connection, partner_ids)
     in_force = await policies.load(connection, partner_ids)
     await locks.ensure_customer_states(connection, {customer: in_force[customer[0]].version for customer in customers})
     versions = await locks.lock_customers(connection, customers)
-    known = await matching.known_leads(connection, [arrival.id for arrival in placed])
-    await matching.add_leads(connection, matching.merge(placed, known))
-    cases = matching.open_cases([arrival for arrival in placed if not arrival.problem], known, in_force)
+    known = await stored_leads.find(connection, [arrival.id for arrival in complete])
+    await stored_leads.add(connection, matching.merge(complete, known))
+    cases = matching.open_cases([arrival for arrival in complete if not arrival.problem], known, in_force)
     if not cases:
         return {}
     await store_periods(connection, in_force, _periods_of(cases.values()))

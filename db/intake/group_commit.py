@@ -1,4 +1,4 @@
-"""Group commit at the door: requests that arrive while one commit is under way share the next one (R2)."""
+"""Group commit: requests that arrive while one commit is under way share the next one (R2)."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _Waiting = tuple[inbox.Accepted, asyncio.Future[None], "Span | None"]
 
 
 class InboxWriter:
-    """Writes accepted requests durably. `after_commit` is called once per commit, to ring the doorbell."""
+    """Writes accepted requests durably. `after_commit` is called once per commit, to notify the workers."""
 
     def __init__(self, engine: AsyncEngine, after_commit: Callable[[str], None]) -> None:
         self._engine = engine
@@ -41,34 +41,36 @@ class InboxWriter:
     async def _flush(self) -> None:
         """Commit until nothing waits, on one connection as long as nothing fails.
 
-        What `inbox.add` sends is one statement, so it is a transaction by itself; BEGIN and COMMIT would be two more
-        trips to Postgres that everybody waits for.
+        `inbox.add` sends one statement, which is a transaction by itself; BEGIN and COMMIT would be two more
+        round trips that every waiting request pays for.
         """
-        while group := self._take():
+        while group := self._next_group():
             try:
                 async with autocommit(self._engine) as connection:
                     while group:
                         with tracing.span("inbox.commit", serves=(span for *_, span in group)):
                             await inbox.add(connection, [request for request, *_ in group])
                             self._acknowledge(group)
-                        group = self._take()
+                        group = self._next_group()
             except Exception as error:
                 for _, committed, _ in group:
                     if not committed.done():
                         committed.set_exception(error)
 
     def _acknowledge(self, group: list[_Waiting]) -> None:
+        """Tell the requests of a group that they are committed."""
         for _, committed, _ in group:
             if not committed.done():
                 committed.set_result(None)
         self._after_commit(group[0][0].request_id)
 
-    def _take(self) -> list[_Waiting]:
-        leads = taken = 0
+    def _next_group(self) -> list[_Waiting]:
+        """Take the waiting requests, oldest first, up to _MOST_LEADS_PER_COMMIT leads."""
+        leads = requests = 0
         for request, *_ in self._waiting:
             leads += len(request.leads)
-            taken += 1
+            requests += 1
             if leads >= _MOST_LEADS_PER_COMMIT:
                 break
-        group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        group, self._waiting = self._waiting[:requests], self._waiting[requests:]
         return group

@@ -1,6 +1,6 @@
-"""The inbox: every accepted request as rows that are the job (R2). The message in Redis only rings for them."""
+"""The inbox: every accepted request as rows, which are the jobs (R2). A message in Redis only announces them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,23 +16,23 @@ from db.core.locks import IN_PARTITION
 from db.core.row_keys import lead_uuid
 
 PARTITIONS = 8
-"""A customer's leads lie in one lane, and one batch at a time works in a lane, so batches do not wait for each other.
-
-Lanes are for speed only: the locks of customers keep verdicts right, whatever lane a row lies in.
+"""A customer's leads lie in one partition, and one batch at a time works in a partition, so batches do not wait for
+each other. Partitions are for speed only: the locks of customers keep verdicts right, whatever partition a row lies in.
 """
 
 CHUNK_LEADS = 500
 """Leads in one row at most, so that several workers share one large request."""
 
 RETRIED_PART = 1000
-"""The part number of leads that went from the dead letters back into their batch."""
+"""The part number of rows that hold a retried dead letter."""
 
 INBOX_COLUMNS = ["batch_id", "part", "lane", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
 _MOST_PARTITIONS = 3
-"""Of one batch: when little waits, several workers share it rather than one take it all while the others look on."""
+"""Of one batch, so that several workers divide what waits, even if it is little."""
 
 _MANY_ROWS = 100
+"""A partition with that many waiting rows is counted as enough for a batch."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_leads = msgspec.json.Decoder(list[Lead]).decode
@@ -41,7 +41,7 @@ _decode_lead = msgspec.json.Decoder(Lead).decode
 
 @dataclass(slots=True)
 class Accepted:
-    """One request that the door has validated."""
+    """One validated request."""
 
     batch_id: UUID
     request_id: str
@@ -51,7 +51,7 @@ class Accepted:
 
 @dataclass(slots=True)
 class Chunk:
-    """One claimed row: up to CHUNK_LEADS leads of one request, still encoded."""
+    """One claimed row: up to CHUNK_LEADS leads of one request, as JSON."""
 
     id: int
     batch_id: UUID
@@ -61,7 +61,7 @@ class Chunk:
 
 
 def payload_from_lead(lead: Lead) -> bytes:
-    """One lead as it is kept in the quarantine and among the dead letters: JSON."""
+    """One lead as JSON, as the quarantine and the dead letters keep it."""
     return _encode(lead)
 
 
@@ -76,9 +76,9 @@ def leads_from_payload(payload: bytes) -> list[Lead]:
 
 
 async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> None:
-    """Write requests to the inbox; once committed, their leads will be decided whatever happens.
+    """Write requests to the inbox; once committed, their leads will be decided, whatever happens.
 
-    It is one statement, so outside a transaction it stores all of them or none, and has committed when it returns.
+    It is one statement: outside a transaction it stores all of them or none, and has committed when it returns.
     """
     rows = [
         (
@@ -97,8 +97,17 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
     await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
 
 
+async def add_again(connection: asyncpg.Connection, leads: Iterable[tuple[UUID, datetime, UUID, bytes]]) -> None:
+    """Write dead letters back, each as a row of its request: (batch id, received at, lead id, payload)."""
+    rows = [
+        (batch_id, RETRIED_PART, 0, "retry", received_at, 1, [lead_id], b"[" + payload + b"]")
+        for batch_id, received_at, lead_id, payload in leads
+    ]
+    await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
+
+
 def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
-    """The leads of a request by lane; a lead that it holds twice stays in one part, where the first one stands (R3)."""
+    """The leads of a request by partition; the same lead twice lies in one part, so that the first one stands (R3)."""
     if len(leads) == 1:
         yield partition_of(leads[0]), leads
         return
@@ -112,13 +121,13 @@ def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
 
 
 def partition_of(lead: Lead) -> int:
-    """The lane of a lead: that of its customer, as the caller names them; two ids of a new person share an e-mail."""
+    """The partition of a lead, by the e-mail of the person it describes (two new ids may share it), else by the id."""
     name = lead.person.email if lead.person else lead.customer
     return crc32(name.encode()) % PARTITIONS
 
 
 async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
-    """Lock waiting rows, oldest first, until they hold `most_leads`, in lanes where no other batch is at work."""
+    """Lock waiting rows, oldest first, until they hold `most_leads`, in partitions that no other batch has locked."""
     partitions = await _lock_partitions(connection, most_leads)
     if not partitions:
         return []
@@ -127,7 +136,7 @@ async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
 
 
 async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> list[int]:
-    """Lock lanes that nobody is at, those with the oldest rows first, a few or until they hold enough."""
+    """Lock unlocked partitions, those with the oldest rows first, up to _MOST_PARTITIONS or until they hold enough."""
     waiting = await connection.fetch(
         f"""
         SELECT lane, rows, leads
@@ -135,7 +144,7 @@ async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> l
             SELECT min(id) AS oldest, count(*) AS rows, sum(lead_count)::int AS leads FROM (
                 SELECT id, lead_count FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
             ) AS first
-        ) AS looked_at
+        ) AS waiting
         WHERE rows > 0 ORDER BY oldest
         """,
         PARTITIONS,
@@ -152,12 +161,12 @@ async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> l
     return taken
 
 
-async def settle(connection: asyncpg.Connection, results: Sequence[tuple[int, dict[str, Any]]]) -> None:
-    """Mark rows as decided, each with its part of the batch's status."""
+async def mark_done(connection: asyncpg.Connection, results: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Mark rows as decided, each with its result (`db.intake.request_result`)."""
     await connection.execute(
         """
-        UPDATE inbox SET done_at = clock_timestamp(), result = settled.result
-        FROM unnest($1::bigint[], $2::jsonb[]) AS settled (id, result) WHERE inbox.id = settled.id
+        UPDATE inbox SET done_at = clock_timestamp(), result = done.result
+        FROM unnest($1::bigint[], $2::jsonb[]) AS done (id, result) WHERE inbox.id = done.id
         """,
         [chunk_id for chunk_id, _ in results],
         [_encode(result).decode() for _, result in results],
@@ -185,7 +194,7 @@ async def waiting_up_to(connection: asyncpg.Connection, newest_id: int) -> int:
             SELECT sum(lead_count) AS leads FROM inbox
             WHERE done_at IS NULL
                 AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) <= (one.lane, $1)
-        ) AS of_lane
+        ) AS of_partition
         """,
         newest_id,
         PARTITIONS,
@@ -193,19 +202,11 @@ async def waiting_up_to(connection: asyncpg.Connection, newest_id: int) -> int:
     return count
 
 
-async def waiting_lead(connection: asyncpg.Connection, lead_id: UUID) -> tuple[Lead, datetime] | None:
-    """The first waiting lead with this id and when it came in."""
-    row = await connection.fetchrow(
-        """
-        SELECT received_at, payload FROM inbox WHERE done_at IS NULL AND lead_ids @> ARRAY[$1::uuid]
-        ORDER BY id LIMIT 1
-        """,
-        lead_id,
+async def waiting_lead(connection: asyncpg.Connection, lead_id: UUID) -> Lead | None:
+    """The first waiting lead with this id; None if it does not wait."""
+    payload = await connection.fetchval(
+        "SELECT payload FROM inbox WHERE done_at IS NULL AND lead_ids @> ARRAY[$1::uuid] ORDER BY id LIMIT 1", lead_id
     )
-    if row is None:
+    if payload is None:
         return None
-    return next(
-        (lead, row["received_at"])
-        for lead in leads_from_payload(row["payload"])
-        if lead_uuid(*lead.identity) == lead_id
-    )
+    return next(lead for lead in leads_from_payload(payload) if lead_uuid(*lead.identity) == lead_id)

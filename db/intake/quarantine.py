@@ -1,28 +1,47 @@
-"""The quarantine (R12): accepted leads that cannot be billed yet, kept with the reason until they can."""
+"""The quarantine (R12): accepted leads that cannot be billed yet, kept with the reason until they can be."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import asyncpg
 
+from billing.leads import Lead
 from db.core.row_keys import customer_uuid
+from db.core.unit_of_work import UnitOfWork
 from db.intake import inbox
-from db.intake.matching import Arrival
+from db.intake.arrival import Arrival
+from db.tasks import records as tasks
+
+_SELECT = "SELECT id, batch_id, received_at, reason, detail, payload FROM quarantine"
 
 
-async def add(connection: asyncpg.Connection, aside: Iterable[tuple[UUID, Arrival]]) -> None:
-    """Set leads aside, each given with its batch; the same lead with the same content is kept once."""
-    contents = {content_id_of(arrival): (batch_id, arrival) for batch_id, arrival in aside}
+@dataclass(frozen=True, slots=True)
+class QuarantinedLead:
+    """A lead in quarantine, with the reason and a detail for people to read."""
+
+    id: int
+    batch_id: UUID
+    received_at: datetime
+    reason: str
+    detail: str
+    lead: Lead
+
+
+async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arrival]]) -> None:
+    """Quarantine leads, each given with its batch id; the same lead with the same content is kept once."""
+    contents = {content_id_of(arrival): (batch_id, arrival) for batch_id, arrival in arrivals}
     if not contents:
         return
-    # Numbered as they came, because of two that contradict each other the older one enters; inserted in another order,
-    # so that two batches with the same leads wait and never deadlock.
+    # The numbers follow the order of arrival, because of two leads in conflict the older one is decided first. The rows
+    # are inserted in the order of their content ids, so that two batches with the same leads never deadlock.
     numbers = await connection.fetch(
         "SELECT nextval(pg_get_serial_sequence('quarantine', 'id')) AS id FROM generate_series(1, $1)", len(contents)
     )
     numbered = zip(sorted(row["id"] for row in numbers), contents.items(), strict=True)
-    kept = sorted((content_id, number, *held) for number, (content_id, held) in numbered)
-    arrivals = [arrival for _, _, _, arrival in kept]
+    rows = sorted((content_id, number, *lead) for number, (content_id, lead) in numbered)
+    sent = [arrival for _, _, _, arrival in rows]
     await connection.execute(
         """
         INSERT INTO quarantine
@@ -32,21 +51,21 @@ async def add(connection: asyncpg.Connection, aside: Iterable[tuple[UUID, Arriva
         ON CONFLICT (content_id) DO UPDATE
             SET reason = excluded.reason, detail = excluded.detail, resolved_at = NULL
         """,
-        [number for _, number, _, _ in kept],
-        [content_id for content_id, _, _, _ in kept],
-        [arrival.id for arrival in arrivals],
-        [batch_id for _, _, batch_id, _ in kept],
-        [arrival.received_at for arrival in arrivals],
-        [arrival.problem for arrival in arrivals],
-        [arrival.detail for arrival in arrivals],
-        [arrival.product_id for arrival in arrivals],
-        [customer_uuid(arrival.lead.customer) for arrival in arrivals],
-        [inbox.payload_from_lead(arrival.lead) for arrival in arrivals],
+        [number for _, number, _, _ in rows],
+        [content_id for content_id, _, _, _ in rows],
+        [arrival.id for arrival in sent],
+        [batch_id for _, _, batch_id, _ in rows],
+        [arrival.received_at for arrival in sent],
+        [arrival.problem for arrival in sent],
+        [arrival.detail for arrival in sent],
+        [arrival.product_id for arrival in sent],
+        [customer_uuid(arrival.lead.customer) for arrival in sent],
+        [inbox.payload_from_lead(arrival.lead) for arrival in sent],
     )
 
 
 def content_id_of(arrival: Arrival) -> UUID:
-    """One id for one content, wherever in a request it stood."""
+    """The id of a lead's content: the same for the same lead, actions included, in whatever request it comes."""
     lead = arrival.lead
     actions = [(a.action_type, a.engagement_level, a.occurred_at.isoformat()) for a in lead.actions]
     return uuid5(NAMESPACE_OID, repr((arrival.id.hex, lead.customer, lead.product, lead.lead_type, actions)))
@@ -59,25 +78,33 @@ async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:
     )
 
 
-async def page(connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int) -> list[asyncpg.Record]:
+async def page(connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int) -> list[QuarantinedLead]:
     """Unresolved quarantined leads, oldest first."""
-    return await connection.fetch(
-        """
-        SELECT id, lead_id, batch_id, received_at, reason, detail, payload FROM quarantine
+    rows = await connection.fetch(
+        f"""
+        {_SELECT}
         WHERE resolved_at IS NULL AND ($1::text IS NULL OR reason = $1) AND id > $2 ORDER BY id LIMIT $3
         """,
         reason,
         after,
         limit,
     )
+    return [_lead_from_row(row) for row in rows]
 
 
-async def of_lead(connection: asyncpg.Connection, lead_id: UUID) -> asyncpg.Record | None:
-    """The quarantined lead with this id, if there is one."""
-    return await connection.fetchrow(
-        """
-        SELECT reason, detail, received_at, payload FROM quarantine
-        WHERE lead_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT 1
-        """,
-        lead_id,
+async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> QuarantinedLead | None:
+    """The unresolved quarantined lead with this id; None if there is none."""
+    row = await connection.fetchrow(
+        f"{_SELECT} WHERE lead_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT 1", lead_id
     )
+    return None if row is None else _lead_from_row(row)
+
+
+async def start_retry(uow: UnitOfWork, ids: Sequence[int] | None) -> UUID:
+    """Start the task that evaluates quarantined leads again, all or the given rows; returns its id."""
+    return await tasks.start(uow, "retry_quarantine", {"ids": ids})
+
+
+def _lead_from_row(row: asyncpg.Record) -> QuarantinedLead:
+    lead = inbox.lead_from_payload(row["payload"])
+    return QuarantinedLead(row["id"], row["batch_id"], row["received_at"], row["reason"], row["detail"], lead)

@@ -6,10 +6,10 @@ from uuid import UUID
 
 
 def new_batch_id() -> UUID:
-    """An id that nobody has.
+    """A new id.
 
-    Random ones would land all over the index: with a million rows stored, every accepted lead then cost four times
-    the log in Postgres, and a third more time.
+    Random ones would be inserted all over the index: with a million rows stored, every accepted lead would then cost
+    four times the log in Postgres, and a third more time.
     """
     octets = bytearray((time_ns() // 1_000_000).to_bytes(6) + urandom(10))
     octets[6] = octets[6] & 0x0F | 0x70

@@ -1,6 +1,9 @@
-"""What became of a request's leads: the parts of a batch put together."""
+"""The status of a request: what became of its leads, put together from the results of its rows."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +15,33 @@ LEAD_STATES = ("new", "extended", "replayed", "quarantined")
 ACTION_STATES = ("billed", "partly_billed", "capped", "duplicate", "held", "replayed", "quarantined")
 
 
-async def status(connection: asyncpg.Connection, batch_id: UUID) -> dict[str, Any] | None:
-    """The batch as decided so far; None if there is none."""
+@dataclass(frozen=True, slots=True)
+class RequestStatus:
+    """One request (a batch, to callers): "waiting" until all its leads are decided, then "done"."""
+
+    batch_id: UUID
+    state: str
+    received_at: datetime
+    done_at: datetime | None
+    accepted: int
+    leads: Mapping[str, int]
+    """By LEAD_STATES, and "dead" if there are leads among the dead letters."""
+    actions: Mapping[str, int]
+    """By ACTION_STATES, as decided at `done_at`."""
+    problems: Sequence[Mapping[str, Any]]
+    """Of each quarantined lead: index, lead_id, reason, detail."""
+
+
+async def status(connection: asyncpg.Connection, batch_id: UUID) -> RequestStatus | None:
+    """The request as decided so far; None if there is none."""
     rows = await connection.fetch(
         "SELECT part, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = $1 ORDER BY id", batch_id
     )
     return _status(batch_id, rows) if rows else None
 
 
-async def page(connection: asyncpg.Connection, *, before: int | None, limit: int) -> list[tuple[int, dict[str, Any]]]:
-    """Batches, newest first, each with its place in that order; `before` is the place of the last one seen."""
+async def page(connection: asyncpg.Connection, *, before: int | None, limit: int) -> list[tuple[int, RequestStatus]]:
+    """Requests, newest first, each with its position in that order; `before` is the position of the last one seen."""
     firsts = await connection.fetch(
         "SELECT id, batch_id FROM inbox WHERE part = 0 AND ($1::bigint IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
         before,
@@ -36,7 +56,8 @@ async def page(connection: asyncpg.Connection, *, before: int | None, limit: int
     return [(row["id"], _status(row["batch_id"], parts[row["batch_id"]])) for row in firsts]
 
 
-def _status(batch_id: UUID, rows: list[asyncpg.Record]) -> dict[str, Any]:
+def _status(batch_id: UUID, rows: Sequence[asyncpg.Record]) -> RequestStatus:
+    """The results of all rows of a request, added up. A retried dead letter is a row of its own, see RETRIED_PART."""
     leads: Counter[str] = Counter()
     actions: Counter[str] = Counter()
     problems: list[dict[str, Any]] = []
@@ -49,13 +70,13 @@ def _status(batch_id: UUID, rows: list[asyncpg.Record]) -> dict[str, Any]:
     done = all(row["done_at"] for row in rows)
     retried = sum(row["lead_count"] for row in rows if row["part"] == inbox.RETRIED_PART)
     dead = leads["dead"] - retried
-    return {
-        "batch_id": batch_id,
-        "state": "done" if done else "waiting",
-        "received_at": min(row["received_at"] for row in rows),
-        "done_at": max(row["done_at"] for row in rows) if done else None,
-        "accepted": sum(row["lead_count"] for row in rows) - retried,
-        "leads": {state: leads[state] for state in LEAD_STATES} | ({"dead": dead} if dead > 0 else {}),
-        "actions": {state: actions[state] for state in ACTION_STATES},
-        "problems": sorted(problems, key=lambda problem: problem["index"]),
-    }
+    return RequestStatus(
+        batch_id=batch_id,
+        state="done" if done else "waiting",
+        received_at=min(row["received_at"] for row in rows),
+        done_at=max(row["done_at"] for row in rows) if done else None,
+        accepted=sum(row["lead_count"] for row in rows) - retried,
+        leads={state: leads[state] for state in LEAD_STATES} | ({"dead": dead} if dead > 0 else {}),
+        actions={state: actions[state] for state in ACTION_STATES},
+        problems=sorted(problems, key=lambda problem: problem["index"]),
+    )

@@ -1,4 +1,4 @@
-"""Forgetting what callers sent once it has been decided for long; what waits for anything is kept, however old.
+"""Retention: what callers sent is deleted some time after it was decided; what still waits is kept, however old.
 
 The ledger needs none of it: leads, actions and verdicts have rows of their own.
 """
@@ -11,10 +11,10 @@ _EMPTIED_THROUGH = "inbox_emptied_through"
 
 
 async def empty_inbox(connection: asyncpg.Connection, older_than_days: int, most: int) -> int:
-    """Empty the requests that were decided longer ago, oldest first; returns how many rows that were.
+    """Empty the requests that were decided longer ago, oldest first; returns how many rows those were.
 
-    The rows stay with their results, so a batch's status is told for ever. It stops before the first row that is not
-    ripe and begins there the next time, so it never looks at the same rows twice, nor past one that still waits.
+    The rows keep their results, so the status of a request can be read for ever. It stops before the first row that is
+    too young or still waits, and begins there the next time, so it looks at each row once.
     """
     emptied = await connection.fetch(
         """
@@ -39,7 +39,7 @@ async def empty_inbox(connection: asyncpg.Connection, older_than_days: int, most
 async def delete_resolved(connection: asyncpg.Connection, table: str, older_than_days: int, most: int) -> int:
     """Delete leads that left the quarantine, or the dead letters, longer ago; returns how many those were.
 
-    The condition stands outside as well: a lead that is set aside again in this moment is open again, and stays.
+    The condition is repeated in the DELETE, because a lead may be quarantined again in this moment; then it stays.
     """
     resolved = "resolved_at < clock_timestamp() - make_interval(days => $1)"
     status: str = await connection.execute(

@@ -9,7 +9,7 @@ import msgspec
 
 from db.core import locks
 from db.intake import inbox, quarantine
-from db.intake.matching import Arrival
+from db.intake.arrival import Arrival
 from db.privacy.erasure import Erased
 from db.privacy.identifiers import Identity, readable_leads
 

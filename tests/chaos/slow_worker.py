@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from billing.actions import Action, Outcome
-from db.intake import worker_batch
+from db.intake import decision
 from db.intake.decision import process
 from worker.app import app
 
@@ -14,6 +14,6 @@ async def _process_slowly(*arguments: Any) -> dict[Action, Outcome]:
     return await process(*arguments)
 
 
-vars(worker_batch)["process"] = _process_slowly
+vars(decision)["process"] = _process_slowly
 
 __all__ = ["app"]

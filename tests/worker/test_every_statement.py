@@ -9,7 +9,8 @@ import structlog
 from billing.actions import Action
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
-from db.intake import matching, worker_batch
+from db.intake import isolation, matching
+from db.intake.arrival import Arrival
 from tests.builders import Wire, lead, person
 from tests.chaos.statements import Statements, watched
 from tests.world import World
@@ -38,15 +39,15 @@ _SELDOM = {  # by words of the statement, or by the table that is copied to
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
     """Valuing an action of the type "Poison" fails, which is not worth a log line with all its locals each time."""
-    make = matching._action
+    make = matching.price_action
 
-    def fail(arrival: matching.Arrival, *rest: Any) -> Action:
+    def fail(arrival: Arrival, *rest: Any) -> Action:
         if arrival.lead.actions[0].action_type == "Poison":
             raise ZeroDivisionError("poison")
         return make(arrival, *rest)
 
-    monkeypatch.setattr(matching, "_action", fail)
-    monkeypatch.setattr(worker_batch, "log", structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]))
+    monkeypatch.setattr(matching, "price_action", fail)
+    monkeypatch.setattr(isolation, "log", structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]))
     monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # no pauses between two tries
 
 

@@ -65,7 +65,7 @@ async def test_old_requests_are_emptied_and_every_figure_and_status_stays(runtim
     await world.check()
     # Sent again, it is a replay still (R3).
     await world.send(lead("old-0", ("Click", "High", APRIL), customer="ann", product="crm"))
-    assert (await statuses(world))[0][1]["leads"]["replayed"] == 1
+    assert (await statuses(world))[0][1].leads["replayed"] == 1
     await world.check()
 
 

@@ -13,9 +13,9 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Action, Outcome
-from db.intake import worker_batch
+from db.intake import decision
+from db.intake.arrival import Arrival
 from db.intake.decision import process
-from db.intake.matching import Arrival
 from db.ledger.policies import Policies
 from scripts.dev.chaos.poison import marker
 from worker.app import app
@@ -36,6 +36,6 @@ async def _process_but_fail(
     return outcomes
 
 
-vars(worker_batch)["process"] = _process_but_fail
+vars(decision)["process"] = _process_but_fail
 
 __all__ = ["app"]

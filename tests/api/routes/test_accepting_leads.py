@@ -378,7 +378,7 @@ async def test_a_dead_letter_is_shown_and_can_be_retried(
             raise ZeroDivisionError
         return await real(connection, policies, arrivals, people)
 
-    monkeypatch.setattr("db.intake.worker_batch.process", poisoned)
+    monkeypatch.setattr("db.intake.decision.process", poisoned)
     status = await bill(client, engine, policies, lead("good"), lead("poison"))
     assert status["leads"] == {"new": 1, "extended": 0, "replayed": 0, "quarantined": 0, "dead": 1}
     assert status["accepted"] == 2

@@ -92,7 +92,7 @@ async def test_a_dead_letter_is_counted_once_as_accepted(
         return {}
 
     with monkeypatch.context() as patch:
-        patch.setattr("db.intake.worker_batch.process", poisoned)
+        patch.setattr("db.intake.decision.process", poisoned)
         await bill(client, engine, policies, lead())
     figures = await _figures(client)
     assert (figures["leadger_leads_accepted_total"], figures["leadger_dead_letters"]) == (1, 1)

@@ -12,7 +12,7 @@ from billing.totals import TOTALS_COLUMNS, Totals
 from db.core import locks
 from db.core.engine import transaction
 from db.core.row_keys import customer_uuid, product_uuid
-from db.intake import matching, worker_batch
+from db.intake import stored_leads, worker_batch
 from db.ledger import closing, holds, judging, recount, verdicts
 from db.ledger.policies import Policies
 from tests.builders import distinct, lead
@@ -280,7 +280,7 @@ async def same_lead_at_once(world: World) -> None:
     for person in ("ann", "bob"):
         await world.accept(lead("same", customer=person, product="crm"))
     await world.scatter()
-    met, known = asyncio.Barrier(2), matching.known_leads
+    met, known = asyncio.Barrier(2), stored_leads.find
 
     async def look_at_once(*arguments: Any) -> Any:
         found = await known(*arguments)
@@ -291,7 +291,7 @@ async def same_lead_at_once(world: World) -> None:
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "known_leads", look_at_once)
+        patch.setattr(stored_leads, "find", look_at_once)
         await asyncio.gather(
             *(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)), return_exceptions=True
         )

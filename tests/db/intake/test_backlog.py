@@ -6,8 +6,10 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.core.actor import SYSTEM
 from db.core.engine import transaction
-from db.intake import backlog, dead_letters, inbox, worker_batch
+from db.core.unit_of_work import UnitOfWork
+from db.intake import backlog, dead_letters, inbox
 from db.tasks import pauses
 
 _ROW = """
@@ -77,7 +79,7 @@ async def test_a_retried_dead_letter_makes_the_inbox_no_older(engine: AsyncEngin
             VALUES (1, gen_random_uuid(), clock_timestamp() - interval '9 days', gen_random_uuid(), '{}', 'x')
             """
         )
-        assert await worker_batch.retry_dead_letters(connection, None) == 1
+        assert await dead_letters.retry(UnitOfWork(connection, SYSTEM, ""), None) == 1
         assert await dead_letters.page(connection, after=0, limit=1) == []
         assert (await backlog.leads(connection, 10), await backlog.waited_s(connection)) == (1, 0)
 

@@ -10,7 +10,20 @@ import pytest
 from billing.actions import Action
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
-from db.intake import dead_letters, decision, inbox, matching, quarantine, request_status, worker_batch
+from db.core.unit_of_work import unit_of_work
+from db.intake import (
+    dead_letters,
+    decision,
+    inbox,
+    isolation,
+    matching,
+    quarantine,
+    request_status,
+    stored_leads,
+    worker_batch,
+)
+from db.intake.arrival import Arrival
+from db.intake.dead_letters import DeadLetter
 from db.ledger import verdicts
 from db.ledger.policies import Policies
 from tests.builders import Wire, distinct, lead
@@ -26,23 +39,28 @@ def poisoned(customer: str = "ann", product: str = "crm") -> Wire:
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Valuing an action of the type "Poison" fails."""
-    make = matching._action
+    make = matching.price_action
 
-    def fail(arrival: matching.Arrival, *rest: Any) -> Action:
+    def fail(arrival: Arrival, *rest: Any) -> Action:
         if arrival.lead.actions[0].action_type == "Poison":
             raise ZeroDivisionError("poison")
         return make(arrival, *rest)
 
-    monkeypatch.setattr(matching, "_action", fail)
+    monkeypatch.setattr(matching, "price_action", fail)
     return monkeypatch
 
 
-async def letters(world: World) -> list[asyncpg.Record]:
+async def letters(world: World) -> list[DeadLetter]:
     async with transaction(world.engine, readonly=True) as connection:
         return await dead_letters.page(connection, after=0, limit=100)
 
 
-async def test_a_poison_lead_in_500_lands_in_the_dead_letters_and_the_rest_is_billed(
+async def retry(world: World) -> int:
+    async with unit_of_work(world.engine, lambda *_: None) as uow:
+        return await dead_letters.retry(uow, None)
+
+
+async def test_a_poison_lead_in_500_is_a_dead_letter_and_the_rest_is_billed(
     world: World, poison: pytest.MonkeyPatch
 ) -> None:
     good = distinct(99, AT, customer="bob", product="erp")
@@ -52,30 +70,29 @@ async def test_a_poison_lead_in_500_lands_in_the_dead_letters_and_the_rest_is_bi
         world.oracle.accept(one)
     await world.check()
     (letter,) = await letters(world)
-    assert letter["error"] == "ZeroDivisionError('poison')"
+    assert letter.error == "ZeroDivisionError('poison')"
     async with transaction(world.engine, readonly=True) as connection:
-        status = await request_status.status(connection, letter["batch_id"])
+        status = await request_status.status(connection, letter.batch_id)
     assert status is not None
-    assert (status["state"], status["leads"]["new"], status["leads"]["dead"]) == ("done", 99, 1)
+    assert (status.state, status.leads["new"], status.leads["dead"]) == ("done", 99, 1)
 
 
-async def test_a_worker_does_not_bury_what_another_buried_and_somebody_mended(
+async def test_a_lead_that_was_fixed_in_the_meantime_is_no_dead_letter_again(
     world: World, poison: pytest.MonkeyPatch
 ) -> None:
-    """Two workers find the same poison; while the second still remembers it, the lead is mended and comes back."""
+    """Two workers find the same poison; while the second still remembers it, the lead is fixed and retried."""
     await world.put(poisoned())
-    find = worker_batch._find_poison
+    find = isolation.find_poison
 
-    async def find_then_the_other_worker_and_the_mend(*arguments: Any) -> Any:
+    async def find_while_the_other_worker_is_faster_and_the_lead_is_fixed(*arguments: Any) -> Any:
         found = await find(*arguments)
-        poison.setattr(worker_batch, "_find_poison", find)
+        poison.setattr(isolation, "find_poison", find)
         await worker_batch.process_inbox(world.engine, Policies(), 100)
         poison.undo()
-        async with transaction(world.engine) as connection:
-            assert await worker_batch.retry_dead_letters(connection, None) == 1
+        assert await retry(world) == 1
         return found
 
-    poison.setattr(worker_batch, "_find_poison", find_then_the_other_worker_and_the_mend)
+    poison.setattr(isolation, "find_poison", find_while_the_other_worker_is_faster_and_the_lead_is_fixed)
     await worker_batch.process_inbox(world.engine, Policies(), 100)
     assert await letters(world) == []
     world.oracle.accept(poisoned())
@@ -87,17 +104,16 @@ async def test_a_dead_letter_is_retried_once_the_fault_is_gone(world: World, poi
     await world.work()
     (letter,) = await letters(world)
     poison.undo()
-    async with transaction(world.engine) as connection:
-        assert await worker_batch.retry_dead_letters(connection, None) == 1
-        assert await worker_batch.retry_dead_letters(connection, None) == 0
+    assert await retry(world) == 1
+    assert await retry(world) == 0
     await world.work()
     world.oracle.accept(poisoned())
     await world.check()
     assert await letters(world) == []
     async with transaction(world.engine, readonly=True) as connection:
-        status = await request_status.status(connection, letter["batch_id"])
+        status = await request_status.status(connection, letter.batch_id)
     assert status is not None
-    assert (status["accepted"], status["leads"]["new"], "dead" in status["leads"]) == (1, 1, False)
+    assert (status.accepted, status.leads["new"], "dead" in status.leads) == (1, 1, False)
 
 
 async def test_a_retry_that_fails_again_is_a_dead_letter_again(world: World, poison: pytest.MonkeyPatch) -> None:
@@ -105,8 +121,7 @@ async def test_a_retry_that_fails_again_is_a_dead_letter_again(world: World, poi
     for _ in range(3):
         await world.work()
         assert len(await letters(world)) == 1
-        async with transaction(world.engine) as connection:
-            assert await worker_batch.retry_dead_letters(connection, None) == 1
+        assert await retry(world) == 1
     assert await letters(world) == []
 
 
@@ -121,11 +136,11 @@ async def test_a_poison_lead_in_quarantine_does_not_keep_the_others_there(
     await world.work()
     await world.customer("eve", "eve@example.com")
     await world.check()
-    assert [letter["error"] for letter in await letters(world)] == ["ZeroDivisionError('poison')"]
+    assert [letter.error for letter in await letters(world)] == ["ZeroDivisionError('poison')"]
     poison.undo()
     async with transaction(world.engine) as connection:
         assert await quarantine.page(connection, reason=None, after=0, limit=10) == []
-        assert await worker_batch.retry_dead_letters(connection, None) == 1
+    assert await retry(world) == 1
     await world.work()
     world.oracle.accept(poisoned(customer="eve"))
     await world.check()
@@ -144,8 +159,8 @@ async def test_a_payload_that_cannot_be_read_is_a_dead_letter(world: World) -> N
     await world.work()
     await world.check()
     (letter,) = await letters(world)
-    assert letter["lead_id"] is None
-    assert letter["error"].startswith("unreadable")
+    assert letter.lead_id is None
+    assert letter.error.startswith("unreadable")
 
 
 @pytest.mark.parametrize(
@@ -184,15 +199,15 @@ async def test_a_fault_of_the_moment_blames_no_lead(
 
 STEPS = [
     (inbox, "claim"),
-    (matching, "place"),
-    (matching, "add_leads"),
+    (matching, "find_customers"),
+    (stored_leads, "add"),
     (decision, "store_periods"),
     (verdicts, "_write_actions"),
     (verdicts, "_write_winners"),
     (verdicts, "add_customer_totals"),
     (verdicts, "add_product_totals"),
     (quarantine, "add"),
-    (inbox, "settle"),
+    (inbox, "mark_done"),
 ]
 
 

@@ -1,11 +1,10 @@
-"""R3: sending a lead again changes nothing; more actions are added; what contradicts is a conflict."""
-
-from typing import Any
+"""R3: sending a lead again changes nothing; more actions are added; a known lead that differs is a conflict."""
 
 import pytest
 
 from db.core.engine import transaction
 from db.intake import request_status
+from db.intake.request_status import RequestStatus
 from tests.builders import Wire, lead
 from tests.world import World
 
@@ -13,7 +12,7 @@ AT = "2024-04-10T09:00:00Z"
 CLICK, SIGNUP = ("Click", "High", AT), ("Signup", "Low", AT)
 
 
-async def last_status(world: World) -> dict[str, Any]:
+async def last_status(world: World) -> RequestStatus:
     async with transaction(world.engine, readonly=True) as connection:
         (_, status), *_ = await request_status.page(connection, before=None, limit=1)
     return status
@@ -31,9 +30,9 @@ async def test_r3_the_same_lead_again_is_counted_as_replayed(world: World) -> No
     await world.send(one)
     await world.send(one)
     status = await last_status(world)
-    assert status["leads"] == {"new": 0, "extended": 0, "replayed": 1, "quarantined": 0}
-    assert status["actions"]["replayed"] == 2
-    assert sum(status["actions"].values()) == 2
+    assert status.leads == {"new": 0, "extended": 0, "replayed": 1, "quarantined": 0}
+    assert status.actions["replayed"] == 2
+    assert sum(status.actions.values()) == 2
     assert await counted(world) == (1, 2)
     await world.check()
 
@@ -42,7 +41,7 @@ async def test_r3_a_lead_sent_again_with_more_actions_adds_the_new_ones(world: W
     await world.send(lead("a", CLICK, customer="ann", product="crm"))
     await world.send(lead("a", SIGNUP, CLICK, customer="ann", product="crm"))
     status = await last_status(world)
-    assert (status["leads"]["extended"], status["actions"]["replayed"], status["actions"]["billed"]) == (1, 1, 1)
+    assert (status.leads["extended"], status.actions["replayed"], status.actions["billed"]) == (1, 1, 1)
     assert await counted(world) == (1, 2)
     await world.check()
 
@@ -58,15 +57,15 @@ async def test_r3_a_lead_holds_as_many_identical_actions_as_the_message_with_the
     "other",
     [{"customer": "bob"}, {"product": "erp"}, {"lead_type": "Referral"}, {"product": "unknown"}],
 )
-async def test_r3_a_known_lead_that_contradicts_is_a_conflict_and_the_first_one_stands(
+async def test_r3_a_known_lead_that_differs_is_a_conflict_and_the_first_one_stands(
     world: World, other: dict[str, str]
 ) -> None:
     same = {"customer": "ann", "product": "crm"}
     await world.send(lead("a", CLICK, **same))
     await world.send(lead("a", CLICK, SIGNUP, **same | other))
     status = await last_status(world)
-    assert status["leads"]["quarantined"] == 1
-    assert [problem["reason"] for problem in status["problems"]] == ["conflict"]
+    assert status.leads["quarantined"] == 1
+    assert [problem["reason"] for problem in status.problems] == ["conflict"]
     assert await counted(world) == (1, 1)
     await world.check()
 
@@ -74,7 +73,7 @@ async def test_r3_a_known_lead_that_contradicts_is_a_conflict_and_the_first_one_
 async def test_r3_lead_types_compare_case_folded(world: World) -> None:
     await world.send(lead("a", CLICK, customer="ann", product="crm", lead_type="Website Visit"))
     await world.send(lead("a", ("CLICK", "high", AT), customer="ann", product="crm", lead_type="WEBSITE visit"))
-    assert (await last_status(world))["leads"]["replayed"] == 1
+    assert (await last_status(world)).leads["replayed"] == 1
 
 
 async def test_r3_one_request_may_hold_a_lead_twice(world: World) -> None:
@@ -82,7 +81,7 @@ async def test_r3_one_request_may_hold_a_lead_twice(world: World) -> None:
     await world.send(
         first, first, lead("a", SIGNUP, customer="ann", product="crm"), lead("a", customer="bob", product="crm")
     )
-    assert (await last_status(world))["leads"] == {"new": 1, "extended": 1, "replayed": 1, "quarantined": 1}
+    assert (await last_status(world)).leads == {"new": 1, "extended": 1, "replayed": 1, "quarantined": 1}
     await world.check()
 
 
@@ -90,17 +89,17 @@ async def test_r3_the_same_lead_in_ten_concurrent_batches(world: World) -> None:
     sent: list[Wire] = [lead(f"lead {n}", CLICK, SIGNUP, customer="ann", product="crm") for n in range(5)]
     for one in sent:
         world.oracle.accept(one)
-    for turn in range(10):
-        await world.put(*sent[turn % 5 :], *sent[: turn % 5])
+    for number in range(10):
+        await world.put(*sent[number % 5 :], *sent[: number % 5])
     await world.work(workers=4, most_leads=1)
     assert await counted(world) == (5, 10)
     await world.check()
 
 
 async def test_r3_the_same_new_lead_for_two_customers_in_concurrent_batches(world: World) -> None:
-    for turn in range(20):
-        await world.put(lead(f"lead {turn}", CLICK, customer="ann", product="crm"))
-        await world.put(lead(f"lead {turn}", CLICK, customer="bob", product="crm"))
+    for number in range(20):
+        await world.put(lead(f"lead {number}", CLICK, customer="ann", product="crm"))
+        await world.put(lead(f"lead {number}", CLICK, customer="bob", product="crm"))
     await world.work(workers=4, most_leads=1)
     assert await counted(world) == (20, 20)
     async with transaction(world.engine) as connection:
@@ -126,7 +125,7 @@ async def test_r4_identical_actions_inside_a_lead_are_different_actions(world: W
 
 
 async def test_r6_midnight_of_1970_under_changing_windows(world: World) -> None:
-    """Failed before: the slot of that instant was the slot of "for ever", and the lead could never be billed."""
+    """Failed before: its window bucket was that of "for ever", and the lead could never be billed."""
     await world.send(lead("a", ("Click", "High", "1970-03-01T00:00:00Z"), customer="ann", product="crm"))
     assert await world.close("acme", "1970-03")
     await world.terms("acme", "1970-04", dedup_window=3)

@@ -15,8 +15,8 @@ from tests.world import World
 
 async def reasons(world: World) -> list[str]:
     async with transaction(world.engine, readonly=True) as connection:
-        rows = await quarantine.page(connection, reason=None, after=0, limit=100)
-    return [row["reason"] for row in rows]
+        page = await quarantine.page(connection, reason=None, after=0, limit=100)
+    return [lead.reason for lead in page]
 
 
 async def test_r12_leads_for_nobody_and_nothing_wait_and_lateness_is_judged_when_they_enter(world: World) -> None:
@@ -51,8 +51,8 @@ async def test_r12_the_same_unknown_leads_in_concurrent_batches_do_not_deadlock(
     sent = [lead(f"lead {n}", customer="eve", product="new") for n in range(30)]
     for one in sent:
         world.oracle.accept(one)
-    for turn in range(10):
-        await world.put(*(sent if turn % 2 else reversed(sent)))
+    for number in range(10):
+        await world.put(*(sent if number % 2 else reversed(sent)))
     await world.scatter()
     results = await asyncio.gather(*(worker_batch.process_inbox(world.engine, Policies(), 30) for _ in range(4)))
     assert sum(results) == 4
@@ -65,7 +65,7 @@ async def test_r12_a_product_created_while_a_batch_quarantines_loses_nothing(wor
     await world.put(lead("a", customer="ann", product="new"))
     async with world.unit_of_work() as uow:
         await products.create(uow, "new", world.partners["acme"], {"name": "New"})
-        # The batch cannot see the product yet; it is committed after the lead was set aside and nobody rang for it.
+        # The batch cannot see the product yet, which is committed after the lead was quarantined and not announced.
         assert await worker_batch.process_inbox(world.engine, Policies(), 10) == 1
     assert await reasons(world) == ["unknown_product"]
     await world.empty_quarantine()

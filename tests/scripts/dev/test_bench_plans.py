@@ -236,8 +236,8 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
     assert {statement.name for statement in read if statement.path == "worker"} >= {
         "db.core.locks.lock_inbox_rows · inbox",
         "db.masters.customers.ensure · customers",
-        "db.intake.matching.known_leads · leads",
-        "db.intake.matching.known_leads · actions",
+        "db.intake.stored_leads.find · leads",
+        "db.intake.stored_leads.find · actions",
         "db.core.locks.lock_customers · customer_states",
         "db.ledger.reading.periods_of · customer_periods",
         "db.ledger.reading.winners_of · winners",
@@ -265,7 +265,7 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
 async def test_an_index_that_is_gone_is_found(place: Place) -> None:
     await place.execute("DROP INDEX ix_actions_lead_id")
     read, sizes = await place.played()
-    found = Statement("worker", "db.intake.matching.known_leads · actions", "custom")
+    found = Statement("worker", "db.intake.stored_leads.find · actions", "custom")
     assert (
         judge(found, [], read[found], sizes, count_of_actions(CAST.batch()))
         .faults[0]

@@ -34,10 +34,10 @@ _SHARE = 3
 _LEAST_LEADS = 4_000  # the first transaction, of a thousand, only warms up
 _FUNCTIONS = (
     "db.intake.inbox.leads_from_payload",
-    "db.intake.matching.Arrival.__post_init__",
+    "db.intake.arrival.Arrival.__post_init__",
     "db.intake.matching.merge",
     "db.intake.matching.open_cases",
-    "db.intake.matching.batch_result",
+    "db.intake.request_result.result_from_arrivals",
     "db.ledger.judging.Case.decide",
     "db.ledger.verdicts._action_row",
     "db.ledger.verdicts._signed_leads",

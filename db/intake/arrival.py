@@ -1,0 +1,41 @@
+"""An arrival: one lead on its way from the inbox or the quarantine to its verdicts."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from billing.actions import Action
+from billing.leads import Lead
+from db.core.row_keys import customer_uuid, lead_uuid, product_uuid
+from db.ledger.reading import Customer
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One lead of a batch and what became of it.
+
+    `customer` is the (partner, person) whose verdicts the lead changes; it is set when both are known to exist.
+    """
+
+    lead: Lead
+    received_at: datetime
+    id: UUID = field(init=False)
+    product_id: UUID = field(init=False)
+    customer_id: UUID = field(init=False)
+    lead_type_key: str = field(init=False)
+    customer: Customer = field(init=False)
+    problem: str | None = None
+    detail: str = ""
+    is_new: bool = False
+    new_actions: list[Action] = field(default_factory=list)
+    replayed: int = 0
+
+    def __post_init__(self) -> None:
+        self.id = lead_uuid(self.lead.source, self.lead.external_id)
+        self.product_id = product_uuid(self.lead.product)
+        self.customer_id = customer_uuid(self.lead.customer)
+        self.lead_type_key = self.lead.lead_type.casefold()
+
+    def set_problem(self, problem: str, detail: str) -> None:
+        """Mark the lead for the quarantine, with the reason and a detail for people to read."""
+        self.problem, self.detail = problem, detail

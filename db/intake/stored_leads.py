@@ -1,0 +1,79 @@
+"""The leads on record: which of a batch are there already, and storing those that are not (R1, R3)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from uuid import UUID
+
+import asyncpg
+
+from db.intake.arrival import Arrival
+
+_COLUMNS = [
+    "id",
+    "source",
+    "external_id",
+    "partner_id",
+    "product_id",
+    "customer_id",
+    "lead_type",
+    "created_at",
+    "received_at",
+]
+_arrival_id = attrgetter("id")
+
+
+@dataclass(slots=True)
+class StoredLead:
+    """A lead on record: what the same lead must agree with, its actions and their billing periods."""
+
+    customer_id: UUID
+    product_id: UUID
+    lead_type_key: str
+    actions: set[UUID] = field(default_factory=set)
+    periods: set[int] = field(default_factory=set)
+
+
+async def find(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, StoredLead]:
+    """The leads that are on record among `ids`, with their actions."""
+    rows = await connection.fetch(
+        "SELECT id, customer_id, product_id, lead_type FROM leads WHERE id = ANY($1::uuid[])", list(set(ids))
+    )
+    stored = {row["id"]: StoredLead(row["customer_id"], row["product_id"], row["lead_type"].casefold()) for row in rows}
+    if stored:
+        for row in await connection.fetch(
+            "SELECT id, lead_id, billing_period FROM actions WHERE lead_id = ANY($1::uuid[])", list(stored)
+        ):
+            lead = stored[row["lead_id"]]
+            lead.actions.add(row["id"])
+            lead.periods.add(row["billing_period"])
+    return stored
+
+
+async def add(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> None:
+    """Store new leads, in ascending id order (see `db.core.locks`).
+
+    Raises SerializationError if another batch stored one of them in the meantime: the next try finds it on record.
+    """
+    ordered = sorted(arrivals, key=_arrival_id)
+    if not ordered:
+        return
+    try:
+        await connection.copy_records_to_table("leads", records=map(_row_from_arrival, ordered), columns=_COLUMNS)
+    except asyncpg.UniqueViolationError as error:
+        raise asyncpg.SerializationError("another batch stored one of these leads in the meantime") from error
+
+
+def _row_from_arrival(arrival: Arrival) -> tuple[object, ...]:
+    lead = arrival.lead
+    return (
+        arrival.id,
+        lead.source,
+        lead.external_id,
+        arrival.customer[0],
+        arrival.product_id,
+        arrival.customer_id,
+        lead.lead_type,
+        lead.created_at or arrival.received_at,
+        arrival.received_at,
+    )
