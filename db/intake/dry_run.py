@@ -36,17 +36,12 @@ async def try_leads(
     read_view: Callable[[asyncpg.Connection, UUID], Awaitable[View | None]],
 ) -> list[TriedLead[View]]:
     """Decide leads in a transaction of its own that is rolled back. `read_view` reads a decided lead by its id."""
+    arrivals = [Arrival(lead, received_at) for lead in leads]
     async with rolled_back(engine) as connection:
-        arrivals = [Arrival(lead, received_at) for lead in leads]
         people = await ensure_people(connection, arrivals)
         await decision.process(connection, Policies(), arrivals, people)
-        return [
-            TriedLead(
-                arrival.lead,
-                None if arrival.problem else await read_view(connection, arrival.id),
-                arrival.problem,
-                arrival.detail,
-            )
-            for arrival in arrivals
-        ]
-    raise AssertionError("the block above returns")
+        views = [None if arrival.problem else await read_view(connection, arrival.id) for arrival in arrivals]
+    return [
+        TriedLead(arrival.lead, view, arrival.problem, arrival.detail)
+        for arrival, view in zip(arrivals, views, strict=True)
+    ]
