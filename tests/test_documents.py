@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "terraform/README.md", *(ROOT / "docs").rglob("*.md")]
+    [
+        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "terraform/README.md")),
+        *(ROOT / "docs").rglob("*.md"),
+    ]
 )
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
@@ -63,6 +66,13 @@ def test_every_decision_is_listed_with_its_title() -> None:
     pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
     titles = [re.sub(r"^# \d+\. ", "", page.read_text().splitlines()[0]) for page in pages]
     assert listed == [(page.name[:4], page.name, title) for page, title in zip(pages, titles, strict=True)]
+
+
+def test_the_glossary_explains_each_word_once_in_alphabetical_order() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    words = [re.sub(r"[^a-z]", "", word.lower()) for word, _ in rows if word not in ("word", "---")]
+    assert len(words) > 60
+    assert words == sorted(set(words))
 
 
 def test_the_readme_names_the_commands_of_the_first_day() -> None:

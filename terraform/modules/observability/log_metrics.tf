@@ -6,15 +6,15 @@ locals {
   # have been paused. The api logs it, because a worker that is behind would be the last to say so.
   log_metrics = merge(
     {
-      InboxAge           = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.oldest_s", unit = "Seconds" }
-      PausedFor          = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.paused_s", unit = "Seconds" }
-      LeadsRefused       = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"requests_refused\" }", value = "$.count", unit = "Count" }
-      NotificationFailures   = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"notification_failed\" }", value = "1", unit = "Count" }
-      BatchesFailed      = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"batch_failed\" }", value = "1", unit = "Count" }
-      Quarantined        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"leads_decided\" }", value = "$.leads_quarantined", unit = "Count" }
-      TasksFailed        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"task_failed\" }", value = "1", unit = "Count" }
-      PoisonLeads        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"poison_leads_found\" }", value = "1", unit = "Count" }
-      InvariantsViolated = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"invariant_violated\" }", value = "1", unit = "Count" }
+      InboxAge             = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.oldest_s", unit = "Seconds" }
+      PausedFor            = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.paused_s", unit = "Seconds" }
+      LeadsRefused         = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"requests_refused\" }", value = "$.count", unit = "Count" }
+      NotificationFailures = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"notification_failed\" }", value = "1", unit = "Count" }
+      BatchesFailed        = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"batch_failed\" }", value = "1", unit = "Count" }
+      Quarantined          = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"leads_decided\" }", value = "$.leads_quarantined", unit = "Count" }
+      TasksFailed          = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"task_failed\" }", value = "1", unit = "Count" }
+      PoisonLeads          = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"poison_leads_found\" }", value = "1", unit = "Count" }
+      InvariantsViolated   = { log_group = var.service_log_groups["worker"], pattern = "{ $.event = \"invariant_violated\" }", value = "1", unit = "Count" }
     },
     {
       for service, log_group in var.service_log_groups : "Errors-${service}" => {
