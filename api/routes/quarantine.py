@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.access.permissions import Permission, requires
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
-from api.routes.tasks import accepted_task
+from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import Body, RowId
@@ -48,7 +48,7 @@ async def retry_quarantine(request: Request, body: RetryIn) -> Response:
     """Evaluate quarantined leads again; those that still cannot be billed stay."""
     async with unit_of_work(request) as uow:
         task_id = await quarantine.start_retry(uow, body.ids)
-    return accepted_task(request, task_id)
+    return task_started(task_id)
 
 
 @router.get("/dead-letters", dependencies=[_READ], response_model=answers.Page[answers.DeadLetter])

@@ -16,13 +16,12 @@ A transaction takes its locks in this order, whichever of them it needs:
  7. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
                               whoever changes verdicts
  8. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
- 9. report (advisory)         exclusive, by whoever corrects its counters, because two corrections of one error would be
-                              an error; and by whoever erases a person from its files
-10. counters (rows)           upserted or FOR UPDATE, in ascending key order, last of what a batch waits for, so that
-                              they are held shortly
+ 9. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
+                              or erases a person from its files (two must not rewrite one file)
+10. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly
 11. quarantine (unique key)   inserted in ascending content id order, like leads
 
-API keys (table) are locked alone, in a transaction of its own, by whoever creates the first key of an installation.
+The table of API keys is locked alone in a transaction, by whoever creates the first key of an installation.
 
 Two locks are held by a session and not by a transaction: that of a background task for as long as the task runs, and
 that of the schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends
@@ -141,7 +140,7 @@ async def lock_rows_that_name(
 ) -> list[asyncpg.Record]:
     """Lock and read rows of inbox, quarantine or dead letters that hold one of the byte strings or texts of a person.
 
-    Wait for the batch that decides a row: it writes the row's result only when it commits.
+    Wait for the batch that decides a row: the row has its result only after that batch has committed.
     """
     return await connection.fetch(
         f"""
@@ -217,12 +216,12 @@ async def lock_names_exclusive(connection: asyncpg.Connection) -> None:
 
 
 async def lock_api_keys_exclusive(connection: asyncpg.Connection) -> None:
-    """Be the only one who creates API keys until the transaction ends; a second first key would come of a race."""
+    """Be the only one who creates API keys until the transaction ends, so that there is one first key."""
     await connection.execute("LOCK TABLE api_keys IN EXCLUSIVE MODE")
 
 
 async def lock_report_exclusive(connection: asyncpg.Connection, report_id: UUID) -> None:
-    """Be the only one who corrects the counters of a report until the transaction ends."""
+    """Be the only one who corrects the counters of a report or rewrites its files until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(report_id))
 
 

@@ -1,7 +1,6 @@
 """Erasing a person from what callers sent: the inbox, the quarantine, the dead letters.
 
-Leads that wait go on to mean the same customer, by the key. Each function does one stretch of rows in the caller's
-transaction and says how many rows it changed.
+Waiting leads still mean the same customer, by the key.
 """
 
 import asyncpg
@@ -13,8 +12,8 @@ from db.intake.arrival import Arrival
 from db.privacy.erasure import Erased
 from db.privacy.identifiers import Identity, readable_leads
 
-STRETCH = 5_000
-"""How many row ids a transaction looks at."""
+IDS_PER_TRANSACTION = 5_000
+"""How many row ids one call of `erase` looks at."""
 
 TABLES = ("inbox", "quarantine", "dead_letters")
 
@@ -26,15 +25,18 @@ async def last_id(connection: asyncpg.Connection, table: str) -> int:
 
 
 async def erase(connection: asyncpg.Connection, table: str, after: int, erased: Erased) -> int:
-    """Erase the person from the rows of a stretch that came before the erasure."""
+    """Erase the person from the rows of the next ids after `after`, if they came before the erasure.
+
+    Returns how many rows changed.
+    """
     erase_one = {"inbox": _from_inbox, "quarantine": _from_quarantine, "dead_letters": _from_dead_letter}[table]
     identity = erased.identity
     rows = await locks.lock_rows_that_name(
         connection,
         table,
-        range(after + 1, after + STRETCH + 1),
+        range(after + 1, after + IDS_PER_TRANSACTION + 1),
         erased.erased_at,
-        identity.needles,
+        identity.in_json,
         sorted({*identity.spellings, *identity.emails, *identity.names}),
     )
     changed = [await erase_one(connection, row, identity) for row in rows]
@@ -49,8 +51,8 @@ async def _from_inbox(connection: asyncpg.Connection, row: asyncpg.Record, ident
         return False
     for problem, detail in zip(result["problems"] if result else (), after, strict=True):
         problem["detail"] = detail
-    told = None if result is None else msgspec.json.encode(result).decode()
-    await connection.execute("UPDATE inbox SET payload = $2, result = $3 WHERE id = $1", row["id"], payload, told)
+    encoded = None if result is None else msgspec.json.encode(result).decode()
+    await connection.execute("UPDATE inbox SET payload = $2, result = $3 WHERE id = $1", row["id"], payload, encoded)
     return True
 
 
@@ -85,7 +87,7 @@ async def _from_dead_letter(connection: asyncpg.Connection, row: asyncpg.Record,
 
 
 def _erased(payload: bytes, identity: Identity) -> bytes:
-    """The leads of a row without the identity; the same bytes if it is not in them."""
+    """A payload without the identity; the same bytes if it does not hold it."""
     leads = readable_leads(payload)
     if not leads:
         return identity.erase_from_damaged(payload)

@@ -1,7 +1,7 @@
-"""Erasing a person: name, e-mail and the spelling of ids go; the row and its key stay, so every sum stays true.
+"""Erasing a person: name, e-mail and the callers' ids go; the row and its key stay, so every sum stays right.
 
-Whoever sends the same customer id again means the same, unnamed customer: that is how the cap and the duplicates stay
-right. A lead never changes a stored person (R12), so it brings no name back.
+A customer id that is sent again means the same, now unnamed person, so the cap and the duplicates stay right. A lead
+never changes a stored person (R12), so it brings no name back.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from db.core import locks
 from db.core.row_keys import customer_uuid
 from db.core.unit_of_work import UnitOfWork
 from db.masters.erased import ERASED_NAME, erased_email
-from db.privacy.identifiers import Identity, needle, readable_leads
+from db.privacy.identifiers import Identity, json_from_text, readable_leads
 from db.tasks import records
 from db.telemetry import counters
 from db.telemetry.counters import PEOPLE_ERASED
@@ -23,29 +23,29 @@ from db.telemetry.counters import PEOPLE_ERASED
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """Who was erased when; what callers and files hold of it remains to be erased."""
+    """Who was erased from the master data and when; a task remembers it until all else is erased too."""
 
     identity: Identity
     erased_at: datetime
 
 
 async def start(uow: UnitOfWork, customer_id: UUID, asked_as: str) -> UUID:
-    """Start the task that erases a person, asked for by the id `asked_as`; returns its id."""
+    """Start the task that erases a person, whom the caller named by the id `asked_as`; returns the task's id."""
     return await records.start(uow, "erase", {"customer_id": customer_id, "asked_as": asked_as})
 
 
 async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_as: str) -> Erased:
-    """Erase a person in the master data. `asked_as` is the id by which that was asked for.
+    """Erase a person from the master data. `asked_as` is the id by which the caller named them.
 
-    Leads that wait and would have made another id an alias of this person, by the e-mail, make it one now: later nobody
-    could tell. What an earlier erasure did not bring to its end is looked for, too.
+    A waiting lead that would make its customer id an alias of this person, by the e-mail, makes it one now, because the
+    e-mail cannot be compared any more later. The identity includes what earlier, unfinished erasures remember.
     """
     await locks.lock_people_exclusive(connection)
     row = await connection.fetchrow("SELECT external_id, name, email FROM customers WHERE id = $1", customer_id)
     assert row is not None
-    await _upsert_aliases(connection, customer_id, row["email"])
+    await _add_aliases_of_waiting_leads(connection, customer_id, row["email"])
     aliases = await connection.fetch("SELECT id, external_id FROM customer_aliases WHERE customer_id = $1", customer_id)
-    identities = await _left_behind(connection, customer_id)
+    identities = await _identities_of_unfinished_erasures(connection, customer_id)
     identities.append(
         Identity(
             frozenset({customer_id, *(alias["id"] for alias in aliases)}),
@@ -62,10 +62,11 @@ async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_a
         erased_email(customer_id),
     )
     await counters.add(connection, {PEOPLE_ERASED: 1})
-    return Erased(_united(identities), await connection.fetchval("SELECT clock_timestamp()"))
+    return Erased(_union(identities), await connection.fetchval("SELECT clock_timestamp()"))
 
 
-async def _upsert_aliases(connection: asyncpg.Connection, customer_id: UUID, email: str) -> None:
+async def _add_aliases_of_waiting_leads(connection: asyncpg.Connection, customer_id: UUID, email: str) -> None:
+    """Make the customer ids of undecided leads that describe this e-mail aliases of the person."""
     rows = await connection.fetch(
         """
         SELECT payload FROM inbox WHERE done_at IS NULL AND position($1::bytea IN payload) > 0
@@ -76,7 +77,7 @@ async def _upsert_aliases(connection: asyncpg.Connection, customer_id: UUID, ema
         SELECT '['::bytea || payload || ']'::bytea FROM dead_letters
         WHERE resolved_at IS NULL AND position($1::bytea IN payload) > 0
         """,
-        needle(email),
+        json_from_text(email),
     )
     described = {
         customer_uuid(lead.customer)
@@ -87,16 +88,16 @@ async def _upsert_aliases(connection: asyncpg.Connection, customer_id: UUID, ema
     await connection.execute(
         """
         INSERT INTO customer_aliases (id, external_id, customer_id)
-        SELECT met, met::text, $2 FROM unnest($1::uuid[]) AS met
-        WHERE NOT EXISTS (SELECT FROM customers WHERE id = met) ON CONFLICT DO NOTHING
+        SELECT described, described::text, $2 FROM unnest($1::uuid[]) AS described
+        WHERE NOT EXISTS (SELECT FROM customers WHERE id = described) ON CONFLICT DO NOTHING
         """,
         list(described),
         customer_id,
     )
 
 
-async def _left_behind(connection: asyncpg.Connection, customer_id: UUID) -> list[Identity]:
-    """What earlier erasures of the same person still remember, because they failed."""
+async def _identities_of_unfinished_erasures(connection: asyncpg.Connection, customer_id: UUID) -> list[Identity]:
+    """What earlier erasures of the same person remember, because they failed."""
     rows = await connection.fetch(
         """
         SELECT arguments->'erased'->'identity' AS identity FROM tasks
@@ -107,8 +108,8 @@ async def _left_behind(connection: asyncpg.Connection, customer_id: UUID) -> lis
     return [msgspec.convert(row["identity"], Identity) for row in rows]
 
 
-async def forget(connection: asyncpg.Connection, customer_id: UUID) -> None:
-    """Erase the person from the memory of the erasures themselves, the last thing to do."""
+async def clear_remembered_identity(connection: asyncpg.Connection, customer_id: UUID) -> None:
+    """Erase the person from the arguments of the erasure tasks, the last step of an erasure."""
     await connection.execute(
         """
         UPDATE tasks SET arguments = arguments || '{"asked_as": null, "erased": null}'
@@ -118,7 +119,7 @@ async def forget(connection: asyncpg.Connection, customer_id: UUID) -> None:
     )
 
 
-def _united(identities: list[Identity]) -> Identity:
+def _union(identities: list[Identity]) -> Identity:
     return Identity(
         *(
             frozenset().union(*(getattr(each, name) for each in identities))

@@ -1,4 +1,4 @@
-"""Erasing a person everywhere: first in the master data, then in what callers sent and in report files.
+"""Erasing a person everywhere: first from the master data, then from what callers sent and from report files.
 
 The background task remembers who it was until the end, so that it can be killed anywhere and taken up again.
 """
@@ -22,13 +22,14 @@ async def erase(at: Runtime, arguments: dict[str, Any], progress: Progress) -> d
     customer_id = UUID(arguments["customer_id"])
     erased = await _names(at, customer_id, arguments)
     async with transaction(at.engine) as connection:
-        await locks.lock_names_exclusive(connection)  # reports that were being written with the name are written by now
+        # Waits until reports that are being written with the name are finished, so that they are rewritten too.
+        await locks.lock_names_exclusive(connection)
     rows = 0
-    while changed := await _payloads(at, erased):  # once more, for a lead may pass from one table to another meanwhile
+    while changed := await _payloads(at, erased):  # until nothing changes: a lead may have moved between the tables
         rows += changed
     files = await _files(at, customer_id, erased, progress)
     async with transaction(at.engine) as connection:
-        await erasure.forget(connection, customer_id)
+        await erasure.clear_remembered_identity(connection, customer_id)
     return {"rows": rows, "files": files}
 
 
@@ -47,7 +48,7 @@ async def _payloads(at: Runtime, erased: Erased) -> int:
     for table in erased_payloads.TABLES:
         async with transaction(at.engine, readonly=True) as connection:
             last = await erased_payloads.last_id(connection, table)
-        for after in range(0, last, erased_payloads.STRETCH):
+        for after in range(0, last, erased_payloads.IDS_PER_TRANSACTION):
             async with transaction(at.engine) as connection:
                 changed += await erased_payloads.erase(connection, table, after, erased)
     return changed
@@ -55,8 +56,8 @@ async def _payloads(at: Runtime, erased: Erased) -> int:
 
 async def _files(at: Runtime, customer_id: UUID, erased: Erased, progress: Progress) -> int:
     async with transaction(at.engine, readonly=True) as connection:
-        reports = await erased_files.reports_of(connection, customer_id)
-        actions = await erased_files.actions_of(connection, customer_id)
+        reports = await erased_files.reports_that_may_show(connection, customer_id)
+        actions = await erased_files.action_ids(connection, customer_id)
     count = 0
     for done, report in enumerate(reports):
         await progress(done, len(reports))

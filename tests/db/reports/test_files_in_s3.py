@@ -74,7 +74,7 @@ async def test_a_person_is_erased_from_the_files_in_the_bucket(
     async with transaction(engine) as connection:
         if not on_record:
             await connection.execute("DELETE FROM billing_report_files")
-        actions = await erased_files.actions_of(connection, person)
+        actions = await erased_files.action_ids(connection, person)
         report, emails = await report_written(engine), {"ann@example.com"}
         assert await erased_files.erase(connection, in_s3, report, person, actions, emails) == 2
         assert await erased_files.erase(connection, in_s3, report, person, actions, emails) == 0
