@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Admission)
     app.add_middleware(AuthenticationMiddleware)
     app.add_middleware(RequestContext)
-    if tracing.are_wanted():
+    if tracing.is_configured():
         app.add_middleware(Traced)
     problems.install(app)
     docs.install(app)

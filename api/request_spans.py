@@ -43,10 +43,10 @@ class Traced:
                 if span:
                     route = _route(scope)
                     span.update_name(f"{method} {route}".rstrip())
-                    tracing.note({"http.route": route, "http.response.status_code": status})
-                    tracing.note({"leadger.request_id": scope["request_id"]})
+                    tracing.set_attributes({"http.route": route, "http.response.status_code": status})
+                    tracing.set_attributes({"leadger.request_id": scope["request_id"]})
                     if status >= 500:
-                        tracing.fail(str(status))
+                        tracing.mark_failed(str(status))
 
 
 def _route(scope: Scope) -> str:

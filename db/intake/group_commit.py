@@ -30,7 +30,7 @@ class InboxWriter:
     async def write(self, request: inbox.Accepted) -> None:
         """Return when the request is committed; raises what the commit raised, and then nothing was accepted."""
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        span = tracing.here()
+        span = tracing.current_span()
         if span:
             span.set_attributes({"leadger.batch_id": str(request.batch_id), "leadger.leads": len(request.leads)})
         self._waiting.append((request, committed, span))
@@ -48,7 +48,7 @@ class InboxWriter:
             try:
                 async with autocommit(self._engine) as connection:
                     while group:
-                        with tracing.span("inbox.commit", serves=(span for *_, span in group)):
+                        with tracing.span("inbox.commit", origins=(span for *_, span in group)):
                             await inbox.add(connection, [request for request, *_ in group])
                             self._acknowledge(group)
                         group = self._next_group()

@@ -91,7 +91,7 @@ async def _decide_chunks(
     results = _results_of(by_chunk, failures, outcomes)
     await inbox.mark_done(connection, results)
     request_ids = sorted({chunk.request_id for chunk, _ in chunks})
-    tracing.note({"leadger.request_ids": request_ids, "leadger.leads": len(arrivals)})
+    tracing.set_attributes({"leadger.request_ids": request_ids, "leadger.leads": len(arrivals)})
     counted = _leads_by_state(results)
     log.info("leads_decided", rows=len(results), request_ids=request_ids, **counted)
     batch_us = round((time.perf_counter() - started) * 1_000_000)

@@ -79,7 +79,7 @@ class Notifier:
         """Have a task sent; returns at once."""
         with self._changed:
             _, spans = self._pending.setdefault((task, arguments), (request_id, []))
-            if here := tracing.here():
+            if here := tracing.current_span():
                 spans.append(here)
             self._changed.notify()
 
@@ -109,7 +109,7 @@ class Notifier:
     def _send(self, task: str, arguments: tuple[str, ...], request_id: str, spans: "Sequence[Span]") -> None:
         try:
             priority = LEADS_PRIORITY if task == PROCESS_LEADS else None
-            with tracing.span(f"publish {task}", "PRODUCER", serves=spans):
+            with tracing.span(f"publish {task}", "PRODUCER", origins=spans):
                 headers = {REQUEST_ID_HEADER: request_id} | tracing.headers()
                 self._celery.send_task(task, args=arguments, headers=headers, priority=priority, retry=False)
         except Exception as error:  # the sweeper finds what nobody rang for

@@ -79,8 +79,8 @@ def _why(at_it: Backend | None, ahead: Backend | None, sessions: dict[int, Backe
     worker = at_it or ahead
     if worker is None:
         return ""
-    told = f"{worker.phrase()} works on it" if at_it else f"It comes after what {worker.phrase()} works on"
-    blockers = " and ".join(sessions[pid].phrase() for pid in worker.blocked_by if pid in sessions)
+    told = f"{worker.description()} works on it" if at_it else f"It comes after what {worker.description()} works on"
+    blockers = " and ".join(sessions[pid].description() for pid in worker.blocked_by if pid in sessions)
     return f"{told}, and waits for a lock of {blockers}." if blockers else f"{told}."
 
 

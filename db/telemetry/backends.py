@@ -1,4 +1,4 @@
-"""Sessions of Postgres: what they are about, and whom they wait for."""
+"""Backends of Postgres: what each is doing, and which others block it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import asyncpg
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A session, as far as whoever asks may see it."""
+    """A session of the database; a login without rights over it sees an empty state."""
 
     pid: int
     application: str
@@ -16,14 +16,14 @@ class Backend:
     transaction_s: float
     blocked_by: Sequence[int]
 
-    def phrase(self) -> str:
+    def description(self) -> str:
         """For a person: "Backend 123 (psql, idle in transaction, for 45 s)"."""
-        told = [self.application, self.state, f"for {self.transaction_s:.0f} s"]
-        return f"Backend {self.pid} ({', '.join(filter(None, told))})"
+        parts = [self.application, self.state, f"for {self.transaction_s:.0f} s"]
+        return f"Backend {self.pid} ({', '.join(filter(None, parts))})"
 
 
 async def with_blockers(connection: asyncpg.Connection, pids: Iterable[int]) -> dict[int, Backend]:
-    """These sessions, and those that they wait for, and whom these wait for."""
+    """These backends, those that block them, those that block these, and so on, by pid."""
     found: dict[int, Backend] = {}
     wanted = set(pids)
     while wanted:
@@ -42,7 +42,7 @@ async def with_blockers(connection: asyncpg.Connection, pids: Iterable[int]) -> 
 
 
 async def workers_are_connected(connection: asyncpg.Connection) -> bool:
-    """Whether a worker has a session; it opens one when it hears of work for the first time."""
+    """Whether a worker has a session; it opens one when it receives its first message."""
     connected: bool = await connection.fetchval(
         """
         SELECT EXISTS (

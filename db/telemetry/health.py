@@ -1,4 +1,4 @@
-"""Whether the parts are there: what acceptance needs, and what only slows things down."""
+"""Whether the servers work: what acceptance needs, and what only delays billing."""
 
 from datetime import datetime
 from functools import cache
@@ -11,14 +11,14 @@ from db.core.migrate import alembic_config
 from db.core.settings import Settings
 
 _WAITING_TOO_LONG_S = 60.0
-_PATIENCE_S = 1.0
+_REDIS_TIMEOUT_S = 1.0
 
 
 async def missing_migrations(connection: asyncpg.Connection) -> str | None:
-    """A sentence if the schema is older than this code.
+    """A message if the schema is older than this code.
 
-    A revision that this code does not know was made by a later release, whose migrations this code outlives: were it
-    not ready any more, an upgrade would take every old process away before the first new one is there.
+    A revision that this code does not know comes from a later release. Its schema works with this code too, so the old
+    processes of an upgrade stay ready until the new ones are.
     """
     head, *older = _revisions()
     exists = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
@@ -34,16 +34,16 @@ async def clock(connection: asyncpg.Connection) -> datetime:
 
 @cache
 def _revisions() -> list[str]:
-    """All that this code knows, the newest first."""
+    """The revisions that this code knows, newest first."""
     return [script.revision for script in ScriptDirectory.from_config(alembic_config("")).walk_revisions()]
 
 
 def degraded(settings: Settings, waiting_s: float) -> list[str]:
-    """What does not work although leads are accepted; blocks for up to a second."""
+    """What does not work although leads are accepted, as messages; blocks for up to a second."""
     faults = []
     try:
         client = redis.Redis.from_url(
-            settings.redis_url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S
+            settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S
         )
         client.ping()
         client.close()

@@ -1,6 +1,6 @@
 """Structured logs: one constant event with ids as fields, the correlation id bound from request to task.
 
-What libraries say by `logging` is written the same way: one JSON object a line, whoever speaks.
+What libraries log by `logging` is written the same way: one JSON object per line.
 """
 
 import logging
@@ -12,12 +12,12 @@ import structlog
 from db.telemetry import tracing
 
 _SECRET_FIELDS = {"api_key", "authorization", "password", "database_url", "redis_url"}
-# Libraries speak one level above ours, or their lines about every message would bury ours.
+# Libraries log one level above ours, because some of them write a line for every message.
 _LIBRARIES_LEVELS = {"DEBUG": "INFO", "INFO": "WARNING"}
 
 
 def configure_logging(level: str) -> None:
-    """Write JSON lines to standard error, or readable ones if a person is looking."""
+    """Write JSON lines to standard error, or readable ones if that is a terminal."""
     structlog.configure(
         processors=_processors(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -28,7 +28,7 @@ def configure_logging(level: str) -> None:
 
 
 def library_formatter() -> logging.Formatter:
-    """Makes a line of a library look like one of ours, with `logger` for who speaks."""
+    """Formats a record of a library like our own lines; `logger` names the library."""
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     return structlog.stdlib.ProcessorFormatter(processors=[structlog.stdlib.add_logger_name, meta, *_processors()])
 
@@ -46,14 +46,14 @@ def _processors() -> list[structlog.typing.Processor]:
 
 
 class _FromLibraries(logging.Handler):
-    """Writes what comes by `logging`."""
+    """Writes the records of `logging`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(library_formatter())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line; a library that formats it wrong does not fail by that."""
+        """Write one line; a record that cannot be formatted raises nothing in the library."""
         try:
             _Printer(sys.stderr).msg(self.format(record))
         except Exception:
@@ -61,10 +61,10 @@ class _FromLibraries(logging.Handler):
 
 
 class _Printer(structlog.PrintLogger):
-    """Drops a line that cannot be written: a full disk or a reader that is gone never turns a 503 into a 500."""
+    """Drops a line that cannot be written, so that a full disk or a closed pipe fails no request."""
 
     def msg(self, message: str) -> None:
-        """Write one line, if that is possible."""
+        """Write one line if possible."""
         with suppress(OSError):
             super().msg(message)
 
@@ -75,8 +75,8 @@ class _Printer(structlog.PrintLogger):
 def _with_trace(
     _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    if (here := tracing.here()) and here.is_recording():
-        event["trace_id"] = f"{here.get_span_context().trace_id:032x}"
+    if (span := tracing.current_span()) and span.is_recording():
+        event["trace_id"] = f"{span.get_span_context().trace_id:032x}"
     return event
 
 

@@ -1,4 +1,4 @@
-"""Business figures read from Postgres, so that every process tells the same."""
+"""Business metrics read from Postgres, so that every process reports the same."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from billing.actions import Outcome
 from db.telemetry import counters
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """Counts since the beginning, and what is open now."""
+    """Counts since the beginning, and what is open now; money in minor units by (currency, kind)."""
 
     accepted: int
     leads: dict[str, int]
@@ -65,7 +65,7 @@ async def read(connection: asyncpg.Connection) -> Figures:
     states = ("new", "extended", "replayed", "quarantined", "dead")
     leads = {state: counted.get(f"leads_{state}", 0) for state in states}
     return Figures(
-        # A dead letter that is tried again is counted once more by what becomes of it.
+        # A dead letter that was retried is counted by its new state, so only open ones are added.
         accepted=sum(leads.values()) - leads["dead"] + open_rows["dead_letters"] + waiting["leads"],
         leads=leads,
         actions=dict(outcomes),

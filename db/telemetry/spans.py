@@ -1,4 +1,4 @@
-"""OpenTelemetry, set up by its standard variables; imported only where traces are wanted, see `tracing`."""
+"""OpenTelemetry, configured by its standard variables; imported only if tracing is on, see `tracing`."""
 
 import logging
 import threading
@@ -18,10 +18,11 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 log = structlog.get_logger()
 
-_PATIENCE_S = 3.0
+_SHUTDOWN_TIMEOUT_S = 3.0
 """How long the end of a process waits for a collector."""
 
-_SAME_COMPLAINT_S = 60.0
+_SAME_ERROR_S = 60.0
+"""How long an error that was logged is not logged again."""
 
 
 class Spans:
@@ -29,13 +30,13 @@ class Spans:
 
     def __init__(self, service: str) -> None:
         logger = logging.getLogger("opentelemetry")
-        logger.handlers, logger.propagate = [_Complaints()], False
+        logger.handlers, logger.propagate = [_OpenTelemetryErrors()], False
         named = Resource.create({"service.name": service}).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=named, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("leadger")
         self._ending = threading.Event()
-        # Started now, because a process that is about to end may not start a thread any more.
+        # Started now, because an interpreter that shuts down starts no more threads.
         self._end = threading.Thread(target=self._shut_down, name="last-spans", daemon=True)
         self._end.start()
 
@@ -46,46 +47,46 @@ class Spans:
         kind: str,
         attributes: Mapping[str, Any] | None,
         carrier: Mapping[str, str] | None,
-        served: Sequence[Span] | None,
+        origins: Sequence[Span] | None,
     ) -> Iterator[Span]:
-        """What `tracing.span` says. Of an error only its name is kept: what Postgres says may quote a person."""
+        """See `tracing.span`. Only the name of an error is recorded, because its text may quote a person."""
         context, links = None, []
         if carrier is not None:
             context = propagate.extract(carrier, Context())
-        elif served:
-            first = next(filter(_is_sampled, served), served[0])
+        elif origins:
+            first = next(filter(_is_sampled, origins), origins[0])
             context = trace.set_span_in_context(first, Context())
-            links = [Link(each.get_span_context()) for each in served if each is not first and _is_sampled(each)]
+            links = [Link(each.get_span_context()) for each in origins if each is not first and _is_sampled(each)]
         with self._tracer.start_as_current_span(
             name, context, SpanKind[kind], attributes, links, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
                 yield span
             except BaseException as error:
-                self.fail(type(error).__qualname__)
+                self.mark_failed(type(error).__qualname__)
                 raise
 
-    def here(self) -> Span | None:
+    def current_span(self) -> Span | None:
         """The current span, recorded or not."""
         span = trace.get_current_span()
         return span if span.get_span_context().is_valid else None
 
-    def fail(self, error_type: str) -> None:
-        """Mark the current span as one that went wrong."""
+    def mark_failed(self, error_type: str) -> None:
+        """Set the current span to the status error."""
         span = trace.get_current_span()
         span.set_attribute("error.type", error_type)
         span.set_status(StatusCode.ERROR)
 
     def headers(self) -> dict[str, str]:
-        """What takes the current trace to another process."""
+        """The headers that carry the current trace to another process."""
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         return carrier
 
     def close(self) -> None:
-        """Send the rest; a collector that is gone or silent is not waited for."""
+        """Send the remaining spans; wait some seconds for the collector, no longer."""
         self._ending.set()
-        self._end.join(_PATIENCE_S)
+        self._end.join(_SHUTDOWN_TIMEOUT_S)
 
     def _shut_down(self) -> None:
         self._ending.wait()
@@ -93,14 +94,14 @@ class Spans:
 
 
 def _is_sampled(span: Span) -> bool:
-    """Whether it is sent, or was: a span that has ended is not recording any more."""
+    """Whether a span is or was sent; `is_recording` is false for one that has ended."""
     return span.get_span_context().trace_flags.sampled
 
 
-class _Complaints(logging.Handler):
-    """What OpenTelemetry has to say becomes a line of our log, the same thing once a minute.
+class _OpenTelemetryErrors(logging.Handler):
+    """Logs the warnings and errors of OpenTelemetry, each of them once a minute.
 
-    Errors are named and not quoted, because they may hold the address with whatever secret is in it.
+    Only the names of exceptions are logged, because their texts may hold the endpoint's URL with a secret in it.
     """
 
     def __init__(self) -> None:
@@ -108,11 +109,11 @@ class _Complaints(logging.Handler):
         self._quiet_until: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log it, unless it was said a moment ago."""
+        """Log it, unless it was logged less than a minute ago."""
         now = time.monotonic()
         if now < self._quiet_until.get(record.msg, now):
             return
-        self._quiet_until[record.msg] = now + _SAME_COMPLAINT_S
+        self._quiet_until[record.msg] = now + _SAME_ERROR_S
         values = record.args if isinstance(record.args, tuple) else ()
-        said = record.msg % tuple(type(each).__name__ if isinstance(each, Exception) else each for each in values)
-        log.warning("tracing_complains", said=said)
+        message = record.msg % tuple(type(each).__name__ if isinstance(each, Exception) else each for each in values)
+        log.warning("tracing_error", message=message)

@@ -1,4 +1,4 @@
-"""A connection whose statements are spans, if there is a trace they belong to."""
+"""A connection whose statements become spans of the current trace."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -14,23 +14,23 @@ _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|COPY)\s+(?:ONLY\s+)?([a-z_]+)\b(?!\(
 Method = Callable[..., Awaitable[Any]]
 
 
-def _traced(method: Method, before: str = "") -> Any:
+def _traced(method: Method, prefix: str = "") -> Any:
     @wraps(method)
     async def call(connection: asyncpg.Connection, statement: str, *arguments: Any, **options: Any) -> Any:
-        here = tracing.here()
-        if here is None or not here.is_recording():
+        span = tracing.current_span()
+        if span is None or not span.is_recording():
             return await method(connection, statement, *arguments, **options)
-        # Values are always parameters, so the text says nothing about anybody.
-        text = before + statement
+        # Values are always parameters, so the text holds no personal data.
+        text = prefix + statement
         attributes = {"db.system.name": "postgresql", "db.query.text": text}
-        with tracing.span(_summary(text), "CLIENT", attributes):
+        with tracing.span(span_name(text), "CLIENT", attributes):
             return await method(connection, statement, *arguments, **options)
 
     return call
 
 
 class TracedConnection(asyncpg.Connection):
-    """What `asyncpg.connect` makes if traces are on; a statement outside a trace is none of its business."""
+    """The connection that `asyncpg.connect` makes if tracing is on; statements outside a trace make no span."""
 
     execute = _traced(asyncpg.Connection.execute)
     executemany = _traced(asyncpg.Connection.executemany)
@@ -41,12 +41,12 @@ class TracedConnection(asyncpg.Connection):
 
 
 def connection_class() -> type[asyncpg.Connection]:
-    """The class of connections for this process: with spans if traces are on."""
-    return TracedConnection if tracing.are_on() else asyncpg.Connection
+    """The class of connections for this process: with spans if tracing is on."""
+    return TracedConnection if tracing.is_on() else asyncpg.Connection
 
 
 @lru_cache(maxsize=1000)
-def _summary(statement: str) -> str:
+def span_name(statement: str) -> str:
     """The first word and the first table: `SELECT inbox`."""
     words = statement.split(maxsplit=1)
     table = _TABLE.search(statement)

@@ -1,7 +1,7 @@
 """Traces: from a request over its commit and its message to the SQL of the batch that decides its leads.
 
-They are off, and OpenTelemetry is not imported for them, unless a standard variable names where to send them. All of
-this may be called when they are off, and then does nothing.
+Tracing is off, and OpenTelemetry is not imported, unless a standard variable names where to send traces. Every
+function may be called while it is off, and then does nothing.
 """
 
 import os
@@ -25,20 +25,20 @@ _NOTHING: AbstractContextManager[None] = nullcontext()
 _spans: "Spans | None" = None
 
 
-def are_wanted() -> bool:
+def is_configured() -> bool:
     """Whether a variable says where traces go."""
     return any(map(os.environ.get, _ENDPOINTS))
 
 
-def are_on() -> bool:
-    """Whether this process makes any."""
+def is_on() -> bool:
+    """Whether this process records spans."""
     return _spans is not None
 
 
 def start(service: str) -> None:
-    """Trace this process, which must not fork any more; if that is not possible it says why and goes on without."""
-    global _spans  # one per process is the point of this module
-    if _spans or not are_wanted():
+    """Trace this process, which must not fork afterwards. If that fails, the reason is logged and tracing stays off."""
+    global _spans  # one per process
+    if _spans or not is_configured():
         return
     try:
         from db.telemetry.spans import Spans
@@ -47,12 +47,12 @@ def start(service: str) -> None:
     except ImportError as error:
         advice = "Traces are wanted, but what exports them is not installed: pip install 'leadger[tracing]'."
         log.warning("tracing_is_off", reason=advice, missing=error.name)
-    except Exception as error:  # a mistake in a variable costs the traces, not the service
+    except Exception as error:  # a wrong variable must not stop the service
         log.warning("tracing_is_off", reason=f"OpenTelemetry does not start: {error}")
 
 
 def stop() -> None:
-    """Send what was not sent yet, if that goes quickly, and end."""
+    """Send the remaining spans within some seconds, and turn tracing off."""
     global _spans
     if _spans:
         _spans.close()
@@ -65,36 +65,37 @@ def span(
     attributes: Mapping[str, Any] | None = None,
     *,
     carrier: Mapping[str, str] | None = None,
-    serves: "Iterable[Span | None] | None" = None,
+    origins: "Iterable[Span | None] | None" = None,
 ) -> "AbstractContextManager[Span | None]":
-    """A span under the current one, or under what the headers `carrier` name; if they name none, it begins a trace.
+    """A span below the current one.
 
-    One that does the work of several others `serves` them: it goes under the first one and links to the rest; without
-    any, it is none.
+    With the headers `carrier`, its parent is the span that they name, or it begins a trace if they name none. With
+    `origins`, the spans that asked for its work, its parent is the first of them and it links to the others; if there
+    are none, it is not recorded.
     """
     if _spans is None:
         return _NOTHING
-    served = None if serves is None else [each for each in serves if each]
-    return _NOTHING if served == [] else _spans.span(name, kind, attributes, carrier, served)
+    recorded = None if origins is None else [each for each in origins if each]
+    return _NOTHING if recorded == [] else _spans.span(name, kind, attributes, carrier, recorded)
 
 
-def here() -> "Span | None":
+def current_span() -> "Span | None":
     """The current span, recorded or not."""
-    return _spans.here() if _spans else None
+    return _spans.current_span() if _spans else None
 
 
-def note(attributes: Mapping[str, Any]) -> None:
-    """Say more about the current span."""
-    if current := here():
+def set_attributes(attributes: Mapping[str, Any]) -> None:
+    """Add attributes to the current span."""
+    if current := current_span():
         current.set_attributes(attributes)
 
 
-def fail(error_type: str) -> None:
-    """Mark the current span as one that went wrong."""
+def mark_failed(error_type: str) -> None:
+    """Set the current span to the status error."""
     if _spans:
-        _spans.fail(error_type)
+        _spans.mark_failed(error_type)
 
 
 def headers() -> dict[str, str]:
-    """What takes the current trace to another process."""
+    """The headers that carry the current trace to another process."""
     return _spans.headers() if _spans else {}

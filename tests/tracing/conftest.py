@@ -22,4 +22,4 @@ def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
     tracing.start("leadger-test")
     yield collector
     tracing.stop()
-    assert not tracing.are_on()
+    assert not tracing.is_on()

@@ -14,7 +14,7 @@ from db.core.engine import autocommit, create_engine
 from db.core.settings import Settings
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
-from db.telemetry.traced_connection import _summary, connection_class
+from db.telemetry.traced_connection import connection_class, span_name
 from tests.tracing.collector import Collector
 
 
@@ -80,7 +80,7 @@ async def test_an_error_is_named_and_not_quoted(traced: Collector, engine: Async
     ],
 )
 def test_a_statement_is_named_after_its_first_table(statement: str, summary: str) -> None:
-    assert _summary(statement) == summary
+    assert span_name(statement) == summary
 
 
 def _other(number: int, sampled: bool = True) -> NonRecordingSpan:
@@ -95,7 +95,7 @@ def _names(traced: Collector) -> list[str]:
 
 def test_a_span_for_several_hangs_under_one_and_links_to_the_rest(traced: Collector) -> None:
     first, second, third = _other(1), _other(2), _other(3)
-    with tracing.span("together", serves=[None, first, second, third]):
+    with tracing.span("together", origins=[None, first, second, third]):
         pass
     tracing.stop()
     (together,) = traced.spans
@@ -105,7 +105,7 @@ def test_a_span_for_several_hangs_under_one_and_links_to_the_rest(traced: Collec
 
 def test_a_span_for_several_is_sent_if_one_of_them_is(traced: Collector) -> None:
     unsampled, sampled = _other(1, sampled=False), _other(2)
-    with tracing.span("together", serves=[unsampled, sampled]):
+    with tracing.span("together", origins=[unsampled, sampled]):
         pass
     tracing.stop()
     (together,) = traced.spans
@@ -113,14 +113,14 @@ def test_a_span_for_several_is_sent_if_one_of_them_is(traced: Collector) -> None
 
 
 def test_a_span_for_nobody_is_none(traced: Collector) -> None:
-    with tracing.span("together", serves=[None]) as none:
+    with tracing.span("together", origins=[None]) as none:
         assert none is None
         assert tracing.headers() == {}
     assert _names(traced) == []
 
 
 def test_the_decision_not_to_send_goes_along(traced: Collector) -> None:
-    with tracing.span("together", serves=[_other(1, sampled=False)]):
+    with tracing.span("together", origins=[_other(1, sampled=False)]):
         assert tracing.headers()["traceparent"].endswith("-00")
     assert _names(traced) == []
 
@@ -172,13 +172,15 @@ def test_a_silent_collector_holds_up_nobody(traced: Collector) -> None:
     assert traced.requests
 
 
-def test_complaints_are_log_lines_without_secrets(traced: Collector, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_opentelemetry_are_log_lines_without_secrets(
+    traced: Collector, capsys: pytest.CaptureFixture[str]
+) -> None:
     logger = logging.getLogger("opentelemetry.exporter")
     with structlog.testing.capture_logs() as lines:
         for _ in range(3):
             logger.warning("no %s at %d", OSError("https://key@collector"), 7)
         logger.error("twice %s", "said")
-    assert [line["said"] for line in lines] == ["no OSError at 7", "twice said"]
+    assert [line["message"] for line in lines] == ["no OSError at 7", "twice said"]
     assert capsys.readouterr().err == ""
 
 
