@@ -12,7 +12,8 @@ from db.intake import matching, stored_leads
 from db.intake.arrival import Arrival
 from db.ledger import judging, verdicts
 from db.ledger.judging import Case
-from db.ledger.policies import Policies, store_periods
+from db.ledger.periods import store_periods
+from db.ledger.policies import Policies
 
 
 async def process(

@@ -1,7 +1,7 @@
-"""Reading what decides a partner's verdicts: terms, time zones, stored periods and rates."""
+"""What decides a partner's verdicts: terms, time zones, stored periods and rates, read and cached."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -13,72 +13,48 @@ from billing.policy import Policy
 from billing.rates import BEGINNING, RateCard, RateRule
 from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory
 
-_MOST_REMEMBERED = 20_000
-
 
 class Policies:
-    """The policies of partners, remembered while their version stands. One per process; call under a partner lock."""
+    """A cache of partners' policies, valid while their policy version stays. One per process.
 
-    def __init__(self) -> None:
-        self._known: dict[UUID, Policy] = {}
+    It empties itself when it holds more than `most_cached` partners.
+    """
+
+    def __init__(self, most_cached: int = 20_000) -> None:
+        self._cached: dict[UUID, Policy] = {}
+        self._most_cached = most_cached
 
     async def load(self, connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> dict[UUID, Policy]:
-        """The policy of each partner as it is now."""
+        """The policy of each partner as it is now; it stays so while the caller holds the partner's lock."""
         rows = await connection.fetch(
             "SELECT id, currency, policy_version, closed_through FROM partners WHERE id = ANY($1::uuid[])",
             list(partner_ids),
         )
-        loaded = {row["id"]: known for row in rows if (known := self._current(row))}
+        loaded = {row["id"]: cached for row in rows if (cached := self._current(row))}
         stale = [row for row in rows if row["id"] not in loaded]
         if stale:
-            # While this waits, a transaction that failed may forget what was known: `loaded` keeps its own.
-            loaded |= await _read(connection, stale)
-            if len(self._known) > _MOST_REMEMBERED:
-                self._known.clear()
-            self._known |= loaded
+            # While this waits, a transaction that fails may clear the cache; `loaded` has what was found in it.
+            loaded |= await read_policies(connection, stale)
+            if len(self._cached) > self._most_cached:
+                self._cached.clear()
+            self._cached |= loaded
         return loaded
 
     def clear(self) -> None:
-        """Forget everything; called when a transaction failed, since it may have stored periods that are now gone."""
-        self._known.clear()
+        """Empty the cache. Call it when a transaction fails: the periods that it stored are gone."""
+        self._cached.clear()
 
     def _current(self, row: asyncpg.Record) -> Policy | None:
-        known = self._known.get(row["id"])
-        if known is None or known.version != row["policy_version"]:
+        cached = self._cached.get(row["id"])
+        if cached is None or cached.version != row["policy_version"]:
             return None
-        if known.closed_through != row["closed_through"]:
-            known = self._known[row["id"]] = replace(known, closed_through=row["closed_through"])
-        return known
+        if cached.closed_through != row["closed_through"]:
+            cached = self._cached[row["id"]] = replace(cached, closed_through=row["closed_through"])
+        return cached
 
 
-async def store_periods(
-    connection: asyncpg.Connection, policies: Mapping[UUID, Policy], used: Mapping[UUID, Iterable[int]]
-) -> None:
-    """Put the bounds of partners' periods on record the first time they are used; from then on they stand."""
-    missing = sorted(
-        (partner_id, period)
-        for partner_id, periods in used.items()
-        for period in set(periods) - policies[partner_id].calendar.stored.keys()
-    )
-    if not missing:
-        return
-    await connection.execute(
-        """
-        INSERT INTO periods (partner_id, period, starts_at, ends_at)
-        SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[])
-        ON CONFLICT DO NOTHING
-        """,
-        [partner_id for partner_id, _ in missing],
-        [period for _, period in missing],
-        [policies[partner_id].calendar.start_of(period) for partner_id, period in missing],
-        [policies[partner_id].calendar.end_of(period) for partner_id, period in missing],
-    )
-    for partner_id, period in missing:
-        calendar = policies[partner_id].calendar
-        calendar.stored = {**calendar.stored, period: calendar.start_of(period)}
-
-
-async def _read(connection: asyncpg.Connection, partners: list[asyncpg.Record]) -> dict[UUID, Policy]:
+async def read_policies(connection: asyncpg.Connection, partners: Sequence[asyncpg.Record]) -> dict[UUID, Policy]:
+    """The policies of partners, given their rows."""
     ids = [row["id"] for row in partners]
     terms: dict[UUID, list[tuple[int, Terms]]] = defaultdict(list)
     for row in await connection.fetch("SELECT * FROM partner_terms WHERE partner_id = ANY($1::uuid[])", ids):
@@ -95,10 +71,9 @@ async def _read(connection: asyncpg.Connection, partners: list[asyncpg.Record]) 
             "SELECT * FROM rate_rules WHERE partner_id IS NULL OR partner_id = ANY($1::uuid[])", ids
         )
     ]
-    shared = [rule for rule in rules if rule.conditions[0] is None]
-    own: dict[UUID | None, list[RateRule]] = defaultdict(list)
+    rules_by_partner: dict[UUID | None, list[RateRule]] = defaultdict(list)
     for rule in rules:
-        own[rule.conditions[0]].append(rule)
+        rules_by_partner[rule.conditions[0]].append(rule)
     return {
         row["id"]: Policy(
             partner_id=row["id"],
@@ -107,7 +82,7 @@ async def _read(connection: asyncpg.Connection, partners: list[asyncpg.Record]) 
             closed_through=row["closed_through"],
             calendar=Calendar(zones[row["id"]], starts[row["id"]]),
             terms=TermsHistory(terms[row["id"]]),
-            card=RateCard(row["id"], [*shared, *own[row["id"]]]),
+            card=RateCard(row["id"], [*rules_by_partner[None], *rules_by_partner[row["id"]]]),
         )
         for row in partners
     }

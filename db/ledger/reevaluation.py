@@ -10,7 +10,8 @@ from db.core import locks
 from db.core.engine import transaction
 from db.ledger import judging, verdicts
 from db.ledger.judging import Case
-from db.ledger.policies import Policies, store_periods
+from db.ledger.periods import store_periods
+from db.ledger.policies import Policies
 
 _CUSTOMERS_AT_ONCE = 100
 

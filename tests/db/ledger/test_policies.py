@@ -1,4 +1,4 @@
-"""What a process remembers of partners' terms and rates, while others change them."""
+"""The cache of partners' policies, while others change them."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from tests.builders import lead
 from tests.world import World
 
 
-async def test_r16_what_is_remembered_is_read_again_when_it_changes(world: World) -> None:
+async def test_r16_a_cached_policy_is_read_again_when_it_changes(world: World) -> None:
     policies, partner_id = Policies(), world.partners["acme"]
     async with transaction(world.engine) as connection:
         before = (await policies.load(connection, [partner_id]))[partner_id]
@@ -28,13 +28,10 @@ async def test_r16_what_is_remembered_is_read_again_when_it_changes(world: World
     assert (after.version, after.closed_through, after.terms.at(202405).cap_minor) == (before.version + 1, 202404, 100)
 
 
-async def test_a_process_that_knows_too_many_partners_forgets_them_and_not_the_one_it_loads(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Failed before: forgetting took away a partner that was asked for together with one that was not known."""
-    monkeypatch.setattr(module, "_MOST_REMEMBERED", 0)
+async def test_a_full_cache_is_emptied_and_still_answers_with_what_it_loads(world: World) -> None:
+    """Failed before: emptying lost a partner that was asked for together with one that was not cached."""
     await world.partner("other")
-    policies, acme, other = Policies(), world.partners["acme"], partner_uuid("other")
+    policies, acme, other = Policies(most_cached=0), world.partners["acme"], partner_uuid("other")
     async with transaction(world.engine) as connection:
         await policies.load(connection, [acme])
         assert set(await policies.load(connection, [acme, other])) == {acme, other}
@@ -43,35 +40,35 @@ async def test_a_process_that_knows_too_many_partners_forgets_them_and_not_the_o
 async def test_a_request_that_fails_does_not_take_the_policies_from_under_another(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Failed before: `forget` during the reading of another partner ended in a KeyError."""
+    """Failed before: `clear` while another partner was read ended in a KeyError."""
     await world.partner("other")
     policies, acme, other = Policies(), world.partners["acme"], partner_uuid("other")
-    read = module._read
+    read = module.read_policies
 
-    async def forget_while_reading(connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> object:
+    async def clear_while_reading(connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> object:
         found = await read(connection, rows)
         policies.clear()
         return found
 
     async with transaction(world.engine) as connection:
         await policies.load(connection, [acme])
-        monkeypatch.setattr(module, "_read", forget_while_reading)
+        monkeypatch.setattr(module, "read_policies", clear_while_reading)
         assert set(await policies.load(connection, [acme, other])) == {acme, other}
 
 
-async def test_requests_that_forget_all_the_time_do_not_disturb_holds(world: World) -> None:
+async def test_requests_that_clear_the_cache_all_the_time_do_not_disturb_holds(world: World) -> None:
     await world.send(*(lead(f"lead {n}", customer="ann", product="crm") for n in range(5)))
     done = asyncio.Event()
 
-    async def forget() -> None:
+    async def clear() -> None:
         while not done.is_set():
             world.policies.clear()
             await asyncio.sleep(0)
 
-    forgetting = asyncio.create_task(forget())
+    clearing = asyncio.create_task(clear())
     await asyncio.gather(*(world.hold(("", f"lead {n}", "Click", "High", "2024-04-10T09:00:00Z", 1)) for n in range(5)))
     done.set()
-    await forgetting
+    await clearing
     await world.check()
 
 
@@ -83,7 +80,7 @@ async def test_r16_the_bounds_of_a_period_are_stored_when_it_is_first_used(world
 
 
 async def test_r16_bounds_are_stored_also_after_a_batch_that_failed(world: World) -> None:
-    """A transaction that is rolled back takes the bounds with it, so nobody may remember them as stored."""
+    """A transaction that is rolled back takes the bounds with it, so no cache may hold them as stored."""
     await world.put(lead(customer="ann", product="crm"))
 
     async def fail(*_: object) -> None:
