@@ -24,7 +24,7 @@ from billing.totals import TOTALS_COLUMNS, Totals
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
-from db.core.unit_of_work import UnitOfWork, unit_of_work
+from db.core.unit_of_work import Message, UnitOfWork, unit_of_work
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
 from db.ledger import closing, holds, policy_changes, rebuild, recount, reevaluation
@@ -88,10 +88,12 @@ class World:
         self.policies = Policies()
         self.oracle = Oracle()
         self.partners: dict[str, UUID] = {}
+        self.published: list[Message] = []
+        """What was sent after commits; no worker gets it, since `work` and `settle` do what it asks for."""
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
-        """A transaction as a request opens it; its messages are not sent, since `work` and `settle` do their work."""
-        return unit_of_work(self.engine, lambda *_: None, caches=[self.policies])
+        """A transaction as a request opens it."""
+        return unit_of_work(self.engine, lambda message, _: self.published.append(message), caches=[self.policies])
 
     # -- master data
 
