@@ -1,4 +1,4 @@
-"""The front door: `create_app` is the root of an API process and fits on one screen."""
+"""The API application: `create_app` is the root of an API process and fits on one screen."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from api import docs, problems
 from api.access.authentication import AuthenticationMiddleware
 from api.access.key_cache import KeyCache
-from api.fast_path import FastPath
-from api.request_context import RequestContext
-from api.request_spans import Traced
+from api.fast_path import FastPathMiddleware
+from api.request_context import RequestContextMiddleware
+from api.request_spans import TracingMiddleware
 from api.routes import (
     actions,
     customers,
@@ -29,7 +29,7 @@ from api.routes import (
 )
 from api.schemas import openapi
 from api.state import State
-from api.traffic.admission import Admission
+from api.traffic.admission import AdmissionMiddleware
 from api.traffic.backpressure import Backpressure
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             concurrency=ConcurrencyLimit(),
             downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
         )
-        async with backpressure.watching():
+        async with backpressure.measuring():
             yield
         notifier.close()
         await engine.dispose()
@@ -81,16 +81,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        # FastAPI would ask at every request whether somebody has set OpenTelemetry up; `Traced` knows.
+        # With it FastAPI would look for OpenTelemetry at every request; `TracingMiddleware` makes our spans.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
     )
-    app.add_middleware(FastPath)
-    app.add_middleware(Admission)
+    app.add_middleware(FastPathMiddleware)
+    app.add_middleware(AdmissionMiddleware)
     app.add_middleware(AuthenticationMiddleware)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContextMiddleware)
     if tracing.is_configured():
-        app.add_middleware(Traced)
+        app.add_middleware(TracingMiddleware)
     problems.install(app)
     docs.install(app)
     openapi.install(app)

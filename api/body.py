@@ -1,4 +1,4 @@
-"""Reading a request body within limits, whatever it claims about itself."""
+"""Reading a request body within limits, whatever its headers say about it."""
 
 import zlib
 from collections.abc import Iterable
@@ -34,9 +34,9 @@ def content_type(request: Request, supported: Iterable[str]) -> str:
 
 
 async def drop_body(scope: Scope, receive: Receive) -> None:
-    """Let the sender finish: many a client that is answered while it still writes sees a broken pipe, not the answer.
+    """Read the body and keep nothing of it: many clients that are answered while they write see a broken pipe instead.
 
-    Nothing is kept of it. Who asks first whether to send the body (`Expect: 100-continue`) never has to.
+    A client that asks first whether to send the body (`Expect: 100-continue`) never sends it.
     """
     if header(scope, b"expect").lower() == "100-continue":
         return
@@ -63,7 +63,7 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
         if size <= most_bytes:
             parts.append(part)
         else:
-            # The rest is read and dropped, so that the client gets to see the answer instead of a broken pipe.
+            # The rest is read and dropped, so that the client sees the answer instead of a broken pipe.
             parts.clear()
             if size > _MOST_DISCARDED_BYTES:
                 break
@@ -82,7 +82,7 @@ def json_from_body(body: bytes) -> Any:
 
 
 def json_fault(error: Exception) -> str:
-    """What is wrong with a text that is not JSON."""
+    """Why a text is not JSON."""
     match error:
         case RecursionError():
             return "is nested too deeply"
@@ -92,7 +92,7 @@ def json_fault(error: Exception) -> str:
 
 
 def _gunzip(body: bytes, most_bytes: int) -> bytes:
-    """Unpack gzip in small steps, so that neither a bomb nor a body of countless empty members costs much."""
+    """Decompress gzip in small steps, so that neither a zip bomb nor a body of countless empty members costs much."""
     unpacked = bytearray()
     stream = zlib.decompressobj(wbits=31)
     members = 1

@@ -1,4 +1,4 @@
-"""POST /leads without a query goes straight to its function: see docs/decisions/0010."""
+"""The fast path: POST /leads without a query calls its function without FastAPI, see docs/decisions/0010."""
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -6,11 +6,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.routes.leads import post_leads
 
 
-class FastPath:
+class FastPathMiddleware:
     """Serves the one request that comes thousands of times a second.
 
-    Without a query every parameter of `post_leads` has its default, so FastAPI has nothing to find out; finding that
-    out takes longer than accepting a lead. Every other request goes on to the routes, this path's with a query too.
+    Without a query every parameter of `post_leads` has its default, so FastAPI has nothing to do, but finding that out
+    takes longer than accepting a lead. Every other request goes on to the routes, also POST /leads with a query.
     """
 
     def __init__(self, app: ASGIApp) -> None:

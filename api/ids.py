@@ -1,4 +1,4 @@
-"""Ids in paths, queries and bodies: UUIDs or the callers' own, each found without a look-up by another name (R1)."""
+"""Ids in paths, queries and bodies: UUIDs or the callers' own; the row key of either is computed (R1)."""
 
 from uuid import UUID
 
@@ -36,8 +36,8 @@ async def customer_id_of(connection: asyncpg.Connection, text: str) -> UUID:
     return known[row_id]
 
 
-def find_lead(source: str, text: str) -> list[UUID]:
-    """Row keys that a lead id can mean: the lead's own, or the UUID we gave it."""
+def possible_lead_ids(source: str, text: str) -> list[UUID]:
+    """Row keys that a lead id may stand for: that of the caller's own id, or the row key itself."""
     own = uuid_from_text(text)
     return list(dict.fromkeys([lead_uuid(source, _checked(text)), *([own] if own else [])]))
 

@@ -1,4 +1,4 @@
-"""The figures of /metrics: business counters from Postgres, process figures from this process."""
+"""The metrics of /metrics: business figures from Postgres, and figures of this process."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,22 +8,22 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from db.telemetry.metrics import Figures
 
 REFUSALS = ("rate", "share", "full")
-"""Why a request is answered 429: its key is over its rate or its share of the inbox, or the inbox is full."""
+"""Why a request is answered 429: its key exceeds its rate or its fair share, or the inbox is full."""
 
 DEPRECATED = ("leadger_doorbell_failures",)
 """The former name of `leadger_notification_failures`, which goes with release 0.3."""
 
 
 def registry_with(figures: Figures, notification_failures: int, refused: Mapping[str, int]) -> CollectorRegistry:
-    """A registry of what is known now, beside the process's own metrics; `refused` counts requests by reason."""
+    """A registry of the given figures and of the process's own metrics; `refused` counts requests by reason."""
     registry = CollectorRegistry()
-    registry.register(_Fixed([*_families(figures), *_of_process(notification_failures, refused)]))
-    registry.register(_Fixed(list(REGISTRY.collect())))
+    registry.register(_Collected([*_business_families(figures), *_process_families(notification_failures, refused)]))
+    registry.register(_Collected(list(REGISTRY.collect())))
     return registry
 
 
-class _Fixed:
-    """A collector of metrics that are already there."""
+class _Collected:
+    """A collector of metrics that were collected before."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -32,7 +32,7 @@ class _Fixed:
         return self._families
 
 
-def _families(figures: Figures) -> Iterable[Metric]:
+def _business_families(figures: Figures) -> Iterable[Metric]:
     leads = CounterMetricFamily("leadger_leads", "Accepted leads by what became of them", labels=["state"])
     for state, count in figures.leads.items():
         leads.add_metric([state], count)
@@ -51,7 +51,7 @@ def _families(figures: Figures) -> Iterable[Metric]:
     yield GaugeMetricFamily("leadger_workers_paused_seconds", "How long the pause is in force", value=figures.paused_s)
     yield GaugeMetricFamily(
         "leadger_last_sweep_timestamp_seconds",
-        "When a worker last did what beat rings for; 0: never",
+        "When a worker last ran the sweep that beat schedules; 0: never",
         value=figures.swept_at_s,
     )
     yield GaugeMetricFamily("leadger_quarantined_leads", "Leads in quarantine", value=figures.quarantined)
@@ -72,7 +72,7 @@ def _families(figures: Figures) -> Iterable[Metric]:
     )
 
 
-def _of_process(notification_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:
+def _process_families(notification_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:
     for name in ("leadger_notification_failures", *DEPRECATED):
         yield CounterMetricFamily(name, "Messages this process could not send", value=notification_failures)
     requests = CounterMetricFamily(

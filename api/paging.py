@@ -1,4 +1,4 @@
-"""Keyset pages: `next` is an opaque place in the order, so pages stay right while rows come in."""
+"""Keyset pages: `next` is an opaque position in the order, so pages stay right while rows are added."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ After = Annotated[str | None, Query(max_length=2000, description="`next` of the 
 
 
 def cursor_from_place(place: Any) -> str:
-    """A place in an order (JSON values, instants, UUIDs) as `next`."""
+    """A position in an order (JSON values, instants, UUIDs) as `next`."""
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): every refusal and every fault is one clear sentence."""
+"""Problem documents (RFC 9457): the answers to refused requests and to errors, each with one clear message."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 10_000
 _RETRY_AFTER_S = 2
 
-_WORDS = {"missing": "is required", "extra_forbidden": "is not a known field"}
+_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
 @dataclass(slots=True)
@@ -33,15 +33,15 @@ class FieldError:
     index: int | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """As it stands in a problem document."""
-        place = {} if self.index is None else {"index": self.index}
-        return {"pointer": self.pointer, **place, "detail": self.detail}
+        """As a member of `errors` in a problem document."""
+        index = {} if self.index is None else {"index": self.index}
+        return {"pointer": self.pointer, **index, "detail": self.detail}
 
 
 class Problem(HTTPException):
-    """A refusal: the status, one sentence, and the bad fields if there are any.
+    """A refused request: the status, one message, and the bad fields if there are any.
 
-    It is an HTTPException because FastAPI lets no other one through while it reads a body.
+    It is an HTTPException because FastAPI turns every other exception into a 400 while it reads a body.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Problem(HTTPException):
 
 
 def problem_from(error: Exception, request: Request) -> Problem | None:
-    """What the caller is told about an exception; None if nobody foresaw it."""
+    """The answer to an exception; None if it is unexpected."""
     match error:
         case Problem():
             return error
@@ -65,7 +65,7 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
         case InvalidValue():
             return Problem(400, f"A value {error}.")
         case RequestValidationError():
-            errors = [_field_error(each) for each in error.errors()]
+            errors = [_field_error_from_pydantic(each) for each in error.errors()]
             return Problem(400, f"{errors[0].pointer} {errors[0].detail}." if errors else "Not valid.", errors)
         case HTTPException():
             details = {404: f"There is nothing at {path_of(request)}.", 405: f"{request.method} is not allowed here."}
@@ -112,7 +112,7 @@ def _database_unavailable() -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Turn every foreseen exception of a route into a problem document; `api.request_context` answers the others."""
+    """Answer every expected exception of a route with a problem document; `api.request_context` answers the others."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_from(error, request)
@@ -131,9 +131,9 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def _field_error(error: dict[str, Any]) -> FieldError:
+def _field_error_from_pydantic(error: dict[str, Any]) -> FieldError:
     where, *path = error["loc"]
-    detail = _WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    detail = _MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     detail = detail.replace("Input should be", "must be").replace("String should", "must")
     if where == "body":
         pointer = "#/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)

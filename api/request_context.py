@@ -1,4 +1,4 @@
-"""What every request gets: a correlation id, a log line if it fails, and an answer even to an unexpected fault."""
+"""What every request gets: a request id, a log line if it fails, and an answer even to an unexpected error."""
 
 import re
 from collections.abc import Awaitable
@@ -13,11 +13,11 @@ from api.problems import Problem, problem_from, problem_response
 
 log = structlog.get_logger()
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class RequestContext:
-    """Takes the caller's X-Request-ID or makes one, binds it to the log, and sends it back."""
+class RequestContextMiddleware:
+    """Reads X-Request-ID or makes one, binds it to the log, and sends it back."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,7 +28,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         given = header(scope, b"x-request-id")
-        request_id = given if _SANE_ID.fullmatch(given) else urandom(16).hex()
+        request_id = given if _VALID_ID.fullmatch(given) else urandom(16).hex()
         scope["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = False
@@ -49,11 +49,11 @@ class RequestContext:
                 log.exception("request_failed", path=scope["path"], method=scope["method"])
             if started:
                 raise
-            problem = problem or _unforeseen(request_id)
+            problem = problem or _unexpected(request_id)
             await problem_response(request, problem)(scope, receive, send_with_id)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
 
 
-def _unforeseen(request_id: str) -> Problem:
+def _unexpected(request_id: str) -> Problem:
     return Problem(500, f"Something went wrong here; the log tells what under request id {request_id}.")

@@ -1,4 +1,4 @@
-"""Requests as spans."""
+"""One span per request."""
 
 from collections.abc import Awaitable
 
@@ -6,16 +6,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.telemetry import tracing
 
-_FOR_MACHINES = {"/health", "/ready", "/metrics"}
-"""Asked every few seconds, and nobody looks for a trace of it."""
+_UNTRACED_PATHS = {"/health", "/ready", "/metrics"}
+"""Health checks and scrapers call them every few seconds, and nobody looks for a trace of that."""
 
 _METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 
-class Traced:
-    """One span per request, in the caller's trace if the request names one (`traceparent`).
+class TracingMiddleware:
+    """Makes a span for each request, in the caller's trace if the request names one (`traceparent`).
 
-    It knows the route but not the path or the query, for these hold ids of people.
+    The span names the route, but not the path or the query, for these hold ids of people.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -23,22 +23,22 @@ class Traced:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] in _FOR_MACHINES:
+        if scope["type"] != "http" or scope["path"] in _UNTRACED_PATHS:
             await self._app(scope, receive, send)
             return
         status = 0
 
-        def send_and_see(message: Message) -> Awaitable[None]:
+        def send_and_keep_status(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             return send(message)
 
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
-        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        with tracing.span(method, "SERVER", {"http.request.method": method}, carrier=given) as span:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with tracing.span(method, "SERVER", {"http.request.method": method}, carrier=headers) as span:
             try:
-                await self._app(scope, receive, send_and_see)
+                await self._app(scope, receive, send_and_keep_status)
             finally:
                 if span:
                     route = _route(scope)
@@ -50,7 +50,7 @@ class Traced:
 
 
 def _route(scope: Scope) -> str:
-    """The route with its parameters unfilled; the shortcut and refusals go round the routes."""
+    """The path of the route, with the names of its parameters; the fast path and refusals reach no route."""
     if "route" in scope:
         route: str = scope["route"].path
         return route

@@ -1,4 +1,4 @@
-"""The class of our routes: JSON bodies within limits, and no query parameter that nobody knows."""
+"""The class of our routes: permission first, JSON bodies within limits, and no unknown query parameter."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,10 +15,10 @@ _MOST_BYTES = 1024 * 1024
 
 
 class Route(APIRoute):
-    """Refuses what FastAPI alone would read without a limit or pass over in silence."""
+    """Checks the permission first, and refuses what FastAPI alone would read without a limit or ignore."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of the route, behind our checks."""
+        """The handler of the route, which makes our checks before FastAPI's."""
         handle = super().get_route_handler()
         requirements = [each.dependency for each in self.dependencies if isinstance(each.dependency, Requirement)]
         known = {parameter.alias for parameter in self.dependant.query_params}
@@ -51,7 +51,7 @@ class _JsonRequest(Request):
 
 
 def _refuse_unknown(request: Request, known: set[str]) -> None:
-    """A mistyped `dry-run` must not bill: a parameter that is passed over would change what the request means."""
+    """Problem 400 for unknown parameters: a mistyped `dry-run` that is ignored would bill."""
     errors = [
         FieldError(f"query:{name}", "is not a known parameter")
         for name in dict.fromkeys(request.query_params)

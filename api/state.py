@@ -34,11 +34,11 @@ class State:
     backpressure: Backpressure
     concurrency: ConcurrencyLimit
     downloads: asyncio.Semaphore
-    """Slow readers of long reports may hold half of the database connections, never all of them."""
+    """Slow clients that download reports hold half of the database connections at most."""
 
 
 def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:
-    """The transaction of a request that changes something; what it announces is sent after the commit."""
+    """The unit of work of a request that changes something, on behalf of its caller."""
     state = state_of(request)
     return open_unit_of_work(
         state.engine,

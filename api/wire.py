@@ -1,4 +1,4 @@
-"""How values look on the wire, the same everywhere: money as decimal strings, instants in UTC, periods as "2024-04"."""
+"""Values in JSON, the same everywhere: money as decimal strings, instants in UTC, periods as "2024-04"."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
-    return _Json(_encode(content), status, headers or {})
+    return _JsonResponse(_encode(content), status, headers or {})
 
 
 def instant_out(instant: datetime | None) -> str | None:
@@ -29,7 +29,7 @@ def amount_out(minor: int | None) -> str | None:
 
 
 def totals_out(totals: Totals) -> dict[str, Any]:
-    """Totals as design and docs name them."""
+    """Totals by their public names."""
     return {
         "leads": totals.leads,
         "actions": totals.actions,
@@ -43,8 +43,8 @@ def totals_out(totals: Totals) -> dict[str, Any]:
     }
 
 
-class _Json(Response):
-    """A response made with all of its headers; Starlette's own looks for those that may be missing."""
+class _JsonResponse(Response):
+    """A response with given headers only: Starlette's looks for missing ones, which takes longer."""
 
     def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
         self.status_code, self.body, self.background = status, body, None

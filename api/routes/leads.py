@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.body import JSON_TYPES, content_type, read_body
-from api.ids import customer_id_of, find_lead, partner_id_of, product_id_of
+from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routing import Route
@@ -67,7 +67,7 @@ async def post_leads(
         tried = await try_leads(state.engine, read.leads, now, leads_on_record.view)
         leads = [_tried_out(each) for each in tried]
         return json_response({"dry_run": True, "leads": leads, "rejected": rejected}, 200)
-    state.backpressure.take_in(caller_of(request), len(read.leads))
+    state.backpressure.reserve(caller_of(request), len(read.leads))
     batch_id = new_batch_id()
     await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
     status_url = f"/leads/batches/{batch_id}"
@@ -142,7 +142,7 @@ async def get_lead(
 ) -> Response:
     """A lead with the verdict of every action and the reason for it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        for row_id in find_lead(source or "", lead_id):
+        for row_id in possible_lead_ids(source or "", lead_id):
             view = await leads_on_record.view(connection, row_id)
             if view:
                 return json_response(lead_out_from_view(view))

@@ -1,1 +1,1 @@
-"""How much may come in: rate limit, fair share, backpressure, concurrency."""
+"""How much traffic is accepted: rate limit, fair share, backpressure, concurrency limit."""

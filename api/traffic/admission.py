@@ -1,4 +1,4 @@
-"""Whether and when leads are let in, decided before anything is made of them."""
+"""Admission: whether a request with leads is accepted, and when it starts, decided before its body is parsed."""
 
 from collections import deque
 
@@ -11,18 +11,18 @@ from api.problems import Problem
 from api.state import State
 from api.traffic.concurrency import LARGE_BYTES
 
-_UNPACKED = 16
-"""By how much a packed body is longer than it looks, roughly."""
+_COMPRESSION_RATIO = 16
+"""How many times longer than its Content-Length a compressed body is, roughly."""
 
 
-class Admission:
-    """Refuses leads that have to wait outside (429), and has the large requests of a key take turns."""
+class AdmissionMiddleware:
+    """Refuses leads while the inbox has no room for them (429), and limits the large requests of each key."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request; Problem 429 if the leads of the caller have to wait."""
         if scope["type"] != "http" or scope["path"] != "/leads" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -33,18 +33,21 @@ class Admission:
         except Problem:
             await drop_body(scope, receive)
             raise
-        length, times = header(scope, b"content-length"), _UNPACKED if header(scope, b"content-encoding") else 1
-        if length.isdecimal() and int(length) * times < LARGE_BYTES:
+        length, ratio = (
+            header(scope, b"content-length"),
+            _COMPRESSION_RATIO if header(scope, b"content-encoding") else 1,
+        )
+        if length.isdecimal() and int(length) * ratio < LARGE_BYTES:
             await self._app(scope, receive, send)
             return
-        # A slow sender must not hold up the others of its key, so the turn begins when all of the body is there.
-        ahead, size = await _read_ahead(receive, state.settings.max_body_bytes)
-        async with state.concurrency.limit(caller.id, size * times):
-            await self._app(scope, ahead, send)
+        # The body is read before the request counts, so that a slow sender does not hold up the others of its key.
+        receive_again, size = await _read_ahead(receive, state.settings.max_body_bytes)
+        async with state.concurrency.limit(caller.id, size * ratio):
+            await self._app(scope, receive_again, send)
 
 
 async def _read_ahead(receive: Receive, most_bytes: int) -> tuple[Receive, int]:
-    """The body's messages, to be received once more, and its size; what is too large is left to be refused."""
+    """Read the body. Returns a function that receives it again, and its size; too large a body is read in part."""
     messages: deque[Message] = deque()
     size, more = 0, True
     while more and size <= most_bytes:
@@ -53,7 +56,7 @@ async def _read_ahead(receive: Receive, most_bytes: int) -> tuple[Receive, int]:
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
 
-    async def again() -> Message:
+    async def receive_again() -> Message:
         return messages.popleft() if messages else await receive()
 
-    return again, size
+    return receive_again, size

@@ -1,7 +1,7 @@
-"""Turns: the large requests of one API key wait for each other, so that those of other keys need not.
+"""Concurrency limit: the large requests of one API key wait for each other, so that those of other keys need not.
 
 Reading ten thousand leads takes a process a good part of a second. If a key sends twenty such requests at once and all
-are begun, whoever comes next waits for all twenty; if they take turns, for one.
+start, the next request of another key waits for all twenty; with the limit it waits for one.
 """
 
 import asyncio
@@ -10,49 +10,50 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 LARGE_BYTES = 64 * 1024
-_TOGETHER_BYTES = 2 * 1024 * 1024
-"""What one key may have under way, or else one larger request: enough to read the next while one is committed."""
+_MOST_BYTES_AT_ONCE = 2 * 1024 * 1024
+"""The requests of one key that run together, or else one larger request: enough to read one while another commits."""
 
 
-class _Line:
-    """The requests of one key, first come, first served."""
+class _Queue:
+    """The large requests of one key, first in, first out."""
 
     def __init__(self) -> None:
         self.requests = 0
-        self._under_way = 0
-        self._head = asyncio.Lock()
-        self._freed = asyncio.Event()
+        self._running_bytes = 0
+        self._next = asyncio.Lock()
+        self._released = asyncio.Event()
 
-    async def enter(self, size: int) -> None:
-        async with self._head:
-            while self._under_way and self._under_way + size > _TOGETHER_BYTES:
-                self._freed.clear()
-                await self._freed.wait()
-            self._under_way += size
+    async def acquire(self, size: int) -> None:
+        async with self._next:
+            while self._running_bytes and self._running_bytes + size > _MOST_BYTES_AT_ONCE:
+                self._released.clear()
+                await self._released.wait()
+            self._running_bytes += size
 
-    def leave(self, size: int) -> None:
-        self._under_way -= size
-        self._freed.set()
+    def release(self, size: int) -> None:
+        self._running_bytes -= size
+        self._released.set()
 
 
 class ConcurrencyLimit:
-    """Lets large requests through, key by key."""
+    """Limits how many bytes of large requests each key has in progress."""
 
     def __init__(self) -> None:
-        self._lines: dict[UUID, _Line] = {}
+        self.queues: dict[UUID, _Queue] = {}
+        """By key, of those that have large requests waiting or in progress."""
 
     @asynccontextmanager
     async def limit(self, key_id: UUID, size: int) -> AsyncIterator[None]:
-        """Wait for the turn of a request of so many bytes, and keep it for the block."""
-        line = self._lines.setdefault(key_id, _Line())
-        line.requests += 1
+        """Wait until a request of `size` bytes may start; it is in progress for as long as the block runs."""
+        queue = self.queues.setdefault(key_id, _Queue())
+        queue.requests += 1
         try:
-            await line.enter(size)
+            await queue.acquire(size)
             try:
                 yield
             finally:
-                line.leave(size)
+                queue.release(size)
         finally:
-            line.requests -= 1
-            if not line.requests:
-                del self._lines[key_id]
+            queue.requests -= 1
+            if not queue.requests:
+                del self.queues[key_id]

@@ -1,4 +1,4 @@
-"""How many requests a key may make: a token bucket per key and process."""
+"""Rate limit: how many requests a key may make, by a token bucket per key and process."""
 
 import time
 from uuid import UUID
@@ -7,7 +7,7 @@ from api.problems import Problem
 
 
 class RateLimiter:
-    """Allows `per_s` requests a second per key, with bursts of one second's worth; 0 allows any number."""
+    """Allows `per_s` requests a second per key, with bursts of what a second allows; 0 allows any number."""
 
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
@@ -20,8 +20,8 @@ class RateLimiter:
         if not self._per_s:
             return
         now = time.monotonic()
-        tokens, at = self._buckets.get(key_id, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - at) * self._per_s)
+        tokens, filled_at = self._buckets.get(key_id, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - filled_at) * self._per_s)
         if tokens < 1:
             self.refused += 1
             wait_s = max(1, round((1 - tokens) / self._per_s + 0.5))

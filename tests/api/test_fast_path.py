@@ -1,4 +1,4 @@
-"""POST /leads without a query passes the routes by; with one it does not, and the answers are the same."""
+"""The fast path: POST /leads without a query does not pass the routes, and its answers are the same."""
 
 import gzip
 import json
@@ -46,7 +46,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.mark.parametrize(("status", "body", "headers"), REQUESTS.values(), ids=REQUESTS.keys())
-async def test_both_ways_answer_the_same(
+async def test_both_paths_answer_the_same(
     client: httpx.AsyncClient, engine: AsyncEngine, status: int, body: bytes, headers: dict[str, str]
 ) -> None:
     answers, stored = [], []
@@ -63,7 +63,7 @@ async def test_both_ways_answer_the_same(
     assert stored == [content.get("accepted", 0) * times for times in (1, 2)]
 
 
-async def test_both_ways_ask_for_the_scope_before_the_body(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_both_paths_check_the_permission_before_the_body(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     reader = await new_key(engine, "reader", ["read"])
     for query in ("", "?dry_run=true"):
         headers = {"Authorization": f"Bearer {reader}"}
@@ -73,7 +73,7 @@ async def test_both_ways_ask_for_the_scope_before_the_body(client: httpx.AsyncCl
     assert await _stored(engine) == 0
 
 
-async def test_only_leads_without_a_query_pass_the_routes_by(
+async def test_only_post_leads_without_a_query_takes_the_fast_path(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def closed(*_: object) -> None:

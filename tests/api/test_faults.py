@@ -1,4 +1,4 @@
-"""Faults: Postgres gone, Redis gone, and what nobody foresaw. Nothing that was acknowledged is ever lost (R2)."""
+"""Faults: Postgres gone, Redis gone, and unexpected errors. Nothing that was acknowledged is ever lost (R2)."""
 
 import asyncio
 import socket
@@ -30,7 +30,7 @@ from tests.keys import new_key
 SQL_WORDS = ("SELECT", "INSERT", "inbox", "relation", "column", "asyncpg", "Error", "Traceback")
 
 
-class MortalPostgres:
+class KillablePostgres:
     """A server of this test's own, to be killed and started again on the same port."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -56,8 +56,8 @@ class MortalPostgres:
 
 
 @pytest.fixture(scope="module")
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalPostgres]:
-    server = MortalPostgres(tmp_path_factory.mktemp("mortal") / "data")
+def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillablePostgres]:
+    server = KillablePostgres(tmp_path_factory.mktemp("killable") / "data")
     upgrade(server.server.url)
     yield server
     server.process.stop()
@@ -65,9 +65,11 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalPostgres]
 
 
 @pytest.fixture
-async def patient(mortal: MortalPostgres, redis_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of_killable(
+    killable: KillablePostgres, redis_url: str, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application on the server that gets killed."""
-    settings = Settings(database_url=mortal.server.url, redis_url=redis_url, home=tmp_path)
+    settings = Settings(database_url=killable.server.url, redis_url=redis_url, home=tmp_path)
     engine = create_engine(settings)
     key = await new_key(engine)
     async with transaction(engine) as connection:
@@ -101,33 +103,33 @@ def _check_out_of_reach(response: httpx.Response) -> None:
 
 
 async def test_without_postgres_nothing_is_acknowledged_and_afterwards_all_goes_on(
-    mortal: MortalPostgres, patient: httpx.AsyncClient
+    killable: KillablePostgres, client_of_killable: httpx.AsyncClient
 ) -> None:
-    await accept(patient, lead("before"))
-    await asyncio.gather(*(patient.get("/leads") for _ in range(8)))  # all connections of the pool are open
-    mortal.kill()
+    await accept(client_of_killable, lead("before"))
+    await asyncio.gather(*(client_of_killable.get("/leads") for _ in range(8)))  # all connections of the pool are open
+    killable.kill()
     for _ in range(3):
-        _check_out_of_reach(await patient.post("/leads", json=lead("lost")))
+        _check_out_of_reach(await client_of_killable.post("/leads", json=lead("lost")))
     for path in ("/leads", "/leads/x", "/billing/reports", "/api/partners", "/metrics", "/leads/batches"):
-        _check_out_of_reach(await patient.get(path))
-    _check_out_of_reach(await patient.post("/leads", json=lead("lost"), params={"dry_run": "true"}))
-    _check_out_of_reach(await patient.post("/api/partners", json={"external_id": "x", "name": "X"}))
-    assert (await patient.get("/health")).status_code == 200
-    ready = check_problem(await patient.get("/ready"), 503)
+        _check_out_of_reach(await client_of_killable.get(path))
+    _check_out_of_reach(await client_of_killable.post("/leads", json=lead("lost"), params={"dry_run": "true"}))
+    _check_out_of_reach(await client_of_killable.post("/api/partners", json={"external_id": "x", "name": "X"}))
+    assert (await client_of_killable.get("/health")).status_code == 200
+    ready = check_problem(await client_of_killable.get("/ready"), 503)
     assert ready["detail"] == "Postgres cannot be reached."
-    await asyncio.sleep(2.1)  # by then the key is no longer remembered
-    _check_out_of_reach(await patient.post("/leads", json=lead("lost")))
-    mortal.start()
-    answers = await asyncio.gather(*(patient.get("/leads") for _ in range(20)))
+    await asyncio.sleep(2.1)  # by then the key is no longer cached
+    _check_out_of_reach(await client_of_killable.post("/leads", json=lead("lost")))
+    killable.start()
+    answers = await asyncio.gather(*(client_of_killable.get("/leads") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
-    await accept(patient, lead("after"))
-    assert (await get(patient, "/ready"))["status"] == "ok"
-    assert await _stored(mortal.server.url) == {"before", "after"}
+    await accept(client_of_killable, lead("after"))
+    assert (await get(client_of_killable, "/ready"))["status"] == "ok"
+    assert await _stored(killable.server.url) == {"before", "after"}
 
 
 @pytest.mark.parametrize("moment_s", [0.02, 0.2])
 async def test_a_2xx_is_kept_whenever_postgres_is_killed(
-    mortal: MortalPostgres, patient: httpx.AsyncClient, moment_s: float
+    killable: KillablePostgres, client_of_killable: httpx.AsyncClient, moment_s: float
 ) -> None:
     acknowledged: set[str] = set()
     statuses: set[int] = set()
@@ -135,23 +137,23 @@ async def test_a_2xx_is_kept_whenever_postgres_is_killed(
     async def send(sender: int) -> None:
         for number in range(25):
             lead_id = f"{sender}-{number}"
-            response = await patient.post("/leads", json=lead(lead_id))
+            response = await client_of_killable.post("/leads", json=lead(lead_id))
             statuses.add(response.status_code)
             if response.status_code == 202:
                 acknowledged.add(lead_id)
             else:
                 _check_out_of_reach(response)
-            got = await patient.get("/leads", params={"limit": 1})
+            got = await client_of_killable.get("/leads", params={"limit": 1})
             assert got.status_code in (200, 503)
 
     senders = [asyncio.create_task(send(sender)) for sender in range(10)]
     await asyncio.sleep(moment_s)
-    await asyncio.to_thread(mortal.kill)
-    await asyncio.to_thread(mortal.start)
+    await asyncio.to_thread(killable.kill)
+    await asyncio.to_thread(killable.start)
     await asyncio.gather(*senders)
-    await accept(patient, lead("afterwards"))
+    await accept(client_of_killable, lead("afterwards"))
     assert statuses <= {202, 503}
-    assert acknowledged | {"afterwards"} <= await _stored(mortal.server.url)
+    assert acknowledged | {"afterwards"} <= await _stored(killable.server.url)
 
 
 @pytest.mark.parametrize(

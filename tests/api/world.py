@@ -67,7 +67,7 @@ async def accept(client: httpx.AsyncClient, *leads: Json) -> Json:
 
 
 async def decide(engine: AsyncEngine, policies: Policies) -> None:
-    """Do what the worker does when the doorbell rings."""
+    """Decide all waiting leads, as a worker does on a notification."""
     while await worker_batch.process_inbox(engine, policies, 1000):
         pass
 

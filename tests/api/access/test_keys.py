@@ -24,13 +24,13 @@ async def _client_with(app: FastAPI, secret: str) -> httpx.AsyncClient:
 
 
 async def test_without_a_key_nothing_tells_what_is_there(shared_client: httpx.AsyncClient) -> None:
-    strangers = {"Authorization": ""}
+    no_key = {"Authorization": ""}
     for path in ("/", "/leads", "/nothing", "/api", "/docs-of-others", "/healthy", "/openapi.json/x", "/redoc"):
         for method in ("GET", "POST", "OPTIONS", "HEAD", "DELETE", "BREW"):
-            response = await shared_client.request(method, path, headers=strangers)
+            response = await shared_client.request(method, path, headers=no_key)
             assert response.status_code == 401, (method, path)
     for path in ("/health", "/ready", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css"):
-        assert (await shared_client.get(path, headers=strangers)).status_code == 200
+        assert (await shared_client.get(path, headers=no_key)).status_code == 200
 
 
 @pytest.mark.parametrize(

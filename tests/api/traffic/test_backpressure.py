@@ -1,4 +1,4 @@
-"""Backpressure: what is too much is refused at the door, the noisy first, at no cost, and for no longer than needed."""
+"""Backpressure: too many leads are refused, those of noisy keys first, at no cost, and for no longer than needed."""
 
 import asyncio
 import http.client
@@ -23,11 +23,11 @@ from scripts.local.embedded.ports import free_port
 from tests.api.world import Json, api_process, check_problem, decide, get, lead, make_masters, row_counts
 from tests.keys import new_key
 
-Door = Callable[..., Awaitable[tuple[FastAPI, list[httpx.AsyncClient]]]]
+StartApp = Callable[..., Awaitable[tuple[FastAPI, list[httpx.AsyncClient]]]]
 
 
 @pytest.fixture
-async def door(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Door]:
+async def start_app(settings: Settings, engine: AsyncEngine) -> AsyncIterator[StartApp]:
     """Starts an application with limits, and gives clients with a key each."""
     async with AsyncExitStack() as stack:
 
@@ -54,8 +54,8 @@ async def _post(client: httpx.AsyncClient, count: int, name: str = "n") -> int:
     return (await client.post("/leads", json=_leads(count, name))).status_code
 
 
-async def test_a_full_inbox_refuses_everybody_and_writes_nothing(door: Door, engine: AsyncEngine) -> None:
-    _, (one, another) = await door(2, max_inbox_leads=10)
+async def test_a_full_inbox_refuses_everybody_and_writes_nothing(start_app: StartApp, engine: AsyncEngine) -> None:
+    _, (one, another) = await start_app(2, max_inbox_leads=10)
     assert await _post(one, 12) == 202  # the request that finds room is taken whole
     before = await row_counts(engine)
     for client in (one, another):
@@ -72,8 +72,8 @@ async def test_a_full_inbox_refuses_everybody_and_writes_nothing(door: Door, eng
         assert (await one.get(path)).status_code == 200
 
 
-async def test_from_half_on_a_noisy_key_is_refused_and_a_quiet_one_goes_on(door: Door) -> None:
-    app, (noisy, quiet) = await door(2, max_inbox_leads=100)
+async def test_from_half_on_a_noisy_key_is_refused_and_a_quiet_one_goes_on(start_app: StartApp) -> None:
+    app, (noisy, quiet) = await start_app(2, max_inbox_leads=100)
     assert [await _post(noisy, 10, f"n{n}") for n in range(7)] == [202] * 5 + [429] * 2
     document = check_problem(await noisy.post("/leads", json=lead("late")), 429)
     assert document["detail"] == (
@@ -89,8 +89,8 @@ async def test_from_half_on_a_noisy_key_is_refused_and_a_quiet_one_goes_on(door:
     assert app.state.leadger.backpressure.refused.total() == 13
 
 
-async def test_a_key_alone_leaves_half_of_the_inbox_to_those_who_come_later(door: Door) -> None:
-    _, (noisy, late) = await door(2, max_inbox_leads=40)
+async def test_a_key_alone_leaves_half_of_the_inbox_to_those_who_come_later(start_app: StartApp) -> None:
+    _, (noisy, late) = await start_app(2, max_inbox_leads=40)
     while await _post(noisy, 1) == 202:
         pass
     assert (await get(late, "/leads/batches", limit=500))["items"][19:] != []
@@ -98,9 +98,9 @@ async def test_a_key_alone_leaves_half_of_the_inbox_to_those_who_come_later(door
     assert await _post(late, 5, "late") == 202
 
 
-async def test_requests_that_came_in_together_do_not_overfill_it(door: Door, engine: AsyncEngine) -> None:
+async def test_requests_that_came_in_together_do_not_overfill_it(start_app: StartApp, engine: AsyncEngine) -> None:
     """All of them find an empty inbox, and then their bodies arrive."""
-    _, (client,) = await door(1, max_inbox_leads=20)
+    _, (client,) = await start_app(1, max_inbox_leads=20)
     go_on = asyncio.Event()
 
     async def late(number: int) -> AsyncIterator[bytes]:
@@ -116,8 +116,10 @@ async def test_requests_that_came_in_together_do_not_overfill_it(door: Door, eng
         assert await connection.fetchval("SELECT sum(lead_count) FROM inbox") == 10
 
 
-async def test_leads_that_wait_too_long_refuse_everybody_and_the_noisy_first(door: Door, engine: AsyncEngine) -> None:
-    app, (noisy, quiet) = await door(2, max_inbox_age_s=100.0)
+async def test_leads_that_wait_too_long_refuse_everybody_and_the_noisy_first(
+    start_app: StartApp, engine: AsyncEngine
+) -> None:
+    app, (noisy, quiet) = await start_app(2, max_inbox_age_s=100.0)
     assert await _post(noisy, 20) == 202
     async with transaction(engine) as connection:
         await connection.execute("UPDATE inbox SET received_at = received_at - interval '60 seconds'")
@@ -140,10 +142,10 @@ async def test_leads_that_wait_too_long_refuse_everybody_and_the_noisy_first(doo
     assert fault == "backpressure: Leads have waited for 120 s, and the limit is 100 s"
 
 
-async def test_it_ends_by_itself_once_the_inbox_is_worked_off(
-    door: Door, engine: AsyncEngine, policies: Policies
+async def test_it_ends_once_the_waiting_leads_are_decided(
+    start_app: StartApp, engine: AsyncEngine, policies: Policies
 ) -> None:
-    _, (client,) = await door(1, max_inbox_leads=10)
+    _, (client,) = await start_app(1, max_inbox_leads=10)
     await make_masters(client)
     assert await _post(client, 10) == 202
     assert await _post(client, 1, "late") == 429
@@ -160,15 +162,15 @@ async def test_it_ends_by_itself_once_the_inbox_is_worked_off(
     assert (await get(client, "/ready"))["degraded"] == []
 
 
-async def test_what_others_accepted_is_seen_within_a_second(door: Door) -> None:
-    _, (one,) = await door(1, max_inbox_leads=10)
-    _, (another,) = await door(1, max_inbox_leads=10)
+async def test_what_others_accepted_is_seen_within_a_second(start_app: StartApp) -> None:
+    _, (one,) = await start_app(1, max_inbox_leads=10)
+    _, (another,) = await start_app(1, max_inbox_leads=10)
     assert await _post(one, 10) == 202
     await asyncio.sleep(1.5)
     assert await _post(another, 1, "late") == 429
 
 
-async def test_postgres_is_not_asked_for_each_request(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_postgres_is_not_asked_for_each_request(start_app: StartApp, monkeypatch: pytest.MonkeyPatch) -> None:
     measured, count = [], backlog.leads
 
     async def counting(*arguments: Any) -> int:
@@ -176,14 +178,16 @@ async def test_postgres_is_not_asked_for_each_request(door: Door, monkeypatch: p
         return await count(*arguments)
 
     monkeypatch.setattr(backlog, "leads", counting)
-    _, (client,) = await door(1, max_inbox_leads=100)
+    _, (client,) = await start_app(1, max_inbox_leads=100)
     began = time.monotonic()
     for number in range(150):
         assert await _post(client, 1, str(number)) in (202, 429)
     assert 1 <= len(measured) <= time.monotonic() - began + 1
 
 
-async def test_a_measurement_that_takes_long_is_made_less_often(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_measurement_that_takes_long_is_made_less_often(
+    start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measured = []
 
     async def slowly(*_: Any) -> int:
@@ -192,25 +196,25 @@ async def test_a_measurement_that_takes_long_is_made_less_often(door: Door, monk
         return 0
 
     monkeypatch.setattr(backlog, "leads", slowly)
-    await door(1)
+    await start_app(1)
     await asyncio.sleep(2.5)
     assert len(measured) == 1
 
 
 async def test_without_limits_nothing_is_measured_and_nobody_refused(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: Any) -> int:
         raise AssertionError
 
     monkeypatch.setattr(backlog, "leads", never)
-    app, (client,) = await door(1, max_inbox_leads=0, max_inbox_age_s=0.0)
+    app, (client,) = await start_app(1, max_inbox_leads=0, max_inbox_age_s=0.0)
     assert [await _post(client, 500, str(n)) for n in range(3)] == [202] * 3
     assert app.state.leadger.backpressure.level().message() == ""
 
 
-async def test_an_inbox_that_cannot_be_measured_refuses_nobody(door: Door, engine: AsyncEngine) -> None:
-    app, (client,) = await door(1, max_inbox_leads=10)
+async def test_an_inbox_that_cannot_be_measured_refuses_nobody(start_app: StartApp, engine: AsyncEngine) -> None:
+    app, (client,) = await start_app(1, max_inbox_leads=10)
     assert await _post(client, 10) == 202
     async with transaction(engine) as connection:
         await connection.execute("ALTER TABLE pauses RENAME TO away")
@@ -223,9 +227,9 @@ async def test_an_inbox_that_cannot_be_measured_refuses_nobody(door: Door, engin
 
 
 async def test_leads_that_were_refused_are_accepted_when_they_come_again(
-    door: Door, engine: AsyncEngine, policies: Policies
+    start_app: StartApp, engine: AsyncEngine, policies: Policies
 ) -> None:
-    app, (client,) = await door(1, max_inbox_leads=2)
+    app, (client,) = await start_app(1, max_inbox_leads=2)
     await make_masters(client)
     assert await _post(client, 2) == 202
     assert await _post(client, 1, "again") == 429
@@ -235,8 +239,8 @@ async def test_leads_that_were_refused_are_accepted_when_they_come_again(
     assert (await get(client, "/leads/again-0"))["state"] == "waiting"
 
 
-async def test_the_body_of_what_is_refused_is_dropped_unread(door: Door) -> None:
-    app, (client,) = await door(1, max_inbox_leads=1)
+async def test_the_body_of_a_refused_request_is_dropped_unread(start_app: StartApp) -> None:
+    app, (client,) = await start_app(1, max_inbox_leads=1)
     assert await _post(client, 1) == 202
     for headers, parts_read in (({}, 200), ({"Expect": "100-continue"}, 0)):
         read: list[int] = []
@@ -249,7 +253,7 @@ async def test_the_body_of_what_is_refused_is_dropped_unread(door: Door) -> None
         request = client.build_request("POST", "/leads", content=parts(), headers=headers)
         assert (await client.send(request)).status_code == 429
         assert len(read) == parts_read
-    assert app.state.leadger.concurrency._lines == {}
+    assert app.state.leadger.concurrency.queues == {}
 
 
 @pytest.mark.parametrize("limit", ["LEADGER_MAX_INBOX_LEADS", "LEADGER_RATE_LIMIT_PER_S"])

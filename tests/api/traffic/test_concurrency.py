@@ -1,4 +1,4 @@
-"""Large requests of one key take turns, so that a noisy key does not hold up another one."""
+"""Large requests of one key wait for each other, so that a noisy key does not hold up another one."""
 
 import asyncio
 import json
@@ -22,21 +22,21 @@ ONE, ANOTHER = uuid4(), uuid4()
 MEGABYTE = 1024 * 1024
 
 
-class Road:
-    """Requests on their way, to see who is let through."""
+class Requests:
+    """Requests by name, each of which runs until it is ended."""
 
     def __init__(self) -> None:
         self.concurrency = ConcurrencyLimit()
-        self.under_way: list[str] = []
+        self.running: list[str] = []
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def send(self, name: str, size: int, key: Any = ONE) -> None:
         async def go() -> None:
             async with self.concurrency.limit(key, size):
-                self.under_way.append(name)
+                self.running.append(name)
                 await self._ends[name].wait()
-            self.under_way.remove(name)
+            self.running.remove(name)
 
         self._ends[name] = asyncio.Event()
         self._tasks[name] = asyncio.create_task(go())
@@ -52,44 +52,44 @@ class Road:
 
 
 async def test_requests_go_together_up_to_a_size_and_larger_ones_alone() -> None:
-    road = Road()
+    requests = Requests()
     for name in "abc":
-        await road.send(name, MEGABYTE)
-    assert road.under_way == ["a", "b"]
-    await road.send("large", 16 * MEGABYTE)
-    await road.send("small", 1)
-    assert road.under_way == ["a", "b"]
-    await road.end("a")
-    assert road.under_way == ["b", "c"]
-    await road.end("b")
-    assert road.under_way == ["c"]  # `small` does not overtake: else `large` would never have its turn
-    await road.end("c")
-    assert road.under_way == ["large"]
-    await road.end("large")
-    assert road.under_way == ["small"]
-    await road.end("small")
-    assert road.concurrency._lines == {}
+        await requests.send(name, MEGABYTE)
+    assert requests.running == ["a", "b"]
+    await requests.send("large", 16 * MEGABYTE)
+    await requests.send("small", 1)
+    assert requests.running == ["a", "b"]
+    await requests.end("a")
+    assert requests.running == ["b", "c"]
+    await requests.end("b")
+    assert requests.running == ["c"]  # `small` does not overtake: else `large` might never start
+    await requests.end("c")
+    assert requests.running == ["large"]
+    await requests.end("large")
+    assert requests.running == ["small"]
+    await requests.end("small")
+    assert requests.concurrency.queues == {}
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
-    road = Road()
+    requests = Requests()
     for number in range(5):
-        await road.send(f"noisy {number}", 16 * MEGABYTE)
-    await road.send("quiet", 16 * MEGABYTE, ANOTHER)
-    assert road.under_way == ["noisy 0", "quiet"]
+        await requests.send(f"noisy {number}", 16 * MEGABYTE)
+    await requests.send("quiet", 16 * MEGABYTE, ANOTHER)
+    assert requests.running == ["noisy 0", "quiet"]
 
 
-@pytest.mark.parametrize("given_up", ["first", "second", "third"])
-async def test_a_request_that_is_given_up_leaves_the_line(given_up: str) -> None:
-    road = Road()
+@pytest.mark.parametrize("cancelled", ["first", "second", "third"])
+async def test_a_cancelled_request_leaves_the_queue(cancelled: str) -> None:
+    requests = Requests()
     for name in ("first", "second", "third"):
-        await road.send(name, 16 * MEGABYTE)
-    await road.cancel(given_up)
+        await requests.send(name, 16 * MEGABYTE)
+    await requests.cancel(cancelled)
     for name in ("first", "second", "third"):
-        if name != given_up:
-            assert name in road.under_way
-            await road.end(name)
-    assert road.concurrency._lines == {}
+        if name != cancelled:
+            assert name in requests.running
+            await requests.end(name)
+    assert requests.concurrency.queues == {}
 
 
 @pytest.fixture
@@ -111,13 +111,13 @@ async def test_a_quiet_key_is_served_while_large_requests_of_a_noisy_one_wait(
 ) -> None:
     go_on, reading, most = threading.Event(), [], [0]
 
-    def slowly(body: bytes, **how: Any) -> Any:
+    def slowly(body: bytes, **options: Any) -> Any:
         if len(body) >= LARGE_BYTES:
             reading.append(1)
             most[0] = max(most[0], len(reading))
             assert go_on.wait(20)
             reading.pop()
-        return leads_from_body(body, **how)
+        return leads_from_body(body, **options)
 
     monkeypatch.setattr(leads_route, "leads_from_body", slowly)
     large = _body(10_000)
@@ -140,23 +140,23 @@ async def test_a_quiet_key_is_served_while_large_requests_of_a_noisy_one_wait(
     assert most == [1]
 
 
-async def test_what_is_packed_counts_as_what_it_may_become(
+async def test_a_compressed_body_counts_with_its_probable_size(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, turn = [], app.state.leadger.concurrency.limit
+    sizes, limit = [], app.state.leadger.concurrency.limit
 
     def noting(key_id: Any, size: int) -> Any:
         sizes.append(size)
-        return turn(key_id, size)
+        return limit(key_id, size)
 
-    monkeypatch.setattr(app.state.leadger.concurrency, "turn", noting)
-    packed = {"content-encoding": "gzip"}
-    for size, headers in ((LARGE_BYTES - 1, {}), (LARGE_BYTES, {}), (4095, packed), (4096, packed)):
+    monkeypatch.setattr(app.state.leadger.concurrency, "limit", noting)
+    compressed = {"content-encoding": "gzip"}
+    for size, headers in ((LARGE_BYTES - 1, {}), (LARGE_BYTES, {}), (4095, compressed), (4096, compressed)):
         assert (await client.post("/leads", content=b"?" * size, headers=headers)).status_code == 400
     assert sizes == [LARGE_BYTES, LARGE_BYTES]
 
 
-async def test_large_requests_are_answered_as_ever(client: httpx.AsyncClient) -> None:
+async def test_large_requests_get_the_same_answers(client: httpx.AsyncClient) -> None:
     assert (await client.post("/leads", content=b" " * 17 * MEGABYTE)).status_code == 413
     refused = await client.post("/leads", content=b"[" + b"?" * MEGABYTE)
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "#")

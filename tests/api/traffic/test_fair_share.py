@@ -14,7 +14,7 @@ KEYS = [uuid4() for _ in range(6)]
 def _shares(leads: list[int]) -> FairShare:
     shares = FairShare()
     for key, count in zip(KEYS, leads, strict=False):
-        shares.count(key, count)
+        shares.add(key, count)
     return shares
 
 
@@ -48,7 +48,7 @@ def test_time_changes_no_share_of_those_who_send_nothing_more(leads: list[int], 
     shares = _shares(leads)
     before = [shares.is_exceeded_by(key) for key in KEYS]
     for _ in range(times):
-        shares.fade()
+        shares.decay()
     assert [shares.is_exceeded_by(key) for key in KEYS] == before
 
 
@@ -56,8 +56,8 @@ def test_what_was_sent_long_ago_is_forgotten() -> None:
     shares = _shares([10_000])
     for _ in range(87):
         assert shares.is_exceeded_by(KEYS[0])
-        shares.fade()
-    shares.fade()
+        shares.decay()
+    shares.decay()
     assert not shares.is_exceeded_by(KEYS[0])
 
 
@@ -65,7 +65,7 @@ def test_a_noisy_key_is_let_in_again_once_others_have_sent_as_much() -> None:
     shares = _shares([1000, 10])
     assert shares.is_exceeded_by(KEYS[0])
     while not shares.is_exceeded_by(KEYS[1]):
-        shares.count(KEYS[1], 10)
+        shares.add(KEYS[1], 10)
     assert shares.is_exceeded_by(KEYS[0])
-    shares.count(KEYS[1], 2000)
+    shares.add(KEYS[1], 2000)
     assert not shares.is_exceeded_by(KEYS[0])

@@ -23,13 +23,13 @@ _AT_ONCE = 64
 _FUNCTIONS = (
     "api.body.json_from_body",
     "api.schemas.leads.leads_from_body",
-    "api.access.authentication.Gate.__call__",
-    "api.request_context.RequestContext.__call__",
+    "api.access.authentication.AuthenticationMiddleware.__call__",
+    "api.request_context.RequestContextMiddleware.__call__",
     "api.routes.leads.post_leads",
     "api.body.read_body",
     "api.wire.json_response",
     "db.intake.group_commit.InboxWriter.write",
-    "db.tasks.notifications.Notifier.ring",
+    "db.tasks.notifications.Notifier.notify",
 )
 
 
