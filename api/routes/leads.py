@@ -34,7 +34,7 @@ from db.reports.leads_on_record import LeadView
 
 router = APIRouter(route_class=Route, tags=["leads"])
 _READ = requires(Permission.READ)
-_MOST_TRIED = inbox.CHUNK_LEADS
+_MOST_LEADS_OF_DRY_RUN = inbox.CHUNK_LEADS
 _NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _FAULT = "A fault kept it from being decided; see the dead letters."
 _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
@@ -62,8 +62,10 @@ async def post_leads(
         raise _refusal(read)
     rejected = [error.to_wire() for error in read.errors]
     if dry_run:
-        if len(read.leads) > _MOST_TRIED:
-            raise Problem(413, f"A dry run takes {_MOST_TRIED} leads at most; this one holds {len(read.leads)}.")
+        if len(read.leads) > _MOST_LEADS_OF_DRY_RUN:
+            raise Problem(
+                413, f"A dry run takes {_MOST_LEADS_OF_DRY_RUN} leads at most; this one holds {len(read.leads)}."
+            )
         tried = await try_leads(state.engine, read.leads, now, leads_on_record.view)
         leads = [_tried_out(each) for each in tried]
         return json_response({"dry_run": True, "leads": leads, "rejected": rejected}, 200)
@@ -171,7 +173,7 @@ async def _read(request: Request, state: State, now: datetime) -> LeadsIn:
             most_actions=state.settings.max_lead_actions,
         )
 
-    # Other requests go on while a large one is read.
+    # A large body is read in a thread, so that other requests go on meanwhile.
     return await asyncio.to_thread(reading) if len(body) >= LARGE_BYTES else reading()
 
 

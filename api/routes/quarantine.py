@@ -26,7 +26,7 @@ Reason = Literal["unknown_product", "unknown_customer", "conflict"]
 
 
 class RetryIn(Body):
-    """Which rows to retry; all if none is named."""
+    """Which rows to try again; none named: all."""
 
     ids: list[RowId] | None = Field(None, min_length=1, max_length=10_000)
 

@@ -1,4 +1,4 @@
-"""Field types that the request models share: each says in one sentence what it takes."""
+"""Field types that the request models share; the error of each says what it accepts."""
 
 import unicodedata
 from datetime import date, datetime

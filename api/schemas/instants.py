@@ -40,7 +40,7 @@ def day_from_text(value: object) -> date:
 
 
 def day_or_instant_from_text(value: object) -> datetime:
-    """Read an instant, or a day as its beginning in UTC; raises InvalidValue for every other value."""
+    """Read an instant, or a day as its first instant in UTC; raises InvalidValue for every other value."""
     if isinstance(value, str) and _DAY.fullmatch(value):
         return datetime.combine(day_from_text(value), time(), UTC)
     return instant_from_text(value)

@@ -1,7 +1,7 @@
 """What POST /leads takes: wire values to domain values (R1, R13), naming every bad field.
 
 This is the hot path, so the checks are written out over plain decoded JSON: one walk both builds the lead and finds
-all its faults.
+all its errors.
 """
 
 import re
@@ -38,14 +38,14 @@ _MISSING = object()
 
 @dataclass(slots=True)
 class LeadsIn:
-    """The good leads of a request, and the faults of the others."""
+    """The valid leads of a request, and the errors of the others."""
 
     leads: list[Lead] = field(default_factory=list)
     errors: list[FieldError] = field(default_factory=list)
 
 
 def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int, most_actions: int) -> LeadsIn:
-    """Read one lead, a list of leads, or one lead per line; Problem 400 or 413 if there is no list to speak of."""
+    """Read one lead, a list of leads, or one lead per line; Problem 400 or 413 for a body that is none of them."""
     result = LeadsIn()
     latest = now + AHEAD
     texts = 0
@@ -59,7 +59,7 @@ def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int
             texts += _texts(value)
     if not result.leads and not result.errors:
         raise Problem(400, "There are no leads in the request.", [FieldError("#", "must not be empty")])
-    # A name given twice decodes as if it stood there once, but then the body holds more quotes than what came out.
+    # A name that is given twice is decoded once, but then the body has more quotes than the decoded leads need.
     if result.leads and (result.errors or body.count(b'"') != 2 * texts):
         _refuse_repeated(body, ndjson, result)
     return result
@@ -92,7 +92,7 @@ def _full_lines(body: bytes) -> Iterable[bytes]:
 
 
 def _texts(lead: dict[str, Any]) -> int:
-    """How many strings, names included, a good lead is written with."""
+    """How many strings, names included, the JSON of a valid lead has."""
     texts = 2 * len(lead) - 1 + 6 * len(lead["actions"])  # every value but `actions` is a string …
     for name in _NULLABLE:
         if name in lead and not isinstance(lead[name], str):
@@ -101,23 +101,23 @@ def _texts(lead: dict[str, Any]) -> int:
 
 
 def _refuse_repeated(body: bytes, ndjson: bool, result: LeadsIn) -> None:
-    """Refuse the leads in which a name is given twice: nobody knows which of the values is meant."""
+    """Refuse the leads in which a name is given twice, because it is unclear which of the values is meant."""
     repeated = {}
     for index, line in enumerate(_full_lines(body)) if ndjson else [(0, body)]:
         for pointer in repeated_names(line):
-            at = index if ndjson else int(pointer.split("/")[1]) if body.lstrip()[:1] == b"[" else 0
-            repeated[f"#/{index}{pointer[1:]}" if ndjson else pointer] = at
-    result.errors += [FieldError(pointer, "is given more than once", at) for pointer, at in repeated.items()]
+            lead = index if ndjson else int(pointer.split("/")[1]) if body.lstrip()[:1] == b"[" else 0
+            repeated[f"#/{index}{pointer[1:]}" if ndjson else pointer] = lead
+    result.errors += [FieldError(pointer, "is given more than once", lead) for pointer, lead in repeated.items()]
     refused = set(repeated.values())
     result.leads = [lead for lead in result.leads if lead.index not in refused]
 
 
 class _EnoughErrors(Exception):
-    """More faults than a problem document names: the rest of the lead need not be read."""
+    """There are more errors than a problem document names, so the rest of the lead is not read."""
 
 
 class _Reader:
-    """Reads one lead; every fault goes to `errors` with its pointer, or only the first ones if there are too many."""
+    """Reads one lead; `errors` gets the first `most_errors` of its errors, each with its pointer."""
 
     __slots__ = ("errors", "index", "latest", "most_actions", "most_errors", "pointer")
 
@@ -135,7 +135,7 @@ class _Reader:
 
     def _lead(self, value: Any) -> Lead | None:
         if not isinstance(value, dict):
-            self._fault("", "must be an object")
+            self._add_error("", "must be an object")
             return None
         if not value.keys() <= _LEAD_FIELDS:
             self._unknown("", value.keys() - _LEAD_FIELDS)
@@ -157,81 +157,81 @@ class _Reader:
 
     def _actions(self, value: Any) -> list[LeadAction]:
         if not isinstance(value, list) or not value:
-            self._fault("/actions", _required(value) or "must be a list of at least one action")
+            self._add_error("/actions", _required(value) or "must be a list of at least one action")
             return []
         if len(value) > self.most_actions:
-            self._fault("/actions", f"must not hold more than {self.most_actions} actions")
+            self._add_error("/actions", f"must not hold more than {self.most_actions} actions")
             return []
-        return [self._action(f"/actions/{place}", action) for place, action in enumerate(value)]
+        return [self._action(f"/actions/{number}", action) for number, action in enumerate(value)]
 
-    def _action(self, at: str, value: Any) -> LeadAction:
+    def _action(self, path: str, value: Any) -> LeadAction:
         if not isinstance(value, dict):
-            self._fault(at, "must be an object")
+            self._add_error(path, "must be an object")
             return LeadAction("", "", self.latest)
         if value.keys() != _ACTION_FIELDS:
-            self._unknown(at, value.keys() - _ACTION_FIELDS)
+            self._unknown(path, value.keys() - _ACTION_FIELDS)
         get = value.get
         return LeadAction(
-            self._text(at + "/action_type", get("action_type", _MISSING)),
-            self._level(at + "/engagement_level", get("engagement_level", _MISSING)),
-            self._instant(at + "/timestamp", get("timestamp", _MISSING)),
+            self._text(path + "/action_type", get("action_type", _MISSING)),
+            self._level(path + "/engagement_level", get("engagement_level", _MISSING)),
+            self._instant(path + "/timestamp", get("timestamp", _MISSING)),
         )
 
     def _person(self, value: Any) -> Person | None:
         if not isinstance(value, dict):
-            self._fault("/customer", "must be an object with name and email")
+            self._add_error("/customer", "must be an object with name and email")
             return None
         self._unknown("/customer", value.keys() - _PERSON_FIELDS)
         name = self._text("/customer/name", value.get("name", _MISSING))
         email = self._text("/customer/email", value.get("email", _MISSING), LONGEST_EMAIL).casefold()
         if email and not _EMAIL.fullmatch(email):
-            self._fault("/customer/email", "must be an e-mail address")
+            self._add_error("/customer/email", "must be an e-mail address")
         return Person(name, email)
 
-    def _id(self, at: str, value: Any) -> str:
+    def _id(self, path: str, value: Any) -> str:
         try:
             return check_id(value)
         except InvalidValue as error:
-            self._fault(at, _required(value) or str(error))
+            self._add_error(path, _required(value) or str(error))
             return ""
 
-    def _text(self, at: str, value: Any, longest: int = LONGEST_TEXT) -> str:
+    def _text(self, path: str, value: Any, longest: int = LONGEST_TEXT) -> str:
         if not isinstance(value, str):
-            self._fault(at, _required(value) or "must be a string")
+            self._add_error(path, _required(value) or "must be a string")
             return ""
         text = value.strip()
         if not text.isascii() and (text.isprintable() or not _CONTROL.search(text)):
             text = unicodedata.normalize("NFC", text)
         if not text or len(text) > longest:
-            self._fault(at, f"must have 1 to {longest} characters")
+            self._add_error(path, f"must have 1 to {longest} characters")
         elif not text.isprintable() and _CONTROL.search(text):
-            self._fault(at, "must not contain control characters or lone surrogates")
+            self._add_error(path, "must not contain control characters or lone surrogates")
         return text
 
-    def _level(self, at: str, value: Any) -> str:
+    def _level(self, path: str, value: Any) -> str:
         level = value.strip() if isinstance(value, str) else ""
         if level.casefold() in _LEVELS:
             return level
-        self._fault(at, _required(value) or "must be High, Medium or Low")
+        self._add_error(path, _required(value) or "must be High, Medium or Low")
         return ""
 
-    def _instant(self, at: str, value: Any) -> datetime:
+    def _instant(self, path: str, value: Any) -> datetime:
         try:
             instant = instant_from_text(value)
         except InvalidValue as error:
-            self._fault(at, _required(value) or str(error))
+            self._add_error(path, _required(value) or str(error))
             return self.latest
         if instant > self.latest:
-            self._fault(at, "lies more than 24 hours ahead")
+            self._add_error(path, "lies more than 24 hours ahead")
         return instant
 
-    def _unknown(self, at: str, names: Iterable[object]) -> None:
+    def _unknown(self, path: str, names: Iterable[object]) -> None:
         for name in sorted(map(str, names)):
             shown = name[:80].encode("utf-8", "replace").decode()
-            self._fault(f"{at}/{shown.replace('~', '~0').replace('/', '~1')}", "is not a known field")
+            self._add_error(f"{path}/{shown.replace('~', '~0').replace('/', '~1')}", "is not a known field")
 
-    def _fault(self, at: str, detail: str) -> None:
-        self.errors.append(FieldError(self.pointer + at, detail, self.index))
+    def _add_error(self, path: str, detail: str) -> None:
+        self.errors.append(FieldError(self.pointer + path, detail, self.index))
         if len(self.errors) >= self.most_errors:
             raise _EnoughErrors
 

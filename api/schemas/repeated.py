@@ -1,4 +1,4 @@
-"""Finding names that a JSON object gives more than once, which decoders pass over in silence."""
+"""Finding names that a JSON object gives more than once; decoders keep the last value and say nothing."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class _Object(dict[str, Any]):
-    """A decoded object that remembers which of its names were given more than once."""
+    """A decoded object with the names that were given more than once."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -31,8 +31,8 @@ def _repeated_in(value: Any, pointer: str) -> Iterator[str]:
         for name, each in value.items():
             yield from _repeated_in(each, f"{pointer}/{_escaped(name)}")
     elif isinstance(value, list):
-        for place, each in enumerate(value):
-            yield from _repeated_in(each, f"{pointer}/{place}")
+        for number, each in enumerate(value):
+            yield from _repeated_in(each, f"{pointer}/{number}")
 
 
 def _escaped(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Erasing a person: nothing tells any more who it was, and not one figure, verdict or digest is another one."""
+"""Erasing a person: nothing identifies them any more, and every figure, verdict and digest stays the same."""
 
 import asyncio
 import csv
@@ -94,18 +94,18 @@ async def stored(engine: AsyncEngine, *tables: str) -> dict[str, list[str]]:
 
 
 async def traces(engine: AsyncEngine, settings: Settings, secrets: Sequence[str] = SECRETS) -> list[str]:
-    """Where anything still tells who it was: every column of every table, every file."""
+    """Where anything still identifies the person: every column of every table, every file."""
     found = []
     async with transaction(engine, readonly=True) as connection:
         for table in sorted(metadata.tables):
             binary = {column.name for column in metadata.tables[table].columns if str(column.type) in ("BLOB", "BYTEA")}
             for row in await connection.fetch(f'SELECT * FROM "{table}"'):
-                told = " ".join(
+                text = " ".join(
                     value.decode("utf-8", "replace") if name in binary and value else repr(value)
                     for name, value in row.items()
                 )
                 found += [
-                    f"{table}: {secret}" for secret in secrets if secret in told or secret in told.replace("\\", "")
+                    f"{table}: {secret}" for secret in secrets if secret in text or secret in text.replace("\\", "")
                 ]
     for file in settings.home.rglob("*"):
         if file.is_file():
@@ -124,7 +124,7 @@ async def erase(client: httpx.AsyncClient, engine: AsyncEngine, settings: Settin
 
 
 async def checksums(engine: AsyncEngine) -> None:
-    """What is on record of every file is what lies there."""
+    """The sizes and checksums on record are those of the files."""
     async with transaction(engine, readonly=True) as connection:
         files = await connection.fetch("SELECT url, size_bytes, sha256 FROM billing_report_files")
     assert files
@@ -134,7 +134,7 @@ async def checksums(engine: AsyncEngine) -> None:
 
 
 @pytest.mark.usefixtures("lived")
-async def test_nothing_tells_who_it_was_and_every_figure_stays(
+async def test_nothing_identifies_the_person_and_every_figure_stays(
     client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
 ) -> None:
     assert len(await traces(engine, settings)) > 20
@@ -222,7 +222,7 @@ async def test_the_same_id_goes_on_to_mean_the_same_unnamed_person(
 
 
 @pytest.mark.usefixtures("lived")
-async def test_what_was_set_aside_is_billed_when_it_can_be(
+async def test_what_was_quarantined_is_billed_when_it_can_be(
     client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
 ) -> None:
     await erase(client, engine, settings)

@@ -57,12 +57,12 @@ async def the_oracle_complains(world: World) -> None:
 async def two_batches_at_once(world: World) -> list[Any]:
     """Two batches of one customer, the second read while the first is not yet written."""
     await world.send(*distinct(1, AT, customer="ann", product="crm"))
-    met, judge_new = asyncio.Barrier(2), judging.judge_new
+    both_judged, judge_new = asyncio.Barrier(2), judging.judge_new
 
     async def wait_for_the_other(connection: asyncpg.Connection, cases: list[judging.Case]) -> None:
         await judge_new(connection, cases)
         try:
-            await asyncio.wait_for(met.wait(), 0.3)
+            await asyncio.wait_for(both_judged.wait(), 0.3)
         except (TimeoutError, asyncio.BrokenBarrierError):
             return  # the other one waits for the lock
 
@@ -121,12 +121,12 @@ async def test_r8_without_the_lock_the_key_of_the_winner_still_keeps_a_second_on
 
 
 async def same_key_at_once(world: World, action_type: str = "Click") -> None:
-    met, judge_new = asyncio.Barrier(2), judging.judge_new
+    both_judged, judge_new = asyncio.Barrier(2), judging.judge_new
 
     async def wait_for_the_other(connection: asyncpg.Connection, cases: list[judging.Case]) -> None:
         await judge_new(connection, cases)
         try:
-            await asyncio.wait_for(met.wait(), 0.3)
+            await asyncio.wait_for(both_judged.wait(), 0.3)
         except (TimeoutError, asyncio.BrokenBarrierError):
             return
 
@@ -227,7 +227,7 @@ async def test_r11_a_return_and_a_batch_of_the_same_products_do_not_deadlock(wor
 
 
 class _Pid:
-    """A process whose counters have slot 0."""
+    """A process whose counters have shard 0."""
 
     @staticmethod
     def getpid() -> int:
@@ -280,12 +280,12 @@ async def same_lead_at_once(world: World) -> None:
     for person in ("ann", "bob"):
         await world.accept(lead("same", customer=person, product="crm"))
     await world.scatter()
-    met, known = asyncio.Barrier(2), stored_leads.find
+    both_looked, find = asyncio.Barrier(2), stored_leads.find
 
     async def look_at_once(*arguments: Any) -> Any:
-        found = await known(*arguments)
+        found = await find(*arguments)
         try:
-            await asyncio.wait_for(met.wait(), 0.3)
+            await asyncio.wait_for(both_looked.wait(), 0.3)
         except (TimeoutError, asyncio.BrokenBarrierError):
             return found  # the other one is through already
         return found
@@ -307,7 +307,7 @@ async def stored(world: World) -> tuple[int, int, int]:
     return tuple(row)
 
 
-async def test_r3_one_of_two_contradicting_leads_at_once_is_a_conflict(world: World) -> None:
+async def test_r3_one_of_two_differing_leads_at_once_is_a_conflict(world: World) -> None:
     await same_lead_at_once(world)
     assert await stored(world) == (1, 1, 1)
 

@@ -1,4 +1,4 @@
-"""Lanes of the inbox: batches at work at the same time share no customers. They are for speed, never for verdicts."""
+"""Partitions of the inbox: batches at the same time share no customers. They are for speed, not for right verdicts."""
 
 import asyncio
 from collections import defaultdict
@@ -26,11 +26,11 @@ async def put(world: World, *sent: Wire) -> list[asyncpg.Record]:
 
 
 def of_many(*names: str) -> list[Wire]:
-    """Three leads of each customer, in turns."""
+    """Three leads of each customer, alternating."""
     return [lead(None, customer=name, product="crm") for _ in range(3) for name in names]
 
 
-async def test_a_request_is_parted_so_that_each_customer_is_in_one_lane(world: World) -> None:
+async def test_a_request_is_divided_so_that_each_customer_is_in_one_partition(world: World) -> None:
     rows = await put(world, *of_many(*(f"customer {n}" for n in range(12))))
     partitions = defaultdict(set)
     for row in rows:
@@ -42,13 +42,13 @@ async def test_a_request_is_parted_so_that_each_customer_is_in_one_lane(world: W
     assert sum(row["lead_count"] for row in rows) == 36
 
 
-async def test_of_a_lead_twice_in_a_request_the_first_one_stands_whatever_their_lanes(world: World) -> None:
-    for number in range(8):  # among that many customers two have different lanes
+async def test_of_a_lead_twice_in_a_request_the_first_one_stands_whatever_their_partitions(world: World) -> None:
+    for number in range(8):  # among that many customers two have different partitions
         await world.customer(f"customer {number}", f"customer{number}@example.com")
     for number in range(1, 8):
         name = f"lead {number}"
-        contradicting = [lead(name, customer=f"customer {which}", product="crm") for which in (number, 0)]
-        assert len(await put(world, *contradicting)) == 1
+        differing = [lead(name, customer=f"customer {which}", product="crm") for which in (number, 0)]
+        assert len(await put(world, *differing)) == 1
     await world.work()
     async with transaction(world.engine, readonly=True) as connection:
         stored = await connection.fetch(
@@ -66,7 +66,7 @@ async def test_of_two_ids_of_a_new_person_in_a_request_the_first_one_is_the_pers
 
 
 async def two_workers_at_once(world: World) -> tuple[list[int], int]:
-    """What each of two workers settled, and how many of them were judging at the same time."""
+    """How many rows each of two workers decided, and how many of them were judging at the same time."""
     at_work = most = 0
     judge_new = judging.judge_new
 
@@ -80,18 +80,18 @@ async def two_workers_at_once(world: World) -> tuple[list[int], int]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judging, "judge_new", slowly)
-        settled = await asyncio.gather(*(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)))
-    return sorted(settled), most
+        decided = await asyncio.gather(*(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)))
+    return sorted(decided), most
 
 
-async def test_two_workers_take_different_lanes(world: World) -> None:
-    await world.send(lead(None, customer="ann", product="crm"))  # who meets a period first has others wait
+async def test_two_workers_take_different_partitions(world: World) -> None:
+    await world.send(lead(None, customer="ann", product="crm"))  # whoever inserts the row of a period has others wait
     ann, bob = await put(world, *of_many("ann", "bob"))
     assert ann["lane"] != bob["lane"]
     assert await two_workers_at_once(world) == ([1, 1], 2)
 
 
-async def test_a_lane_that_a_batch_is_at_is_left_to_it(world: World) -> None:
+async def test_a_partition_that_a_batch_has_locked_is_passed_over(world: World) -> None:
     await put(world, *of_many("ann"))
     await put(world, *of_many("ann"))
     assert await two_workers_at_once(world) == ([0, 1], 1)
@@ -100,16 +100,16 @@ async def test_a_lane_that_a_batch_is_at_is_left_to_it(world: World) -> None:
         assert await connection.fetchval("SELECT count(*) FROM leads") == 6
 
 
-async def test_one_batch_takes_several_lanes_that_do_not_fill_it_and_leaves_some_to_others(world: World) -> None:
+async def test_one_batch_takes_some_partitions_that_do_not_fill_it_and_leaves_the_others(world: World) -> None:
     rows = await put(world, *of_many(*(f"customer {number}" for number in range(12))))
     partitions = len({row["lane"] for row in rows})
     assert partitions > 3
     assert await worker_batch.process_inbox(world.engine, world.policies, 1000) == 3
-    settled = [await worker_batch.process_inbox(world.engine, world.policies, 1000) for _ in range(3)]
-    assert sum(settled) == partitions - 3
+    decided = [await worker_batch.process_inbox(world.engine, world.policies, 1000) for _ in range(3)]
+    assert sum(decided) == partitions - 3
 
 
-async def test_a_lane_with_many_rows_is_a_batch_by_itself(world: World) -> None:
+async def test_a_partition_with_many_rows_is_a_batch_by_itself(world: World) -> None:
     for _ in range(120):
         await put(world, lead(None, customer="ann", product="crm"))
         await put(world, lead(None, customer="bob", product="crm"))

@@ -38,14 +38,14 @@ async def waiting(engine: AsyncEngine) -> int:
 
 
 async def test_r2_what_is_acknowledged_is_seen_by_every_other_connection(engine: AsyncEngine) -> None:
-    rings: list[str] = []
-    writer = InboxWriter(engine, rings.append)
+    notified: list[str] = []
+    writer = InboxWriter(engine, notified.append)
     await writer.write(request())
     assert await waiting(engine) == 1
-    assert rings == ["request"]
+    assert notified == ["request"]
 
 
-async def test_r2_the_doorbell_rings_only_after_the_commit(engine: AsyncEngine) -> None:
+async def test_r2_workers_are_notified_only_after_the_commit(engine: AsyncEngine) -> None:
     seen: list[asyncio.Task[int]] = []
     writer = InboxWriter(engine, lambda _: seen.append(asyncio.create_task(waiting(engine))))
     await writer.write(request(3))
@@ -53,21 +53,21 @@ async def test_r2_the_doorbell_rings_only_after_the_commit(engine: AsyncEngine) 
 
 
 async def test_r2_requests_that_come_during_a_commit_share_the_next_one(engine: AsyncEngine) -> None:
-    rings: list[str] = []
-    writer = InboxWriter(engine, rings.append)
+    notified: list[str] = []
+    writer = InboxWriter(engine, notified.append)
     await asyncio.gather(*(writer.write(request()) for _ in range(100)))
     assert await waiting(engine) == 100
-    assert len(rings) <= 2
+    assert len(notified) <= 2
 
 
 async def test_r2_a_commit_that_fails_acknowledges_nothing_and_stores_nothing(engine: AsyncEngine) -> None:
-    rings: list[str] = []
-    writer = InboxWriter(engine, rings.append)
+    notified: list[str] = []
+    writer = InboxWriter(engine, notified.append)
     async with transaction(engine) as connection:
         await connection.execute(_FAILS_AT_COMMIT)
     results = await asyncio.gather(*(writer.write(request()) for _ in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [asyncpg.exceptions.DiskFullError] * 5
-    assert (await waiting(engine), rings) == (0, [])
+    assert (await waiting(engine), notified) == (0, [])
     async with transaction(engine) as connection:
         await connection.execute("DROP TRIGGER at_commit ON inbox")
     await writer.write(request())
@@ -75,20 +75,20 @@ async def test_r2_a_commit_that_fails_acknowledges_nothing_and_stores_nothing(en
 
 
 async def test_r2_requests_that_share_a_commit_are_stored_together_or_not_at_all(engine: AsyncEngine) -> None:
-    rings: list[str] = []
-    writer = InboxWriter(engine, rings.append)
+    notified: list[str] = []
+    writer = InboxWriter(engine, notified.append)
     await writer.write(request())
     unstorable = replace(request(), request_id="no text of Postgres \0")
     group = [request(), request(600), unstorable, request()]
     results = await asyncio.gather(*(writer.write(each) for each in group), return_exceptions=True)
     assert [type(result) for result in results] == [asyncpg.exceptions.CharacterNotInRepertoireError] * 4
-    assert (await waiting(engine), len(rings)) == (1, 1)
+    assert (await waiting(engine), len(notified)) == (1, 1)
     await writer.write(request())
-    assert (await waiting(engine), len(rings)) == (2, 2)
+    assert (await waiting(engine), len(notified)) == (2, 2)
 
 
 async def test_r2_a_connection_that_is_lost_between_two_commits_is_replaced(engine: AsyncEngine) -> None:
-    rings: list[str] = []
+    notified: list[str] = []
     acknowledged = 0
 
     async def lose_all_connections() -> None:
@@ -98,7 +98,7 @@ async def test_r2_a_connection_that_is_lost_between_two_commits_is_replaced(engi
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
 
-    writer = InboxWriter(engine, rings.append)
+    writer = InboxWriter(engine, notified.append)
     for _ in range(5):
         results = await asyncio.gather(
             lose_all_connections(), *(writer.write(request()) for _ in range(20)), return_exceptions=True
@@ -130,24 +130,24 @@ async def test_r2_a_row_that_one_worker_holds_is_passed_over_by_another(world: W
         assert {chunk.id for chunk in first}.isdisjoint(chunk.id for chunk in second)
 
 
-_TELLS_AT_COMMIT = """
-CREATE TABLE told (what text, flush text);
-CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+_RECORDS_AT_COMMIT = """
+CREATE TABLE commits (what text, flush text);
+CREATE FUNCTION record_commit() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-    INSERT INTO told VALUES (TG_TABLE_NAME || ' ' || TG_OP, current_setting('synchronous_commit'));
+    INSERT INTO commits VALUES (TG_TABLE_NAME || ' ' || TG_OP, current_setting('synchronous_commit'));
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE OF done_at ON inbox DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION tell();
+FOR EACH ROW EXECUTE FUNCTION record_commit();
 CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON partners DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION tell();
+FOR EACH ROW EXECUTE FUNCTION record_commit();
 """
 
 
 async def test_r2_only_a_batch_commits_before_it_is_on_disk(engine: AsyncEngine, world: World) -> None:
     """A crash that undoes a batch undoes its mark in the inbox as well; nothing else would be done again."""
     async with transaction(engine) as connection:
-        await connection.execute(_TELLS_AT_COMMIT)
+        await connection.execute(_RECORDS_AT_COMMIT)
         # The servers of tests never wait for the disk, unless their database says so.
         name = await connection.fetchval("SELECT quote_ident(current_database())")
         await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
@@ -155,5 +155,5 @@ async def test_r2_only_a_batch_commits_before_it_is_on_disk(engine: AsyncEngine,
     await world.send(lead(customer="ann", product="crm"))
     await world.close("acme", "2024-04")
     async with transaction(engine) as connection:
-        told = {tuple(row) for row in await connection.fetch("SELECT * FROM told")}
-    assert told == {("inbox INSERT", "on"), ("inbox UPDATE", "off"), ("partners UPDATE", "on")}
+        commits = {tuple(row) for row in await connection.fetch("SELECT * FROM commits")}
+    assert commits == {("inbox INSERT", "on"), ("inbox UPDATE", "off"), ("partners UPDATE", "on")}
