@@ -30,7 +30,7 @@ from db.intake.inbox import Accepted
 from db.ledger import closing, holds, policy_changes, rebuild, recount, reevaluation
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
-from db.ledger.policy_changes import PartnerChange
+from db.ledger.policy_changes import PartnerUpdate
 from db.masters import customers, partners, products
 from db.masters.partners import NewPartner
 from db.masters.rates import NewRate
@@ -167,10 +167,10 @@ class World:
             self.oracle.set_terms(partner, from_period, **changes)
         except Refused:
             refused = True
-        change = PartnerChange(terms=terms_fields(changes), effective_period=period_from_text(from_period))
+        update = PartnerUpdate(terms=terms_fields(changes), effective_period=period_from_text(from_period))
         try:
             async with self.unit_of_work() as uow:
-                await policy_changes.change_partner(uow, self.policies, self.partners[partner], change, LATER)
+                await policy_changes.change_partner(uow, self.policies, self.partners[partner], update, LATER)
         except RuleViolation:
             assert refused
         else:

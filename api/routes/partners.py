@@ -21,6 +21,7 @@ from billing.terms import wire_from_window
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
 from db.ledger import policy_changes
+from db.ledger.policy_changes import PartnerUpdate
 from db.masters import partners
 from db.masters.partners import NewPartner, Partner
 from db.masters.terms import PartnerTerms
@@ -89,19 +90,19 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
     sent = body.model_fields_set
     if any(getattr(body, name) is None for name in sent & {"name", "currency", "timezone"}):
         raise Problem(400, "A partner must have a name, a currency and a time zone; they cannot be null.")
-    change = policy_changes.PartnerChange(
+    update = PartnerUpdate(
         fields={name: getattr(body, name) for name in _OWN_FIELDS & sent},
         terms=body.terms_fields(sent),
         effective_period=body.effective_period,
         timezone=body.timezone,
     )
-    if "effective_period" in sent and not change.terms:
+    if "effective_period" in sent and not update.terms:
         errors = [FieldError("#/effective_period", "says from when terms change, but no terms are sent")]
         raise Problem(400, "effective_period needs terms that change from then on.", errors)
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, partner)
         policies = state_of(request).policies
-        task_id = await policy_changes.change_partner(uow, policies, partner_id, change, datetime.now(UTC))
+        task_id = await policy_changes.change_partner(uow, policies, partner_id, update, datetime.now(UTC))
         content = _partner_out(await partners.read(uow.connection, partner_id))
     if task_id:
         content["task"] = task_out(task_id)

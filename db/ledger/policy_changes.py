@@ -28,7 +28,7 @@ REEVALUATE = "reevaluate"
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerChange:
+class PartnerUpdate:
     """What to change of a partner; what is not named stays as it is.
 
     `fields` are name, billing_email and currency, `terms` are fields of PartnerTerms. Terms count from
@@ -50,7 +50,7 @@ class RateCreated:
 
 
 async def change_partner(
-    uow: UnitOfWork, policies: Policies, partner_id: UUID, change: PartnerChange, now: datetime
+    uow: UnitOfWork, policies: Policies, partner_id: UUID, update: PartnerUpdate, now: datetime
 ) -> UUID | None:
     """Change an existing partner; returns the task that re-evaluates its open actions, None if that is not needed.
 
@@ -59,13 +59,13 @@ async def change_partner(
     """
     await locks.lock_partner_exclusive(uow.connection, partner_id)
     policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
-    await partners.write_fields(uow.connection, partner_id, change.fields)
-    if change.terms:
-        await _change_terms(uow.connection, policy, change.terms, change.effective_period)
-    if change.timezone:
-        await _change_timezone(uow.connection, policy, change.timezone, now)
+    await partners.write_fields(uow.connection, partner_id, update.fields)
+    if update.terms:
+        await _change_terms(uow.connection, policy, update.terms, update.effective_period)
+    if update.timezone:
+        await _change_timezone(uow.connection, policy, update.timezone, now)
     uow.after_commit(policies.clear)
-    return await _start_reevaluation(uow, [partner_id]) if change.terms or change.timezone else None
+    return await _start_reevaluation(uow, [partner_id]) if update.terms or update.timezone else None
 
 
 async def create_rate(uow: UnitOfWork, policies: Policies, rate: NewRate) -> RateCreated:

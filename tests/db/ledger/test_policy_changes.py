@@ -12,7 +12,7 @@ from db.core.engine import transaction
 from db.core.row_keys import product_uuid
 from db.core.unit_of_work import Message
 from db.ledger import policy_changes
-from db.ledger.policy_changes import PartnerChange
+from db.ledger.policy_changes import PartnerUpdate
 from db.masters.rates import NewRate
 from db.tasks.notifications import RUN_TASK
 from tests.world import LATER, World
@@ -32,10 +32,10 @@ async def rows(world: World) -> list[Any]:
         return [await connection.fetch(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
 
 
-async def change_partner(world: World, **change: Any) -> UUID | None:
+async def change_partner(world: World, **update: Any) -> UUID | None:
     async with world.unit_of_work() as uow:
         return await policy_changes.change_partner(
-            uow, world.policies, world.partners["acme"], PartnerChange(**change), LATER
+            uow, world.policies, world.partners["acme"], PartnerUpdate(**update), LATER
         )
 
 

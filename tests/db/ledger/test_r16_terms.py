@@ -17,7 +17,7 @@ from db.core.row_keys import partner_uuid
 from db.intake import worker_batch
 from db.ledger import policy_changes
 from db.ledger.policies import Policies
-from db.ledger.policy_changes import PartnerChange
+from db.ledger.policy_changes import PartnerUpdate
 from db.masters import partners
 from tests.builders import distinct, lead
 from tests.world import LATER, World
@@ -25,11 +25,11 @@ from tests.world import LATER, World
 APRIL, MAY, JUNE = (f"2024-0{month}-10T09:00:00Z" for month in (4, 5, 6))
 
 
-async def change_partner(world: World, now: datetime = LATER, **change: Any) -> UUID | None:
+async def change_partner(world: World, now: datetime = LATER, **update: Any) -> UUID | None:
     """Change "acme" by the product's use case; returns the task that re-evaluates."""
     async with world.unit_of_work() as uow:
         return await policy_changes.change_partner(
-            uow, world.policies, world.partners["acme"], PartnerChange(**change), now
+            uow, world.policies, world.partners["acme"], PartnerUpdate(**update), now
         )
 
 
@@ -202,17 +202,17 @@ async def test_r14_a_currency_change_waits_for_the_batch_that_brings_the_first_a
         await change_partner(world, fields={"currency": "USD"})
 
     await world.put(lead(customer="ann", product="crm"))
-    share = locks.lock_partners_shared
+    lock = locks.lock_partners_shared
 
-    async def share_and_let_the_other_try(connection: asyncpg.Connection, partner_ids: list[object]) -> None:
-        await share(connection, partner_ids)  # type: ignore[arg-type]
+    async def lock_and_let_the_other_try(connection: asyncpg.Connection, partner_ids: list[object]) -> None:
+        await lock(connection, partner_ids)  # type: ignore[arg-type]
         changing.append(asyncio.create_task(change()))
         await entered.wait()
         await asyncio.sleep(0.05)
 
     changing: list[asyncio.Task[None]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(locks, "lock_partners_shared", share_and_let_the_other_try)
+        patch.setattr(locks, "lock_partners_shared", lock_and_let_the_other_try)
         await worker_batch.process_inbox(world.engine, Policies(), 10)
     with pytest.raises(RuleViolation):
         await changing[0]

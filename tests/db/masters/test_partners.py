@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.terms import CapScope, DuplicateWindow
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
-from db.ledger.policy_changes import PartnerChange, change_partner
+from db.ledger.policy_changes import PartnerUpdate, change_partner
 from db.masters import partners
 from db.masters.partners import NewPartner, Partner
 from db.masters.terms import PartnerTerms
@@ -55,9 +55,9 @@ async def test_a_partner_with_a_taken_id_is_not_created(engine: AsyncEngine) -> 
 
 async def test_terms_and_time_zone_are_those_of_the_period(world: World) -> None:
     acme = world.partners["acme"]
-    change = PartnerChange(terms={"cap_minor": 400}, effective_period=202406, timezone="Asia/Tokyo")
+    update = PartnerUpdate(terms={"cap_minor": 400}, effective_period=202406, timezone="Asia/Tokyo")
     async with world.unit_of_work() as uow:
-        await change_partner(uow, world.policies, acme, change, NOW)
+        await change_partner(uow, world.policies, acme, update, NOW)
     async with transaction(world.engine, readonly=True) as connection:
         of_period = [await partners.read(connection, acme, period) for period in (202404, 202405, 202406, None)]
         versions = await partners.read_versions(connection, acme)
