@@ -2,4 +2,4 @@
 
 
 class CannotStart(Exception):
-    """Leadger cannot start or go on; the message is one sentence for the person who typed the command."""
+    """Leadger cannot start or go on; the message is for the person who typed the command."""

@@ -86,7 +86,7 @@ def test_terraform_targets_work_on_the_environment_that_is_named_and_take_more_w
         ),
     ],
 )
-def test_what_is_missing_is_said_in_one_sentence(checkout: Path, words: tuple[str, ...], sentence: str) -> None:
+def test_what_is_missing_is_one_message(checkout: Path, words: tuple[str, ...], sentence: str) -> None:
     done = _make(*words, cwd=checkout)
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == sentence

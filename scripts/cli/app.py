@@ -45,7 +45,7 @@ def main(
 
     All commands but `up`, `doctor`, `migrate`, `backup` and `restore` speak to a running Leadger, by LEADGER_URL and
     LEADGER_API_KEY or, on this
-    machine, by the dev.env in LEADGER_HOME. Status 0 is success; 1 comes with one sentence that says what is wrong.
+    machine, by the dev.env in LEADGER_HOME. Status 0 is success; 1 comes with one message that says what is wrong.
     """
 
 

@@ -38,7 +38,7 @@ def backup(
     if as_json:
         print_json({"backup": place} | _figures(manifest))
     else:
-        console().print(f"{place} holds {_told(manifest)}.", soft_wrap=True, markup=False)
+        console().print(f"{place} holds {_described(manifest)}.", soft_wrap=True, markup=False)
 
 
 def restore(
@@ -61,14 +61,14 @@ def restore(
         with progress() as display:
             bar = display.add_task("", total=None)
             done = bring_back(where, home(), lambda name: display.update(bar, description=name), replace=replace)
-    for sentence in done.wrong:
-        say_error(sentence)
+    for difference in done.differences:
+        say_error(difference)
     if as_json:
-        print_json(_figures(done.manifest) | {"wrong": done.wrong})
-    elif not done.wrong:
-        told = f"{_told(done.manifest)} of {done.manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-        console().print(f"{told} are back; counters and digests are what they were.", soft_wrap=True)
-    if done.wrong:
+        print_json(_figures(done.manifest) | {"wrong": done.differences})
+    elif not done.differences:
+        restored = f"{_described(done.manifest)} of {done.manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+        console().print(f"{restored} are back; counters and digests are what they were.", soft_wrap=True)
+    if done.differences:
         raise typer.Exit(1)
 
 
@@ -84,6 +84,6 @@ def _figures(manifest: "Manifest") -> dict[str, object]:
     }
 
 
-def _told(manifest: "Manifest") -> str:
+def _described(manifest: "Manifest") -> str:
     counted = f"{len(manifest.tables)} tables with {manifest.rows:,} rows"
     return f"{counted}, {len(manifest.reports):,} reports and {len(manifest.files):,} report files"

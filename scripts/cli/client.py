@@ -16,17 +16,17 @@ _LONGEST_PAUSE_S = 1.0
 
 
 class ClientError(Exception):
-    """What kept a call from being done, as one sentence for a person.
+    """What kept a call from being done, as one message for a person.
 
     ClientError
-    ├── Refused      the API said no
+    ├── Refused      the API refused
     ├── Unreachable  nothing answers at the URL, or nothing that is Leadger
     └── Unfinished   it was accepted, and is still not done
     """
 
 
 class Refused(ClientError):
-    """The API said no; the message is its sentence."""
+    """The API refused; the message is what it said."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.status = response.status_code
@@ -34,9 +34,9 @@ class Refused(ClientError):
             self.problem: dict[str, Any] = response.json()
         except ValueError:
             self.problem = {}
-        super().__init__(self._sentence(response))
+        super().__init__(self._message(response))
 
-    def _sentence(self, response: httpx.Response) -> str:
+    def _message(self, response: httpx.Response) -> str:
         if self.status == httpx.codes.UNAUTHORIZED:
             return (
                 f"{response.url.scheme}://{response.url.netloc.decode()} refused the API key: give a valid one "
@@ -46,7 +46,7 @@ class Refused(ClientError):
 
 
 class Unreachable(ClientError):
-    """Nothing answers at the URL; the message says so in a sentence."""
+    """Nothing answers at the URL."""
 
 
 class Unfinished(ClientError, TimeoutError):
@@ -172,7 +172,7 @@ class Client:
             if time.monotonic() > deadline:
                 raise Unfinished(
                     f"{path} is still {status['state']} after {timeout_s:.0f} s and goes on by itself; "
-                    "`leadger doctor` tells whether a worker is there."
+                    "`leadger doctor` says whether a worker is there."
                 )
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)

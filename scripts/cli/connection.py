@@ -50,7 +50,7 @@ class Address:
 
 
 def api_command(run: Callable[Concatenate[Client, P], None]) -> Callable[..., None]:
-    """A command that is handed a connected client; it gets the options --url and --key, and fails in one sentence."""
+    """A command that is handed a connected client; it gets the options --url and --key, and fails with one message."""
 
     @wraps(run)
     def command(*args: Any, url: str | None = None, key: str | None = None, **options: Any) -> None:
@@ -63,7 +63,7 @@ def api_command(run: Callable[Concatenate[Client, P], None]) -> Callable[..., No
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """End the command with one sentence on standard error and status 1 where it cannot be done."""
+    """End the command with one message on standard error and status 1 where it cannot be done."""
     try:
         yield
     except (ClientError, CannotStart) as error:

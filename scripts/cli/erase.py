@@ -31,5 +31,5 @@ def erase(
     if as_json:
         print_json(result)
     else:
-        told = f"{result['rows']:,} requests and {result['files']:,} report files had named them"
-        console().print(f"{found['customer_id']} has no name any more; {told}.", soft_wrap=True, markup=False)
+        changed = f"{result['rows']:,} requests and {result['files']:,} report files had named them"
+        console().print(f"{found['customer_id']} has no name any more; {changed}.", soft_wrap=True, markup=False)

@@ -61,7 +61,7 @@ def lead(
         return
     _print_lead_head(found, console())
     headings = ("Action", "Value", "Billed", "Outcome", "Action id")
-    table = new_table(headings, right=("Value", "Billed"), whole=["Action id"])
+    table = new_table(headings, right=("Value", "Billed"), unbroken=["Action id"])
     for each in found["actions"]:
         what = f"{each['action_type']} · {each['engagement_level']} · {exact_moment(each['occurred_at'])}"
         judged = outcome(each.get("outcome", found["state"]))

@@ -68,7 +68,7 @@ def create(
 def list_keys(client: Client, as_json: Json = False) -> None:
     """List all keys, newest first, without their secrets."""
     items = list(client.pages("/api/keys"))
-    table = new_table(("Key id", "Name", "Scopes", "Made", "State"), whole=["Key id"])
+    table = new_table(("Key id", "Name", "Scopes", "Made", "State"), unbroken=["Key id"])
     for each in items:
         add_row(
             table, each["key_id"], each["name"], ", ".join(each["scopes"]), moment(each["created_at"]), _state(each)

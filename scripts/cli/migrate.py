@@ -54,14 +54,14 @@ def _migrate() -> None:
 
 
 def _migrate_as_administrator(rotate: bool) -> None:
-    from scripts.operations.database import as_one_message
+    from scripts.operations.database import database_errors_as_one_message
     from scripts.operations.database import migrate as migrate_database
     from scripts.operations.migration.application_login import provide
     from scripts.operations.migration.settings import admin_settings
 
     settings = admin_settings()
     migrate_database(settings.admin_url, "LEADGER_DATABASE_HOST")
-    with as_one_message("LEADGER_DATABASE_HOST"):
+    with database_errors_as_one_message("LEADGER_DATABASE_HOST"):
         made = provide(settings, rotate=rotate)
-    told = "is in the secret now; replace the tasks" if made.changed else "is in the secret and works"
-    console().print(f"The schema is the newest. The login {made.login} {told}.", soft_wrap=True)
+    outcome = "is in the secret now; replace the tasks" if made.changed else "is in the secret and works"
+    console().print(f"The schema is the newest. The login {made.login} {outcome}.", soft_wrap=True)

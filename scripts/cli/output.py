@@ -52,7 +52,7 @@ def note(text: str) -> None:
 
 
 def say_error(text: str) -> None:
-    """One sentence about what went wrong."""
+    """One message about what went wrong."""
     print(f"leadger: {text}", file=sys.stderr)
 
 
@@ -61,11 +61,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def new_table(columns: Iterable[str], right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
-    """A table with these headings; those in `right` are figures, those in `whole` UUIDs to be copied in one piece."""
+def new_table(columns: Iterable[str], right: Iterable[str] = (), unbroken: Iterable[str] = ()) -> Table:
+    """A table with these headings; those in `right` are figures, those in `unbroken` UUIDs that are never cut."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     figures = set(right)
-    in_one_piece = figures | set(whole)
+    in_one_piece = figures | set(unbroken)
     for name in columns:
         justify: Literal["left", "right"] = "right" if name in figures else "left"
         # Texts go on in the next line before a figure or an id is broken or cut off.

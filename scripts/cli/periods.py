@@ -89,7 +89,9 @@ def _change(client: Client, partner: str, period: str, verb: str) -> dict[str, A
 def _print_differences(differences: list[dict[str, Any]], corrected: int) -> None:
     if not differences:
         return
-    table = new_table(("Action", "Was", "Billed", "Is", "Billed now"), right=("Billed", "Billed now"), whole=["Action"])
+    table = new_table(
+        ("Action", "Was", "Billed", "Is", "Billed now"), right=("Billed", "Billed now"), unbroken=["Action"]
+    )
     for each in differences:
         was, now = each["was"], each["is"]
         add_row(

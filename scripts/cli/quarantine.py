@@ -1,4 +1,4 @@
-"""`leadger quarantine` and `leadger dead-letters`: what was set aside, to look at and to try again."""
+"""`leadger quarantine` and `leadger dead-letters`: leads that are not decided, to look at and to try again."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from scripts.cli.output import (
 from scripts.errors import CannotStart
 
 quarantine = typer.Typer(help="Leads that were accepted and cannot be billed yet.", no_args_is_help=True)
-dead_letters = typer.Typer(help="Leads that could not be decided because of a fault.", no_args_is_help=True)
+dead_letters = typer.Typer(help="Leads that could not be decided because of an error.", no_args_is_help=True)
 
 Ids = Annotated[str | None, typer.Option(metavar="1,2,3", help="Only these numbers of the list; default: all.")]
 

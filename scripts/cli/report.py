@@ -106,8 +106,8 @@ def _lines(client: Client, found: Any, form: ReportFormat) -> Iterator[str]:
     with client.stream(f"/billing/reports/{found['report_id']}", format=str(form)) as pieces:
         rest = b""
         for piece in pieces:
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
                 yield line.decode() + "\n"
         if rest:
             yield rest.decode()

@@ -54,8 +54,8 @@ def print_report(
     """One report: its products, its customers, its actions if they are given, and its totals in a sentence."""
     title = f"{report['partner_name']} · {report['period']} · {report['currency']}"
     target.print(title, style="bold", markup=False, soft_wrap=True)
-    told = f"{_state(report)}, version {report['version']}, as of {moment(report['as_of'])}"
-    target.print(told, style="dim", markup=False)
+    state = f"{_state(report)}, version {report['version']}, as of {moment(report['as_of'])}"
+    target.print(state, style="dim", markup=False)
     if not customer:
         products = [(each["product"], each["totals"]) for each in report["products"]]
         _print_parts(target, "Product", products, report["totals"])

@@ -45,11 +45,11 @@ def seed(
     with leads from named sources. More leads of the same seed begin with the same ones, so it is safe to run it again.
     """
     # Only this command needs Faker, which takes a while to load.
-    from scripts.samples.seed import Plan, masters_of
+    from scripts.samples.seed import Plan, make_masters
 
     plan = Plan(number, partners, customers, months, first_month)
     _check(plan)
-    masters = masters_of(plan)
+    masters = make_masters(plan)
     with progress(MofNCompleteColumn()) as display:
         _post_masters(client, masters, display)
     counts, seconds = _post_leads(client, plan, leads, patience)
@@ -61,7 +61,7 @@ def seed(
         reports = [report for name in names for report in client.pages("/billing/reports", partner=name)]
         print_reports(reports, None, console())
     if counts.waiting:
-        raise CannotStart(f"{counts.waiting:,} leads are not decided yet; is a worker running? `leadger doctor` tells.")
+        raise CannotStart(f"{counts.waiting:,} leads are not decided yet; is a worker running? `leadger doctor` says.")
 
 
 def _check(plan: "Plan") -> None:
@@ -87,18 +87,18 @@ def _post_masters(client: Client, masters: "Masters", display: Progress) -> None
 
 
 def _post_leads(client: Client, plan: "Plan", count: int, patience_s: float) -> tuple[Counts, float]:
-    from scripts.samples.seed import leads_of
+    from scripts.samples.seed import make_leads
 
     started = time.monotonic()
-    with progress(MofNCompleteColumn(), TextColumn("{task.fields[told]}")) as display:
-        bar = display.add_task("Leads", total=count, told="")
+    with progress(MofNCompleteColumn(), TextColumn("{task.fields[text]}")) as display:
+        bar = display.add_task("Leads", total=count, text="")
 
-        def tell(counts: Counts) -> None:
+        def show(counts: Counts) -> None:
             rate = counts.accepted / (time.monotonic() - started)
-            display.update(bar, completed=counts.accepted, told=f"{rate:,.0f}/s, {counts.decided:,} decided")
+            display.update(bar, completed=counts.accepted, text=f"{rate:,.0f}/s, {counts.decided:,} decided")
 
-        intake = Intake(client, tell=tell)
-        _add_all(intake, leads_of(plan, count))
+        intake = Intake(client, on_progress=show)
+        _add_all(intake, make_leads(plan, count))
         accepted_s = time.monotonic() - started
         follow(intake, display, patience_s)
     note(f"Accepted within {accepted_s:.1f} s, {count / max(accepted_s, 0.001):,.0f} per second.")

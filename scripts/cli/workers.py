@@ -69,7 +69,7 @@ def list_stuck(client: Client, older_than: OlderThan = 60, limit: Limit = 100, a
     """
     items, more = some_pages(client, "/api/workers/stuck", limit, older_than_s=older_than)
     right = ("Part", "Leads", "Waits for")
-    table = new_table(("Batch", "Part", "Leads", "Received", "Waits for", "Request", "Why"), right, whole=["Batch"])
+    table = new_table(("Batch", "Part", "Leads", "Received", "Waits for", "Request", "Why"), right, unbroken=["Batch"])
     for each in items:
         received, waits = moment(each["received_at"]), f"{each['waited_s']:,.0f} s"
         names = each["batch_id"], each["part"], each["leads"], received, waits
@@ -80,7 +80,7 @@ def list_stuck(client: Client, older_than: OlderThan = 60, limit: Limit = 100, a
 @stuck.command("retry")
 @api_command
 def retry_stuck(client: Client, older_than: OlderThan = 60, as_json: Json = False) -> None:
-    """Ring for what waits, in case nobody did; what is locked stays stuck, and `stuck list` tells by whom."""
+    """Notify the workers of what waits, in case nobody did; what is locked stays stuck; `stuck list` says by whom."""
     result = client.post("/api/workers/stuck/retry", older_than_s=older_than)
     if as_json:
         print_json(result)

@@ -1,4 +1,4 @@
-"""The few things that the command line does in the database itself, with their faults as sentences."""
+"""The few things that the command line does in the database itself; each error is one message for a person."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from scripts.operations.first_key import create_first_key
 
 def store_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> None:
     """Write the first key of an installation; raises CannotStart if there are keys, or no way to write one."""
-    with as_one_message("DATABASE_URL"):
+    with database_errors_as_one_message("DATABASE_URL"):
         try:
             is_first = create_first_key(database_url, name, scopes, key_hash)
         except asyncpg.UndefinedTableError:
@@ -28,13 +28,13 @@ def store_first_key(database_url: str, name: str, scopes: Sequence[str], key_has
 
 def migrate(database_url: str, named_by: str) -> None:
     """Bring a database to the newest schema; raises CannotStart if that is not possible."""
-    with as_one_message(named_by):
+    with database_errors_as_one_message(named_by):
         upgrade(database_url)
 
 
 @contextmanager
-def as_one_message(named_by: str) -> Iterator[None]:
-    """Turn the database's faults into one sentence, CannotStart, that says which variable names the database."""
+def database_errors_as_one_message(named_by: str) -> Iterator[None]:
+    """Turn the database's errors into one message, CannotStart, that says which variable names the database."""
     try:
         yield
     except ValidationError as error:

@@ -55,7 +55,7 @@ LEAD_TYPES: dict[str, tuple[int, ActionTypes]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to make up; two plans that differ share no ids, so their leads never contradict each other."""
+    """What to make up; two plans that differ share no ids, so their leads never conflict."""
 
     seed: int = 42
     partners: int = 5
@@ -96,7 +96,7 @@ class Masters:
     customers: list[dict[str, Any]]
 
 
-def masters_of(plan: Plan) -> Masters:
+def make_masters(plan: Plan) -> Masters:
     """The partners with their products, and the customers."""
     fake = Faker()
     fake.seed_instance(f"{plan.name} names")
@@ -111,9 +111,9 @@ def masters_of(plan: Plan) -> Masters:
     return Masters(partners, products, customers)
 
 
-def leads_of(plan: Plan, count: int) -> Iterator[bytes]:
+def make_leads(plan: Plan, count: int) -> Iterator[bytes]:
     """The first `count` leads of the plan, each as one line of JSON."""
-    return _Leads(plan, masters_of(plan)).lines(count)
+    return _Leads(plan, make_masters(plan)).lines(count)
 
 
 def _partner(plan: Plan, number: int, fake: Faker) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class _Leads:
         self._plan = plan
         self._chance = plan.random("leads")
         self._customers = [json.dumps(customer["external_id"]) for customer in masters.customers]
-        self._favourites = self._favourites_of(masters)
+        self._favourites = self._choose_favourites(masters)
         self._types = list(LEAD_TYPES)
         self._type_weights = list(accumulate(weight for weight, _ in LEAD_TYPES.values()))
         self._actions = {name: _choices(actions) for name, (_, actions) in LEAD_TYPES.items()}
@@ -182,7 +182,7 @@ class _Leads:
     def _instant(self, at_s: int) -> str:
         return (self._start + timedelta(seconds=at_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def _favourites_of(self, masters: Masters) -> list[list[str]]:
+    def _choose_favourites(self, masters: Masters) -> list[list[str]]:
         by_partner: dict[str, list[str]] = {}
         for product in masters.products:
             by_partner.setdefault(product["partner"], []).append(json.dumps(product["external_id"]))

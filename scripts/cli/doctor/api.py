@@ -112,7 +112,7 @@ class ApiCheck:
         return fine("API", f"{client.url} answers")
 
     def _clock(self, client: Client) -> Finding:
-        """Both clocks, as far as HTTP tells: to the second."""
+        """Both clocks, to the second, which is all that HTTP says."""
         date = client.send("GET", "/health").headers.get("Date")
         if not date:
             return unknown("Clock", "the API's answers carry no date", "compare the clocks by hand")
@@ -127,7 +127,7 @@ class ApiCheck:
 
     def _ready(self, client: Client) -> Iterator[Finding]:
         try:
-            faults = client.get("/ready")["degraded"]
+            degraded = client.get("/ready")["degraded"]
         except Refused as refused:
             if refused.status == _NOT_LET_THROUGH:
                 yield unknown(
@@ -144,8 +144,8 @@ class ApiCheck:
             yield broken("Acceptance", str(error), _START)
             return
         yield fine("Acceptance", "leads are accepted")
-        for fault in faults:
-            part, _, detail = fault.partition(": ")
+        for entry in degraded:
+            part, _, detail = entry.partition(": ")
             if fix := _ON_PURPOSE.get(part):
                 self._paused |= part == "paused"
                 yield warning(part.capitalize(), detail, fix)
@@ -172,14 +172,14 @@ class ApiCheck:
         )
         if waiting:
             detail = f"{waiting:,.0f} leads wait, the oldest for {oldest_s:.0f} s"
-            fix = "`leadger stuck list` tells what keeps them from being decided"
+            fix = "`leadger stuck list` says what keeps them from being decided"
             yield fine("Waiting", detail) if oldest_s < _PROBE_S else warning("Waiting", detail, fix)
         for name, part, fix in (
-            ("leadger_dead_letters", "Dead letters", "`leadger dead-letters list` tells why, `… retry` tries again"),
-            ("leadger_quarantined_leads", "Quarantine", "`leadger quarantine list` tells what is missing"),
+            ("leadger_dead_letters", "Dead letters", "`leadger dead-letters list` says why, `… retry` tries again"),
+            ("leadger_quarantined_leads", "Quarantine", "`leadger quarantine list` says what is missing"),
         ):
             if figures.get(name):
-                yield warning(part, f"{figures[name]:,.0f} leads were set aside", fix)
+                yield warning(part, f"{figures[name]:,.0f} leads are there", fix)
         if figures.get("leadger_invariant_violations"):
             count = figures["leadger_invariant_violations"]
             yield broken(

@@ -13,7 +13,7 @@ _PART_WIDTH = 16
 
 
 def doctor(as_json: Json = False, url: Url = None, key: Key = None) -> None:
-    """Check every part and say for each fault how to fix it.
+    """Check every part and say for each finding how to fix it.
 
     Python, the home folder and its disk, the API, the clocks, the key and its scopes, what piles up, the database and
     its schema, Redis, the workers and beat. The servers themselves are looked at if DATABASE_URL and REDIS_URL name

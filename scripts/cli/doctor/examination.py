@@ -82,7 +82,7 @@ def _settings(what: Examined) -> Settings | Finding:
             }
         )
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        reasons = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         return broken("Settings", reasons.replace("Value error, ", ""), "correct this variable of the environment")
 
 
@@ -92,9 +92,9 @@ def _servers(what: Examined, settings: Settings | None, api: ApiCheck) -> Iterat
     else:
         yield unknown("Database", "only what the API says of it is known", "set DATABASE_URL to look at it itself")
     if what.redis_url and settings:
-        reached = queue(settings)
-        yield reached
-        if reached.usable:
+        found = queue(settings)
+        yield found
+        if found.usable:
             yield worker(settings)
             yield beat(settings)
             return

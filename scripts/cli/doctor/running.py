@@ -1,4 +1,4 @@
-"""Where the embedded servers of a home are while they run, as their own files tell their owner."""
+"""Where the embedded servers of a home are while they run, read from their own files."""
 
 import re
 from pathlib import Path

@@ -23,7 +23,7 @@ from scripts.errors import CannotStart
 REJECTED = 2
 _PROBLEMS_SHOWN = 5
 _BYTES = TaskProgressColumn()
-_LEADS = TextColumn("{task.fields[told]}")
+_LEADS = TextColumn("{task.fields[text]}")
 
 
 @api_command
@@ -73,7 +73,7 @@ def ingest(
     if counts.waiting and wait:
         raise CannotStart(
             f"{counts.waiting} accepted leads are not decided after {patience:.0f} s; they stay accepted, and are "
-            "decided once a worker is there, about which `leadger doctor` tells more."
+            "decided once a worker is there, about which `leadger doctor` says more."
         )
     if counts.rejected:
         raise typer.Exit(REJECTED)
@@ -98,8 +98,8 @@ def print_counts(counts: Counts, seconds: float) -> None:
 
 def follow(intake: Intake, display: Progress, patience_s: float) -> bool:
     """Wait until everything is decided, with a bar."""
-    bar = display.add_task("Deciding", total=intake.counts.accepted, told="")
-    intake.tell = lambda counts: display.update(bar, completed=counts.decided, told=f"{counts.decided:,} leads")
+    bar = display.add_task("Deciding", total=intake.counts.accepted, text="")
+    intake.on_progress = lambda counts: display.update(bar, completed=counts.decided, text=f"{counts.decided:,} leads")
     return intake.follow(patience_s)
 
 
@@ -109,13 +109,13 @@ def _ingest(
     started = time.monotonic()
     try:
         with progress(_BYTES, _LEADS) as display, open_source(name) as (source, size):
-            bar = display.add_task(Path(name).name, total=size, told="")
+            bar = display.add_task(Path(name).name, total=size, text="")
 
-            def tell(counts: Counts) -> None:
+            def show(counts: Counts) -> None:
                 rate = counts.accepted / (time.monotonic() - started)
-                display.update(bar, told=f"{counts.accepted:,} leads, {rate:,.0f}/s, {counts.rejected:,} rejected")
+                display.update(bar, text=f"{counts.accepted:,} leads, {rate:,.0f}/s, {counts.rejected:,} rejected")
 
-            intake.tell = tell
+            intake.on_progress = show
             try:
                 for read in read_leads(source, name, kind, lambda count: display.advance(bar, count)):
                     intake.add(read)
@@ -152,7 +152,7 @@ def _reject_file(path: Path, name: str, *, again: bool) -> Iterator[Any]:
         if not count and path.is_file() and not path.stat().st_size:
             path.unlink()
     if count:
-        note(f"{count:,} lines of {name} were rejected; {path} tells why.")
+        note(f"{count:,} lines of {name} were rejected; {path} says why.")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from scripts.cli.ingest.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, Unreadable, bytes_of
+from scripts.cli.ingest.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, Unreadable, encode
 
 CSV_COLUMNS = (
     "lead_id",
@@ -59,18 +59,18 @@ def _csv_rows(stream: Stream, bad: Callable[[BadLines], None]) -> Iterator[tuple
     header, delimiter = _header(lines)
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
-        first, fault = lines.number + 1, ""
+        first, reason = lines.number + 1, ""
         try:
             values = next(reader, None)
         except csv.Error as error:
-            values, fault = [""], f"is not valid CSV: {error}"
+            values, reason = [""], f"is not valid CSV: {error}"
         if values is None:
             return
-        text = bytes_of(lines.taken())
+        text = encode(lines.taken())
         if values and len(values) != len(header):
-            fault = fault or f"has {len(values)} fields where the heading has {len(header)}"
-        if fault:
-            bad(BadLines((Line(first, text[:SHOWN_BYTES]),), fault))
+            reason = reason or f"has {len(values)} fields where the heading has {len(header)}"
+        if reason:
+            bad(BadLines((Line(first, text[:SHOWN_BYTES]),), reason))
         elif any(values):
             cells = {name: value for name, value in zip(header, values, strict=True) if value}
             yield _key(cells), first, text, _lead_json(cells), _json(cells, _ACTION_COLUMNS)

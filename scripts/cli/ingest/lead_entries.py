@@ -16,7 +16,7 @@ SHOWN_BYTES = 1000
 
 
 class Unreadable(Exception):
-    """A file cannot be read at all, or not to its end; the message is one sentence."""
+    """A file cannot be read at all, or not to its end; the message is for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,6 @@ class BadLines:
     reason: str
 
 
-def bytes_of(text: str) -> bytes:
+def encode(text: str) -> bytes:
     """The bytes of a text that was decoded with surrogates for what is no UTF-8."""
     return text.encode("utf-8", "surrogateescape")

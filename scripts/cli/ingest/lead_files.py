@@ -50,7 +50,7 @@ def open_source(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
 def read_leads(
     source: BinaryIO, name: str, kind: Format | None, on_bytes: Callable[[int], None] = lambda count: None
 ) -> Iterator[Entry | BadLines]:
-    """The leads of an open source; `on_bytes` is told how many bytes of it were read. Raises Unreadable."""
+    """The leads of an open source; `on_bytes` gets how many bytes of it were read. Raises Unreadable."""
     stream: Stream = io.BufferedReader(_Counted(source, on_bytes), BLOCK_BYTES)
     try:
         if stream.peek(2).startswith(_GZIP):
@@ -65,7 +65,7 @@ def read_leads(
 
 
 class _Counted(io.RawIOBase):
-    """Hands bytes on and tells how many."""
+    """Hands bytes on and reports how many."""
 
     def __init__(self, source: BinaryIO, on_bytes: Callable[[int], None]) -> None:
         # One read of a pipe may give less than was asked for; waiting for all would hold a slow writer up.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from scripts.cli.ingest import lead_entries
-from scripts.cli.ingest.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, bytes_of
+from scripts.cli.ingest.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, encode
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
@@ -40,7 +40,7 @@ def json_leads(stream: Stream) -> Iterator[Entry | BadLines]:
         except (ValueError, RecursionError) as error:
             yield _broken_off(window, str(error) or "it is nested too deeply")
             return
-        body = bytes_of(_LINE_BREAKS.sub(" ", text))
+        body = encode(_LINE_BREAKS.sub(" ", text))
         yield Entry(body, (Line(number, body),))
         if in_list and window.next_character() not in (",", "]"):
             yield _broken_off(window, "a comma or ] is missing")
@@ -51,7 +51,7 @@ def json_leads(stream: Stream) -> Iterator[Entry | BadLines]:
 
 
 def _broken_off(window: "_Window", reason: str) -> BadLines:
-    shown = Line(window.line, bytes_of(window.rest()[:SHOWN_BYTES]))
+    shown = Line(window.line, encode(window.rest()[:SHOWN_BYTES]))
     return BadLines((shown,), f"is not valid JSON ({reason}); the rest of the file was not read")
 
 
@@ -88,7 +88,7 @@ class _Window:
         self._at += count
 
     def value(self) -> str:
-        """Read one JSON value; raises ValueError if there is none. Its end may lie beyond what was read so far."""
+        """Read one JSON value; raises ValueError if there is none. Its end may not be read yet."""
         while True:
             try:
                 _, end = self._value(self._text, self._at)

@@ -68,20 +68,20 @@ class RejectedLine:
 class Intake:
     """Takes leads one by one and posts them a thousand at a time.
 
-    `reject` gets every line that is refused, `tell`, which may be changed, the tally after each step. Raises what the
-    client raises.
+    `reject` gets every line that is refused, `on_progress`, which may be changed, the counts after each
+    step. Raises what the client raises.
     """
 
     def __init__(
         self,
         client: Client,
         reject: Callable[[RejectedLine], None] = lambda rejected: None,
-        tell: Callable[[Counts], None] = lambda counts: None,
+        on_progress: Callable[[Counts], None] = lambda counts: None,
     ) -> None:
         self.counts = Counts()
         self._client = client
         self._reject = reject
-        self.tell = tell
+        self.on_progress = on_progress
         self._entries: list[Entry] = []
         self._bytes = 0
         self._pending: deque[tuple[str, int]] = deque()
@@ -102,7 +102,7 @@ class Intake:
         if entries:
             self._post(entries)
             self._look_at_oldest()
-            self.tell(self.counts)
+            self.on_progress(self.counts)
 
     def follow(self, patience_s: float) -> bool:
         """Wait until everything is decided; False if nothing more was decided for `patience_s` seconds."""
@@ -110,7 +110,7 @@ class Intake:
         while self._pending:
             if self._look_at_oldest():
                 deadline, pause_s = time.monotonic() + patience_s, _SHORTEST_PAUSE_S
-                self.tell(self.counts)
+                self.on_progress(self.counts)
                 continue
             if time.monotonic() > deadline:
                 return False
@@ -124,24 +124,24 @@ class Intake:
         except Refused as refused:
             if refused.status not in _REFUSED_BODIES:
                 raise
-            # Too large as a whole, or with more faults than one answer lists: in smaller parts each lead gets its own.
+            # Too large as a whole, or with more errors than one answer lists: in smaller parts each lead gets its own.
             if len(entries) > 1 and (refused.status == 413 or "errors_left_out" in refused.problem):
                 middle = len(entries) // 2
                 self._post(entries[:middle])
                 self._post(entries[middle:])
                 return
-            faults = refused.problem.get("errors") or [{"detail": str(refused)}]
-            self._refuse_entries(entries, faults)
+            errors = refused.problem.get("errors") or [{"detail": str(refused)}]
+            self._refuse_entries(entries, errors)
             return
         self.counts.accepted += answer["accepted"]
         self._pending.append((answer["status_url"], answer["accepted"]))
         self._refuse_entries(entries, answer["rejected"])
 
-    def _refuse_entries(self, entries: Sequence[Entry], faults: Iterable[dict[str, Any]]) -> None:
+    def _refuse_entries(self, entries: Sequence[Entry], errors: Iterable[dict[str, Any]]) -> None:
         by_lead: dict[int, dict[int | None, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for fault in faults:
-            action, reason = _action_and_reason(fault)
-            for index in [fault["index"]] if "index" in fault else range(len(entries)):
+        for error in errors:
+            action, reason = _action_and_reason(error)
+            for index in [error["index"]] if "index" in error else range(len(entries)):
                 by_lead[index][action].append(reason)
         for index, reasons in by_lead.items():
             self._refuse(entries[index].lines, reasons)
@@ -174,10 +174,10 @@ class Intake:
         return True
 
 
-def _action_and_reason(fault: dict[str, Any]) -> tuple[int | None, str]:
-    """Which action a fault is about, and the fault as a sentence: "/actions/0/timestamp must have a time zone"."""
-    _, *path = str(fault.get("pointer", "#")).split("/")
-    inside = path[1:] if "index" in fault else path
+def _action_and_reason(error: dict[str, Any]) -> tuple[int | None, str]:
+    """Which action a error is about, and the error as a message: "/actions/0/timestamp must have a time zone"."""
+    _, *path = str(error.get("pointer", "#")).split("/")
+    inside = path[1:] if "index" in error else path
     place = "/" + "/".join(inside) if inside else ""
     action = int(inside[1]) if len(inside) > 1 and inside[0] == "actions" and inside[1].isdigit() else None
-    return action, f"{place} {fault['detail']}".strip()
+    return action, f"{place} {error['detail']}".strip()

@@ -146,8 +146,8 @@ def _print(figures: Sequence[Figure], curves: Sequence[Curve], texts: dict[str, 
         console.print(f"{met} targets met, {missed} missed, {unbuilt} not built yet", highlight=False)
     for curve in curves:
         for name, points in curve.series.items():
-            told = ", ".join(f"{x:g}: {y:,.0f}" for x, y in points)
-            console.print(f"{curve.title} ({curve.y}), {name}: {told}", markup=False, highlight=False)
+            listed = ", ".join(f"{x:g}: {y:,.0f}" for x, y in points)
+            console.print(f"{curve.title} ({curve.y}), {name}: {listed}", markup=False, highlight=False)
     for mark, text in texts.items():
         console.print(f"\n{mark}\n\n{text}", markup=False, highlight=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""What the rows share: the servers, the sizes, and how a load is sent, waited for and checked."""
+"""What the rows have in common: the servers, the sizes, and how a load is sent, waited for and checked."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ class Bench:
     began: float = field(default_factory=time.monotonic)
 
     def say(self, line: str) -> None:
-        """Tell a person who waits."""
+        """Show one line to the person who waits."""
         if not self.quiet:
             print(f"[{time.monotonic() - self.began:6.1f} s] {line}", file=sys.stderr, flush=True)
 

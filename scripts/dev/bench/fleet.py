@@ -43,10 +43,10 @@ def fleet(servers: Servers, database: Database, *, apis: int, workers: int, beat
     env = environment(servers, database)
     with ExitStack() as stack:
         started = [stack.enter_context(_worker(servers, env, number)) for number in range(workers)]
-        rung = [stack.enter_context(_beat(servers, env, number)) for number in range(beats)]
+        clocks = [stack.enter_context(_beat(servers, env, number)) for number in range(beats)]
         ports = [stack.enter_context(_api(servers, env, number)) for number in range(apis)]
         _wait_for_children(started)
-        yield Fleet(Leadger(ports[0], database, servers.home), ports[1:], started, rung)
+        yield Fleet(Leadger(ports[0], database, servers.home), ports[1:], started, clocks)
 
 
 @contextmanager

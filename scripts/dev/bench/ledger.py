@@ -75,7 +75,7 @@ async def waiting(connection: asyncpg.Connection) -> int:
     return count
 
 
-async def set_aside(connection: asyncpg.Connection) -> int:
+async def count_undecided(connection: asyncpg.Connection) -> int:
     """Leads in quarantine and among the dead letters; a load makes none."""
     count: int = await connection.fetchval(
         "SELECT (SELECT count(*) FROM quarantine) + (SELECT count(*) FROM dead_letters)"

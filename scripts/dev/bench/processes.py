@@ -127,7 +127,7 @@ def with_option(command: Command, option: str, value: str) -> Command:
 
 
 def environment(servers: Servers, database: Database) -> dict[str, str]:
-    """What a process of Leadger is told."""
+    """The environment of a process of Leadger."""
     return {
         "DATABASE_URL": database.url,
         "REDIS_URL": servers.redis_url,

@@ -1,4 +1,4 @@
-"""How much room the tables take: the rows themselves, their indexes, and long values kept aside (TOAST)."""
+"""How much room the tables take: the rows themselves, their indexes, and long values kept apart (TOAST)."""
 
 import asyncio
 from dataclasses import dataclass

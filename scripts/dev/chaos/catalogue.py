@@ -25,7 +25,7 @@ FAULTS = (
     Fault("beat-twice", "beat twice", 5, schedules.beat_twice),
     Fault("beat-absent", "beat absent for three intervals", 3, schedules.beat_absent),
     Fault("events", "rebuild, close and reopen during ingestion", 3, events.events),
-    Fault("rebuild-killed", "kill -9 of one of two that share a rebuild", 10, events.rebuild_killed, app=_SLOW_REBUILD),
+    Fault("rebuild-killed", "kill -9 of one of two workers at a rebuild", 10, events.rebuild_killed, app=_SLOW_REBUILD),
     Fault("monthly-run-killed", "the monthly run killed at every step", 1, None),
 )
 ONLY_FULL = ("redis-frozen-120",)

@@ -21,7 +21,7 @@ _POISON_BATCH = 500
 def messages(place: Place) -> Iterator[Celery]:
     """Something to send Celery messages with."""
     settings = Settings(database_url=place.database_url, redis_url=place.redis_url, home=place.home.path)
-    with Celery("faults", set_as_current=False) as celery:
+    with Celery("chaos", set_as_current=False) as celery:
         celery.conf.update(broker_configuration(settings))
         yield celery
 
@@ -68,7 +68,7 @@ def reversed_order(scene: Scene) -> None:
 
 
 def poison(scene: Scene) -> None:
-    """One lead among 500 that makes the worker fail: the others are billed, and it too when the fault is mended."""
+    """One lead among 500 that makes the worker fail: the others are billed, and it too when the fault is fixed."""
     named = marker(scene.place.home.path)
     for _ in range(scene.times):
         batch = scene.world.leads(_POISON_BATCH, fresh=True)

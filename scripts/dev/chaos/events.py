@@ -65,7 +65,7 @@ def _wait_for_two_at_work(scene: Scene) -> None:
     deadline = time.monotonic() + _TASK_S
     while scene.fetchval(_SHARES_AT_WORK) < 2:
         if time.monotonic() > deadline:
-            raise Stuck("no two workers share the rebuild")
+            raise Stuck("no second worker runs subtasks of the rebuild")
         time.sleep(0.02)
 
 

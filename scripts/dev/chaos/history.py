@@ -1,4 +1,4 @@
-"""What the client saw acknowledged and which events it saw done, in that order: all that the oracle is told."""
+"""What the client saw acknowledged and which events it saw done, in that order: all that the oracle is given."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class History:
         with self._lock:
             self._entries.append(event)
 
-    def tell(self, oracle: Oracle) -> None:
+    def replay(self, oracle: Oracle) -> None:
         """Let the oracle live through it."""
         with self._lock:
             entries = list(self._entries)

@@ -67,7 +67,7 @@ def judge(place: Place, world: World, history: History, seed: int) -> Judgement:
 async def judge_tables(database_url: str, world: World, history: History, oracle: Oracle) -> Judgement:
     """Let a new oracle live through it and compare it with what is stored."""
     world.teach(oracle)
-    history.tell(oracle)
+    history.replay(oracle)
     verdicts = {partner.name: oracle.verdicts(partner.name) for partner in world.partners}
     judgement = Judgement(
         leads=len({verdict.lead for each in verdicts.values() for verdict in each}),

@@ -1,4 +1,4 @@
-"""Where the fault and the worker that it poisons agree on the lead."""
+"""How the fault names the lead that the worker fails on."""
 
 from pathlib import Path
 

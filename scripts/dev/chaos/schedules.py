@@ -7,7 +7,7 @@ from scripts.dev.chaos.scene import Scene
 
 
 def beat_twice(scene: Scene) -> None:
-    """Two beats at once: one rings, the other stands by."""
+    """Two beats at once: one starts the sweeper, the other stands by."""
     scene.stack.start("second beat")
     try:
         trees.wait_for("second beat")

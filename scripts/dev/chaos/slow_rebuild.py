@@ -1,4 +1,4 @@
-"""The worker's Celery application for one fault: its rebuilds have many small shares, each long enough to be hit.
+"""The worker's Celery application for one fault: its rebuilds have many small customer ranges, long enough to hit.
 
 celery -A scripts.dev.chaos.slow_rebuild worker
 """

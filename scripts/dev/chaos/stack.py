@@ -105,14 +105,14 @@ def running_stack(
         stack.start("valkey")
         _wait_until(valkey.is_ready, "Valkey")
         upgrade(postgres.url)
-        stack.key = first_key(postgres.url, "faults", SCOPES) or ""
-        reached = postgres.url
+        stack.key = first_key(postgres.url, "chaos", SCOPES) or ""
+        database_url = postgres.url
         if proxied:
             stack.cutter = ends.enter_context(cutting_proxy(postgres.url))
-            reached = stack.cutter.url
+            database_url = stack.cutter.url
             ends.callback(stack.stop_all)  # before the proxy ends
         env = {
-            "DATABASE_URL": reached,
+            "DATABASE_URL": database_url,
             "REDIS_URL": valkey.url,
             "LEADGER_HOME": str(place.path),
             "LOG_LEVEL": "WARNING",
@@ -161,4 +161,4 @@ def _nothing() -> None:
 
 
 def _give_up(failure: str) -> None:
-    """A part that cannot be started shows as leads that are never decided; its log tells why."""
+    """A part that cannot be started shows as leads that are never decided; its log says why."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.local.processes.keeper import descendants
 
 PART = "LEADGER_FAULTS_PART"
-"""The environment variable that tells which part a keeper keeps."""
+"""The environment variable that says which part a keeper keeps."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class World:
             yield "/api/customers", {"external_id": self._customer(number), **self._person(number)}
 
     def teach(self, oracle: Oracle) -> None:
-        """Tell the oracle about the masters."""
+        """Give the masters to the oracle."""
         for partner in self.partners:
             oracle.add_partner(
                 partner.name,

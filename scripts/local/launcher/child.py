@@ -26,7 +26,7 @@ class Child:
     """Runs the command in a thread of its own until `stop`.
 
     A command that never lived for 5 seconds and ended five times in a row, each time of itself, cannot start
-    at all: then `give_up` gets a sentence that says so. One that has been up is tried for ever, with pauses
+    at all: then `give_up` gets a message that says so. One that has been up is tried for ever, with pauses
     of up to 5 seconds. Before every start `before` is called.
     """
 

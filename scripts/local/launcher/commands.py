@@ -27,7 +27,7 @@ def worker(env: dict[str, str]) -> Command:
 
 
 def beat(home: Home, env: dict[str, str]) -> Command:
-    """The clock that rings for the sweeper, snapshots and invariants."""
+    """Beat: it starts the sweeper, snapshots and invariants when they are due."""
     return _celery("beat", "--schedule", str(home.beat_schedule), "--pidfile=", env=env)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts.errors import CannotStart
 
 _NEEDED_MB = 150  # a new database, its log of changes and the log files
-_SENTENCES = {
+_MESSAGES = {
     errno.ENOSPC: "The disk that holds {path} is full: free some space or choose another folder with --home.",
     errno.EDQUOT: "Your quota for {path} is used up: free some space or choose another folder with --home.",
     errno.EROFS: "{path} is on a disk that cannot be written to: choose another folder with --home.",
@@ -76,7 +76,7 @@ def hold_home(path: Path, url: str) -> Iterator[Home]:
         _require_space(home.path)
         lock = os.open(home.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise CannotStart(sentence(error, home.path)) from None
+        raise CannotStart(message(error, home.path)) from None
     try:
         _lock(lock, home.path)
         os.ftruncate(lock, 0)
@@ -87,9 +87,9 @@ def hold_home(path: Path, url: str) -> Iterator[Home]:
         os.close(lock)
 
 
-def sentence(error: OSError, path: Path) -> str:
-    """What to tell a person about a failure of the folder or the disk below it."""
-    text = _SENTENCES.get(error.errno or 0, "{path} cannot be used: {error}.")
+def message(error: OSError, path: Path) -> str:
+    """What to say to a person about a failure of the folder or the disk below it."""
+    text = _MESSAGES.get(error.errno or 0, "{path} cannot be used: {error}.")
     return text.format(path=error.filename or path, error=error.strerror or error)
 
 
@@ -130,4 +130,4 @@ def _lock(lock: int, path: Path) -> None:
         holder = os.pread(lock, 1000, 0).decode(errors="replace") or "an address not yet known"
         raise CannotStart(f"Leadger is already running at {holder}, with the folder {path}.") from None
     except OSError as error:
-        raise CannotStart(sentence(error, path)) from None
+        raise CannotStart(message(error, path)) from None

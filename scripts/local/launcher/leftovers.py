@@ -1,4 +1,4 @@
-"""What a run that was killed whole, supervisor and keepers at the same moment, may have left behind.
+"""What a run may have left behind whose supervisor and keepers were killed at the same moment.
 
 A keeper outlives its supervisor just long enough to stop its command, and a supervisor ends what a killed
 keeper leaves. Only when both are killed at once a grandchild can stay. It is found by a mark in its

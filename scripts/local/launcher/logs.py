@@ -19,7 +19,7 @@ _OLD_FILES = 3
 
 
 def reason(lines: Sequence[str]) -> str:
-    """The line that tells best why a process ended: the last one that names an error, else the last one."""
+    """The line that best says why a process ended: the last one that names an error, else the last one."""
     errors = [line for line in lines if _ERROR.search(line)]
     return next((line for line in reversed(errors or lines) if line), "nothing")
 

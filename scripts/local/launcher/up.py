@@ -26,7 +26,7 @@ from scripts.local.embedded.postgres import prepare_postgres
 from scripts.local.embedded.valkey import prepare_valkey
 from scripts.local.launcher import commands
 from scripts.local.launcher.flower import flower_login
-from scripts.local.launcher.home import DevEnv, Home, hold_home, sentence, write_dev_env
+from scripts.local.launcher.home import DevEnv, Home, hold_home, message, write_dev_env
 from scripts.local.launcher.leftovers import end_leftovers, mark
 from scripts.local.launcher.supervisor import Supervisor
 from scripts.local.launcher.watch import CodeWatch
@@ -49,7 +49,7 @@ def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> 
     """Run Leadger on 127.0.0.1:`port` with its data in `home` until Ctrl-C or SIGTERM; the exit status.
 
     `once`: end after the reports of the samples. `reload`: start API, worker and beat again when the code
-    changes. The status is 0 after an orderly end, 1 with one sentence on standard error for what keeps it
+    changes. The status is 0 after an orderly end, 1 with one message on standard error for what keeps it
     from starting, and 130 if it was stopped before it was up.
     """
     # A closed terminal and a plain kill end everything in order, like Ctrl-C, which shells turn off in the
@@ -65,7 +65,7 @@ def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> 
         print(f"leadger: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"leadger: {sentence(error, home)}", file=sys.stderr)
+        print(f"leadger: {message(error, home)}", file=sys.stderr)
         return 1
     return 0
 
@@ -106,7 +106,7 @@ def _settings(home: Home) -> Settings:
             }
         )
     except ValidationError as error:
-        reasons = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        reasons = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
         reasons = reasons.replace("Value error, ", "")  # pydantic's words before ours
         raise CannotStart(f"A setting in the environment cannot be used: {reasons}.") from None
 

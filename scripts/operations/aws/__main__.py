@@ -1,6 +1,5 @@
 """`scripts/on-aws`: the commands."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from scripts.operations.aws.installation import Installation, find
 from scripts.operations.aws.services import Services
 from scripts.operations.aws.task import Task
 from scripts.operations.aws.task import start as start_task
+from scripts.operations.progress import Progress
 
 app = typer.Typer(name="scripts/on-aws", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -61,7 +61,7 @@ def backup() -> None:
 
 @app.command()
 def restore(
-    where: Annotated[str, typer.Argument(metavar="BACKUP", help="The name that `backup` told: s3://…/leadger-….")],
+    where: Annotated[str, typer.Argument(metavar="BACKUP", help="The name that `backup` printed: s3://…/leadger-….")],
     replace: Annotated[
         bool, typer.Option("--replace", help="Restore into a database that is not empty; what it holds is lost.")
     ] = False,
@@ -111,9 +111,9 @@ def _start(installation: Installation, role: str, words: list[str]) -> Task:
     return task
 
 
-def _follow(task: Task, tell: Callable[[str], None]) -> None:
+def _follow(task: Task, progress: Progress) -> None:
     try:
-        task.follow(tell)
+        task.follow(progress)
     except KeyboardInterrupt:
         note(f"Without you {task.goes_on}.")
         raise typer.Exit(130) from None

@@ -1,4 +1,4 @@
-"""What AWS refuses, as one sentence."""
+"""What AWS refuses, as one message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from scripts.errors import CannotStart
 
 @contextmanager
 def aws_errors_as_one_message(what: str) -> Iterator[None]:
-    """Raise CannotStart with `what` could not be done and AWS's reason, where AWS refuses or is out of reach."""
+    """Raise CannotStart with `what` could not be done and AWS's reason, where AWS refuses or does not answer."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:

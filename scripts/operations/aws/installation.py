@@ -18,7 +18,7 @@ _PATIENT = Config(connect_timeout=10, read_timeout=30, retries={"mode": "standar
 
 @dataclass(frozen=True)
 class Installation:
-    """What Terraform's outputs tell, by name."""
+    """Terraform's outputs, by name."""
 
     outputs: dict[str, Any]
 
@@ -26,7 +26,7 @@ class Installation:
         """One output; raises CannotStart if there is none of this name."""
         if name not in self.outputs:
             raise CannotStart(
-                f"Terraform tells no {name}: has this release been applied in terraform/environments/aws?"
+                f"Terraform has no output {name}: has this release been applied in terraform/environments/aws?"
             )
         return self.outputs[name]
 
@@ -43,7 +43,7 @@ class Installation:
 
 
 def find() -> Installation:
-    """The installation of this checkout; raises CannotStart if Terraform does not tell."""
+    """The installation of this checkout; raises CannotStart if Terraform does not know it."""
     try:
         command = ["terraform", f"-chdir={_FOLDER}", "output", "-json", "-no-color"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -52,5 +52,5 @@ def find() -> Installation:
     if done.returncode:
         error = re.search("Error: (.+)", done.stderr)
         reason = error[1] if error else done.stderr.strip().partition("\n")[0]
-        raise CannotStart(f"Terraform, in terraform/environments/aws, does not tell where Leadger is: {reason}.")
+        raise CannotStart(f"Terraform, in terraform/environments/aws, does not know where Leadger is: {reason}.")
     return Installation({name: output["value"] for name, output in json.loads(done.stdout).items()})

@@ -26,7 +26,7 @@ class Services:
             self._suspend(self._targets(), True)
             self._want(dict.fromkeys(_WRITING, 0))
             self._wait_for_services()
-            # A service is stable already when its tasks have been told to end.
+            # A service is stable already when its tasks were asked to end.
             for service in _WRITING:
                 self._wait_for_tasks(service)
 

@@ -1,12 +1,12 @@
 """A one-off task: started, followed by its log, and judged by its status."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from scripts.errors import CannotStart
 from scripts.operations.aws.errors import aws_errors_as_one_message
 from scripts.operations.aws.installation import Installation
+from scripts.operations.progress import Progress
 
 POLL_INTERVAL_S = 3.0
 VISIBLE_WITHIN_S = 60.0  # AWS may take some seconds to know a task that it has just started
@@ -32,16 +32,16 @@ class Task:
         """What becomes of it when nobody follows it any more."""
         return f"the task {self.name} goes on, and its log is {self.log}"
 
-    def follow(self, tell: Callable[[str], None]) -> None:
-        """Tell each line of its log until it has ended; raises CannotStart if it did not end well."""
+    def follow(self, progress: Progress) -> None:
+        """Show each line of its log until it has ended; raises CannotStart if it did not end well."""
         began = time.monotonic()
         while (task := self._asked()) is None or task["lastStatus"] != "STOPPED":
             if task is None and time.monotonic() - began > VISIBLE_WITHIN_S:
                 raise CannotStart(f"AWS does not know the task {self.name}, which it said it started.")
-            self._tell_news(tell)
+            self._show_new_lines(progress)
             time.sleep(POLL_INTERVAL_S)
         time.sleep(LOG_DELAY_S)
-        self._tell_news(tell)
+        self._show_new_lines(progress)
         self._judge(task)
 
     def _asked(self) -> dict[str, Any] | None:
@@ -49,7 +49,7 @@ class Task:
             tasks = self._ecs.describe_tasks(cluster=self._cluster, tasks=[self._arn])["tasks"]
         return tasks[0] if tasks else None
 
-    def _tell_news(self, tell: Callable[[str], None]) -> None:
+    def _show_new_lines(self, progress: Progress) -> None:
         with aws_errors_as_one_message(f"The log cannot be read; {self.goes_on}"):
             while True:
                 try:
@@ -57,7 +57,7 @@ class Task:
                 except self._logs.exceptions.ResourceNotFoundException:
                     return  # nothing is written yet
                 for event in page["events"]:
-                    tell(event["message"])
+                    progress(event["message"])
                 if page["nextForwardToken"] == self._stream.get("nextToken"):
                     return
                 self._stream["nextToken"] = page["nextForwardToken"]

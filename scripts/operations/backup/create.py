@@ -1,7 +1,6 @@
 """Taking a backup: one snapshot of every table, the report files, and a manifest, while Leadger goes on."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -13,34 +12,33 @@ from db.core.settings import Settings
 from db.reports import inventory, live_report
 from db.reports.report_files import read_file
 from scripts.errors import CannotStart
-from scripts.operations.backup.location import Place, as_one_message, checksum
+from scripts.operations.backup.location import Place, backup_errors_as_one_message, checksum
 from scripts.operations.backup.manifest import FORMAT, FileEntry, Manifest, ReportEntry, TableEntry
 from scripts.operations.backup.server import connect, read_from
+from scripts.operations.progress import Progress
 
-Tell = Callable[[str], None]
 
-
-def back_up(where: str, home: Path, tell: Tell) -> tuple[str, Manifest]:
+def back_up(where: str, home: Path, progress: Progress) -> tuple[str, Manifest]:
     """Write a new backup below a folder or bucket; returns its place and its manifest."""
     place = Place(f"{where.rstrip('/')}/leadger-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    with read_from(home) as settings, as_one_message(place.where):
-        return place.where, asyncio.run(_back_up(settings, place, tell))
+    with read_from(home) as settings, backup_errors_as_one_message(place.where):
+        return place.where, asyncio.run(_back_up(settings, place, progress))
 
 
-async def _back_up(settings: Settings, place: Place, tell: Tell) -> Manifest:
+async def _back_up(settings: Settings, place: Place, progress: Progress) -> Manifest:
     connection = await connect(settings)
     try:
         await locks.lock_schema_shared(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            manifest = await _snapshot(connection, place, tell)
-        await _keep_files(manifest, place, tell)
+            manifest = await _snapshot(connection, place, progress)
+        await _keep_files(manifest, place, progress)
         place.write(manifest)
         return manifest
     finally:
         await connection.close()
 
 
-async def _snapshot(connection: asyncpg.Connection, place: Place, tell: Tell) -> Manifest:
+async def _snapshot(connection: asyncpg.Connection, place: Place, progress: Progress) -> Manifest:
     """Everything in the database at one instant."""
     revision = await dump.revision(connection)
     if revision is None:
@@ -49,11 +47,11 @@ async def _snapshot(connection: asyncpg.Connection, place: Place, tell: Tell) ->
     place.make()
     tables = {}
     for name, columns in (await dump.columns(connection)).items():
-        tell(name)
+        progress(name)
         with place.new_table(name) as rows:
             count = await dump.copy_out(connection, name, columns, rows.write)
         tables[name] = TableEntry(columns, count, rows.sha256)
-    tell("reports")
+    progress("reports")
     return Manifest(
         format=FORMAT,
         taken_at=taken_at,
@@ -70,11 +68,11 @@ async def _report(connection: asyncpg.Connection, partner_id: UUID, period: int)
     return ReportEntry(str(partner_id), period, (await live_report.read(connection, partner_id, period)).digest)
 
 
-async def _keep_files(manifest: Manifest, place: Place, tell: Tell) -> None:
+async def _keep_files(manifest: Manifest, place: Place, progress: Progress) -> None:
     """Copy the report files; one that is gone or damaged is named, and keeps no other from being kept."""
     kept = []
     for file in manifest.files:
-        tell(file.url.rpartition("/")[2])
+        progress(file.url.rpartition("/")[2])
         try:
             place.add_file(file.sha256, read_file(file.url))
         except FileNotFoundError:

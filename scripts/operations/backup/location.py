@@ -131,8 +131,8 @@ def checksum(blocks: Iterable[bytes]) -> str:
 
 
 @contextmanager
-def as_one_message(where: str) -> Iterator[None]:
-    """Turn the faults of a database at work, or of the place of a backup, into one sentence, CannotStart."""
+def backup_errors_as_one_message(where: str) -> Iterator[None]:
+    """Turn the errors of a database at work, or of the place of a backup, into one message, CannotStart."""
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:

@@ -1,7 +1,6 @@
 """Bringing a backup back: into an empty database, to the newest schema, with proof that it is what it was."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -15,48 +14,47 @@ from db.ledger import recount
 from db.reports import inventory, live_report
 from db.reports.report_files import folder_url, write_file
 from scripts.errors import CannotStart
-from scripts.operations.backup.location import Place, as_one_message
+from scripts.operations.backup.location import Place, backup_errors_as_one_message
 from scripts.operations.backup.manifest import Manifest
 from scripts.operations.backup.server import connect, named_by, write_to
-from scripts.operations.database import as_one_message as with_the_database
-
-Tell = Callable[[str], None]
+from scripts.operations.database import database_errors_as_one_message
+from scripts.operations.progress import Progress
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What came back, and what is not as it should be."""
+    """What came back, and how it differs from the backup, one message each."""
 
     manifest: Manifest
-    wrong: list[str]
+    differences: list[str]
 
 
-def restore(where: str, home: Path, tell: Tell, *, replace: bool) -> Restored:
+def restore(where: str, home: Path, progress: Progress, *, replace: bool) -> Restored:
     """Restore a backup; nothing is changed if it is damaged or the database is not empty, unless `replace` says so.
 
     The schema is made as it was, filled in one transaction, and then migrated to the newest one.
     """
     place = Place(where)
-    with as_one_message(place.where):
+    with backup_errors_as_one_message(place.where):
         manifest = place.read()
-        asyncio.run(_require_whole(place, manifest, tell))
+        asyncio.run(_require_whole(place, manifest, progress))
         with write_to(home) as settings:
             asyncio.run(_make_room(settings, replace))
-            with with_the_database(named_by()):
+            with database_errors_as_one_message(named_by()):
                 downgrade(settings.database_url, "base")
                 upgrade(settings.database_url, manifest.revision)
-            asyncio.run(_fill(settings, place, manifest, tell))
-            with with_the_database(named_by()):
+            asyncio.run(_fill(settings, place, manifest, progress))
+            with database_errors_as_one_message(named_by()):
                 upgrade(settings.database_url)
-            return Restored(manifest, asyncio.run(_differences(settings, manifest, tell)))
+            return Restored(manifest, asyncio.run(_differences(settings, manifest, progress)))
 
 
-async def _require_whole(place: Place, manifest: Manifest, tell: Tell) -> None:
+async def _require_whole(place: Place, manifest: Manifest, progress: Progress) -> None:
     if not knows(manifest.revision):
         raise CannotStart(
             f"{place.where} was taken by a later release, with schema {manifest.revision}: restore it with that one."
         )
-    tell("checksums")
+    progress("checksums")
     damaged = await place.damaged(manifest)
     if damaged:
         raise CannotStart(f"{damaged} of {place.where} is damaged; nothing was changed.")
@@ -84,8 +82,8 @@ async def _make_room(settings: Settings, replace: bool) -> None:
         await connection.close()
 
 
-async def _fill(settings: Settings, place: Place, manifest: Manifest, tell: Tell) -> None:
-    moved = _bring_files(settings, place, manifest, tell)
+async def _fill(settings: Settings, place: Place, manifest: Manifest, progress: Progress) -> None:
+    moved = _bring_files(settings, place, manifest, progress)
     connection = await connect(settings)
     try:
         async with connection.transaction():
@@ -93,7 +91,7 @@ async def _fill(settings: Settings, place: Place, manifest: Manifest, tell: Tell
             await dump.disable_triggers(connection, tables)
             await dump.empty(connection)
             for name in tables:
-                tell(name)
+                progress(name)
                 entry = manifest.tables[name]
                 count = await dump.copy_in(connection, name, entry.columns, place.rows(name))
                 if count != entry.rows:
@@ -105,40 +103,42 @@ async def _fill(settings: Settings, place: Place, manifest: Manifest, tell: Tell
         await connection.close()
 
 
-def _bring_files(settings: Settings, place: Place, manifest: Manifest, tell: Tell) -> list[tuple[str, str]]:
+def _bring_files(settings: Settings, place: Place, manifest: Manifest, progress: Progress) -> list[tuple[str, str]]:
     """Put the report files where this installation keeps them; returns their old and new addresses."""
     moved = []
     for file in manifest.files:
         month, name = file.url.rsplit("/", 2)[-2:]
         url = f"{folder_url(settings)}/{month}/{name}"
-        tell(name)
+        progress(name)
         write_file(url, place.file(file.sha256))
         moved.append((file.url, url))
     return moved
 
 
-async def _differences(settings: Settings, manifest: Manifest, tell: Tell) -> list[str]:
-    """Sentences about reports that are not what they were, or whose counters are not what their verdicts say."""
+async def _differences(settings: Settings, manifest: Manifest, progress: Progress) -> list[str]:
+    """One message for each report that is not what it was, or whose counters are not what its verdicts say."""
     connection = await connect(settings)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            tell("reports")
+            progress("reports")
             return [
-                sentence
+                difference
                 for entry in manifest.reports
-                for sentence in await _check(connection, UUID(entry.partner_id), entry.period, entry.digest)
+                for difference in await _report_differences(
+                    connection, UUID(entry.partner_id), entry.period, entry.digest
+                )
             ]
     finally:
         await connection.close()
 
 
-async def _check(connection: asyncpg.Connection, partner_id: UUID, period: int, digest: str) -> list[str]:
+async def _report_differences(connection: asyncpg.Connection, partner_id: UUID, period: int, digest: str) -> list[str]:
     report = await live_report.read(connection, partner_id, period)
     drift = await recount.drift(connection, partner_id, period)
     named = f"{report.partner} {period // 100}-{period % 100:02}"
-    wrong = []
+    differences = []
     if report.digest != digest:
-        wrong.append(f"The report {named} has another digest than before.")
+        differences.append(f"The report {named} has another digest than before.")
     if drift.count:
-        wrong.append(f"{drift.count} counters of {named} are not what the verdicts say: rebuild it.")
-    return wrong
+        differences.append(f"{drift.count} counters of {named} are not what the verdicts say: rebuild it.")
+    return differences

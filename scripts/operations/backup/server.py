@@ -1,6 +1,6 @@
 """Which database is meant: that of DATABASE_URL, or the embedded one of a home, which is started if it does not run.
 
-A restore may also be told of it and its administrator by the variables of `leadger migrate --application-login`.
+For a restore it may also be named, with its administrator, by the variables of `leadger migrate --application-login`.
 """
 
 import os
@@ -16,7 +16,7 @@ from scripts.cli.doctor.running import embedded_urls
 from scripts.errors import CannotStart
 from scripts.local.embedded import postgres
 from scripts.local.launcher.home import hold_home
-from scripts.operations.database import as_one_message
+from scripts.operations.database import database_errors_as_one_message
 from scripts.operations.migration.settings import administrator_url
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -59,11 +59,11 @@ def named_by() -> str:
 
 async def connect(settings: Settings) -> asyncpg.Connection:
     """A connection that waits for as long as it takes to read or write everything."""
-    with as_one_message(named_by()):
+    with database_errors_as_one_message(named_by()):
         return await asyncpg.connect(
             settings.database_url,
             timeout=_CONNECT_TIMEOUT_S,
-            server_settings={"application_name": "leadger-safekeeping", **_PATIENT},
+            server_settings={"application_name": "leadger-backup", **_PATIENT},
         )
 
 

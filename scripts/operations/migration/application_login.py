@@ -1,6 +1,6 @@
 """The login that api and worker use: it may read and write rows, and its DATABASE_URL is the value of a secret.
 
-There are two logins, used in turn: a rotation gives the one that is not in use another password, so that tasks that
+There are two logins, used alternately: a rotation gives the one that is not in use another password, so that tasks that
 run keep theirs until they are replaced.
 """
 

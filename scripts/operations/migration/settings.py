@@ -1,4 +1,4 @@
-"""What `leadger migrate --application-login`, and a restore beside it, are told by their environment."""
+"""The variables that `leadger migrate --application-login` and a restore read."""
 
 import os
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The client waits as long as it is told to, sends the same again, and gives up in one sentence."""
+"""The client waits as long as it is asked to, sends the same again, and gives up with one message."""
 
 import json
 import threading

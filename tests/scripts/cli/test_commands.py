@@ -187,7 +187,7 @@ def test_report_as_files(leadger: Leadger, partner: str, tmp_path: Path) -> None
         (("report", "--key", "schlüssel"), "The API key has characters that no key has"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(leadger: Leadger, partner: str, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_done_is_one_message(leadger: Leadger, partner: str, words: tuple[str, ...], said: str) -> None:
     result = leadger(*words, status=1)
     assert result.stdout == ""
     assert result.stderr.startswith("leadger: ")
@@ -195,7 +195,7 @@ def test_what_cannot_be_done_is_one_sentence(leadger: Leadger, partner: str, wor
     assert result.stderr.count("\n") == 1
 
 
-def test_a_key_without_the_scope_is_told_so(leadger: Leadger, partner: str) -> None:
+def test_a_key_without_the_scope_is_reported(leadger: Leadger, partner: str) -> None:
     secret = leadger("keys", "create", "reader", "--scope", "read").stdout.strip()
     assert leadger("report", partner, "--key", secret).stdout
     said = leadger("close", partner, "2024-04", "--key", secret, status=1).stderr

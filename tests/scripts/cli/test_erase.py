@@ -53,8 +53,8 @@ def test_it_asks_before_and_then_erases(stack: Stack, person: str) -> None:
     assert refused.stderr.endswith("leadger: Nothing was erased.\n")
     assert customer(stack, person) == before
     done = leadger(stack, "erase", person, typed="y\n")
-    told = f"{customer_uuid(person)} has no name any more; 1 requests and 0 report files had named them.\n"
-    assert done.stdout.endswith(told)
+    shown = f"{customer_uuid(person)} has no name any more; 1 requests and 0 report files had named them.\n"
+    assert done.stdout.endswith(shown)
     assert customer(stack, person)["name"] == "Erased"
 
 

@@ -39,9 +39,9 @@ def _ingest(*words: object, status: int = 0, **options: Any) -> Result:
     return result
 
 
-def _told(*words: object, status: int = 0, **options: Any) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(_ingest(*words, "--json", status=status, **options).stdout)
-    return told
+def _json_of(*words: object, status: int = 0, **options: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(_ingest(*words, "--json", status=status, **options).stdout)
+    return shown
 
 
 def _names() -> list[str]:
@@ -64,13 +64,13 @@ def _line(product: str, number: int, level: str = "High") -> str:
 
 def test_a_file_is_ingested_and_again_without_effect(stack: Stack, product: str) -> None:
     Path("leads.ndjson").write_text("\n".join(_line(product, number) for number in range(1500)))
-    told = _told("leads.ndjson")
-    assert (told["accepted"], told["rejected"], told["waiting"]) == (1500, 0, 0)
-    assert told["leads"]["new"] == 1500
+    shown = _json_of("leads.ndjson")
+    assert (shown["accepted"], shown["rejected"], shown["waiting"]) == (1500, 0, 0)
+    assert shown["leads"]["new"] == 1500
     with Client(stack.url, stack.key) as client:
         (report,) = client.pages("/billing/reports", partner=product)
     assert (report["totals"]["actions"], report["totals"]["billed"]) == (1500, "100.00")
-    again = _told("leads.ndjson")
+    again = _json_of("leads.ndjson")
     assert (again["leads"]["new"], again["leads"]["replayed"]) == (0, 1500)
     assert _names() == ["leads.ndjson"]
 
@@ -79,7 +79,7 @@ def test_bad_lines_go_to_a_reject_file(product: str) -> None:
     lines = [_line(product, 1), _line(product, 2, "Huge"), "{nonsense", "", _line(product, 3)]
     Path("leads.txt").write_text("\n".join(lines))
     result = _ingest("leads.txt", status=2)
-    assert "2 lines of leads.txt were rejected; leads.txt.rejected.ndjson tells why." in result.stderr
+    assert "2 lines of leads.txt were rejected; leads.txt.rejected.ndjson says why." in result.stderr
     rejected = [json.loads(line) for line in Path("leads.txt.rejected.ndjson").read_text().splitlines()]
     assert [(each["file"], each["line"], each["text"]) for each in rejected] == [
         ("leads.txt", 2, lines[1]),
@@ -98,8 +98,8 @@ def test_csv_json_gzip_and_standard_input_together(product: str) -> None:
     row = f"{product}-csv,{product},Ann,ann@{product}.example,{product},Event,Visit,"
     Path("a.csv").write_text(f"{header}\n{row}High,2024-04-01T10:00:00Z\n{row}Huge,2024-04-01T10:00:00Z\n{row}Low\n")
     Path("b.json.gz").write_bytes(gzip.compress(f"[{_line(product, 1)}]".encode()))
-    told = _told("a.csv", "b.json.gz", "-", "--rejects", "bad.ndjson", input=_line(product, 2), status=2)
-    assert (told["accepted"], told["rejected"]) == (2, 2)
+    shown = _json_of("a.csv", "b.json.gz", "-", "--rejects", "bad.ndjson", input=_line(product, 2), status=2)
+    assert (shown["accepted"], shown["rejected"]) == (2, 2)
     rejected = [json.loads(line) for line in Path("bad.ndjson").read_text().splitlines()]
     assert {each["line"]: each["reasons"] for each in rejected} == {
         4: ["has 8 fields where the heading has 9"],
@@ -109,7 +109,7 @@ def test_csv_json_gzip_and_standard_input_together(product: str) -> None:
 
 
 def test_the_samples_are_taken_as_they_are() -> None:
-    assert _told(SAMPLES / "leads.json")["accepted"] == 4
+    assert _json_of(SAMPLES / "leads.json")["accepted"] == 4
 
 
 def test_quarantined_leads_are_named(product: str) -> None:
@@ -121,7 +121,7 @@ def test_quarantined_leads_are_named(product: str) -> None:
 
 def test_without_waiting(product: str) -> None:
     Path("leads.json").write_text(_line(product, 1))
-    assert _told("leads.json", "--no-wait")["accepted"] == 1
+    assert _json_of("leads.json", "--no-wait")["accepted"] == 1
 
 
 def test_a_damaged_file_ends_with_a_sentence_after_what_could_be_read(product: str) -> None:

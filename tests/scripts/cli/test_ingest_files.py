@@ -155,7 +155,7 @@ def test_rows_that_do_not_fit_the_heading_are_bad_and_the_others_good() -> None:
         pytest.param(gzip.compress(b"{}")[:5] + b"nonsense", "x.gz", "x.gz is damaged", id="gzip damaged"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_sentence(content: bytes, name: str, said: str) -> None:
+def test_a_file_that_cannot_be_read_is_one_message(content: bytes, name: str, said: str) -> None:
     with pytest.raises(Unreadable, match=said) as error:
         read(content, name)
     assert "\n" not in str(error.value)
@@ -189,13 +189,13 @@ def test_leads_are_read_while_they_come(content: bytes) -> None:
     writer.join()
 
 
-def test_bytes_are_told_as_they_lie_in_the_file(tmp_path: Path) -> None:
+def test_bytes_are_counted_as_they_are_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "leads.ndjson.gz"
-    told: list[int] = []
+    shown: list[int] = []
     path.write_bytes(gzip.compress(b'{"a":1}\n' * 1000))
     with open_source(str(path)) as (source, size):
-        assert len(list(read_leads(source, path.name, None, told.append))) == 1000
-    assert sum(told) == size == path.stat().st_size
+        assert len(list(read_leads(source, path.name, None, shown.append))) == 1000
+    assert sum(shown) == size == path.stat().st_size
 
 
 @pytest.mark.parametrize("name", ["missing.json", "."])

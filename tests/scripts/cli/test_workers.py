@@ -116,12 +116,12 @@ def test_what_is_stuck_and_who_holds_it_up(stack: Stack, client: Client, product
         shown = _leadger(stack, "stuck", "list", "--older-than", 0).stdout
         assert batch_id in shown
         assert "idle in transaction" in shown
-        rung = _leadger(stack, "stuck", "retry", "--older-than", 0).stdout
-        assert rung == "The workers were rung for 1 parts of batches.\n"
+        retried = _leadger(stack, "stuck", "retry", "--older-than", 0).stdout
+        assert retried == "The workers were notified of 1 parts of batches.\n"
     client.wait_for(url, timeout_s=20)
 
 
-def test_nothing_is_rung_for_in_a_pause(stack: Stack, client: Client) -> None:
+def test_nobody_is_notified_in_a_pause(stack: Stack, client: Client) -> None:
     _leadger(stack, "pause", "new [bold]rates")
     said = _leadger(stack, "stuck", "retry", status=1).stderr
     assert re.fullmatch(

@@ -163,11 +163,11 @@ def test_more_rows_or_pages_the_more_is_stored_are_a_fault() -> None:
 def test_a_gap_in_any_call_is_a_fault() -> None:
     with_gap = a_reading(Scan("Index Scan ix", "actions", 1, "customer_id"))
     without = a_reading(Scan("Index Scan ix", "actions", 300))
-    told = ["Index Scan ix is asked for customer_id behind a gap: PostgreSQL before 18 reads all that lies between"]
-    assert judge(STATEMENT, [], [without, with_gap], SIZES, 100).faults == told
-    assert judge(STATEMENT, [with_gap], [without], SIZES, 100).faults == told
+    shown = ["Index Scan ix is asked for customer_id behind a gap: PostgreSQL before 18 reads all that lies between"]
+    assert judge(STATEMENT, [], [without, with_gap], SIZES, 100).faults == shown
+    assert judge(STATEMENT, [with_gap], [without], SIZES, 100).faults == shown
     waiting = Statement("backpressure", "db.intake.backlog.leads · inbox", "custom")
-    assert judge(waiting, [], [with_gap], SIZES, 100).faults == told
+    assert judge(waiting, [], [with_gap], SIZES, 100).faults == shown
 
 
 def test_what_waits_may_be_counted_but_not_by_reading_what_is_done() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.errors import CannotStart
-from scripts.local.launcher.home import DevEnv, hold_home, read_dev_env, sentence, write_dev_env
+from scripts.local.launcher.home import DevEnv, hold_home, message, read_dev_env, write_dev_env
 
 _URL = "http://127.0.0.1:8000"
 
@@ -102,9 +102,9 @@ def test_a_full_disk_is_refused(full_disk: Path) -> None:
     )
 
 
-def test_a_disk_that_fills_up_later_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_later_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left") as full, open("/dev/full", "wb", buffering=0) as disk:
         disk.write(b"one byte")
-    assert sentence(full.value, tmp_path) == (
+    assert message(full.value, tmp_path) == (
         f"The disk that holds {tmp_path} is full: free some space or choose another folder with --home."
     )

@@ -11,7 +11,7 @@ from scripts.local.launcher.logs import ProcessLogs, reason
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "shown"),
     [
         ([], "nothing"),
         (["one", "two", ""], "two"),
@@ -19,8 +19,8 @@ from scripts.local.launcher.logs import ProcessLogs, reason
         (["ImportError: first", "ModuleNotFoundError: api", "[INFO] bye"], "ModuleNotFoundError: api"),
     ],
 )
-def test_the_reason_is_the_last_line_that_names_an_error(lines: list[str], told: str) -> None:
-    assert reason(lines) == told
+def test_the_reason_is_the_last_line_that_names_an_error(lines: list[str], shown: str) -> None:
+    assert reason(lines) == shown
 
 
 def test_files_are_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

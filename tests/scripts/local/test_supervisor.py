@@ -57,7 +57,7 @@ def test_a_child_whose_keeper_dies_is_started_again(tmp_path: Path) -> None:
         os.kill(first[2], signal.SIGKILL)
 
 
-def test_a_child_that_cannot_start_ends_the_whole_with_one_sentence(
+def test_a_child_that_cannot_start_ends_everything_with_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scripts.local.launcher.child.FIRST_DELAY_S", 0.01)

@@ -40,7 +40,7 @@ _OUTPUTS = {
 
 
 class Aws:
-    """AWS as far as it is told: each service answers what it was given, in order, to exactly the words expected."""
+    """AWS as far as it is scripted: each service answers what it was given, in order, to exactly the words expected."""
 
     def __init__(self) -> None:
         self._clients = {
@@ -74,9 +74,9 @@ class Aws:
         sidecar = {"name": "aws-guardduty-agent", "exitCode": 2}
         end = end | {"containers": [sidecar, *({**each, "name": role} for each in end["containers"])]}
         for number, _ in enumerate(pages):
-            told = end if number == len(pages) - 1 else {"lastStatus": "RUNNING", "containers": [{}]}
+            shown = end if number == len(pages) - 1 else {"lastStatus": "RUNNING", "containers": [{}]}
             self.ecs.add_response(
-                "describe_tasks", {"tasks": [told]}, {"cluster": "leadger-production", "tasks": [_TASK]}
+                "describe_tasks", {"tasks": [shown]}, {"cluster": "leadger-production", "tasks": [_TASK]}
             )
         asked: dict[str, Any] = {
             "logGroupName": f"/leadger-production/{role}",
@@ -109,10 +109,10 @@ def on_aws(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     """Runs a command line on the played Terraform."""
 
     def run(*words: str, status: int = 0, outputs: dict[str, Any] | None = None, said: str = "") -> Result:
-        told = {name: {"value": value} for name, value in (_OUTPUTS if outputs is None else outputs).items()}
+        shown = {name: {"value": value} for name, value in (_OUTPUTS if outputs is None else outputs).items()}
         played = tmp_path / "terraform"
         script = f"#!/bin/sh\necho \"$*\" >> '{tmp_path}/calls'\n"
-        script += f"echo '{said}' >&2; exit 1\n" if said else f"cat <<'END'\n{json.dumps(told)}\nEND\n"
+        script += f"echo '{said}' >&2; exit 1\n" if said else f"cat <<'END'\n{json.dumps(shown)}\nEND\n"
         played.write_text(script)
         played.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -201,7 +201,7 @@ def test_a_task_that_aws_never_knows_is_not_waited_for(
     assert on_aws("migrate", status=1).stderr.endswith("AWS does not know the task 4711, which it said it started.\n")
 
 
-def test_whoever_is_cut_off_is_told_that_the_task_goes_on(
+def test_whoever_is_cut_off_learns_that_the_task_goes_on(
     aws: Aws, on_aws: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on = "the task 4711 goes on, and its log is /leadger-production/migrate"
@@ -243,10 +243,10 @@ def test_of_the_first_key_nothing_but_its_checksum_is_sent(aws: Aws, on_aws: Cal
 
 def _expect_suspended(aws: Aws, suspended: bool) -> None:
     for service in ("api", "worker"):
-        told = dict.fromkeys(
+        shown = dict.fromkeys(
             ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), suspended
         )
-        aws.scaling.add_response("register_scalable_target", {}, _target(service) | {"SuspendedState": told})
+        aws.scaling.add_response("register_scalable_target", {}, _target(service) | {"SuspendedState": shown})
 
 
 def _expect_targets(aws: Aws) -> None:
@@ -319,7 +319,8 @@ def test_a_migration_needs_nothing_that_only_a_later_apply_makes(aws: Aws, on_aw
     aws.expect_end("migrate", _ENDED, ["one"])
     assert on_aws("migrate", outputs=outputs).stdout == "one\n"
     assert (
-        "Terraform tells no command_run: has this release been" in on_aws("first-key", status=1, outputs=outputs).stderr
+        "Terraform has no output command_run: has this release been"
+        in on_aws("first-key", status=1, outputs=outputs).stderr
     )
 
 
@@ -333,13 +334,13 @@ def test_no_key_gets_into_a_log(words: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "terraform_said", "said"),
     [
-        ({}, "", "Terraform tells no migrate_run: has this release been applied in terraform/environments/aws?"),
+        ({}, "", "Terraform has no output migrate_run: has this release been applied in terraform/environments/aws?"),
         (
             None,
             "There are problems.\n| Error: Backend initialization required\n|\n| Reason: the backend is an interface",
-            "aws, does not tell where Leadger is: Backend initialization required.\n",
+            "aws, does not know where Leadger is: Backend initialization required.\n",
         ),
-        (None, "killed", "does not tell where Leadger is: killed.\n"),
+        (None, "killed", "does not know where Leadger is: killed.\n"),
     ],
 )
 def test_an_installation_that_is_not_there_is_told(
@@ -357,17 +358,17 @@ def test_without_terraform_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
     )
 
 
-def test_what_aws_refuses_is_one_sentence(aws: Aws, on_aws: Callable[..., Result]) -> None:
+def test_what_aws_refuses_is_one_message(aws: Aws, on_aws: Callable[..., Result]) -> None:
     aws.ecs.add_client_error("run_task", "AccessDeniedException", "not allowed")
     assert "AWS did not start the task: An error occurred (AccessDeniedException)" in on_aws("backup", status=1).stderr
 
 
-def test_a_task_for_which_there_is_no_room_is_one_sentence(aws: Aws, on_aws: Callable[..., Result]) -> None:
+def test_a_task_for_which_there_is_no_room_is_one_message(aws: Aws, on_aws: Callable[..., Result]) -> None:
     aws.ecs.add_response("run_task", {"tasks": [], "failures": [{"reason": "RESOURCE:FARGATE"}]})
     assert on_aws("backup", status=1).stderr == "leadger: AWS did not start the task: RESOURCE:FARGATE.\n"
 
 
-def test_a_log_that_may_not_be_read_is_one_sentence(aws: Aws, on_aws: Callable[..., Result]) -> None:
+def test_a_log_that_may_not_be_read_is_one_message(aws: Aws, on_aws: Callable[..., Result]) -> None:
     aws.expect_start("migrate", "migrate", "--application-login")
     aws.ecs.add_response("describe_tasks", {"tasks": [_ENDED]})
     aws.logs.add_client_error("get_log_events", "AccessDeniedException", "not allowed")

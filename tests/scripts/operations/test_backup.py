@@ -49,7 +49,7 @@ def back_up(where: object, url: str, home: Path) -> Path:
 
 
 async def live(engine: AsyncEngine, settings: Settings) -> World:
-    """A partner with all that can happen to one: closed and open months, credits, aliases, what was set aside."""
+    """A partner with all that can happen to one: closed and open months, credits, aliases, quarantined leads."""
     world = World(engine)
     await world.partner("acme", timezone="Europe/Berlin", cap="30.00")
     await world.product("crm", "acme")
@@ -272,9 +272,9 @@ def test_a_damaged_backup_changes_nothing(
     taken: Path, target: str, tmp_path: Path, harm: Callable[[Path], None], said: str
 ) -> None:
     harm(taken)
-    told = leadger("restore", taken, status=1, url=target, home=tmp_path).stderr
-    assert told.startswith(f"leadger: {said}")
-    assert told.endswith("is damaged; nothing was changed.\n")
+    shown = leadger("restore", taken, status=1, url=target, home=tmp_path).stderr
+    assert shown.startswith(f"leadger: {said}")
+    assert shown.endswith("is damaged; nothing was changed.\n")
     assert value(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
 
 
@@ -296,7 +296,7 @@ def edited(**changes: object) -> Callable[[Path], None]:
         (edited(revision="9999"), "was taken by a later release, with schema 9999"),
     ],
 )
-def test_what_is_no_backup_of_ours_is_told_so(
+def test_what_is_no_backup_of_ours_is_reported(
     taken: Path, target: str, tmp_path: Path, harm: Callable[[Path], None], said: str
 ) -> None:
     harm(taken)
@@ -412,16 +412,16 @@ def test_nobody_else_may_read_it(taken: Path) -> None:
         (("restore", "/nothing"), None, "is no backup"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
+def test_what_cannot_be_done_is_one_message(
     database_url: str, tmp_path: Path, words: tuple[str, ...], url: str | None, said: str
 ) -> None:
-    told = leadger(*words, status=1, url=url or database_url, home=tmp_path).stderr
-    assert said in told
-    assert told.count("\n") == 1
-    assert "secret" not in told
+    shown = leadger(*words, status=1, url=url or database_url, home=tmp_path).stderr
+    assert said in shown
+    assert shown.count("\n") == 1
+    assert "secret" not in shown
 
 
-def test_an_empty_database_is_told_so(target: str, tmp_path: Path) -> None:
+def test_an_empty_database_is_reported(target: str, tmp_path: Path) -> None:
     said = leadger("backup", tmp_path / "b", status=1, url=target, home=tmp_path).stderr
     assert said == "leadger: The database has no tables of Leadger's: there is nothing to back up.\n"
     assert not (tmp_path / "b").exists()
@@ -459,9 +459,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"s3://{bucket}"
 
 
-def test_a_bucket_out_of_reach_is_told_in_one_sentence(
-    source: Source, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bucket_out_of_reach_is_one_message(source: Source, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     s3fs.S3FileSystem.clear_instance_cache()
     with monkeypatch.context() as away:
         away.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")

@@ -238,8 +238,8 @@ def test_two_at_the_same_time_leave_one_login_that_works(deployment: Deployment)
         subprocess.Popen(command, env=deployment.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    told = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
+    shown = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], shown
     assert works(deployment.value())
     assert deployment.versions() == 1
 
@@ -364,7 +364,7 @@ def test_the_verifier_is_what_postgres_makes_of_the_password(server_url: str) ->
         ({"AWS_ACCESS_KEY_ID": None, "AWS_EC2_METADATA_DISABLED": "true"}, "Unable to locate credentials"),
     ],
 )
-def test_each_failure_is_one_sentence(deployment: Deployment, changed: dict[str, str | None], said: str) -> None:
+def test_each_failure_is_one_message(deployment: Deployment, changed: dict[str, str | None], said: str) -> None:
     assert said in deployment.migrate(status=1, **changed)
     with pytest.raises(ClientError):
         deployment.value()
@@ -390,12 +390,12 @@ def test_a_secret_that_cannot_be_written_leaves_the_tasks_as_they_are(
     assert works(deployment.value())
 
 
-def test_a_secret_that_is_about_to_be_deleted_is_told_so(deployment: Deployment) -> None:
+def test_a_secret_that_is_about_to_be_deleted_is_reported(deployment: Deployment) -> None:
     deployment.secrets.delete_secret(SecretId=deployment.secret, RecoveryWindowInDays=7)
     assert "a secret that's currently marked deleted." in deployment.migrate(status=1)
 
 
-def test_an_administrator_without_the_right_to_make_roles_is_told_so(deployment: Deployment) -> None:
+def test_an_administrator_without_the_right_to_make_roles_is_reported(deployment: Deployment) -> None:
     _execute(deployment.server_url, f"ALTER ROLE {deployment.name}_admin NOCREATEROLE")
     assert "permission denied to create role" in deployment.migrate(status=1)
 
@@ -450,9 +450,9 @@ def test_on_aws_the_migrate_task_restores_what_another_one_backed_up(
     """With what Terraform gives each: this one the administrator, that one the application's login, both the bucket."""
 
     def run(environment: dict[str, str], *words: str) -> str:
-        told = {"LEADGER_HOME": str(tmp_path / words[0]), "LEADGER_REPORT_FILES_URL": f"s3://{bucket}/reports"}
+        shown = {"LEADGER_HOME": str(tmp_path / words[0]), "LEADGER_REPORT_FILES_URL": f"s3://{bucket}/reports"}
         unset = dict.fromkeys(("DATABASE_URL", *(name for name in deployment.environment if "DATABASE" in name)))
-        result = CliRunner().invoke(app, list(words), env=unset | told | environment)
+        result = CliRunner().invoke(app, list(words), env=unset | shown | environment)
         assert result.exit_code == 0, result.stderr
         return result.stdout
 

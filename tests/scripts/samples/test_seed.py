@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from scripts.cli.client import Client
-from scripts.samples.seed import LEAD_TYPES, Plan, leads_of, masters_of
+from scripts.samples.seed import LEAD_TYPES, Plan, make_leads, make_masters
 from tests.stack import Stack
 
 ROOT = Path(__file__).parents[3]
@@ -17,30 +17,30 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_same_seed_gives_the_same_leads_byte_for_byte() -> None:
     plan = Plan(seed=42, partners=2, customers=10)
-    leads = list(leads_of(plan, 1000))
-    assert list(leads_of(plan, 1000)) == leads
-    assert list(leads_of(plan, 10)) == leads[:10]
-    assert list(leads_of(Plan(seed=43, partners=2, customers=10), 1000)) != leads
-    assert masters_of(plan) == masters_of(plan)
+    leads = list(make_leads(plan, 1000))
+    assert list(make_leads(plan, 1000)) == leads
+    assert list(make_leads(plan, 10)) == leads[:10]
+    assert list(make_leads(Plan(seed=43, partners=2, customers=10), 1000)) != leads
+    assert make_masters(plan) == make_masters(plan)
 
 
 def test_the_same_seed_gives_the_same_leads_in_another_process() -> None:
     program = (
-        "from hashlib import sha256; from scripts.samples.seed import Plan, leads_of;"
-        "print(sha256(b''.join(leads_of(Plan(), 5000))).hexdigest())"
+        "from hashlib import sha256; from scripts.samples.seed import Plan, make_leads;"
+        "print(sha256(b''.join(make_leads(Plan(), 5000))).hexdigest())"
     )
     printed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert printed.stdout.strip() == sha256(b"".join(leads_of(Plan(), 5000))).hexdigest()
+    assert printed.stdout.strip() == sha256(b"".join(make_leads(Plan(), 5000))).hexdigest()
 
 
 def test_plans_that_differ_share_no_ids() -> None:
     plans = [Plan(), Plan(seed=1), Plan(partners=4), Plan(customers=3), Plan(months=2), Plan(first_month="2023-01")]
-    ids = [json.loads(next(leads_of(plan, 1)))["lead_id"] for plan in plans]
+    ids = [json.loads(next(make_leads(plan, 1)))["lead_id"] for plan in plans]
     assert len(set(ids)) == len(plans)
 
 
 def test_the_leads_are_of_every_kind() -> None:
-    leads = [json.loads(line) for line in leads_of(Plan(), 20_000)]
+    leads = [json.loads(line) for line in make_leads(Plan(), 20_000)]
     assert {lead["lead_type"] for lead in leads} == set(LEAD_TYPES)
     assert len({lead["lead_id"] for lead in leads}) == 20_000
     assert 0.02 < sum("source" in lead for lead in leads) / 20_000 < 0.04
@@ -57,15 +57,15 @@ def test_the_leads_are_of_every_kind() -> None:
 
 
 def test_every_product_belongs_to_a_partner_and_every_email_is_one_customers() -> None:
-    masters = masters_of(Plan())
+    masters = make_masters(Plan())
     assert {product["partner"] for product in masters.products} == {each["external_id"] for each in masters.partners}
     assert len({customer["email"] for customer in masters.customers}) == 2000
     ids = {product["external_id"] for product in masters.products}
-    assert {json.loads(line)["product_id"] for line in leads_of(Plan(), 5000)} <= ids
+    assert {json.loads(line)["product_id"] for line in make_leads(Plan(), 5000)} <= ids
 
 
 def test_twenty_thousand_leads_a_second_are_drawn() -> None:
-    leads = leads_of(Plan(customers=100), 1_000_000)
+    leads = make_leads(Plan(customers=100), 1_000_000)
     next(leads)
     started = time.process_time()
     assert sum(1 for _ in islice(leads, 20_000)) == 20_000
@@ -83,14 +83,14 @@ def test_seed_db_from_another_folder_fills_the_engine(stack: Stack, tmp_path: Pa
             text=True,
             check=True,
         )
-        told = json.loads(done.stdout)
-        assert (told["accepted"], told["rejected"], told["waiting"]) == (300, 0, 0)
-        assert told["leads"]["new" if number == 1 else "replayed"] == 300
-        assert told["problems"] == []
+        shown = json.loads(done.stdout)
+        assert (shown["accepted"], shown["rejected"], shown["waiting"]) == (300, 0, 0)
+        assert shown["leads"]["new" if number == 1 else "replayed"] == 300
+        assert shown["problems"] == []
     with Client(stack.url, stack.key) as client:
-        partners = {json.loads(line)["product_id"].rpartition("-")[0] for line in leads_of(Plan(5, 2, 20), 300)}
+        partners = {json.loads(line)["product_id"].rpartition("-")[0] for line in make_leads(Plan(5, 2, 20), 300)}
         reports = [report for each in partners for report in client.pages("/billing/reports", partner=each)]
     assert sum(report["totals"]["leads"] for report in reports) >= 300  # a lead over midnight counts in two months
     assert sum(report["totals"]["actions"] for report in reports) == sum(
-        len(json.loads(line)["actions"]) for line in leads_of(Plan(5, 2, 20), 300)
+        len(json.loads(line)["actions"]) for line in make_leads(Plan(5, 2, 20), 300)
     )

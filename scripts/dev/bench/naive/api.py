@@ -1,4 +1,4 @@
-"""The control's door: validate with pydantic, send one task per lead."""
+"""The control's API: validate with pydantic, send one task per lead."""
 
 from fastapi import FastAPI
 

@@ -14,7 +14,7 @@ _INSTANT = datetime(2024, 4, 28, tzinfo=UTC)
 
 
 async def quarantined(connection: asyncpg.Connection, leads: int) -> None:
-    """Set leads aside: half wait for products and customers that never come or contradict others, half are resolved."""
+    """Quarantine leads: half wait for masters that never come or conflict with other leads, half are resolved."""
     await connection.execute(
         """
         INSERT INTO quarantine (lead_id, content_id, batch_id, received_at, reason, detail, product_id, customer_id,
@@ -31,7 +31,7 @@ async def quarantined(connection: asyncpg.Connection, leads: int) -> None:
 
 
 async def waiting(connection: asyncpg.Connection, world: World, name: str, leads: int) -> str:
-    """Have leads wait in one lane, each in a request of its own, the longest inbox; returns the id of the last one."""
+    """Have leads wait in one partition, each in a request of its own; returns the id of the last one."""
     ids = [f"{name}-waiting-{number}" for number in range(leads)]
     await inbox.add(connection, [_alone(world, lead_id) for lead_id in ids])
     return ids[-1]

@@ -1,6 +1,6 @@
 """Whether an index is asked with a gap: for a column, but not for one value of each column before it.
 
-PostgreSQL 18 then skips from value to value of what it is not told; before 18 it reads all that lies between.
+PostgreSQL 18 then skips from value to value of what has no condition; before 18 it reads all that lies between.
 """
 
 import re
@@ -17,9 +17,9 @@ _ONE_VALUE = ("=", "IS NULL")
 
 def asked(condition: str) -> Asked:
     """What an index is asked, from the Index Cond of a plan. ValueError if that is not understood."""
-    told = _TEXT.sub("''", condition)
-    found = _CONDITION.findall(told)
-    if len(found) != told.count(" AND ") + 1:
+    conditions = _TEXT.sub("''", condition)
+    found = _CONDITION.findall(conditions)
+    if len(found) != conditions.count(" AND ") + 1:
         raise ValueError(f"not all is understood of {condition}")
     return [(tuple(row.split(", ")) if row else (column,), operator) for row, column, operator in found]
 

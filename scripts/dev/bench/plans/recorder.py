@@ -58,7 +58,7 @@ class Recorder:
     @asynccontextmanager
     async def on(self, path: str) -> AsyncIterator[None]:
         """Record what is run in the block."""
-        await asyncio.sleep(0)  # what was sent before it is told first
+        await asyncio.sleep(0)  # what was sent before is recorded first
         self._path = path
         try:
             yield

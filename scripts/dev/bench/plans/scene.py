@@ -1,4 +1,4 @@
-"""Everything that is asked of one database with much in it: by the door, the worker, the sweeper and the readers."""
+"""Everything that is asked of one database with much in it: by the API, the worker, the sweeper and the readers."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -44,7 +44,7 @@ class Scene:
         self._policies = Policies()
 
     async def prepare(self, stored: int) -> None:
-        """Close what is stored, give some partners other terms, and set many leads aside."""
+        """Close what is stored, give some partners other terms, and quarantine many leads."""
         async with transaction(self._engine) as connection:
             await connection.execute("UPDATE partners SET closed_through = $1", _LAST_CLOSED)
             await ballast.quarantined(connection, stored // 100)
@@ -61,7 +61,7 @@ class Scene:
     async def play(self, cast: Cast, recorder: Recorder, stored: int) -> None:
         """Send, decide and read a batch while others wait behind it. WrongTotals if it comes out wrong."""
         await self._change_terms(_CHANGING, {"cap": f"{80 + cast.first % 7}.00"})
-        async with recorder.on("door"):
+        async with recorder.on("api"):
             batch_id = await self._post(cast.batch())
         async with transaction(self._engine) as connection:
             last = await ballast.waiting(connection, self._world, cast.name, stored // 100)

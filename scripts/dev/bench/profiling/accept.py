@@ -1,4 +1,4 @@
-"""Where the door's time goes: the application in this process, without an HTTP server in front of it."""
+"""Where the API's time goes: the application in this process, without an HTTP server in front of it."""
 
 import asyncio
 import time

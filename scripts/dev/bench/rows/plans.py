@@ -20,7 +20,7 @@ from scripts.dev.bench.servers import Database, Servers
 
 _MODES = {"custom": "force_custom_plan", "generic": "force_generic_plan"}
 _MOST_BUSY = 100
-_HOT = ("door", "backpressure", "worker", "sweeper")
+_HOT = ("api", "backpressure", "worker", "sweeper")
 _PAGE = 100
 _PLANNED_EACH_TIME = ("worker", "sweeper")
 """Whose connections keep no plan, see `db.core.engine.create_engine`."""

@@ -1,4 +1,4 @@
-"""More processes are a matter of configuration: no work is done twice, and of several beats one rings."""
+"""More processes are a matter of configuration: no work is done twice, and of several beats one works."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import asyncpg
 
 from scripts.dev.bench import ledger
+from scripts.dev.bench.beats import active_beats, first_sweep_s
 from scripts.dev.bench.bench import Bench
 from scripts.dev.bench.figures import Figure
 from scripts.dev.bench.fleet import Fleet, fleet
 from scripts.dev.bench.page import markdown
-from scripts.dev.bench.rings import first_ring_s, ringing
 from scripts.dev.bench.rows.throughput import BATCH
 from scripts.dev.bench.servers import Database
 from scripts.dev.bench.traffic import Traffic
@@ -49,8 +49,8 @@ def scale(bench: Bench) -> list[Figure]:
                     at_work, taken_over_s = _beats(bench, running)
             bench.servers.drop(database)
     bench.texts["scale"] = _text(runs, at_work, taken_over_s)
-    beats = Figure(f"scale: beats that ring, of {_BEATS}", "1", "", [at_work], meets=at_work == 1)
-    beats.notes = [f"the other one rang {taken_over_s:.1f} s after one that rang was killed"]
+    beats = Figure(f"scale: beats at work, of {_BEATS}", "1", "", [at_work], meets=at_work == 1)
+    beats.notes = [f"the other one took over {taken_over_s:.1f} s after one that rang was killed"]
     return [*(_figure(workers, each, runs[1]) for workers, each in runs.items()), beats]
 
 
@@ -69,12 +69,12 @@ def _run(bench: Bench, running: Fleet, traffic: Traffic) -> _Run:
 def _beats(bench: Bench, running: Fleet) -> tuple[int, float]:
     servers = bench.servers
     interval_s = servers.settings(running.leadger.database.url).sweep_interval_s
-    active = ringing(servers.redis_url, running.beats, _INTERVALS * interval_s)
-    bench.say(f"scale: {len(active)} of {_BEATS} beats ring")
+    active = active_beats(servers.redis_url, running.beats, _INTERVALS * interval_s)
+    bench.say(f"scale: {len(active)} of {_BEATS} beats work")
     for place in list(active)[:1]:
         running.beats[place].kill()
     left = [beat for place, beat in enumerate(running.beats) if place not in list(active)[:1]]
-    return len(active), first_ring_s(servers.redis_url, left, _LONGEST_SILENCE_S)
+    return len(active), first_sweep_s(servers.redis_url, left, _LONGEST_SILENCE_S)
 
 
 async def _counted(database: Database) -> tuple[int, int]:
@@ -109,5 +109,5 @@ def _text(runs: dict[int, list[_Run]], at_work: int, taken_over_s: float) -> str
         rows.append([f"{workers}", f"{median:,.0f}", f"{twice}", f"{deadlocks}", each[-1].check])
     return (
         f"{_APIS} API processes, {_BEATS} beats, one child to a worker, all on one machine.\n\n{markdown(rows)}\n\n"
-        f"Beats that ring, of {_BEATS}: {at_work}; the other one rang {taken_over_s:.1f} s after one was killed."
+        f"Beats at work, of {_BEATS}: {at_work}; the other one took over {taken_over_s:.1f} s after one was killed."
     )

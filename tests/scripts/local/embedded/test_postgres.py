@@ -149,9 +149,7 @@ def test_a_folder_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, 
     assert (tmp_path / "data").exists()
 
 
-def test_a_port_taken_since_it_was_picked_is_told_in_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_port_taken_since_it_was_picked_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         module = importlib.import_module("scripts.local.embedded.postgres")
         monkeypatch.setattr(module, "free_port", lambda: holder.getsockname()[1])
