@@ -28,6 +28,23 @@ def test_only_what_the_image_needs_goes_to_the_builder() -> None:
     assert all(any(_ROOT.glob(name)) for name in let_in)
 
 
+def test_what_is_for_developers_is_neither_installed_nor_in_the_image() -> None:
+    packages = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert (_ROOT / "scripts/dev").is_dir()
+    assert [name for name in packages if name.startswith("scripts.dev")] == []
+    assert [line for line in (_ROOT / ".dockerignore").read_text().splitlines() if "dev" in line.split("/")] == []
+
+
+def test_every_folder_of_the_product_is_installed() -> None:
+    packages = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {
+        file.parent.relative_to(_ROOT).as_posix().replace("/", ".")
+        for name in ("api", "billing", "db", "scripts", "worker")
+        for file in (_ROOT / name).rglob("*.py")
+    }
+    assert sorted(packages) == sorted(name for name in folders if not f"{name}.".startswith("scripts.dev."))
+
+
 def test_the_label_names_the_version_of_the_project_unless_a_release_names_its_own() -> None:
     version = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"ARG VERSION={version}\n" in (_ROOT / "compose/Dockerfile").read_text()
