@@ -17,7 +17,7 @@ from db.core.settings import Settings
 from db.tasks.notifications import broker_configuration
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
-from worker import runtime
+from worker import process
 from worker.schedule import beat_schedule
 from worker.traced import TracedCelery, TracedTask
 
@@ -28,7 +28,7 @@ pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 50
 TASK_MODULES = [
     "worker.tasks.leads",
     "worker.tasks.background",
-    "worker.tasks.subtasks",
+    "worker.tasks.quarantine",
     "worker.tasks.reports",
     "worker.tasks.invariants",
     "worker.tasks.retention",
@@ -68,12 +68,12 @@ def _is_no_failure(record: logging.LogRecord) -> bool:
 
 @worker_process_init.connect
 def _start(**_: Any) -> None:
-    runtime.start()
+    process.start()
 
 
 @worker_process_shutdown.connect
 def _stop(**_: Any) -> None:
-    runtime.stop()
+    process.stop()
 
 
 @beat_init.connect

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     snapshot_interval_s: float = Field(900.0, gt=0, description="how often changed reports are snapshot")
     invariants_interval_s: float = Field(900.0, gt=0, description="how often conservation (R9) is checked")
     inbox_retention_days: int = Field(90, ge=1, le=36_500, description="how long requests are kept once decided")
+    task_retention_days: int = Field(90, ge=1, le=36_500, description="how long finished tasks are kept")
 
     @field_validator("database_url")
     @classmethod

@@ -1,11 +1,16 @@
-"""The doorbell: a small Celery message after a commit, sent by task name. Losing one costs a moment, never a lead."""
+"""Notifications: after a commit, a small Celery message by task name says that there is work.
+
+Losing one costs a moment, never a lead: the sweeper finds work that no message came for.
+"""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery import Celery
+from celery import Celery, current_app
+from kombu import Exchange, Queue
 
 from db.core.settings import Settings
 from db.core.unit_of_work import Message
@@ -15,15 +20,36 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 PROCESS_LEADS = "leads.process"
+SWEEP = "leads.sweep"
 RETRY_QUARANTINE = "quarantine.replay"
 RUN_TASK = "tasks.run"
 RUN_SUBTASKS = "tasks.run_subtasks"
+SNAPSHOT_REPORTS = "reports.snapshot"
+CHECK_INVARIANTS = "ledger.check_invariants"
+APPLY_RETENTION = "retention.forget"
 
-LEADS_PRIORITY = 9
-"""The lowest one on Redis: rings for leads pile up while more come than are decided; background tasks pass them."""
+LEADS = "leads"
+BACKGROUND = "background"
+LEGACY = "leadger"
+"""The one queue of releases before 0.2.0; the leads workers empty it, so that an upgrade loses no message."""
 
-SUBTASK_PRIORITY = 6
-"""Before leads, so that help comes; whoever helps gives them a turn by itself."""
+_LAST = 9
+"""The lowest priority on Redis."""
+
+ROUTES: dict[str, dict[str, Any]] = {
+    PROCESS_LEADS: {"queue": LEADS, "priority": _LAST},  # they pile up while leads come faster than they are decided
+    SWEEP: {"queue": LEADS},
+    RETRY_QUARANTINE: {"queue": LEADS},
+    RUN_TASK: {"queue": BACKGROUND},
+    RUN_SUBTASKS: {"queue": BACKGROUND, "priority": _LAST},  # other background tasks pass them
+    SNAPSHOT_REPORTS: {"queue": BACKGROUND},
+    CHECK_INVARIANTS: {"queue": BACKGROUND},
+    APPLY_RETENTION: {"queue": BACKGROUND},
+}
+"""Leads are decided by other processes than background tasks, so that neither waits for the other."""
+
+_EXPIRES_S = {RUN_TASK: 60.0}
+"""The sweeper announces a task again and again until it is finished: what nobody received by then need not pile up."""
 
 REQUEST_ID_HEADER = "leadger_request_id"
 _SHORTEST_PAUSE_S = 0.05
@@ -47,40 +73,50 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
         "redis_socket_timeout": 5.0,
         "redis_socket_connect_timeout": 5.0,
         "task_ignore_result": True,
-        "task_default_queue": "leadger",
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in (LEADS, BACKGROUND, LEGACY)],
+        "task_routes": ROUTES,
+        "task_default_queue": BACKGROUND,
         "task_publish_retry": False,
         "broker_connection_retry_on_startup": True,
     }
 
 
-class Notifier:
-    """Rings from a thread of its own, so a slow or dead Redis never holds up a request.
+def publish(message: Message, request_id: str) -> None:
+    """Send a message from a worker's process; one that cannot be sent is logged."""
+    try:
+        _send(current_app, message, request_id)
+    except Exception as error:  # the sweeper finds what no message came for
+        log.warning("notification_failed", task=message.task, error=repr(error))
 
-    Rings of the same task that come while one is being sent become one: the worker takes whatever waits.
+
+class Notifier:
+    """Sends messages from a thread of its own, so a slow or dead Redis never holds up a request.
+
+    Equal messages that come while one is being sent become one: the worker takes whatever waits.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._celery = Celery("leadger-notifier", set_as_current=False)
         self._celery.conf.update(broker_configuration(settings))
-        # One try for each ring: what waits for a dead Redis would only wait longer, and so would the process to end.
+        # One try for each message: what waits for a dead Redis would only wait longer, and the process could not end.
         self._celery.conf.broker_transport_options["max_retries"] = 0
-        self._pending: dict[tuple[str, tuple[str, ...]], tuple[str, list[Span]]] = {}
+        self._pending: dict[Message, tuple[str, list[Span]]] = {}
         self._changed = threading.Condition()
         self._stopped = False
         self.failures = 0
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
         self._thread.start()
 
-    def publish(self, message: Message, request_id: str) -> None:
-        """Have a message sent; returns at once."""
-        self.notify(message.task, *message.arguments, request_id=request_id)
-
     def notify(self, task: str, *arguments: str, request_id: str = "") -> None:
         """Have a task sent; returns at once."""
+        self.publish(Message(task, arguments), request_id)
+
+    def publish(self, message: Message, request_id: str) -> None:
+        """Have a message sent; returns at once."""
         with self._changed:
-            _, spans = self._pending.setdefault((task, arguments), (request_id, []))
-            if here := tracing.current_span():
-                spans.append(here)
+            _, spans = self._pending.setdefault(message, (request_id, []))
+            if span := tracing.current_span():
+                spans.append(span)
             self._changed.notify()
 
     def close(self) -> None:
@@ -98,20 +134,24 @@ class Notifier:
                 pending, self._pending = self._pending, {}
                 stopping = self._stopped
             failures = self.failures
-            for (task, arguments), (request_id, spans) in pending.items():
-                self._send(task, arguments, request_id, spans)
+            for message, (request_id, spans) in pending.items():
+                self._send(message, request_id, spans)
             if stopping:
                 return
             with self._changed:
                 pause_s = _SHORTEST_PAUSE_S if self.failures == failures else _PAUSE_AFTER_FAILURE_S
                 self._changed.wait_for(lambda: self._stopped, timeout=pause_s)
 
-    def _send(self, task: str, arguments: tuple[str, ...], request_id: str, spans: "Sequence[Span]") -> None:
+    def _send(self, message: Message, request_id: str, spans: "Sequence[Span]") -> None:
         try:
-            priority = LEADS_PRIORITY if task == PROCESS_LEADS else None
-            with tracing.span(f"publish {task}", "PRODUCER", origins=spans):
-                headers = {REQUEST_ID_HEADER: request_id} | tracing.headers()
-                self._celery.send_task(task, args=arguments, headers=headers, priority=priority, retry=False)
-        except Exception as error:  # the sweeper finds what nobody rang for
+            with tracing.span(f"publish {message.task}", "PRODUCER", origins=spans):
+                _send(self._celery, message, request_id, tracing.headers())
+        except Exception as error:  # the sweeper finds what no message came for
             self.failures += 1
-            log.warning("notification_failed", task=task, error=repr(error))
+            log.warning("notification_failed", task=message.task, error=repr(error))
+
+
+def _send(app: Celery, message: Message, request_id: str, trace: Mapping[str, str] = MappingProxyType({})) -> None:
+    headers = {REQUEST_ID_HEADER: request_id, **trace}
+    expires_s = _EXPIRES_S.get(message.task)
+    app.send_task(message.task, args=message.arguments, headers=headers, expires=expires_s, retry=False)

@@ -111,15 +111,16 @@ async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUI
     return row[0], row[1]
 
 
-async def begin(connection: asyncpg.Connection, task_id: UUID) -> None:
-    """A process begins to run a task: one more attempt, progress from the start."""
-    await connection.execute(
-        """
+async def begin(connection: asyncpg.Connection, task_id: UUID) -> Task | None:
+    """A process, which holds the task's lock, begins another attempt; None if the task is finished or unknown."""
+    row = await connection.fetchrow(
+        f"""
         UPDATE tasks SET state = 'running', done = 0, attempts = attempts + 1, next_attempt_at = NULL
-        WHERE id = $1 AND finished_at IS NULL
+        WHERE id = $1 AND finished_at IS NULL RETURNING {_COLUMNS}
         """,
         task_id,
     )
+    return Task(**row) if row else None
 
 
 async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: int, total: int) -> None:
@@ -185,7 +186,7 @@ async def retry_later(connection: asyncpg.Connection, task_id: UUID, error: str,
     )
 
 
-async def due(connection: asyncpg.Connection, older_than_s: float = _NOTIFICATION_S) -> list[UUID]:
+async def due(connection: asyncpg.Connection) -> list[UUID]:
     """Tasks whose next attempt is due and whose message should have been received by now, oldest first.
 
     Some of them may be running. Subtasks are not among them: whoever runs their parent runs them.
@@ -197,7 +198,7 @@ async def due(connection: asyncpg.Connection, older_than_s: float = _NOTIFICATIO
             AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp()) AND parent_id IS NULL
         ORDER BY created_at
         """,
-        older_than_s,
+        _NOTIFICATION_S,
     )
     return [row["id"] for row in rows]
 

@@ -4,9 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, cast
-from uuid import UUID
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,11 +14,10 @@ from db.core.settings import Settings
 from db.core.tables import metadata
 from db.intake import worker_batch
 from db.ledger.policies import Policies
-from db.tasks import records
 from scripts.local.launcher import commands
 from scripts.local.processes.process import Process
+from worker.kinds import RUNNER
 from worker.runtime import Runtime
-from worker.tasks import background
 
 Json = dict[str, Any]
 
@@ -98,11 +95,13 @@ async def get_all(client: httpx.AsyncClient, path: str, **query: Any) -> list[Js
 
 async def finish_tasks(engine: AsyncEngine, policies: Policies, settings: Settings) -> None:
     """Run the background tasks that wait, as a worker would."""
-    at = cast(Runtime, SimpleNamespace(engine=engine, policies=policies, settings=settings))
+    runtime = Runtime(settings, engine, policies)
     async with transaction(engine) as connection:
-        waiting: list[UUID] = await records.due(connection, older_than_s=-60)
-    for task_id in waiting:
-        await asyncio.wait_for(background._run(at, task_id), timeout=30)
+        rows = await connection.fetch(
+            "SELECT id FROM tasks WHERE finished_at IS NULL AND parent_id IS NULL ORDER BY created_at"
+        )
+    for task_id in (row["id"] for row in rows):
+        await asyncio.wait_for(RUNNER.run(runtime, task_id), timeout=30)
 
 
 @contextmanager

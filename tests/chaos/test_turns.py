@@ -16,7 +16,7 @@ async def test_a_worker_lets_other_tasks_have_their_turn_while_leads_keep_coming
         return 1
 
     monkeypatch.setattr(worker_batch, "process_inbox", never_empty)
-    monkeypatch.setattr(leads, "_TIME_SLICE_S", 0.1)
+    monkeypatch.setattr(leads, "TIME_SLICE_S", 0.1)
     assert await asyncio.wait_for(in_process.take_a_turn(), timeout=10) is False
 
 

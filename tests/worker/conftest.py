@@ -1,5 +1,6 @@
 """A worker's runtime in the test's own loop."""
 
+import queue
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
@@ -7,14 +8,21 @@ import pytest
 import structlog
 
 from db.core.settings import Settings
+from db.core.unit_of_work import Message
 from tests.world import World
-from worker.runtime import Runtime
+from worker.runtime import Runtime, create_runtime
 from worker.tasks import invariants, leads
 
 
 @pytest.fixture
-async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    runtime = Runtime(settings)
+def sent() -> "queue.Queue[Message]":
+    """The messages that tasks sent; nobody receives them."""
+    return queue.Queue()
+
+
+@pytest.fixture
+async def runtime(settings: Settings, sent: "queue.Queue[Message]") -> AsyncIterator[Runtime]:
+    runtime = create_runtime(settings, publish=lambda message, request_id: sent.put(message))
     yield runtime
     await runtime.engine.dispose()
 

@@ -16,8 +16,10 @@ from db.tasks.records import Task
 from db.telemetry import counters
 from tests.builders import distinct, lead
 from tests.world import World
+from worker.kinds import RUNNER
 from worker.runtime import Runtime
-from worker.tasks import background, leads
+from worker.tasks import leads
+from worker.tasks.quarantine import empty_quarantine
 
 APRIL = "2024-04-10T09:00:00Z"
 
@@ -36,6 +38,11 @@ async def task(world: World, task_id: UUID) -> Task:
         row = await records.read(connection, task_id)
     assert row is not None
     return row
+
+
+async def due(world: World) -> list[UUID]:
+    async with transaction(world.engine, readonly=True) as connection:
+        return await records.due(connection)
 
 
 async def closing_task(world: World) -> UUID:
@@ -57,7 +64,7 @@ async def test_r11_closing_decides_what_was_accepted_before_and_writes_the_final
 ) -> None:
     await world.accept(*distinct(12, APRIL, customer="ann", product="crm"))
     task_id = await closing_task(world)
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     row = await task(world, task_id)
     assert (row.state, row.result) == ("done", {"closed": True, "report_version": 1})
     await close_as_well(world)
@@ -68,7 +75,7 @@ async def test_r11_closing_waits_for_a_batch_that_another_worker_has_claimed(run
     task_id = await closing_task(world)
     async with transaction(world.engine) as connection:
         assert len(await inbox.claim(connection, 10)) == 1
-        run = asyncio.create_task(background._run(runtime, task_id))
+        run = asyncio.create_task(RUNNER.run(runtime, task_id))
         await asyncio.sleep(0.4)
         assert not run.done()
         assert await connection.fetchval("SELECT closed_through FROM partners") is None
@@ -78,7 +85,7 @@ async def test_r11_closing_waits_for_a_batch_that_another_worker_has_claimed(run
 
 async def test_r11_a_closing_that_the_rules_refuse_fails_with_the_reason(runtime: Runtime, world: World) -> None:
     task_id = await create(world, "close", period=209904, newest_waiting=0)
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     row = await task(world, task_id)
     assert (row.state, row.error) == ("failed", "April 2099 has not ended yet.")
 
@@ -95,11 +102,11 @@ async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reo
     with monkeypatch.context() as patched:
         patched.setattr(snapshots, "snapshot", killed)
         with pytest.raises(Killed):
-            await background._run(runtime, task_id)
+            await RUNNER.run(runtime, task_id)
     async with transaction(runtime.engine) as connection:
         await closing.reopen(connection, runtime.policies, world.partners["acme"], 202404)
     runtime.policies.clear()
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     assert (await task(world, task_id)).state == "done"
     async with transaction(runtime.engine, readonly=True) as connection:
         assert await connection.fetchval("SELECT closed_through FROM partners") == 202403
@@ -165,10 +172,10 @@ async def test_a_task_killed_at_any_step_is_resumed(
     with monkeypatch.context() as patch:
         patch.setattr(module, step, die)
         with pytest.raises(Killed):
-            await background._run(runtime, task_id)
+            await RUNNER.run(runtime, task_id)
     runtime.policies.clear()
     assert (await task(world, task_id)).finished_at is None or (step, when) == ("finish", "after")
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     assert (await task(world, task_id)).state == "done"
     await world.work()
     if kind == "close":
@@ -188,7 +195,7 @@ async def test_a_rebuild_puts_right_what_differs_and_says_what_did(runtime: Runt
     await world.send(*distinct(3, APRIL, customer="ann", product="crm"))
     await spoil(world)
     task_id = await create(world, "rebuild", period=202404)
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     row = await task(world, task_id)
     assert (row.state, (row.result or {})["verdicts_corrected"]) == ("done", 3)
     shown = [
@@ -210,12 +217,12 @@ async def test_a_task_runs_once_at_a_time(runtime: Runtime, world: World, monkey
         return await do(*arguments)
 
     monkeypatch.setattr(rebuild, "judge", slowly)
-    await asyncio.gather(background._run(runtime, task_id), background._run(runtime, task_id))
-    await background._run(runtime, task_id)
+    await asyncio.gather(RUNNER.run(runtime, task_id), RUNNER.run(runtime, task_id))
+    await RUNNER.run(runtime, task_id)
     assert runs == [1]
 
 
-async def test_a_fault_of_the_moment_leaves_the_task_for_the_sweeper(
+async def test_a_transient_error_leaves_the_task_for_the_sweeper(
     runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = await create(world, "rebuild", period=202404)
@@ -225,13 +232,16 @@ async def test_a_fault_of_the_moment_leaves_the_task_for_the_sweeper(
 
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "shares", fail)
-        await background._run(runtime, task_id)
-    assert await leads._unfinished_tasks(runtime) == []  # its message may still come
+        await RUNNER.run(runtime, task_id)
+    assert await due(world) == []  # its message may still come
     async with transaction(world.engine) as connection:
         await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
-    assert await leads._unfinished_tasks(runtime) == [task_id]
-    await background._run(runtime, task_id)
-    assert await leads._unfinished_tasks(runtime) == []
+    assert await due(world) == []  # it waits as long as a sweep
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE tasks SET next_attempt_at = next_attempt_at - interval '2 s'")
+    assert await due(world) == [task_id]
+    await RUNNER.run(runtime, task_id)
+    assert await due(world) == []
 
 
 async def test_an_unexpected_error_fails_the_task_and_says_so(
@@ -244,21 +254,21 @@ async def test_an_unexpected_error_fails_the_task_and_says_so(
         raise ZeroDivisionError("surprise")
 
     monkeypatch.setattr(rebuild, "judge", fail)
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     row = await task(world, task_id)
     assert (row.state, row.error) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
     async with transaction(runtime.engine, readonly=True) as connection:
         assert await counters.one(connection, "task_failures") == 1
 
 
-async def test_the_sweeper_decides_what_nobody_rang_for(runtime: Runtime, world: World) -> None:
+async def test_the_sweeper_decides_what_no_message_came_for(runtime: Runtime, world: World) -> None:
     await world.accept(*distinct(30, APRIL, customer="ann", product="crm"), chunk_leads=1)
     await leads.empty_inbox(runtime)
-    await leads._empty_quarantine(runtime)
+    await empty_quarantine(runtime)
     await world.check()
 
 
-async def test_the_sweeper_tries_again_after_a_fault_of_the_moment(
+async def test_the_sweeper_tries_again_after_a_transient_error(
     runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
@@ -271,5 +281,5 @@ async def test_the_sweeper_tries_again_after_a_fault_of_the_moment(
 
     monkeypatch.setattr(verdicts, "write", fail_twice)
     while not await leads.empty_inbox(runtime):
-        pass  # a slow machine needs a second turn
+        pass  # a slow machine needs a second time slice
     await world.check()

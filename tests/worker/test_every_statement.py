@@ -16,6 +16,7 @@ from tests.chaos.statements import Statements, watched
 from tests.world import World
 from worker.runtime import Runtime
 from worker.tasks import leads
+from worker.tasks.quarantine import empty_quarantine
 
 _MOST_STATEMENTS = 100
 """More different ones than batches send."""
@@ -75,7 +76,7 @@ async def _work(runtime: Runtime) -> None:
         try:
             while not await leads.empty_inbox(runtime):
                 pass
-            await leads._empty_quarantine(runtime)
+            await empty_quarantine(runtime)
         except TRANSIENT:
             continue
         return

@@ -11,10 +11,10 @@ from db.tasks import records
 from db.telemetry import metrics
 from tests.builders import distinct, lead
 from tests.world import World
+from worker.kinds import RUNNER
 from worker.runtime import Runtime
 from worker.schedule import beat_schedule
 from worker.tasks import invariants
-from worker.tasks.background import _HANDLERS
 
 Logged = list[MutableMapping[str, Any]]
 
@@ -39,14 +39,10 @@ async def figure(world: World) -> int:
 
 async def close(runtime: Runtime, world: World) -> None:
     """April is closed, with its final version."""
-
-    async def progress(*_: int) -> None:
-        pass
-
     arguments = {"partner_id": str(world.partners["acme"]), "period": 202404, "newest_waiting": 0}
     async with transaction(world.engine) as connection:
         task_id = await records.create(connection, "close", arguments, "test")
-    await _HANDLERS["close"](runtime, arguments | {"task_id": str(task_id)}, progress)
+    assert await RUNNER.run(runtime, task_id)
 
 
 async def test_r9_what_adds_up_is_no_violation(runtime: Runtime, world: World, logged: Logged) -> None:

@@ -13,9 +13,12 @@ from db.ledger import verdicts
 from db.tasks import pauses, records
 from db.telemetry import metrics
 from tests.builders import distinct, lead
+from tests.worker.test_background import due
 from tests.world import World
-from worker.runtime import Runtime
-from worker.tasks import background, leads
+from worker.kinds import RUNNER
+from worker.runtime import Runtime, create_runtime
+from worker.tasks import leads
+from worker.tasks.quarantine import empty_quarantine
 
 APRIL = "2024-04-10T09:00:00Z"
 
@@ -54,7 +57,7 @@ async def test_neither_the_doorbell_nor_the_sweeper_has_leads_decided(runtime: R
     await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
     await pause(world)
     assert await leads.empty_inbox(runtime)  # there is nothing to ring again for
-    await leads._empty_quarantine(runtime)
+    await empty_quarantine(runtime)
     assert await decided(world) == 0
     await resume(world)
     assert await leads.empty_inbox(runtime)
@@ -64,7 +67,7 @@ async def test_neither_the_doorbell_nor_the_sweeper_has_leads_decided(runtime: R
 async def test_a_new_process_is_paused_too(runtime: Runtime, world: World) -> None:
     await world.accept(lead(customer="ann", product="crm"))
     await pause(world)
-    restarted = Runtime(runtime.settings)
+    restarted = create_runtime(runtime.settings)
     try:
         assert await leads.empty_inbox(restarted)
         assert await decided(world) == 0
@@ -99,11 +102,11 @@ async def test_quarantined_leads_stay_where_they_are(runtime: Runtime, world: Wo
     await pause(world)
     async with transaction(world.engine) as connection:
         await connection.execute("UPDATE quarantine SET product_id = (SELECT id FROM products)")
-    await leads._empty_quarantine(runtime)
+    await empty_quarantine(runtime)
     task_id = await task(world, "retry_quarantine", ids=None)
     by_number = await task(world, "retry_quarantine", ids=[1])
     for each in (task_id, by_number):
-        await background._run(runtime, each)
+        await RUNNER.run(runtime, each)
         assert await state(world, each) == "waiting"
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT count(*) FROM quarantine WHERE resolved_at IS NULL") == 1
@@ -113,14 +116,14 @@ async def test_closing_waits_for_the_end_of_the_pause_if_it_waits_for_leads(runt
     await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
     await pause(world)
     task_id = await task(world, "close", period=202404)
-    await asyncio.wait_for(background._run(runtime, task_id), timeout=10)  # it holds no worker up
+    await asyncio.wait_for(RUNNER.run(runtime, task_id), timeout=10)  # it holds no worker up
     assert await state(world, task_id) == "waiting"
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT closed_through FROM partners") is None
         await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
-    assert await leads._unfinished_tasks(runtime) == [task_id]
+    assert await due(world) == [task_id]
     await resume(world)
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     assert await state(world, task_id) == "done"
     world.oracle.close("acme", "2024-04")
     await world.check()
@@ -131,7 +134,7 @@ async def test_closing_that_needs_no_lead_decided_goes_on(runtime: Runtime, worl
     task_id = await task(world, "close", period=202404)
     await pause(world)
     await world.accept(lead("later", ("Click", "High", "2024-05-01T09:00:00Z"), customer="ann", product="crm"))
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     assert await state(world, task_id) == "done"
     assert await decided(world) == 3
 
@@ -145,7 +148,7 @@ async def test_rebuilds_and_re_evaluations_go_on(runtime: Runtime, world: World)
         await task(world, "reevaluate", partner_ids=partner_ids),
         await task(world, "rebuild", period=202404),
     ):
-        await background._run(runtime, task_id)
+        await RUNNER.run(runtime, task_id)
         assert await state(world, task_id) == "done"
     await world.check()
 
@@ -176,10 +179,10 @@ async def test_every_sweep_is_noted_and_says_so_while_the_workers_are_paused(
         return round(now) - figures.swept_at_s, figures.paused_s
 
     assert (await noted())[0] > 10**9  # never
-    await leads._record_sweep(runtime)
+    await leads.record_sweep(runtime)
     assert logged == []
     await pause(world)
-    await leads._record_sweep(runtime)
+    await leads.record_sweep(runtime)
     assert logged == [{"event": "workers_are_paused", "log_level": "info", "paused_by": "ops", "reason": "new rates"}]
     ago_s, paused_s = await noted()
     assert ago_s <= 5

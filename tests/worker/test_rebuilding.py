@@ -1,4 +1,4 @@
-"""A rebuild is divided into shares, which two processes judge at once; either can be killed."""
+"""A rebuild is divided into subtasks, which two processes run at once; either can be killed."""
 
 import asyncio
 import queue
@@ -12,13 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import create_engine, transaction
 from db.core.settings import Settings
+from db.core.unit_of_work import Message
 from db.ledger import rebuild, recount, verdicts
+from db.tasks.notifications import RUN_SUBTASKS
 from tests.builders import distinct
-from tests.worker.test_background import APRIL, Killed, create, spoil, task
+from tests.worker.test_background import APRIL, Killed, create, due, spoil, task
 from tests.world import World
-from worker import runtime as process
-from worker.runtime import Runtime
-from worker.tasks import background, leads, rebuilding, subtasks
+from worker import process
+from worker.kinds import RUNNER
+from worker.runner import Job
+from worker.runtime import Runtime, create_runtime
+from worker.tasks import background, rebuilding
 
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve", "fay")
 
@@ -26,22 +30,14 @@ PEOPLE = ("ann", "bob", "cleo", "dan", "eve", "fay")
 @pytest.fixture
 async def helper(runtime: Runtime) -> AsyncIterator[Runtime]:
     """What another process of the worker has."""
-    helper = Runtime(runtime.settings)
+    helper = create_runtime(runtime.settings)
     yield helper
     await helper.engine.dispose()
 
 
-@pytest.fixture(autouse=True)
-def rung(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[list[str]]:
-    """The ids of the shares that help was asked for; nobody comes."""
-    rung: queue.Queue[list[str]] = queue.Queue()
-    monkeypatch.setattr(background, "notify_subtasks", rung.put)
-    return rung
-
-
 @pytest.fixture
 async def task_id(world: World, monkeypatch: pytest.MonkeyPatch) -> UUID:
-    """A rebuild of wrong verdicts and counters, with one customer to a share."""
+    """A rebuild of wrong verdicts and counters, with one customer to a subtask."""
     for person in PEOPLE:
         if person not in ("ann", "bob"):
             await world.customer(person, f"{person}@example.com")
@@ -73,19 +69,19 @@ async def die(*_: Any) -> None:
     raise Killed
 
 
-async def test_two_processes_take_the_shares_from_both_ends(
+async def test_two_processes_take_the_subtasks_from_both_ends(
     runtime: Runtime,
     helper: Runtime,
     world: World,
     task_id: UUID,
-    rung: queue.Queue[list[str]],
+    sent: "queue.Queue[Message]",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[tuple[AsyncEngine, UUID]] = []
     judge, both = rebuild.judge, asyncio.Barrier(2)
 
     async def help_when_asked() -> None:
-        ids = await asyncio.to_thread(rung.get)
+        ids = (await asyncio.to_thread(sent.get)).arguments
         while await background.run_last_free(helper, ids):  # as its message comes again and again
             pass
 
@@ -96,14 +92,14 @@ async def test_two_processes_take_the_shares_from_both_ends(
 
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "judge", side_by_side)
-        await asyncio.gather(background._run(runtime, task_id), help_when_asked())
+        await asyncio.gather(RUNNER.run(runtime, task_id), help_when_asked())
     by_runtime, by_helper = ([first for engine, first in taken if engine is at.engine] for at in (runtime, helper))
     assert (len(by_runtime), len(by_helper)) == (3, 3)
     assert by_runtime + by_helper[::-1] == sorted([*by_runtime, *by_helper])
     await check_all_is_right(world, task_id)
 
 
-async def test_a_share_whose_helper_is_killed_is_judged_all_the_same(
+async def test_a_subtask_whose_process_is_killed_is_run_all_the_same(
     runtime: Runtime, helper: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = asyncio.Event()
@@ -117,46 +113,46 @@ async def test_a_share_whose_helper_is_killed_is_judged_all_the_same(
 
     create_subtasks = rebuilding.create_subtasks
 
-    async def share_out_with_a_mortal(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
-        shares = await create_subtasks(at, arguments)
-        await help_and_die(tuple(map(str, shares)))
-        return shares
+    async def create_and_have_a_helper_killed(job: Job) -> list[UUID]:
+        subtask_ids = await create_subtasks(job)
+        await help_and_die(tuple(map(str, subtask_ids)))
+        return subtask_ids
 
-    monkeypatch.setattr(rebuilding, "create_subtasks", share_out_with_a_mortal)
-    await background._run(runtime, task_id)
+    monkeypatch.setattr(rebuilding, "create_subtasks", create_and_have_a_helper_killed)
+    await RUNNER.run(runtime, task_id)
     assert killed.is_set()
     await check_all_is_right(world, task_id)
 
 
-async def test_the_sweeper_leaves_the_shares_to_the_rebuild(
+async def test_the_sweeper_leaves_the_subtasks_to_the_rebuild(
     runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "judge", die)
         with pytest.raises(Killed):
-            await background._run(runtime, task_id)
+            await RUNNER.run(runtime, task_id)
     assert len(await subtask_ids(world)) == len(PEOPLE)
     async with transaction(world.engine) as connection:
         await connection.execute("UPDATE tasks SET created_at = created_at - interval '6 s'")
-    assert await leads._unfinished_tasks(runtime) == [task_id]
-    await background._run(runtime, task_id)
+    assert await due(world) == [task_id]
+    await RUNNER.run(runtime, task_id)
     await check_all_is_right(world, task_id)
 
 
-async def test_a_share_that_fails_fails_the_rebuild_with_its_sentence(
+async def test_a_subtask_that_fails_fails_the_rebuild_with_its_error(
     runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError("surprise")
 
     monkeypatch.setattr(rebuild, "judge", fail)
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     for each in (task_id, *await subtask_ids(world)):
         row = await task(world, each)
         assert (row.state, row.error) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")
 
 
-async def test_a_fault_of_the_moment_in_a_share_leaves_the_rebuild_for_the_sweeper(
+async def test_a_transient_error_in_a_subtask_leaves_the_rebuild_for_the_sweeper(
     runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any) -> None:
@@ -164,22 +160,23 @@ async def test_a_fault_of_the_moment_in_a_share_leaves_the_rebuild_for_the_sweep
 
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "judge", fail)
-        assert not await background._run(runtime, task_id)
+        assert not await RUNNER.run(runtime, task_id)
     assert (await task(world, task_id)).finished_at is None
-    assert await background._run(runtime, task_id)
+    assert await RUNNER.run(runtime, task_id)
     await check_all_is_right(world, task_id)
 
 
 async def test_help_is_asked_for_once(
-    runtime: Runtime, world: World, task_id: UUID, rung: queue.Queue[list[str]], monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, world: World, task_id: UUID, sent: "queue.Queue[Message]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "judge", die)
         with pytest.raises(Killed):
-            await background._run(runtime, task_id)
-    await background._run(runtime, task_id)
-    assert len(rung.get_nowait()) == len(PEOPLE)
-    assert rung.empty()
+            await RUNNER.run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
+    message = sent.get_nowait()
+    assert (message.task, len(message.arguments)) == (RUN_SUBTASKS, len(PEOPLE))
+    assert sent.empty()
 
 
 async def test_the_checksum_of_a_long_month_is_not_cut_off(
@@ -196,25 +193,21 @@ async def test_the_checksum_of_a_long_month_is_not_cut_off(
         await impatient.dispose()
 
 
-@pytest.mark.parametrize(("is_one_free", "expected"), [(True, ["share", "leads", "ring"]), (False, ["share"])])
-def test_a_helper_gives_leads_a_turn_before_it_comes_again(
-    monkeypatch: pytest.MonkeyPatch, is_one_free: bool, expected: list[str]
+@pytest.mark.parametrize(("is_one_free", "expected"), [(True, [Message(RUN_SUBTASKS, ("a", "b"))]), (False, [])])
+def test_a_helper_asks_for_the_next_subtask_by_a_message_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, is_one_free: bool, expected: list[Message]
 ) -> None:
-    done: list[str] = []
-
-    def run(work: Any) -> bool:
-        done.append("leads" if work is leads.empty_inbox else "share")
-        return is_one_free
-
-    monkeypatch.setattr(process, "run", run)
-    monkeypatch.setattr(background, "notify_subtasks", lambda ids: done.append("ring"))
-    subtasks.run_subtasks("a", "b")
-    assert done == expected
+    """So that other background tasks pass."""
+    sent: list[Message] = []
+    monkeypatch.setattr(process, "run", lambda _: is_one_free)
+    monkeypatch.setattr(background, "publish", lambda message, _: sent.append(message))
+    background.run_subtasks("a", "b")
+    assert sent == expected
 
 
-async def test_nothing_to_judge_is_no_share(runtime: Runtime, world: World) -> None:
+async def test_nothing_to_judge_is_no_subtask(runtime: Runtime, world: World) -> None:
     task_id = await create(world, "rebuild", period=202405)
-    await background._run(runtime, task_id)
+    await RUNNER.run(runtime, task_id)
     row = await task(world, task_id)
     assert (row.state, (row.result or {})["customers"]) == ("done", 0)
     assert await subtask_ids(world) == []

@@ -14,7 +14,7 @@ from db.core.settings import Settings
 from db.intake import inbox, request_status, retention
 from tests.builders import lead
 from tests.world import World
-from worker.runtime import Runtime
+from worker.runtime import Runtime, create_runtime
 from worker.tasks import retention as tasks
 
 APRIL = "2024-04-10T09:00:00Z"
@@ -58,7 +58,7 @@ async def test_old_requests_are_emptied_and_every_figure_and_status_stays(runtim
     await age(world, 90)
     await world.send(lead("young", ("Visit", "High", APRIL), customer="ann", product="crm"))
     before, told = await ledger(world), await statuses(world)
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     assert await kept(world) == [False, False, False, False, True]
     assert await ledger(world) == before
     assert await statuses(world) == told
@@ -73,8 +73,8 @@ async def test_the_days_are_those_of_the_setting(world: World, settings: Setting
     await world.send(lead(customer="ann", product="crm"))
     await age(world, 9)
     for days, expected in ((10, [True]), (9, [False])):
-        at = Runtime(settings.model_copy(update={"inbox_retention_days": days}))
-        await tasks._forget(at)
+        at = create_runtime(settings.model_copy(update={"inbox_retention_days": days}))
+        await tasks.delete_old(at)
         await at.engine.dispose()
         assert await kept(world) == expected
 
@@ -95,24 +95,24 @@ async def test_nothing_undecided_is_ever_forgotten_nor_anything_behind_it(runtim
         )
     await age(world, 900)
     for _ in range(2):
-        await tasks._forget(runtime)
+        await tasks.delete_old(runtime)
         assert await kept(world) == [False, True, True]
     assert await fetch(world, "SELECT to_jsonb(inbox)::text FROM inbox WHERE done_at IS NULL") == waiting
     await world.work()
     await world.check()
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     assert await kept(world) == [False, True, True]  # it was decided just now
     await age(world, 900)
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     assert await kept(world) == [False, False, False]
 
 
 async def test_what_is_emptied_is_not_looked_at_again(runtime: Runtime, world: World) -> None:
     await world.send(lead(customer="ann", product="crm"))
     await age(world, 90)
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     before = await fetch(world, "SELECT xmin, ctid FROM inbox")
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     assert await fetch(world, "SELECT xmin, ctid FROM inbox") == before
 
 
@@ -123,7 +123,7 @@ async def test_many_rows_are_emptied_a_few_at_a_time(
         await world.send(lead(f"l-{number}", customer="ann", product="crm"))
     await age(world, 90)
     monkeypatch.setattr(tasks, "_AT_ONCE", 3)
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     assert await kept(world) == [False] * 7
 
 
@@ -131,10 +131,10 @@ async def test_what_left_the_quarantine_long_ago_is_deleted_and_the_rest_stays(r
     await world.send(lead("later", customer="ann", product="erp"), lead("never", customer="ann", product="none"))
     await world.product("erp", "acme")
     await fetch(world, "UPDATE quarantine SET received_at = received_at - interval '1000 days'")
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     assert len(await fetch(world, "SELECT FROM quarantine")) == 2
     await age(world, 90, of="quarantine")
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     ((payload,),) = await fetch(world, "SELECT payload FROM quarantine")
     assert inbox.lead_from_payload(payload).external_id == "never"
     await world.product("none", "acme")
@@ -151,7 +151,7 @@ async def test_dead_letters_that_nobody_tried_again_stay(runtime: Runtime, world
                 AS letters (error, resolved_at)
             """
         )
-    await tasks._forget(runtime)
+    await tasks.delete_old(runtime)
     assert await fetch(world, "SELECT error FROM dead_letters ORDER BY id") == [("open",), ("young",)]
 
 

@@ -1,71 +1,59 @@
-"""Deciding leads: what the doorbell rings for, and the sweeper for what nobody rang for."""
+"""Deciding leads: when a message says that some wait, and in each sweep for those whose message was lost."""
 
 import asyncio
 import random
 import time
-from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import structlog
 from celery import shared_task
 
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
+from db.core.unit_of_work import Message
 from db.intake import worker_batch
 from db.tasks import pauses, records
-from db.tasks.notifications import LEADS_PRIORITY, PROCESS_LEADS, REQUEST_ID_HEADER, RETRY_QUARANTINE
+from db.tasks.notifications import PROCESS_LEADS, REQUEST_ID_HEADER, RUN_TASK, SWEEP, publish
 from db.tasks.pauses import Paused
 from db.telemetry import counters
-from worker import runtime
+from worker import process
 from worker.runtime import Runtime
-from worker.tasks.background import run_task
+from worker.tasks.quarantine import empty_quarantine
 
 log = structlog.get_logger()
 
 _MOST_TRIES = 5
-_TIME_SLICE_S = 1.0
+TIME_SLICE_S = 1.0
 
 
 @shared_task(name=PROCESS_LEADS, bind=True)
 def process_leads(self: Any) -> None:
-    """Decide what waits in the inbox until nothing does, a turn at a time."""
+    """Decide what waits in the inbox until nothing does, one time slice per message."""
     ids = {"request_id": self.request.get(REQUEST_ID_HEADER, ""), "task_id": self.request.id}
     with structlog.contextvars.bound_contextvars(**ids):  # the next task of this process is not of this request
-        if not runtime.run(empty_inbox):
-            _enqueue_again()
+        if not process.run(empty_inbox):
+            publish(Message(PROCESS_LEADS), "")  # a message of its own, or a sweep would wait while leads keep coming
 
 
-@shared_task(name=RETRY_QUARANTINE)
-def retry_quarantined() -> None:
-    """Decide quarantined leads whose product and customer now exist."""
-    runtime.run(_empty_quarantine)
-
-
-@shared_task(name="leads.sweep")
+@shared_task(name=SWEEP)
 def sweep() -> None:
-    """Do what nobody rang for: a lost message, an emptied Redis or a killed worker costs one interval."""
-    if not runtime.run(empty_inbox):
-        _enqueue_again()
-    runtime.run(_empty_quarantine)
-    for task_id in runtime.run(_unfinished_tasks):
-        run_task.delay(str(task_id))
-    runtime.run(_record_sweep)
+    """Do what no message came for: a lost message, an emptied Redis or a killed worker costs one interval."""
+    if not process.run(empty_inbox):
+        publish(Message(PROCESS_LEADS), "")
+    process.run(empty_quarantine)
+    process.run(announce_due_tasks)
+    process.run(record_sweep)
 
 
-def _enqueue_again() -> None:
-    """Go on after the background tasks, which would never have their turn while leads keep coming."""
-    process_leads.apply_async(priority=LEADS_PRIORITY)
-
-
-async def empty_inbox(at: Runtime) -> bool:
-    """Decide waiting leads for one turn; false if there may be more to decide now."""
+async def empty_inbox(runtime: Runtime) -> bool:
+    """Decide waiting leads for one time slice; False if there may be more to decide now."""
+    engine, most_leads = runtime.engine, runtime.settings.task_max_leads
     tries = 0
-    turn_ends = time.monotonic() + _TIME_SLICE_S
-    while time.monotonic() < turn_ends:
+    slice_ends = time.monotonic() + TIME_SLICE_S
+    while time.monotonic() < slice_ends:
         try:
-            await pauses.refuse_if_paused(at.engine)
-            settled = await worker_batch.process_inbox(at.engine, at.policies, at.settings.task_max_leads)
+            await pauses.refuse_if_paused(engine)
+            settled = await worker_batch.process_inbox(engine, runtime.policies, most_leads)
         except Paused:
             return True
         except TRANSIENT as error:
@@ -81,23 +69,17 @@ async def empty_inbox(at: Runtime) -> bool:
     return False
 
 
-async def _empty_quarantine(at: Runtime) -> None:
-    with suppress(Paused):
-        settled = 1
-        while settled:
-            await pauses.refuse_if_paused(at.engine)
-            settled = await worker_batch.retry_quarantined(at.engine, at.policies)
-
-
-async def _record_sweep(at: Runtime) -> None:
-    """Whoever misses beat or the workers looks at this."""
-    async with transaction(at.engine) as connection:
+async def record_sweep(runtime: Runtime) -> None:
+    """Store the time of the sweep: readiness and alerts tell by it whether beat and the workers run."""
+    async with transaction(runtime.engine) as connection:
         await counters.put(connection, "swept_at_s", round(time.time()))
         pause = await pauses.current(connection)
     if pause:
         log.info("workers_are_paused", paused_by=pause.paused_by, reason=pause.reason)
 
 
-async def _unfinished_tasks(at: Runtime) -> list[UUID]:
-    async with transaction(at.engine, readonly=True) as connection:
-        return await records.due(connection)
+async def announce_due_tasks(runtime: Runtime) -> None:
+    """Send a message for each background task whose own one was lost, or whose next attempt is due."""
+    async with runtime.unit_of_work() as uow:
+        for task_id in await records.due(uow.connection):
+            uow.notify(RUN_TASK, str(task_id))

@@ -1,59 +1,101 @@
-"""Rebuilding a report in shares: tasks of their own, which another process takes from the last one to the first."""
+"""Rebuilding a report: its customers are divided into ranges, one subtask each, which two processes can judge at once.
 
+The process that runs the rebuild takes them from the first one on, another one from the last (`run_subtasks`).
+"""
+
+import asyncio
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from billing.errors import BillingError
+from db.core.concurrently import run_concurrently
 from db.core.engine import transaction
-from db.ledger import rebuild
+from db.ledger import rebuild as ledger
 from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange
+from db.reports import snapshots
 from db.tasks import records
-from db.tasks.records import Progress
-from worker.runtime import Runtime
+from db.tasks.notifications import RUN_SUBTASKS
+from worker.runner import Job
 
-REBUILD_SUBTASK = "rebuild_share"
-"""The kind of the tasks that a rebuild is divided into."""
+SUBTASK = "rebuild_share"
+"""The kind of the tasks that a rebuild is divided into, as older releases call it."""
+
+_SUBTASK_IDS = "shares"
+"""The argument that holds them, once they are there, as older releases call it."""
+
+_POLL_INTERVAL_S = 0.1
 
 
 class SubtaskFailed(BillingError):
-    """A share of a rebuild could not be judged; the sentence is that of its task."""
+    """The customers of one subtask could not be judged; the message is the subtask's error."""
 
 
-async def create_subtasks(at: Runtime, arguments: dict[str, Any]) -> list[UUID]:
-    """Divide a rebuild, once, and remember the tasks."""
-    if "shares" in arguments:
-        return [UUID(each) for each in arguments["shares"]]
+async def rebuild(job: Job) -> dict[str, Any]:
+    """Re-evaluate a report from its stored actions, correct what differs, and write a version if anything did."""
+    runtime = job.runtime
+    partner_id, period = UUID(job.task.arguments["partner_id"]), job.task.arguments["period"]
+    subtask_ids = await create_subtasks(job)
+    judged, counters = await run_concurrently(
+        _judge(job, subtask_ids),
+        ledger.correct_counters(runtime.engine, runtime.policies, partner_id, period),
+    )
+    result: dict[str, Any] = judged | {"counters_corrected": counters}
+    result["report_version"] = await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, period)
+    return result
+
+
+async def judge_customers(job: Job) -> dict[str, Any]:
+    """Judge the customers of one range again."""
+    arguments = job.task.arguments
+    until = UUID(arguments["until"]) if arguments["until"] else None
+    customers = CustomerRange(UUID(arguments["first"]), until, arguments["customers"])
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    divided = await rebuild.shares(at.engine, at.policies, partner_id, period)
-    report = {"partner_id": partner_id, "period": period}
-    async with transaction(at.engine) as connection:
+    return await ledger.judge(job.runtime.engine, job.runtime.policies, partner_id, period, customers, job.progress)
+
+
+async def create_subtasks(job: Job) -> list[UUID]:
+    """Divide a rebuild, once, and ask for another process's help if there is more than one subtask."""
+    arguments, runtime = job.task.arguments, job.runtime
+    if _SUBTASK_IDS in arguments:
+        return [UUID(each) for each in arguments[_SUBTASK_IDS]]
+    report = {"partner_id": arguments["partner_id"], "period": arguments["period"]}
+    ranges = await ledger.shares(runtime.engine, runtime.policies, UUID(report["partner_id"]), report["period"])
+    async with runtime.unit_of_work(job.task.request_id) as uow:
         subtask_ids = [
             await records.create(
-                connection,
-                REBUILD_SUBTASK,
-                report | asdict(share),
-                arguments["request_id"],
-                total=share.customers,
-                parent_id=UUID(arguments["task_id"]),
+                uow.connection,
+                SUBTASK,
+                report | asdict(each),
+                uow.request_id,
+                total=each.customers,
+                parent_id=job.task.id,
             )
-            for share in divided
+            for each in ranges
         ]
-        await records.add_arguments(connection, UUID(arguments["task_id"]), {"shares": subtask_ids})
+        await records.add_arguments(uow.connection, job.task.id, {_SUBTASK_IDS: subtask_ids})
+        if len(subtask_ids) > 1:
+            uow.notify(RUN_SUBTASKS, *map(str, subtask_ids))
     return subtask_ids
 
 
-async def judge_range(at: Runtime, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Judge the customers of one share again."""
-    until = arguments["until"]
-    share = CustomerRange(UUID(arguments["first"]), UUID(until) if until else None, arguments["customers"])
-    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    return await rebuild.judge(at.engine, at.policies, partner_id, period, share, progress)
+async def _judge(job: Job, subtask_ids: list[UUID]) -> dict[str, Any]:
+    """Run the subtasks that nobody has run, and wait for the one that another process runs."""
+    while (judged := await _sum_of_results(job, subtask_ids)) is None:
+        ran = False
+        for subtask_id in subtask_ids:
+            if await job.run(subtask_id):
+                ran = True
+                await _report_progress(job, subtask_ids)
+        if not ran:
+            await asyncio.sleep(_POLL_INTERVAL_S)
+    await _report_progress(job, subtask_ids)
+    return judged
 
 
-async def together(at: Runtime, subtask_ids: list[UUID]) -> dict[str, Any] | None:
-    """What came of all shares; None while some are unfinished. If one failed, ends all and raises SubtaskFailed."""
-    async with transaction(at.engine) as connection:
+async def _sum_of_results(job: Job, subtask_ids: list[UUID]) -> dict[str, Any] | None:
+    """The result of all subtasks; None while some are unfinished. If one failed, fails all and raises SubtaskFailed."""
+    async with transaction(job.runtime.engine) as connection:
         subtasks = await records.read_all(connection, subtask_ids)
         errors = [each.error or "" for each in subtasks if each.state == "failed"]
         if errors:
@@ -68,7 +110,7 @@ async def together(at: Runtime, subtask_ids: list[UUID]) -> dict[str, Any] | Non
     return sums | {"differences": differences[:MOST_DIFFERENCES]}
 
 
-async def tell(at: Runtime, subtask_ids: list[UUID], progress: Progress) -> None:
-    """Say how far all shares are together."""
-    async with transaction(at.engine, readonly=True) as connection:
-        await progress(*await records.progress_of_all(connection, subtask_ids))
+async def _report_progress(job: Job, subtask_ids: list[UUID]) -> None:
+    """Store how far all subtasks are together."""
+    async with transaction(job.runtime.engine, readonly=True) as connection:
+        await job.progress(*await records.progress_of_all(connection, subtask_ids))

@@ -5,23 +5,24 @@ from celery import shared_task
 
 from db.core.engine import transaction
 from db.reports import report_versions, snapshots
-from worker import runtime
+from db.tasks.notifications import SNAPSHOT_REPORTS
+from worker import process
 from worker.runtime import Runtime
 
 log = structlog.get_logger()
 
 
-@shared_task(name="reports.snapshot")
+@shared_task(name=SNAPSHOT_REPORTS)
 def snapshot_reports() -> None:
     """Write what changed; an unchanged report gets no version."""
-    runtime.run(_snapshot)
+    process.run(_snapshot)
 
 
-async def _snapshot(at: Runtime) -> None:
-    async with transaction(at.engine, readonly=True) as connection:
+async def _snapshot(runtime: Runtime) -> None:
+    async with transaction(runtime.engine, readonly=True) as connection:
         changed = await report_versions.changed_since_written(connection)
     written = 0
     for partner_id, period in changed:
-        if await snapshots.snapshot(at.engine, at.settings, partner_id, period):
+        if await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, period):
             written += 1
     log.info("reports_snapshot", changed=len(changed), written=written)

@@ -1,6 +1,7 @@
-"""Retention, on a schedule: what callers sent is forgotten some time after it was decided."""
+"""Retention, on a schedule: what callers sent is deleted some time after it was decided, and so are finished tasks."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import asyncpg
 import structlog
@@ -8,41 +9,49 @@ from celery import shared_task
 
 from db.core.engine import transaction
 from db.intake import retention
-from worker import runtime
+from db.tasks import records
+from db.tasks.notifications import APPLY_RETENTION
+from worker import process
 from worker.runtime import Runtime
 
 log = structlog.get_logger()
 
 _AT_ONCE = 1_000
 
-Forget = Callable[[asyncpg.Connection, int, int], Awaitable[int]]
+Delete = Callable[[asyncpg.Connection, int, int], Awaitable[int]]
+"""Deletes what is older than so many days, at most so many rows; returns how many."""
 
 
-@shared_task(name="retention.forget")
+@shared_task(name=APPLY_RETENTION)
 def apply_retention() -> None:
-    """Empty old requests and delete what left the quarantine or the dead letters long ago."""
-    runtime.run(_forget)
+    """Empty old requests, delete what left the quarantine or the dead letters long ago, and old finished tasks."""
+    process.run(delete_old)
 
 
-async def _forget(at: Runtime) -> None:
-    forgotten = {
-        "requests": await _forget_all(at, retention.empty_inbox),
-        "quarantined": await _forget_all(at, _deleting("quarantine")),
-        "dead_letters": await _forget_all(at, _deleting("dead_letters")),
+async def delete_old(runtime: Runtime) -> None:
+    """Delete what the settings keep no longer."""
+    days = runtime.settings.inbox_retention_days
+    deleted = {
+        "requests": await _delete_all(runtime, days, retention.empty_inbox),
+        "quarantined": await _delete_all(runtime, days, partial(_delete_resolved, "quarantine")),
+        "dead_letters": await _delete_all(runtime, days, partial(_delete_resolved, "dead_letters")),
     }
-    log.info("settled_leads_forgotten", older_than_days=at.settings.inbox_retention_days, **forgotten)
+    log.info("settled_leads_forgotten", older_than_days=days, **deleted)
+    days = runtime.settings.task_retention_days
+    tasks = await _delete_all(runtime, days, records.delete_finished)
+    log.info("finished_tasks_deleted", older_than_days=days, tasks=tasks)
 
 
-def _deleting(table: str) -> Forget:
-    return lambda connection, days, most: retention.delete_resolved(connection, table, days, most)
+async def _delete_resolved(table: str, connection: asyncpg.Connection, days: int, most: int) -> int:
+    return await retention.delete_resolved(connection, table, days, most)
 
 
-async def _forget_all(at: Runtime, forget: Forget) -> int:
-    """A small transaction at a time, so that nobody waits for it."""
+async def _delete_all(runtime: Runtime, days: int, delete: Delete) -> int:
+    """Delete in small transactions, so that nobody waits for one."""
     total = 0
     while True:
-        async with transaction(at.engine) as connection:
-            count = await forget(connection, at.settings.inbox_retention_days, _AT_ONCE)
+        async with transaction(runtime.engine) as connection:
+            count = await delete(connection, days, _AT_ONCE)
         total += count
         if count < _AT_ONCE:
             return total

@@ -1,0 +1,134 @@
+"""What follows from how an attempt of a background task ends."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from billing.errors import InvalidValue
+from db.core.engine import transaction
+from db.core.errors import FileUnavailable
+from db.tasks import records
+from db.tasks.pauses import Paused
+from db.telemetry import counters
+from tests.worker.test_background import Killed
+from worker.kinds import RUNNER
+from worker.runner import Handler, Job, Kind, Runner, retry_delay_s
+from worker.runtime import Runtime
+
+
+async def create(runtime: Runtime, kind: str = "test") -> UUID:
+    async with transaction(runtime.engine) as connection:
+        return await records.create(connection, kind, {}, "request")
+
+
+async def row(runtime: Runtime, task_id: UUID) -> asyncpg.Record:
+    async with transaction(runtime.engine, readonly=True) as connection:
+        found = await connection.fetchrow(
+            "SELECT *, extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS delay_s FROM tasks"
+            " WHERE id = $1",
+            task_id,
+        )
+    assert found is not None
+    return found
+
+
+async def failures(runtime: Runtime) -> int:
+    async with transaction(runtime.engine, readonly=True) as connection:
+        return await counters.one(connection, "task_failures")
+
+
+def failing(*errors: BaseException | None) -> Handler:
+    """Ends its attempts with these errors, then with none."""
+    ends = iter(errors)
+
+    async def handler(_: Job) -> dict[str, Any]:
+        if error := next(ends, None):
+            raise error
+        return {"answer": 42}
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    "error", [asyncpg.DeadlockDetectedError("dead"), FileUnavailable("full"), TimeoutError("late")]
+)
+async def test_transient_errors_delay_the_next_attempt_and_never_end_the_task(
+    runtime: Runtime, error: Exception
+) -> None:
+    runner = Runner([Kind("test", failing(error, error))])
+    task_id = await create(runtime)
+    for attempt, longest_s in ((1, 2.0), (2, 4.0)):
+        assert not await runner.run(runtime, task_id)
+        found = await row(runtime, task_id)
+        assert (found["state"], found["attempts"], found["error"]) == ("waiting", attempt, None)
+        assert found["last_error"] == repr(error)
+        assert longest_s / 2 - 0.5 < found["delay_s"] <= longest_s
+    assert await runner.run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["attempts"], found["next_attempt_at"]) == ("done", 3, None)
+    assert await failures(runtime) == 0
+
+
+async def test_a_refusal_fails_the_task_with_its_message(runtime: Runtime) -> None:
+    task_id = await create(runtime)
+    assert await Runner([Kind("test", failing(InvalidValue("no")), max_attempts=5)]).run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["attempts"], found["error"]) == ("failed", 1, "no")
+    assert await failures(runtime) == 0
+
+
+async def test_a_kind_may_allow_several_attempts_for_unexpected_errors(runtime: Runtime) -> None:
+    runner = Runner([Kind("test", failing(*[ZeroDivisionError("surprise")] * 3), max_attempts=3)])
+    task_id = await create(runtime)
+    for attempt in (1, 2):
+        assert not await runner.run(runtime, task_id)
+        found = await row(runtime, task_id)
+        assert (found["state"], found["attempts"], found["error"]) == ("waiting", attempt, None)
+    assert await runner.run(runtime, task_id)
+    found = await row(runtime, task_id)
+    message = "An unexpected error: ZeroDivisionError('surprise')"
+    assert (found["state"], found["attempts"], found["error"]) == ("failed", 3, message)
+    assert await failures(runtime) == 3
+
+
+async def test_a_pause_costs_no_attempt(runtime: Runtime) -> None:
+    task_id = await create(runtime)
+    assert not await Runner([Kind("test", failing(Paused()))]).run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["attempts"], found["next_attempt_at"]) == ("waiting", 0, None)
+
+
+async def test_a_killed_attempt_counts_and_the_next_one_may_follow_at_once(runtime: Runtime) -> None:
+    runner = Runner([Kind("test", failing(Killed()))])
+    task_id = await create(runtime)
+    with pytest.raises(Killed):
+        await runner.run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["attempts"], found["next_attempt_at"]) == ("running", 1, None)
+    assert await runner.run(runtime, task_id)
+    assert (await row(runtime, task_id))["result"] == {"answer": 42}
+
+
+async def test_a_kind_that_this_release_does_not_know_is_left_to_one_that_does(runtime: Runtime) -> None:
+    task_id = await create(runtime, "of tomorrow")
+    assert not await RUNNER.run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["error"]) == ("waiting", None)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "shortest", "longest"),
+    [(1, 1.0, 2.0), (2, 2.0, 4.0), (4, 8.0, 16.0), (5, 15.0, 30.0), (999, 15.0, 30.0)],
+)
+def test_delays_double_up_to_half_a_minute(attempts: int, shortest: float, longest: float) -> None:
+    def least(low: float, _: float) -> float:
+        return low
+
+    def most(_: float, high: float) -> float:
+        return high
+
+    jitters: list[Callable[[float, float], float]] = [least, most]
+    assert [retry_delay_s(attempts, 2.0, jitter) for jitter in jitters] == [shortest, longest]

@@ -1,0 +1,45 @@
+"""Deciding quarantined leads again: when their product or customer exists, and when somebody asks for it."""
+
+from contextlib import suppress
+from typing import Any
+
+from celery import shared_task
+
+from db.intake import worker_batch
+from db.tasks import pauses
+from db.tasks.notifications import RETRY_QUARANTINE
+from db.tasks.pauses import Paused
+from worker import process
+from worker.runner import Job
+from worker.runtime import Runtime
+
+_MOST_BY_ID = 10_000
+
+
+@shared_task(name=RETRY_QUARANTINE)
+def retry_quarantine() -> None:
+    """Decide quarantined leads whose product and customer now exist."""
+    process.run(empty_quarantine)
+
+
+async def empty_quarantine(runtime: Runtime) -> None:
+    """Decide quarantined leads whose product and customer now exist, unless the workers are paused."""
+    with suppress(Paused):
+        released = 1
+        while released:
+            await pauses.refuse_if_paused(runtime.engine)
+            released = await worker_batch.retry_quarantined(runtime.engine, runtime.policies)
+
+
+async def retry_quarantined(job: Job) -> dict[str, Any]:
+    """Decide quarantined leads again: those with some ids, or all."""
+    engine, policies, ids = job.runtime.engine, job.runtime.policies, job.task.arguments["ids"]
+    await pauses.refuse_if_paused(engine)
+    if ids is not None:
+        return {"released": await worker_batch.retry_quarantined(engine, policies, _MOST_BY_ID, ids)}
+    released = 0
+    while count := await worker_batch.retry_quarantined(engine, policies):
+        released += count
+        await job.progress(released, released)
+        await pauses.refuse_if_paused(engine)
+    return {"released": released}
