@@ -14,12 +14,12 @@ from api.access.permissions import Permission, requires
 from api.ids import customer_id_of, partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
-from api.routes.tasks import accepted_task
+from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import Body, Day, Id, Period, PeriodQuery, QueryId
 from api.schemas.reports import customer_out, report_out, version_out
-from api.state import State, state_of
+from api.state import State, state_of, unit_of_work
 from api.wire import json_response
 from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
 from db.core.engine import transaction
@@ -82,11 +82,10 @@ async def list_reports(
 @router.post("/rebuild", status_code=202, dependencies=[requires(Permission.BILL)], response_model=answers.TaskStarted)
 async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     """Re-evaluate a report from the stored actions, correct what differs and say what did."""
-    async with transaction(state_of(request).engine) as connection:
-        partner_id = await partner_id_of(connection, body.partner)
-        arguments = {"partner_id": partner_id, "period": body.period}
-        task_id = await records.create(connection, "rebuild", arguments, request.scope["request_id"])
-    return accepted_task(request, task_id)
+    async with unit_of_work(request) as uow:
+        partner_id = await partner_id_of(uow.connection, body.partner)
+        task_id = await records.start(uow, "rebuild", {"partner_id": partner_id, "period": body.period})
+    return task_started(task_id)
 
 
 @router.get(
@@ -105,19 +104,19 @@ async def get_report(
 ) -> Response:
     """One report, live or as written, as JSON, CSV or Markdown."""
     state = state_of(request)
-    asked = kind or _asked_for(request)
+    chosen = kind or _accepted_kind(request)
     if version is not None:
-        return await _written(state, report_id, version, asked)
+        return await _written(state, report_id, version, chosen)
     async with transaction(state.engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
         report = await live_report.read(connection, partner_id, period)
         customers = await report_customers.page(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
-    if asked == "json":
+    if chosen == "json":
         return json_response(report_out(report, customers))
-    name = f"{text_from_period(period)}-{report_id}.{asked}"
+    name = f"{text_from_period(period)}-{report_id}.{chosen}"
     return StreamingResponse(
-        _stream(state, report, asked),
-        media_type=f"{_MEDIA_TYPES[asked]}; charset=utf-8",
+        _stream(state, report, chosen),
+        media_type=f"{_MEDIA_TYPES[chosen]}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
@@ -143,7 +142,7 @@ async def list_report_versions(request: Request, report_id: UUID) -> Response:
     return json_response({"items": [version_out(version) for version in written], "next": None})
 
 
-def _asked_for(request: Request) -> str:
+def _accepted_kind(request: Request) -> str:
     accept = request.headers.get("accept", "")
     return next((kind for kind, media_type in _MEDIA_TYPES.items() if media_type in accept), "json")
 
@@ -174,7 +173,7 @@ async def _written(state: State, report_id: UUID, version: int, kind: str) -> Re
 
 
 async def _stream(state: State, report: Report, kind: str) -> AsyncIterator[str]:
-    """The text in blocks, read from one snapshot whose totals are the report's."""
+    """The text in blocks; its lines and totals are read in one transaction, so that they add up."""
     async with state.downloads, transaction(state.engine, readonly=True) as connection:
         report = await live_report.read(connection, report.partner_id, report.period)
         async for (block,) in blocks(connection, report, [FORMATS[kind]]):

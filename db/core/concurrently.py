@@ -1,16 +1,16 @@
-"""Doing several things at once, as one that succeeds or fails."""
+"""Running coroutines concurrently; all succeed, or the first error cancels the others."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 
-async def run_concurrently(*work: Coroutine[Any, Any, Any]) -> list[Any]:
-    """What each of them returns; if one fails, its error, after the others were cancelled."""
-    at_work = [asyncio.create_task(each) for each in work]
+async def run_concurrently(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Return what each returns, in order; raise the first error after the others were cancelled."""
+    tasks = [asyncio.create_task(each) for each in coroutines]
     try:
-        return await asyncio.gather(*at_work)
+        return await asyncio.gather(*tasks)
     finally:
-        for each in at_work:
-            each.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""All rows of the database, out of it and into it, whatever its schema is: for backups.
+"""Reading and writing all rows of the database, whatever its schema is: for backups.
 
-Rows travel as the text of COPY, which every version of the server reads.
+Rows are in the text format of COPY, which every version of the server reads.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -11,12 +11,12 @@ from typing import Any
 import asyncpg
 
 _COPY_S = 7 * 86_400.0
-_LEADGER_AT_WORK = ("leadger-api", "leadger-worker")
+_APPLICATIONS = ("leadger-api", "leadger-worker")
 _FILLED_BY_MIGRATIONS = frozenset({"rate_rules"})
 
 
 async def revision(connection: asyncpg.Connection) -> str | None:
-    """The revision of the schema; None if Leadger has never been here."""
+    """The revision of the schema; None if there is none."""
     exists = await connection.fetchval("SELECT to_regclass('public.alembic_version') IS NOT NULL")
     return await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
 
@@ -28,7 +28,7 @@ async def snapshot_at(connection: asyncpg.Connection) -> datetime:
 
 
 async def columns(connection: asyncpg.Connection) -> dict[str, list[str]]:
-    """The tables with their columns, but for what the server makes by itself."""
+    """The tables with their columns, without generated columns."""
     rows = await connection.fetch(
         """
         SELECT relname AS table, array_agg(attname::text ORDER BY attnum) AS columns
@@ -57,7 +57,7 @@ async def parents_first(connection: asyncpg.Connection, tables: Iterable[str]) -
 
 
 async def sequences(connection: asyncpg.Connection) -> dict[str, tuple[int, bool]]:
-    """Every sequence with its last value, and whether that was handed out."""
+    """Every sequence with its last value, and whether that was used."""
     names = await connection.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' ORDER BY relname"
     )
@@ -78,14 +78,14 @@ async def used_tables(connection: asyncpg.Connection) -> list[str]:
     ]
 
 
-async def processes_at_work(connection: asyncpg.Connection) -> int:
-    """How many sessions of API and workers the database has."""
+async def connected_processes(connection: asyncpg.Connection) -> int:
+    """How many sessions API and workers have."""
     number: int = await connection.fetchval(
         """
         SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = ANY($1::text[])
         """,
-        _LEADGER_AT_WORK,
+        _APPLICATIONS,
     )
     return number
 
@@ -96,7 +96,7 @@ async def copy_out(
     names: Sequence[str],
     write: Callable[[bytes], Coroutine[Any, Any, None]],
 ) -> int:
-    """Hand all rows of a table to `write`, piece by piece; returns how many there were."""
+    """Pass all rows of a table to `write` in pieces; returns the number of rows."""
     query = f'SELECT {_quoted(names)} FROM "{table}"'
     return _count(await connection.copy_from_query(query, output=write, timeout=_COPY_S))
 
@@ -104,7 +104,7 @@ async def copy_out(
 async def copy_in(
     connection: asyncpg.Connection, table: str, names: Sequence[str], pieces: AsyncIterator[bytes]
 ) -> int:
-    """Write rows into a table as `copy_out` gave them; returns how many there were."""
+    """Insert rows that `copy_out` wrote; returns the number of rows."""
     return _count(await connection.copy_to_table(table, columns=names, source=pieces, timeout=_COPY_S))
 
 
@@ -116,19 +116,19 @@ async def empty(connection: asyncpg.Connection) -> None:
 
 
 async def disable_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
-    """Let rows in as they are: the triggers would refuse the verdicts of closed periods, which come from a backup."""
+    """Disable the triggers, which refuse verdicts of closed periods, also those of a backup."""
     for table in tables:
         await connection.execute(f'ALTER TABLE "{table}" DISABLE TRIGGER USER')
 
 
 async def enable_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:
-    """Let the triggers watch again."""
+    """Enable the triggers again."""
     for table in tables:
         await connection.execute(f'ALTER TABLE "{table}" ENABLE TRIGGER USER')
 
 
 async def set_sequences(connection: asyncpg.Connection, values: Mapping[str, tuple[int, bool]]) -> None:
-    """Let every sequence go on where it stood."""
+    """Set every sequence to its value in the backup."""
     for name, (value, is_called) in values.items():
         await connection.execute("SELECT setval($1::text::regclass, $2, $3)", f'"{name}"', value, is_called)
 

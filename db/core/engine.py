@@ -20,14 +20,14 @@ _BY_KEY = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-"""For connections that decide batches: whatever the statistics say, no plan reads a table as a whole.
+"""For connections that decide batches: whatever the statistics say, no plan scans a whole table.
 
-For a thousand customers Postgres would rather read all of fifty thousand. And a plan that is kept was made for tables
-as small as they were then; planning again for each batch costs less than the wrong index once.
+For a thousand customers Postgres prefers to scan all of fifty thousand. A cached plan was made for tables as small as
+they were then; planning again for each batch costs less than one wrong index.
 """
 
 Connection = asyncpg.Connection
-"""What every query in `db` takes: a connection inside a transaction that the edge opened and commits."""
+"""What every query in `db` takes: a connection inside a transaction that its caller opened and commits."""
 
 
 def create_engine(
@@ -38,10 +38,10 @@ def create_engine(
     for_batches: bool = False,
     connection_class: type[asyncpg.Connection] = asyncpg.Connection,
 ) -> AsyncEngine:
-    """An engine whose connections are opened by asyncpg itself, so a pasted URL with `sslmode` works as it is.
+    """An engine whose connections are opened by asyncpg itself, so that a pasted URL with `sslmode` works.
 
-    JSONB comes as Python values and goes as JSON text. `for_batches` has each row of a statement's arrays looked up by
-    its key, see `_BY_KEY`.
+    JSONB is read as Python values and written as JSON text. With `for_batches`, statements look up rows by their keys
+    only, see `_BY_KEY`.
     """
     connect = partial(
         _connect,
@@ -79,13 +79,13 @@ async def _connect(url: str, **options: Any) -> asyncpg.Connection:
 
 @asynccontextmanager
 async def autocommit(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
-    """A connection outside a transaction: every statement is one of its own, committed when it returns."""
+    """A connection outside a transaction: every statement is committed when it returns."""
     async with _pooled(engine) as (pooled, raw):
         assert not raw.is_in_transaction()
         try:
             yield raw
         except BaseException:
-            await pooled.invalidate()  # nobody knows what the statement that failed has left behind
+            await pooled.invalidate()  # the failed statement may have left settings or locks behind
             raise
 
 
@@ -93,7 +93,7 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
 async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIterator[asyncpg.Connection]:
     """One transaction: committed if the block ends, rolled back if it raises.
 
-    `readonly` gives one snapshot for all statements of the block, so that what is read fits together.
+    With `readonly`, all statements of the block see the same snapshot.
     """
     async with _pooled(engine) as (pooled, raw):
         begun = False
@@ -104,7 +104,7 @@ async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIt
                 begun = True
                 yield raw
         except BaseException:
-            # After a BEGIN that failed, asyncpg takes the connection for one in a transaction for ever.
+            # After a failed BEGIN, asyncpg believes for ever that the connection is in a transaction.
             if not begun or raw.is_closed() or raw.is_in_transaction():
                 await pooled.invalidate()
             raise
@@ -112,24 +112,24 @@ async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIt
 
 @asynccontextmanager
 async def _pooled(engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
-    """A connection of the pool, as SQLAlchemy keeps it and as asyncpg knows it."""
+    """A connection of the pool: SQLAlchemy's and the one of asyncpg inside it."""
     try:
         async with engine.connect() as pooled:
             raw = (await pooled.get_raw_connection()).driver_connection
             assert raw is not None
-            if raw.is_closed():  # the server went away while it lay in the pool
+            if raw.is_closed():  # the server closed it while it was idle in the pool
                 await pooled.invalidate()
                 raw = (await pooled.get_raw_connection()).driver_connection
                 assert raw is not None
             yield pooled, raw
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
-        # The statements of the block go past SQLAlchemy, so it can only have failed to give a connection.
+        # Statements bypass SQLAlchemy, so only getting a connection can raise one of its errors.
         raise ConnectionError(f"Postgres gives no connection: {error}") from error
 
 
 async def commit_asynchronously(connection: asyncpg.Connection) -> None:
     """Let this transaction commit before it is on disk; only if a crash that undoes it leads to its being done again.
 
-    Postgres keeps the order of commits, so whatever is committed durably afterwards makes this one durable as well.
+    Postgres writes commits in order, so a later durable commit makes this one durable as well.
     """
     await connection.execute("SET LOCAL synchronous_commit = off")

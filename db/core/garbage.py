@@ -1,16 +1,16 @@
-"""Python's garbage collector, told what kind of work we do."""
+"""Settings of Python's garbage collector for our kind of work."""
 
 import gc
 
-_ALLOCATIONS_BETWEEN_LOOKS = 50_000
+_ALLOCATIONS_PER_COLLECTION = 50_000
 
 
 def tune_garbage_collector() -> None:
-    """Look for cycles rarely, and never among what the process was started with.
+    """Search for cycles rarely, and never among the objects that exist now.
 
-    A batch of leads makes a hundred thousand small objects that die together without a cycle; looking through them
-    after every 700 took a third of a worker's time (`scripts/bench profile-worker`).
+    A batch of leads makes a hundred thousand small objects without a cycle. With the default of one search per 700
+    allocations, searching took a third of a worker's time (`scripts/bench profile-worker`).
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_ALLOCATIONS_BETWEEN_LOOKS, 20, 100)
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION, 20, 100)

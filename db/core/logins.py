@@ -1,7 +1,7 @@
-"""Who may do what in the database: a group that may read and write rows, and the logins in it.
+"""Logins of the database: a group role that may read and write rows, and its members.
 
-The group owns nothing, so none of its logins changes a table, empties it with TRUNCATE or puts a trigger aside. Call
-these as the owner of the tables.
+The group owns nothing, so none of its members can alter or truncate a table or disable a trigger. Call these as the
+owner of the tables.
 """
 
 import asyncpg
@@ -17,20 +17,20 @@ _GRANTS = """
 
 
 async def grant(connection: asyncpg.Connection, group: str) -> None:
-    """Make the group if there is none and let it read and write the rows of all tables, also of those to come."""
+    """Create the group if it is missing and let it read and write the rows of all present and future tables."""
     if not await _exists(connection, group):
         await _execute(connection, "CREATE ROLE %1$I NOLOGIN", group)
     await _execute(connection, _GRANTS, group)
 
 
-async def admit(connection: asyncpg.Connection, group: str, login: str, verifier: str) -> None:
-    """Make the login, or give the one that is there another password, and put it into the group."""
+async def add_login(connection: asyncpg.Connection, group: str, login: str, verifier: str) -> None:
+    """Create the login, or change the password of an existing one, and add it to the group."""
     verb = "ALTER" if await _exists(connection, login) else "CREATE"
     await _execute(connection, f"{verb} ROLE %1$I LOGIN PASSWORD %2$L; GRANT %3$I TO %1$I", login, verifier, group)
 
 
 async def is_member(connection: asyncpg.Connection, group: str) -> bool:
-    """Whether who is logged in has the rights of the group."""
+    """Whether the current login has the rights of the group."""
     member: bool = await connection.fetchval(
         "SELECT coalesce((SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = $1), false)", group
     )
@@ -43,5 +43,5 @@ async def _exists(connection: asyncpg.Connection, role: str) -> bool:
 
 
 async def _execute(connection: asyncpg.Connection, statements: str, *names: str) -> None:
-    """Run statements that take no parameters, with names and texts quoted by the server."""
+    """Run statements that take no parameters; the server quotes the names and texts in them."""
     await connection.execute(await connection.fetchval("SELECT format($1, VARIADIC $2::text[])", statements, names))

@@ -1,4 +1,4 @@
-"""Bringing a database to the newest schema; `alembic` on the command line does the same with DATABASE_URL."""
+"""Migrations; `alembic` on the command line does the same with DATABASE_URL."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def alembic_config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Run the migrations that are missing. Safe to call from several processes at once: they wait for each other."""
+    """Run the missing migrations. Processes that call this at the same time wait for each other."""
     command.upgrade(alembic_config(database_url), revision)
 
 
@@ -28,5 +28,5 @@ def knows(revision: str) -> bool:
 
 
 def downgrade(database_url: str, revision: str) -> None:
-    """Take migrations back down to `revision`."""
+    """Undo migrations down to `revision`."""
     command.downgrade(alembic_config(database_url), revision)

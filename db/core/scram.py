@@ -1,4 +1,4 @@
-"""Passwords of Postgres logins as the server keeps them (RFC 5803), so that none ever stands in a statement."""
+"""SCRAM verifiers of Postgres passwords (RFC 5803), so that no statement contains a password."""
 
 import hmac
 import secrets
@@ -10,7 +10,7 @@ _SALT_BYTES = 16
 
 
 def verifier_from_password(password: str, salt: bytes | None = None) -> str:
-    """What `CREATE ROLE … PASSWORD` takes instead of a password of ASCII characters; it opens nothing by itself."""
+    """The verifier of an ASCII password, for `CREATE ROLE … PASSWORD`; it cannot be used to log in."""
     salt = salt or secrets.token_bytes(_SALT_BYTES)
     salted = pbkdf2_hmac("sha256", password.encode("ascii"), salt, _ITERATIONS)
     stored_key = sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     max_inbox_age_s: float = Field(3600.0, ge=0, description="longest that leads wait before 429; 0: no limit")
 
     task_max_leads: int = Field(1_000, ge=1, description="leads that one worker transaction takes at most")
-    sweep_interval_s: float = Field(2.0, gt=0, description="how often the sweeper rings for waiting work")
+    sweep_interval_s: float = Field(2.0, gt=0, description="how often the sweeper looks for waiting work")
     snapshot_interval_s: float = Field(900.0, gt=0, description="how often changed reports are snapshot")
     invariants_interval_s: float = Field(900.0, gt=0, description="how often conservation (R9) is checked")
     inbox_retention_days: int = Field(90, ge=1, le=36_500, description="how long requests are kept once decided")

@@ -8,7 +8,7 @@ import asyncpg
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFile:
+class StoredFile:
     """A file of a report: its address, the SHA-256 of its bytes in hexadecimal, its size."""
 
     url: str
@@ -22,10 +22,10 @@ async def reports(connection: asyncpg.Connection) -> list[tuple[UUID, int]]:
     return [(row["partner_id"], row["period"]) for row in rows]
 
 
-async def files(connection: asyncpg.Connection) -> list[ReportFile]:
+async def files(connection: asyncpg.Connection) -> list[StoredFile]:
     """Each file once, in the order of the addresses."""
     rows = await connection.fetch("SELECT DISTINCT url, sha256, size_bytes FROM billing_report_files ORDER BY url")
-    return [ReportFile(row["url"], row["sha256"], row["size_bytes"]) for row in rows]
+    return [StoredFile(row["url"], row["sha256"], row["size_bytes"]) for row in rows]
 
 
 async def move_files(connection: asyncpg.Connection, moves: Iterable[tuple[str, str]]) -> None:

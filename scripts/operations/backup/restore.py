@@ -68,7 +68,7 @@ async def _make_room(settings: Settings, replace: bool) -> None:
             raise CannotStart("The database holds tables that are not Leadger's: name an empty one.")
         if revision is not None and not knows(revision):
             raise CannotStart(f"The database has schema {revision} of a later release: restore with that one.")
-        if await dump.processes_at_work(connection):
+        if await dump.connected_processes(connection):
             raise CannotStart("Leadger works on this database: stop API and workers first.")
         used = await dump.used_tables(connection)
         if used and not replace:

@@ -53,7 +53,7 @@ async def _provide(settings: AdminSettings, secret: Secret, rotate: bool) -> Mad
         else:
             user, password = _next(group, user, rotate), secrets.token_urlsafe(32)
             async with admin.transaction():
-                await logins.admit(admin, group, user, verifier_from_password(password))
+                await logins.add_login(admin, group, user, verifier_from_password(password))
         secret.write(settings.url_for(user, password))
         return Made(user, changed=True)
     finally:
