@@ -10,7 +10,6 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.access.permissions import Permission, requires
-from api.metrics import registry_with
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
@@ -22,6 +21,7 @@ from db.core.version import version
 from db.intake import backlog
 from db.tasks import pauses
 from db.telemetry import health, metrics
+from db.telemetry.prometheus import registry_with
 
 log = structlog.get_logger()
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from api.metrics import DEPRECATED, registry_with
 from billing.actions import Outcome
 from db.telemetry.metrics import Figures
+from db.telemetry.prometheus import DEPRECATED, registry_with
 from tests.compose.observability import FOLDER, panels, rules
 
 _METRIC = re.compile(r"\b(?:leadger|process|python)_[a-z_]+\b")
