@@ -11,6 +11,7 @@ from billing.leads import Lead
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
 from db.intake import inbox
+from db.intake.payloads import lead_from_payload
 from db.tasks.notifications import PROCESS_LEADS
 
 _LONGEST_ERROR = 2000
@@ -75,7 +76,7 @@ async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> Lead | Non
     payload = await connection.fetchval(
         "SELECT payload FROM dead_letters WHERE lead_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT 1", lead_id
     )
-    return None if payload is None else inbox.lead_from_payload(payload)
+    return None if payload is None else lead_from_payload(payload)
 
 
 async def retry(uow: UnitOfWork, ids: Sequence[int] | None, most: int = 1000) -> int:

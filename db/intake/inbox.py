@@ -14,6 +14,7 @@ from billing.leads import Lead
 from db.core import locks
 from db.core.locks import IN_PARTITION
 from db.core.row_keys import lead_uuid
+from db.intake.payloads import leads_from_payload, payload_from_leads
 
 PARTITIONS = 8
 """A customer's leads lie in one partition, and one batch at a time works in a partition, so batches do not wait for
@@ -34,9 +35,7 @@ _MOST_PARTITIONS = 3
 _MANY_ROWS = 100
 """A partition with that many waiting rows is counted as enough for a batch."""
 
-_encode = msgspec.json.Encoder().encode
-_decode_leads = msgspec.json.Decoder(list[Lead]).decode
-_decode_lead = msgspec.json.Decoder(Lead).decode
+_encode_result = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -60,21 +59,6 @@ class Chunk:
     payload: bytes
 
 
-def payload_from_lead(lead: Lead) -> bytes:
-    """One lead as JSON, as the quarantine and the dead letters keep it."""
-    return _encode(lead)
-
-
-def lead_from_payload(payload: bytes) -> Lead:
-    """Read what `payload_from_lead` wrote; raises msgspec.DecodeError if it is damaged."""
-    return _decode_lead(payload)
-
-
-def leads_from_payload(payload: bytes) -> list[Lead]:
-    """Read the leads of a chunk; raises msgspec.DecodeError if it is damaged."""
-    return _decode_leads(payload)
-
-
 async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> None:
     """Write requests to the inbox; once committed, their leads will be decided, whatever happens.
 
@@ -89,7 +73,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
             request.received_at,
             len(leads),
             [lead_uuid(lead.source, lead.external_id) for lead in leads],
-            _encode(leads),
+            payload_from_leads(leads),
         )
         for request in requests
         for part, (partition, leads) in enumerate(_parts(request.leads))
@@ -169,7 +153,7 @@ async def mark_done(connection: asyncpg.Connection, results: Sequence[tuple[int,
         FROM unnest($1::bigint[], $2::jsonb[]) AS done (id, result) WHERE inbox.id = done.id
         """,
         [chunk_id for chunk_id, _ in results],
-        [_encode(result).decode() for _, result in results],
+        [_encode_result(result).decode() for _, result in results],
     )
 
 

@@ -10,8 +10,8 @@ import asyncpg
 from billing.leads import Lead
 from db.core.row_keys import customer_uuid
 from db.core.unit_of_work import UnitOfWork
-from db.intake import inbox
 from db.intake.arrival import Arrival
+from db.intake.payloads import lead_from_payload, payload_from_lead
 from db.tasks import records as tasks
 
 _SELECT = "SELECT id, batch_id, received_at, reason, detail, payload FROM quarantine"
@@ -60,7 +60,7 @@ async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arr
         [arrival.detail for arrival in sent],
         [arrival.product_id for arrival in sent],
         [customer_uuid(arrival.lead.customer) for arrival in sent],
-        [inbox.payload_from_lead(arrival.lead) for arrival in sent],
+        [payload_from_lead(arrival.lead) for arrival in sent],
     )
 
 
@@ -106,5 +106,5 @@ async def start_retry(uow: UnitOfWork, ids: Sequence[int] | None) -> UUID:
 
 
 def _lead_from_row(row: asyncpg.Record) -> QuarantinedLead:
-    lead = inbox.lead_from_payload(row["payload"])
+    lead = lead_from_payload(row["payload"])
     return QuarantinedLead(row["id"], row["batch_id"], row["received_at"], row["reason"], row["detail"], lead)

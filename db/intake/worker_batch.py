@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -24,6 +23,7 @@ from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
 from db.intake.isolation import Claimed, Poison, run_isolating_poison
+from db.intake.payloads import lead_from_payload, leads_from_payload, payload_from_lead
 from db.intake.people import ensure_people_in_own_transaction
 from db.intake.request_result import result_from_arrivals
 from db.ledger.policies import Policies
@@ -62,7 +62,7 @@ async def retry_quarantined(
         rows = await locks.lock_resolvable_quarantine_rows(connection, most, only)
         if not rows:
             return 0
-        leads = [(row, inbox.lead_from_payload(row["payload"])) for row in rows]
+        leads = [(row, lead_from_payload(row["payload"])) for row in rows]
         claimed += [(row["id"], lead) for row, lead in leads]
         arrivals = [(row, Arrival(lead, row["received_at"])) for row, lead in leads]
         return await _decide_quarantined(engine, connection, policies, arrivals, poison)
@@ -111,7 +111,7 @@ def _arrivals_of(
         by_chunk[chunk.id] = arrivals = [Arrival(lead, chunk.received_at) for lead in leads]
         if poison:
             failures += [
-                _failure(chunk.id, chunk.batch_id, arrival, poison[chunk.id, arrival.id])
+                _failure(chunk, arrival, poison[chunk.id, arrival.id])
                 for arrival in arrivals
                 if (chunk.id, arrival.id) in poison
             ]
@@ -150,30 +150,30 @@ async def _decide_quarantined(
     poison: Poison,
 ) -> int:
     """Decide leads of locked rows of the quarantine; returns how many left it. What still has a problem stays."""
+    dead = [(row, arrival) for row, arrival in arrivals if (row["id"], arrival.id) in poison]
     good = [(row, arrival) for row, arrival in arrivals if (row["id"], arrival.id) not in poison]
     failures = [
-        (row["id"], _failure(0, row["batch_id"], arrival, poison[row["id"], arrival.id]))
-        for row, arrival in arrivals
-        if (row["id"], arrival.id) in poison
+        Failure(0, row["batch_id"], row["received_at"], arrival.id, row["payload"], poison[row["id"], arrival.id])
+        for row, arrival in dead
     ]
     tried = [arrival for _, arrival in good]
     people = await ensure_people_in_own_transaction(engine, connection, tried)
     await decision.process(connection, policies, tried, people)
-    resolved = [row["id"] for row, arrival in good if not arrival.problem] + [row_id for row_id, _ in failures]
+    resolved = [row["id"] for row, arrival in good if not arrival.problem] + [row["id"] for row, _ in dead]
     await quarantine.resolve(connection, resolved)
     await quarantine.add(connection, [(row["batch_id"], arrival) for row, arrival in good if arrival.problem])
-    await dead_letters.add(connection, [failure for _, failure in failures])
+    await dead_letters.add(connection, failures)
     return len(resolved)
 
 
 def _leads_of(chunk: Chunk) -> list[Lead] | str:
     """The leads of a row, or what is wrong with its payload."""
     try:
-        return inbox.leads_from_payload(chunk.payload)
+        return leads_from_payload(chunk.payload)
     except msgspec.MsgspecError as error:
         return f"unreadable: {error}"
 
 
-def _failure(inbox_id: int, batch_id: UUID, arrival: Arrival, error: str) -> Failure:
-    payload = inbox.payload_from_lead(arrival.lead)
-    return Failure(inbox_id, batch_id, arrival.received_at, arrival.id, payload, error)
+def _failure(chunk: Chunk, arrival: Arrival, error: str) -> Failure:
+    payload = payload_from_lead(arrival.lead)
+    return Failure(chunk.id, chunk.batch_id, chunk.received_at, arrival.id, payload, error)

@@ -7,8 +7,9 @@ import asyncpg
 import msgspec
 
 from db.core import locks
-from db.intake import inbox, quarantine
+from db.intake import quarantine
 from db.intake.arrival import Arrival
+from db.intake.payloads import lead_from_payload, payload_from_lead
 from db.privacy.erasure import Erased
 from db.privacy.identifiers import Identity, readable_leads
 
@@ -57,7 +58,7 @@ async def _from_inbox(connection: asyncpg.Connection, row: asyncpg.Record, ident
 
 
 async def _from_quarantine(connection: asyncpg.Connection, row: asyncpg.Record, identity: Identity) -> bool:
-    lead = inbox.lead_from_payload(row["payload"])
+    lead = lead_from_payload(row["payload"])
     detail = identity.erase_from_detail(row["detail"])
     if not identity.erase_from(lead) and detail == row["detail"]:
         return False
@@ -68,7 +69,7 @@ async def _from_quarantine(connection: asyncpg.Connection, row: asyncpg.Record, 
         WHERE id = $1
         """,
         row["id"],
-        inbox.payload_from_lead(lead),
+        payload_from_lead(lead),
         detail,
         quarantine.content_id_of(Arrival(lead, row["received_at"])),
     )
@@ -94,4 +95,4 @@ def _erased(payload: bytes, identity: Identity) -> bytes:
     changed = [identity.erase_from(lead) for lead in leads]
     if not any(changed):
         return payload
-    return b"[" + b",".join(map(inbox.payload_from_lead, leads)) + b"]"
+    return b"[" + b",".join(map(payload_from_lead, leads)) + b"]"

@@ -6,7 +6,7 @@ import msgspec
 
 from billing.leads import Lead
 from db.core.row_keys import customer_uuid
-from db.intake import inbox
+from db.intake.payloads import leads_from_payload
 from db.masters.erased import ERASED_NAME
 
 
@@ -66,6 +66,6 @@ def json_from_text(text: str) -> bytes:
 def readable_leads(payload: bytes) -> list[Lead]:
     """The leads in the payload of an inbox row; none if it is damaged."""
     try:
-        return inbox.leads_from_payload(payload)
+        return leads_from_payload(payload)
     except msgspec.MsgspecError:
         return []

@@ -19,6 +19,7 @@ from db.core.migrate import upgrade
 from db.core.settings import Settings
 from db.intake import inbox
 from db.intake.inbox import Accepted
+from db.intake.payloads import leads_from_payload
 from db.reports import leads_on_record
 from scripts.dev.bench.usage import of_folder
 from scripts.local.embedded.ports import free_port
@@ -89,7 +90,7 @@ async def _stored(url: str) -> set[str]:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch("SELECT payload FROM inbox")
-        return {lead.external_id for row in rows for lead in inbox.leads_from_payload(row["payload"])}
+        return {lead.external_id for row in rows for lead in leads_from_payload(row["payload"])}
     finally:
         await connection.close()
 

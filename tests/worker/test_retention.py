@@ -11,7 +11,8 @@ import pytest
 
 from db.core.engine import transaction
 from db.core.settings import Settings
-from db.intake import inbox, request_status, retention
+from db.intake import request_status, retention
+from db.intake.payloads import lead_from_payload
 from tests.builders import lead
 from tests.world import World
 from worker.runtime import Runtime, create_runtime
@@ -136,7 +137,7 @@ async def test_what_left_the_quarantine_long_ago_is_deleted_and_the_rest_stays(r
     await age(world, 90, of="quarantine")
     await tasks.delete_old(runtime)
     ((payload,),) = await fetch(world, "SELECT payload FROM quarantine")
-    assert inbox.lead_from_payload(payload).external_id == "never"
+    assert lead_from_payload(payload).external_id == "never"
     await world.product("none", "acme")
     await world.check()
 

@@ -11,6 +11,7 @@ import pytest
 
 from db.core.engine import transaction
 from db.intake import inbox, worker_batch
+from db.intake.payloads import leads_from_payload
 from db.ledger import judging
 from db.ledger.policies import Policies
 from tests.builders import Wire, lead, person
@@ -34,7 +35,7 @@ async def test_a_request_is_divided_so_that_each_customer_is_in_one_partition(wo
     rows = await put(world, *of_many(*(f"customer {n}" for n in range(12))))
     partitions = defaultdict(set)
     for row in rows:
-        for each in inbox.leads_from_payload(row["payload"]):
+        for each in leads_from_payload(row["payload"]):
             partitions[each.customer].add(row["lane"])
     assert [len(of_customer) for of_customer in partitions.values()] == [1] * 12
     assert len({row["lane"] for row in rows}) > 1

@@ -33,7 +33,7 @@ _BATCH = 100
 _SHARE = 3
 _LEAST_LEADS = 4_000  # the first transaction, of a thousand, only warms up
 _FUNCTIONS = (
-    "db.intake.inbox.leads_from_payload",
+    "db.intake.payloads.leads_from_payload",
     "db.intake.arrival.Arrival.__post_init__",
     "db.intake.matching.merge",
     "db.intake.matching.open_cases",
