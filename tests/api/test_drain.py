@@ -1,4 +1,4 @@
-"""SIGTERM to the API: what it has begun it answers, nothing else is taken, and it ends."""
+"""SIGTERM to the API: it answers the requests it has started, accepts no others, and ends."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ def _connect(url: str) -> socket.socket:
     return socket.create_connection((parts.hostname, parts.port), timeout=30)
 
 
-def _takes_connections(url: str) -> bool:
+def _accepts_connections(url: str) -> bool:
     try:
         with _connect(url):
             return True
@@ -88,7 +88,7 @@ async def test_a_slow_request_gets_its_202_and_then_the_process_ends(
             sent = sender.submit(client.post, "/leads", json=lead())
             await _wait_for_waiting(connection, 1)
             process.stop()
-            wait_until(lambda: not _takes_connections(url), "no connection is taken any more")
+            wait_until(lambda: not _accepts_connections(url), "no connection is taken any more")
             await asyncio.sleep(0.5)
             assert process.running
         answer = sent.result()
@@ -113,7 +113,7 @@ async def test_clients_that_ask_for_nothing_do_not_keep_it(api: tuple[str, Proce
 
 @pytest.mark.parametrize("after_s", [0.0, 0.2, 0.5])
 def test_it_ends_also_while_the_process_that_serves_is_replaced(api: tuple[str, Process], after_s: float) -> None:
-    """Failed before: until it has loaded the app, a new one went by handlers that it inherited, and heard nothing."""
+    """Failed before: until it had loaded the app, a new process used inherited signal handlers and ignored SIGTERM."""
     _, process = api
     server, serving = descendants(process.pid)
     os.kill(serving, signal.SIGKILL)
@@ -134,7 +134,7 @@ async def test_a_body_that_is_still_coming_is_waited_for(api: tuple[str, Process
         connection.sendall(head.encode() + body[:20])
         await asyncio.sleep(0.3)
         process.stop()
-        wait_until(lambda: not _takes_connections(url), "no connection is taken any more")
+        wait_until(lambda: not _accepts_connections(url), "no connection is taken any more")
         connection.sendall(body[20:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 202")
     assert _ends(process) == 0

@@ -95,7 +95,7 @@ async def _stored(url: str) -> set[str]:
         await connection.close()
 
 
-def _check_out_of_reach(response: httpx.Response) -> None:
+def _check_database_unavailable(response: httpx.Response) -> None:
     document = check_problem(response, 503)
     assert response.headers["retry-after"] == "2"
     assert document["detail"] == (
@@ -110,16 +110,16 @@ async def test_without_postgres_nothing_is_acknowledged_and_afterwards_all_goes_
     await asyncio.gather(*(client_of_killable.get("/leads") for _ in range(8)))  # all connections of the pool are open
     killable.kill()
     for _ in range(3):
-        _check_out_of_reach(await client_of_killable.post("/leads", json=lead("lost")))
+        _check_database_unavailable(await client_of_killable.post("/leads", json=lead("lost")))
     for path in ("/leads", "/leads/x", "/billing/reports", "/api/partners", "/metrics", "/leads/batches"):
-        _check_out_of_reach(await client_of_killable.get(path))
-    _check_out_of_reach(await client_of_killable.post("/leads", json=lead("lost"), params={"dry_run": "true"}))
-    _check_out_of_reach(await client_of_killable.post("/api/partners", json={"external_id": "x", "name": "X"}))
+        _check_database_unavailable(await client_of_killable.get(path))
+    _check_database_unavailable(await client_of_killable.post("/leads", json=lead("lost"), params={"dry_run": "true"}))
+    _check_database_unavailable(await client_of_killable.post("/api/partners", json={"external_id": "x", "name": "X"}))
     assert (await client_of_killable.get("/health")).status_code == 200
     ready = check_problem(await client_of_killable.get("/ready"), 503)
     assert ready["detail"] == "Postgres cannot be reached."
     await asyncio.sleep(2.1)  # by then the key is no longer cached
-    _check_out_of_reach(await client_of_killable.post("/leads", json=lead("lost")))
+    _check_database_unavailable(await client_of_killable.post("/leads", json=lead("lost")))
     killable.start()
     answers = await asyncio.gather(*(client_of_killable.get("/leads") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
@@ -143,7 +143,7 @@ async def test_a_2xx_is_kept_whenever_postgres_is_killed(
             if response.status_code == 202:
                 acknowledged.add(lead_id)
             else:
-                _check_out_of_reach(response)
+                _check_database_unavailable(response)
             got = await client_of_killable.get("/leads", params={"limit": 1})
             assert got.status_code in (200, 503)
 
@@ -180,8 +180,8 @@ async def test_a_fault_of_the_moment_is_a_503(
 
     monkeypatch.setattr(leads_on_record, "page", fail)
     monkeypatch.setattr(inbox, "add", fail)
-    _check_out_of_reach(await shared_client.get("/leads"))
-    _check_out_of_reach(await shared_client.post("/leads", json=lead()))
+    _check_database_unavailable(await shared_client.get("/leads"))
+    _check_database_unavailable(await shared_client.post("/leads", json=lead()))
 
 
 async def test_an_unexpected_database_error_is_a_500_without_any_sql(
@@ -256,7 +256,7 @@ async def test_without_redis_acceptance_goes_on(
 async def test_a_redis_that_does_not_answer_holds_up_nobody(
     database_url: str, engine: AsyncEngine, admin_key: str, tmp_path: Path
 ) -> None:
-    silent = socket.create_server(("127.0.0.1", 0), backlog=100)  # takes connections and never says a word
+    silent = socket.create_server(("127.0.0.1", 0), backlog=100)  # accepts connections and never answers
     redis_url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
     settings = Settings(database_url=database_url, redis_url=redis_url, home=tmp_path)
     app = create_app(settings)

@@ -1,4 +1,4 @@
-"""Every route under fire from its own OpenAPI document: no 5xx, and every answer is what the document says."""
+"""Generated requests to every route of the OpenAPI document: no 5xx, and every answer is what the document says."""
 
 import os
 from typing import Any
@@ -31,7 +31,7 @@ _known = {"partner": "acme", "product": "widget", "customer": "anna", "lead_id":
 
 @schema.hook
 def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Half of the ids that are made up become ones that exist."""
+    """Replace half of the generated ids by ids that exist."""
     if path_parameters:
         return {
             name: _known[name] if name in _known and len(str(value)) % 2 else value
