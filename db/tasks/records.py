@@ -173,11 +173,10 @@ async def requeue(connection: asyncpg.Connection, task_id: UUID) -> None:
 
 
 async def retry_later(connection: asyncpg.Connection, task_id: UUID, error: str, delay_s: float) -> None:
-    """An attempt ended with an error; the task waits for the next attempt, not before so many seconds."""
+    """An attempt ended with an error; the task stays begun, and its next attempt follows after so many seconds."""
     await connection.execute(
         """
-        UPDATE tasks SET state = 'waiting', last_error = $2,
-            next_attempt_at = clock_timestamp() + make_interval(secs => $3)
+        UPDATE tasks SET last_error = $2, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
         WHERE id = $1 AND finished_at IS NULL
         """,
         task_id,

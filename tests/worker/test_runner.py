@@ -63,7 +63,7 @@ async def test_transient_errors_delay_the_next_attempt_and_never_end_the_task(
     for attempt, longest_s in ((1, 2.0), (2, 4.0)):
         assert not await runner.run(runtime, task_id)
         found = await row(runtime, task_id)
-        assert (found["state"], found["attempts"], found["error"]) == ("waiting", attempt, None)
+        assert (found["state"], found["attempts"], found["error"]) == ("running", attempt, None)
         assert found["last_error"] == repr(error)
         assert longest_s / 2 - 0.5 < found["delay_s"] <= longest_s
     assert await runner.run(runtime, task_id)
@@ -86,7 +86,7 @@ async def test_a_kind_may_allow_several_attempts_for_unexpected_errors(runtime: 
     for attempt in (1, 2):
         assert not await runner.run(runtime, task_id)
         found = await row(runtime, task_id)
-        assert (found["state"], found["attempts"], found["error"]) == ("waiting", attempt, None)
+        assert (found["state"], found["attempts"], found["error"]) == ("running", attempt, None)
     assert await runner.run(runtime, task_id)
     found = await row(runtime, task_id)
     message = "An unexpected error: ZeroDivisionError('surprise')"
@@ -116,7 +116,7 @@ async def test_a_kind_that_this_release_does_not_know_is_left_to_one_that_does(r
     task_id = await create(runtime, "of tomorrow")
     assert not await RUNNER.run(runtime, task_id)
     found = await row(runtime, task_id)
-    assert (found["state"], found["error"]) == ("waiting", None)
+    assert (found["state"], found["error"]) == ("running", None)
 
 
 @pytest.mark.parametrize(
