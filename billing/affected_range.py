@@ -1,13 +1,14 @@
-"""What new actions of one customer can touch among the verdicts already on record.
+"""Which verdicts on record new actions of one customer can change: the affected range (R8).
 
 Judging everything again for every batch would be quadratic in a customer's history. It is also unnecessary:
 
-- A new winner can only unseat a later winner of its own key; duplicates stay duplicates unless the window is one
-  where unseating a winner can free another action (days, or windows that differ between open periods).
-- Money can only move at the cap: winners before the crossing are billed in full, winners after it get nothing.
+- A new winner displaces at most a later winner of its own key. Duplicates stay duplicates, unless the window counts
+  days or differs between open periods: then displacing a winner can make another action of the key a winner.
+- Billed amounts change only near the crossing, the winner at which the cap is used up. Winners before it are billed in
+  full, winners after it are capped.
 
-So it is enough to judge the new actions together with the winners they contest and, where the cap may be crossed, the
-winners from the start of the period up to the crossing. `evaluate` does the judging; this module only chooses.
+So the new actions are judged together with the winners that they may displace and, where the cap may be used up, with
+the winners from the start of the period to the crossing. This module chooses the range; `billing.evaluate` judges it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,30 +21,35 @@ from billing.terms import CapScope, TermsHistory
 
 
 @dataclass(slots=True)
-class PeriodRecord:
-    """The counters of one customer in one billing period, as far as they bear on the cap."""
+class PeriodCounters:
+    """The counters of one customer in one billing period, as far as the cap needs them; money in minor units."""
 
     billed_minor: int
     cap_savings_minor: int
     credited_minor: int
-    cap_users: int
-    """Winners billed in full or in part; from the start of the period they reach up to the crossing of the cap."""
+    billed_winners: int
+    """Winners billed in full or in part: in evaluation order, the winners from the start of the period to the crossing.
+    """
     winners: int
     last_occurred_at: datetime
 
 
 @dataclass(slots=True)
 class AffectedRange:
-    """`used_minor` is for `State`; `prefixes` says of how many first winners of a period the crossing is made."""
+    """What must be judged beside the new actions, by billing period.
+
+    `used_minor` is `billing.evaluate.State.used_minor`: the part of the cap that is used outside the range.
+    `first_winners` is how many of a period's first winners belong to the range.
+    """
 
     used_minor: dict[int, int] = field(default_factory=dict)
-    prefixes: dict[int, int] = field(default_factory=dict)
+    first_winners: dict[int, int] = field(default_factory=dict)
 
 
-def contested_keys(
+def affected_keys(
     new: Iterable[Action], winners: Mapping[UUID, Sequence[Winner]], is_open: Callable[[int], bool]
 ) -> set[UUID]:
-    """Keys of which a new action comes before a winner whose verdict can still change."""
+    """Keys of which a new action comes before a winner whose verdict can still change, and so may displace it."""
     return {
         action.key
         for action in new
@@ -54,81 +60,87 @@ def contested_keys(
 
 
 def displacing_can_free_others(terms: TermsHistory) -> bool:
-    """Whether a duplicate of an unseated winner may become a winner itself, so that its whole key must be judged."""
+    """Whether a duplicate of a displaced winner may become a winner itself, so that its whole key must be judged."""
     windows = {version.window for version in terms.versions}
     return len(windows) > 1 or next(iter(windows)).kind == "days"
 
 
 def affected_range(
-    new: Sequence[Action], recorded: Sequence[Verdict], terms: TermsHistory, periods: Mapping[int, PeriodRecord]
+    new: Sequence[Action], recorded: Sequence[Verdict], terms: TermsHistory, counters: Mapping[int, PeriodCounters]
 ) -> AffectedRange:
-    """Choose, per billing period, what must be judged beside `new` and the `recorded` verdicts that are at stake."""
+    """Choose, per billing period, what must be judged beside `new` and `recorded`.
+
+    `recorded` are the verdicts of the affected keys, `counters` those of the customer by billing period.
+    """
     result = AffectedRange()
-    if not periods:
+    if not counters:
         return result
-    result.used_minor = {period: record.billed_minor for period, record in periods.items()}
-    at_stake = {action.billing_period for action in new} | {verdict.action.billing_period for verdict in recorded}
-    # A recorded duplicate may become a winner, and then it wants money like a new action.
-    contenders = [*new, *(verdict.action for verdict in recorded if verdict.outcome is Outcome.DUPLICATE)]
-    first = min(at_stake)
+    result.used_minor = {period: counted.billed_minor for period, counted in counters.items()}
+    affected = {action.billing_period for action in new} | {verdict.action.billing_period for verdict in recorded}
+    # A duplicate on record may become a winner, and is then billed like a new action.
+    candidates = [*new, *(verdict.action for verdict in recorded if verdict.outcome is Outcome.DUPLICATE)]
+    first = min(affected)
     if any(version.cap_scope is CapScope.LIFETIME for version in terms.versions):
-        at_stake |= {p for p in periods if p > first}
-    for period in sorted(at_stake):
-        record = periods.get(period)
-        if record is None or not record.winners:
+        affected |= {period for period in counters if period > first}
+    for period in sorted(affected):
+        counted = counters.get(period)
+        if counted is None or not counted.winners:
             continue
-        here = [action for action in new if action.billing_period == period]
-        old = [verdict for verdict in recorded if verdict.action.billing_period == period]
+        new_in_period = [action for action in new if action.billing_period == period]
+        recorded_in_period = [verdict for verdict in recorded if verdict.action.billing_period == period]
         in_force = terms.at(period)
         lifetime = in_force.cap_scope is CapScope.LIFETIME
         if in_force.cap_minor is not None:
-            base_is_settled = not lifetime or period == first
-            appended = not old and all(action.occurred_at > record.last_occurred_at for action in here)
-            if appended and base_is_settled:
+            used_before_is_final = not lifetime or period == first
+            only_appended = not recorded_in_period and all(
+                action.occurred_at > counted.last_occurred_at for action in new_in_period
+            )
+            if only_appended and used_before_is_final:
                 continue
-            most = record.billed_minor + record.cap_savings_minor
-            most += sum(action.value_minor for action in contenders if action.billing_period == period)
+            most_minor = counted.billed_minor + counted.cap_savings_minor
+            most_minor += sum(action.value_minor for action in candidates if action.billing_period == period)
             if lifetime:
-                most += _most_before(period, contenders, periods)
-            if most > in_force.cap_minor:
-                result.prefixes[period] = record.cap_users + len(old)
+                most_minor += _most_used_before(period, candidates, counters)
+            if most_minor > in_force.cap_minor:
+                result.first_winners[period] = counted.billed_winners + len(recorded_in_period)
                 result.used_minor[period] = 0
                 continue
-        result.used_minor[period] -= sum(verdict.billed_minor for verdict in old)
+        result.used_minor[period] -= sum(verdict.billed_minor for verdict in recorded_in_period)
     return result
 
 
-def crossing_left_range(
+def needs_all_winners(
     period: int,
     chosen: AffectedRange,
     recorded: Iterable[Verdict],
     judged: Iterable[Verdict],
     terms: TermsHistory,
-    periods: Mapping[int, PeriodRecord],
+    counters: Mapping[int, PeriodCounters],
 ) -> bool:
-    """Whether the judged first winners of the period leave room under the cap, and there are winners after them.
+    """Whether the period must be judged once more with all its winners.
 
-    That happens when money was freed, and then the winners after them may be billed.
+    That is so if the judged first winners leave room under the cap and other winners follow them: room was freed, and
+    the winners that follow may be billed.
     """
-    prefix, in_force = chosen.prefixes[period], terms.at(period)
+    first_winners, in_force = chosen.first_winners[period], terms.at(period)
     lifetime = in_force.cap_scope is CapScope.LIFETIME
-    if prefix >= periods[period].winners or in_force.cap_minor is None:
+    if first_winners >= counters[period].winners or in_force.cap_minor is None:
         return False
-    here = (v.action for v in recorded if v.action.billing_period == period and v.outcome in WINNING)
-    first_winners = sorted(action.occurred_at for action in here)[:prefix]
+    winners = (v.action for v in recorded if v.action.billing_period == period and v.outcome in WINNING)
+    instants = sorted(action.occurred_at for action in winners)[:first_winners]
     used = 0
     for verdict in judged:
-        at = verdict.action
-        is_first_winner = at.billing_period == period and first_winners and at.occurred_at <= first_winners[-1]
-        if is_first_winner or (lifetime and at.billing_period < period):
+        action = verdict.action
+        is_first_winner = action.billing_period == period and instants and action.occurred_at <= instants[-1]
+        if is_first_winner or (lifetime and action.billing_period < period):
             used += verdict.billed_minor
     if lifetime:
-        used += sum(minor for p, minor in chosen.used_minor.items() if p < period)
-        used -= sum(record.credited_minor for p, record in periods.items() if p <= period)
+        used += sum(minor for earlier, minor in chosen.used_minor.items() if earlier < period)
+        used -= sum(counted.credited_minor for earlier, counted in counters.items() if earlier <= period)
     return used < in_force.cap_minor
 
 
-def _most_before(period: int, contenders: Sequence[Action], periods: Mapping[int, PeriodRecord]) -> int:
-    """The most that a lifetime cap can have been used before the period, in minor units."""
-    recorded = sum(r.billed_minor + r.cap_savings_minor for p, r in periods.items() if p < period)
-    return recorded + sum(action.value_minor for action in contenders if action.billing_period < period)
+def _most_used_before(period: int, candidates: Sequence[Action], counters: Mapping[int, PeriodCounters]) -> int:
+    """The most that can have been used of a lifetime cap before the period, in minor units."""
+    most = sum(c.billed_minor + c.cap_savings_minor for earlier, c in counters.items() if earlier < period)
+    return most + sum(action.value_minor for action in candidates if action.billing_period < period)

@@ -11,22 +11,21 @@ from uuid import UUID
 import pytest
 
 from billing.actions import WINNING, Action, HoldStatus, Outcome, Verdict, Winner
-from billing.affected_range import PeriodRecord
+from billing.affected_range import PeriodCounters
 from billing.evaluate import NEVER_RELEASED, State, evaluate, winner_from_action
 from billing.periods import Calendar
 from billing.policy import Policy
 from billing.rates import RateCard
 from billing.terms import TermsHistory
-from db.ledger import judging, reading
-from db.ledger.judging import Case
-from db.ledger.reading import Customer
+from db.ledger import judging, period_counters, reading, winners
+from db.ledger.case import Case, Customer
 
 CUSTOMER: Customer = (UUID(int=1), UUID(int=2))
 
 
 @dataclass
 class Ledger:
-    """What Postgres would hold for one customer, with the reading functions of `db.ledger.reading`."""
+    """What Postgres would hold for one customer, with the reading functions of `db.ledger`."""
 
     terms: TermsHistory
     closed_through: int | None = None
@@ -86,10 +85,10 @@ class Ledger:
             self.released[action_id] = first_open
         self.judge_all()
 
-    # -- the reading functions of db.ledger.reading
+    # -- the reading functions of db.ledger
 
-    async def periods_of(self, wanted: Sequence[tuple[Customer, int]]) -> dict[Customer, dict[int, PeriodRecord]]:
-        records: dict[int, PeriodRecord] = {}
+    async def counters(self, wanted: Sequence[tuple[Customer, int]]) -> dict[Customer, dict[int, PeriodCounters]]:
+        records: dict[int, PeriodCounters] = {}
         for verdict in self.verdicts.values():
             action = verdict.action
             record = records.setdefault(action.billing_period, _no_record())
@@ -98,13 +97,13 @@ class Ledger:
                 record.winners += 1
                 record.billed_minor += verdict.billed_minor
                 record.cap_savings_minor += action.value_minor - verdict.billed_minor
-                record.cap_users += verdict.outcome is not Outcome.CAPPED
+                record.billed_winners += verdict.outcome is not Outcome.CAPPED
         for period, amount in self.credits.values():
             records.setdefault(period, _no_record()).credited_minor += amount
         ((customer, first),) = wanted
         return {customer: {period: record for period, record in records.items() if period >= first}}
 
-    async def winners_of(self, keys: Iterable[UUID]) -> dict[UUID, list[Winner]]:
+    async def winners_by_key(self, keys: Iterable[UUID]) -> dict[UUID, list[Winner]]:
         result: dict[UUID, list[Winner]] = {}
         wanted = set(keys)
         for verdict in self._in_order():
@@ -119,7 +118,7 @@ class Ledger:
         wanted = {(period, key) for _, period, key in keys}
         return self._rows(v for v in self.verdicts.values() if (v.action.billing_period, v.action.key) in wanted)
 
-    async def verdicts_of_prefixes(self, prefixes: Sequence[tuple[Customer, int, int]]) -> list[dict[str, Any]]:
+    async def verdicts_of_first_winners(self, prefixes: Sequence[tuple[Customer, int, int]]) -> list[dict[str, Any]]:
         rows: list[Verdict] = []
         for _, period, most in prefixes:
             winners = [v for v in self._in_order() if v.action.billing_period == period and v.outcome in WINNING]
@@ -143,7 +142,9 @@ class Ledger:
 def ledger_in_memory() -> Iterator[None]:
     """Let `db.ledger.judging` read from a `Ledger` that is handed to it as its connection."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("periods_of", "winners_of", "verdicts_of_winners", "verdicts_of_keys", "verdicts_of_prefixes"):
+        patch.setattr(period_counters, "read", Ledger.counters)
+        patch.setattr(winners, "by_key", Ledger.winners_by_key)
+        for name in ("verdicts_of_winners", "verdicts_of_keys", "verdicts_of_first_winners"):
             patch.setattr(reading, name, getattr(Ledger, name))
         patch.setattr(reading, "customer_from_row", _customer_of)
         patch.setattr(reading, "verdict_from_row", _verdict_of)
@@ -159,8 +160,8 @@ def run(coroutine: Any) -> None:
     raise AssertionError("it waited")
 
 
-def _no_record() -> PeriodRecord:
-    return PeriodRecord(0, 0, 0, 0, 0, datetime(1900, 1, 1, tzinfo=UTC))
+def _no_record() -> PeriodCounters:
+    return PeriodCounters(0, 0, 0, 0, 0, datetime(1900, 1, 1, tzinfo=UTC))
 
 
 def _customer_of(_: Any) -> Customer:

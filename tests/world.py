@@ -248,8 +248,8 @@ class World:
         partner_id = self.partners[partner]
         try:
             while True:
-                async with transaction(self.engine) as connection:
-                    if await closing.close(connection, self.policies, partner_id, period_from_text(period), LATER):
+                async with self.unit_of_work() as uow:
+                    if await closing.close(uow, self.policies, partner_id, period_from_text(period), LATER):
                         break
                 while await reevaluation.rejudge_some_stale(self.engine, self.policies, partner_id):
                     pass
@@ -269,8 +269,8 @@ class World:
         except Refused:
             refused = True
         try:
-            async with transaction(self.engine) as connection:
-                await closing.reopen(connection, self.policies, self.partners[partner], period_from_text(period))
+            async with self.unit_of_work() as uow:
+                await closing.reopen(uow, self.policies, self.partners[partner], period_from_text(period))
         except BillingError:
             assert refused
         else:
@@ -298,8 +298,8 @@ class World:
         except Refused:
             refused = True
         try:
-            async with transaction(self.engine) as connection:
-                await change(connection, self.policies, action_id(reference), "because")
+            async with self.unit_of_work() as uow:
+                await change(uow, self.policies, action_id(reference), "because")
         except BillingError:
             assert refused
         else:
@@ -401,9 +401,9 @@ class World:
             return
 
         policies, corrected = Policies(), 0
-        for share in await rebuild.shares(self.engine, policies, partner_id, period):
-            judged = await rebuild.judge(self.engine, policies, partner_id, period, share, progress)
-            corrected += judged["verdicts_corrected"]
+        for within in await rebuild.customer_ranges(self.engine, policies, partner_id, period):
+            judged = await rebuild.judge_range(self.engine, policies, partner_id, period, within, progress)
+            corrected += judged.verdicts_corrected
         return corrected, await rebuild.correct_counters(self.engine, policies, partner_id, period)
 
     async def _check_rebuild(self) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-import asyncpg
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, requires
@@ -12,16 +11,17 @@ from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import Body, LongText
 from api.schemas.verdicts import action_out_from_line
-from api.state import state_of
+from api.state import state_of, unit_of_work
 from api.wire import json_response
 from db.core.engine import transaction
+from db.core.unit_of_work import UnitOfWork
 from db.ledger import holds
 from db.ledger.policies import Policies
 from db.reports import explained_actions
 
 router = APIRouter(route_class=Route, prefix="/api/actions", tags=["actions"])
 _BILL = requires(Permission.BILL)
-_Change = Callable[[asyncpg.Connection, Policies, UUID, str], Awaitable[None]]
+_Change = Callable[[UnitOfWork, Policies, UUID, str], Awaitable[None]]
 
 
 class ReasonIn(Body):
@@ -59,15 +59,11 @@ async def return_action(request: Request, action_id: UUID, body: ReasonIn) -> Re
 
 
 async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Change) -> Response:
-    state = state_of(request)
     try:
-        async with transaction(state.engine) as connection:
-            await change(connection, state.policies, action_id, body.reason)
-            line = await explained_actions.action_line(connection, action_id)
+        async with unit_of_work(request) as uow:
+            await change(uow, state_of(request).policies, action_id, body.reason)
+            line = await explained_actions.action_line(uow.connection, action_id)
     except LookupError:
         raise Problem(404, f"There is no action {action_id}.") from None
-    except BaseException:
-        state.policies.clear()
-        raise
     assert line is not None
     return json_response(action_out_from_line(line))

@@ -6,19 +6,17 @@ from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, requires
 from api.ids import partner_id_of
-from api.routes.tasks import accepted_task
+from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import IdPath, PeriodPath
-from api.state import state_of
+from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from billing.periods import period_from_text, text_from_period
-from db.core import locks
 from db.core.engine import transaction
-from db.intake import inbox
+from db.intake.closing_request import request_close
 from db.ledger import closing
 from db.ledger.periods import periods_used
-from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
 _BILL = requires(Permission.BILL)
@@ -28,28 +26,19 @@ _BILL = requires(Permission.BILL)
 async def close_period(request: Request, partner: IdPath, period: PeriodPath) -> Response:
     """Freeze a period's verdicts, once all leads accepted before are decided; the task tells how far that is."""
     state = state_of(request)
-    number = period_from_text(period)
-    async with transaction(state.engine) as connection:
-        partner_id = await partner_id_of(connection, partner)
-        await locks.lock_partners_shared(connection, [partner_id])
-        policy = (await state.policies.load(connection, [partner_id]))[partner_id]
-        await closing.check_can_close(connection, policy, number, datetime.now(UTC))
-        newest = await inbox.newest_waiting(connection)
-        arguments = {"partner_id": partner_id, "period": number, "newest_waiting": newest}
-        task_id = await records.create(connection, "close", arguments, request.scope["request_id"])
-    return accepted_task(request, task_id)
+    async with unit_of_work(request) as uow:
+        partner_id = await partner_id_of(uow.connection, partner)
+        task_id = await request_close(uow, state.policies, partner_id, period_from_text(period), datetime.now(UTC))
+    return task_started(task_id)
 
 
 @router.post("/{period}/reopen", status_code=202, dependencies=[_BILL], response_model=answers.TaskStarted)
 async def reopen_period(request: Request, partner: IdPath, period: PeriodPath) -> Response:
     """Let the newest closed period's verdicts change again; the task re-evaluates the partner's actions."""
-    state = state_of(request)
-    async with transaction(state.engine) as connection:
-        partner_id = await partner_id_of(connection, partner)
-        await closing.reopen(connection, state.policies, partner_id, period_from_text(period))
-        arguments = {"partner_ids": [partner_id]}
-        task_id = await records.create(connection, "reevaluate", arguments, request.scope["request_id"])
-    return accepted_task(request, task_id)
+    async with unit_of_work(request) as uow:
+        partner_id = await partner_id_of(uow.connection, partner)
+        task_id = await closing.reopen(uow, state_of(request).policies, partner_id, period_from_text(period))
+    return task_started(task_id)
 
 
 @router.get("", dependencies=[requires(Permission.READ)], response_model=answers.Page[answers.Period])

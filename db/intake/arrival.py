@@ -7,7 +7,7 @@ from uuid import UUID
 from billing.actions import Action
 from billing.leads import Lead
 from db.core.row_keys import customer_uuid, lead_uuid, product_uuid
-from db.ledger.reading import Customer
+from db.ledger.case import Customer
 
 
 @dataclass(slots=True)

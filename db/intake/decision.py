@@ -11,7 +11,7 @@ from db.core import locks
 from db.intake import matching, stored_leads
 from db.intake.arrival import Arrival
 from db.ledger import judging, verdicts
-from db.ledger.judging import Case
+from db.ledger.case import Case
 from db.ledger.periods import store_periods
 from db.ledger.policies import Policies
 

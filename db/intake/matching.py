@@ -11,8 +11,7 @@ from billing.policy import Policy
 from db.core.row_keys import ROW_KEYS, duplicate_key
 from db.intake.arrival import Arrival
 from db.intake.stored_leads import StoredLead
-from db.ledger.judging import Case
-from db.ledger.reading import Customer
+from db.ledger.case import Case, Customer
 
 
 async def find_customers(

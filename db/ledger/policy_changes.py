@@ -5,7 +5,7 @@ the change is committed. The change raises their policy version, which makes the
 that evaluates those again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -18,13 +18,10 @@ from billing.policy import Policy
 from billing.policy_changes import InvalidRate, check_term_dates, start_of_rate, start_of_terms, start_of_timezone
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
+from db.ledger import reevaluation
 from db.ledger.policies import Policies
 from db.masters import partners, rates, terms
 from db.masters.rates import NewRate
-from db.tasks import records
-
-REEVALUATE = "reevaluate"
-"""The kind of the task that evaluates stale customers again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ async def change_partner(
     if update.timezone:
         await _change_timezone(uow.connection, policy, update.timezone, now)
     uow.after_commit(policies.clear)
-    return await _start_reevaluation(uow, [partner_id]) if update.terms or update.timezone else None
+    return await reevaluation.start(uow, [partner_id]) if update.terms or update.timezone else None
 
 
 async def create_rate(uow: UnitOfWork, policies: Policies, rate: NewRate) -> RateCreated:
@@ -86,7 +83,7 @@ async def create_rate(uow: UnitOfWork, policies: Policies, rate: NewRate) -> Rat
         raise RuleViolation("A rule with the same conditions and the same start exists.")
     await partners.raise_policy_version(uow.connection, partner_ids)
     uow.after_commit(policies.clear)
-    return RateCreated(rule_id, await _start_reevaluation(uow, partner_ids))
+    return RateCreated(rule_id, await reevaluation.start(uow, partner_ids))
 
 
 async def lock_affected_partners(
@@ -119,7 +116,3 @@ async def _change_timezone(connection: asyncpg.Connection, policy: Policy, timez
     start = start_of_timezone(policy, timezone, now)
     await terms.write_timezone(connection, policy.partner_id, start, timezone)
     await partners.raise_policy_version(connection, [policy.partner_id])
-
-
-async def _start_reevaluation(uow: UnitOfWork, partner_ids: Sequence[UUID]) -> UUID:
-    return await records.start(uow, REEVALUATE, {"partner_ids": partner_ids})

@@ -1,6 +1,5 @@
-"""What is on record for customers, read for the evaluator. Call under the locks of `db.core.locks.lock_customers`."""
+"""Reading recorded verdicts for the evaluator. Call it under the locks of `db.core.locks.lock_customers`."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
@@ -8,12 +7,9 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.actions import Action, HoldStatus, Outcome, Verdict, Winner
-from billing.affected_range import PeriodRecord
+from billing.actions import Action, HoldStatus, Outcome, Verdict
 from db.core.rows import Row
-
-Customer = tuple[UUID, UUID]
-"""(partner, customer): the unit that is locked, judged and counted."""
+from db.ledger.case import Customer
 
 _HOLD_STATUSES = {hold_status.value: hold_status for hold_status in HoldStatus}
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -39,67 +35,6 @@ _columns_of = itemgetter(*_COLUMNS)
 _VERDICT_COLUMNS = ", ".join(f"actions.{name}" for name in (*_COLUMNS, "partner_id", "customer_id"))
 
 
-async def periods_of(
-    connection: asyncpg.Connection, customers: Iterable[tuple[Customer, int]]
-) -> dict[Customer, dict[int, PeriodRecord]]:
-    """The counters of customers from a first period on, each given as ((partner, customer), first period)."""
-    wanted = list(customers)
-    rows = await connection.fetch(
-        """
-        SELECT partner_id, customer_id, period, billed_minor, cap_savings_minor, credited_minor,
-               billed + partly_billed AS cap_users, billed + partly_billed + capped AS winners, last_occurred_at
-        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (partner_id, customer_id, first)
-        JOIN customer_periods USING (partner_id, customer_id)
-        WHERE period >= first
-        """,
-        [customer[0] for customer, _ in wanted],
-        [customer[1] for customer, _ in wanted],
-        [first for _, first in wanted],
-    )
-    result: dict[Customer, dict[int, PeriodRecord]] = defaultdict(dict)
-    for row in rows:
-        result[row["partner_id"], row["customer_id"]][row["period"]] = PeriodRecord(
-            billed_minor=row["billed_minor"],
-            cap_savings_minor=row["cap_savings_minor"],
-            credited_minor=row["credited_minor"],
-            cap_users=row["cap_users"],
-            winners=row["winners"],
-            last_occurred_at=row["last_occurred_at"],
-        )
-    return result
-
-
-async def winners_of(connection: asyncpg.Connection, keys: Iterable[UUID]) -> dict[UUID, list[Winner]]:
-    """Who holds, or once held, each duplicate key, in evaluation order."""
-    rows = await connection.fetch(
-        """
-        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
-        FROM winners WHERE duplicate_key = ANY($1::uuid[])
-        ORDER BY duplicate_key, billing_period, occurred_at
-        """,
-        list(keys),
-    )
-    return _by_key(rows)
-
-
-async def frozen_winners_of(
-    connection: asyncpg.Connection, keys: Iterable[tuple[UUID, int]]
-) -> dict[UUID, list[Winner]]:
-    """Who holds, or once held, each duplicate key in a closed period: (key, first open period), in evaluation order."""
-    wanted = list(keys)
-    rows = await connection.fetch(
-        """
-        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
-        FROM unnest($1::uuid[], $2::int[]) AS wanted (duplicate_key, first_open) JOIN winners USING (duplicate_key)
-        WHERE billing_period < first_open
-        ORDER BY duplicate_key, billing_period, occurred_at
-        """,
-        [key for key, _ in wanted],
-        [first_open for _, first_open in wanted],
-    )
-    return _by_key(rows)
-
-
 async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
     """The recorded verdicts of actions, by id."""
     return await connection.fetch(
@@ -110,7 +45,7 @@ async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterab
 async def verdicts_of_keys(
     connection: asyncpg.Connection, keys: Iterable[tuple[Customer, int, UUID]]
 ) -> list[asyncpg.Record]:
-    """All verdicts with a duplicate key in a billing period: ((partner, customer), period, key)."""
+    """All verdicts with a duplicate key in a billing period, given as ((partner, customer), period, key)."""
     wanted = list(keys)
     return await connection.fetch(
         f"""
@@ -126,10 +61,10 @@ async def verdicts_of_keys(
     )
 
 
-async def verdicts_of_prefixes(
-    connection: asyncpg.Connection, prefixes: Sequence[tuple[Customer, int, int]]
+async def verdicts_of_first_winners(
+    connection: asyncpg.Connection, numbers: Sequence[tuple[Customer, int, int]]
 ) -> list[asyncpg.Record]:
-    """The verdicts of the first winners of periods: ((partner, customer), period, how many), ties included."""
+    """The verdicts of the first winners of periods, given as ((partner, customer), period, how many); ties included."""
     return await connection.fetch(
         f"""
         SELECT {_VERDICT_COLUMNS}
@@ -142,20 +77,23 @@ async def verdicts_of_prefixes(
         ) AS first_winners
         JOIN actions ON actions.id = first_winners.action_id
         """,
-        [customer[0] for customer, _, _ in prefixes],
-        [customer[1] for customer, _, _ in prefixes],
-        [period for _, period, _ in prefixes],
-        [most for _, _, most in prefixes],
+        [customer[0] for customer, _, _ in numbers],
+        [customer[1] for customer, _, _ in numbers],
+        [period for _, period, _ in numbers],
+        [number for _, _, number in numbers],
     )
 
 
 async def open_verdicts(
     connection: asyncpg.Connection, customers: Iterable[tuple[Customer, int]]
 ) -> Iterator[tuple[int, str, Verdict]]:
-    """All verdicts of customers from a first billing period on: (place among the customers, lead type, verdict)."""
+    """All verdicts of customers, given as ((partner, customer), first billing period).
+
+    Each comes as (place among the customers, lead type, verdict).
+    """
     wanted = list(customers)
-    # Period by period, because actions are indexed by partner, period and customer, in this order. Put together first,
-    # or a server that can skip the period in the index does, and reads those that are not wanted, too.
+    # Actions are indexed by partner, period and customer, in this order, so each period is looked up by itself. The
+    # list of periods is materialized, or a server that can skip the period in the index reads other customers, too.
     rows = await connection.fetch(
         f"""
         WITH RECURSIVE wanted AS (
@@ -186,7 +124,7 @@ async def open_verdicts(
 
 
 def customer_from_row(row: asyncpg.Record) -> Customer:
-    """Whose verdict a row is."""
+    """The (partner, customer) of a row of actions."""
     return row["partner_id"], row["customer_id"]
 
 
@@ -212,7 +150,7 @@ def _verdict(
     outcome: str,
     billed_minor: int,
 ) -> Verdict:
-    # By place and without calling the enums, because a rebuild does this for every action of a month.
+    # By position and without calling the enums, because a rebuild does this for every action of a month.
     action = Action(
         action_id,
         lead_id,
@@ -231,22 +169,3 @@ def _verdict(
         _HOLD_STATUSES[hold_status],
     )
     return Verdict(action, _OUTCOMES[outcome], billed_minor)
-
-
-def _by_key(rows: Iterable[asyncpg.Record]) -> dict[UUID, list[Winner]]:
-    result: dict[UUID, list[Winner]] = {}
-    for row in rows:
-        result.setdefault(row["duplicate_key"], []).append(winner_from_row(row))
-    return result
-
-
-def winner_from_row(row: asyncpg.Record) -> Winner:
-    """A row of winners as the evaluator knows it."""
-    return Winner(
-        action_id=row["action_id"],
-        key=row["duplicate_key"],
-        billing_period=row["billing_period"],
-        own_period=row["own_period"],
-        occurred_at=row["occurred_at"],
-        released_from=row["released_from"],
-    )

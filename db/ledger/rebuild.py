@@ -1,6 +1,7 @@
 """Rebuilding a report: every verdict that can still change is judged again, every counter is counted again.
 
-The customers are judged in shares, which several processes can take at once; the counters are counted by one.
+The customers are judged in ranges, which several processes can take at once; one process counts. Each public function
+takes the engine, and opens transactions of its own: a rebuild is too long for one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,27 +19,39 @@ from billing.policy import Policy
 from db.core import locks
 from db.core.engine import transaction
 from db.ledger import recount, reevaluation
-from db.ledger.judging import Case
+from db.ledger.case import Case
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
 from db.tasks.records import Progress
 
 ACTIONS_PER_RANGE = 40_000
-_ACTIONS_AT_ONCE = 5000  # with more of them, a processor waits for its memory
+_ACTIONS_AT_ONCE = 5_000  # more of them no longer fit into the cache of a processor
 MOST_DIFFERENCES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerRange:
-    """So many customers of a report: those from `first` on and before `until`, which is None for the last ones."""
+    """Some customers of a report: the ids from `first` to before `until`, which is None for the last range."""
 
     first: UUID
     until: UUID | None
     customers: int
 
 
-async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> list[CustomerRange]:
-    """Divide the customers of a report; those of a closed period have frozen verdicts, so there is nothing to share."""
+@dataclass(frozen=True, slots=True)
+class RangeResult:
+    """What a rebuild of one range did; `differences` are the first `MOST_DIFFERENCES`, as JSON shows them."""
+
+    customers: int
+    actions: int
+    verdicts_corrected: int
+    differences: list[dict[str, Any]]
+
+
+async def customer_ranges(
+    engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int
+) -> list[CustomerRange]:
+    """Divide the customers of a report into ranges; none for a closed period, whose verdicts are frozen."""
     async with transaction(engine) as connection:
         policy = await _policy(connection, policies, partner_id)
         if not policy.is_open(period):
@@ -48,9 +61,9 @@ async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, peri
             """
             SELECT (array_agg(customer_id ORDER BY customer_id))[1] AS first, count(*) AS customers
             FROM (
-                SELECT customer_id, floor((sum(count(*)) OVER (ORDER BY customer_id) - count(*)) / $3) AS share
+                SELECT customer_id, floor((sum(count(*)) OVER (ORDER BY customer_id) - count(*)) / $3) AS range
                 FROM actions WHERE partner_id = $1 AND billing_period = $2 GROUP BY customer_id
-            ) AS counted GROUP BY share ORDER BY share
+            ) AS counted GROUP BY range ORDER BY range
             """,
             partner_id,
             period,
@@ -60,10 +73,10 @@ async def shares(engine: AsyncEngine, policies: Policies, partner_id: UUID, peri
     return [CustomerRange(row["first"], until, row["customers"]) for row, until in zip(rows, untils, strict=False)]
 
 
-async def judge(
-    engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int, share: CustomerRange, progress: Progress
-) -> dict[str, Any]:
-    """Judge the customers of a share again, correct what differs, and say what did."""
+async def judge_range(
+    engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int, within: CustomerRange, progress: Progress
+) -> RangeResult:
+    """Judge the customers of a range again, and correct the verdicts that differ."""
     async with transaction(engine, readonly=True) as connection:
         rows = await connection.fetch(
             """
@@ -74,33 +87,28 @@ async def judge(
             """,
             partner_id,
             period,
-            share.first,
-            share.until,
+            within.first,
+            within.until,
         )
     differences: list[dict[str, Any]] = []
     corrected = actions = judged = 0
-    for people in _parts(rows):
-        for case in await _judge(engine, policies, partner_id, people):
+    for customer_ids in _parts(rows):
+        for case in await _judge(engine, policies, partner_id, customer_ids):
             actions += len(case.verdicts)
             corrected += len(case.changes)
-            differences.extend(_difference(before, after) for before, after in case.changes if before)
+            differences.extend(_difference_out(before, after) for before, after in case.changes if before)
         del differences[MOST_DIFFERENCES:]
-        judged += len(people)
+        judged += len(customer_ids)
         await progress(judged, len(rows))
-    return {
-        "customers": len(rows),
-        "actions": actions,
-        "verdicts_corrected": corrected,
-        "differences": differences,
-    }
+    return RangeResult(len(rows), actions, corrected, differences)
 
 
 async def correct_counters(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> int:
-    """Count the verdicts of a report again, correct its counters, and say how many were wrong."""
+    """Count the verdicts of a report again and correct its counters; returns how many were wrong."""
     async with transaction(engine) as connection:
         policy = await _policy(connection, policies, partner_id)
         await locks.lock_report_exclusive(connection, report_uuid(partner_id, period))
-        # This snapshot begins after the lock, so it sees what another rebuild has corrected.
+        # The snapshot begins after the lock, so it sees what another rebuild has corrected.
         async with transaction(engine, readonly=True) as snapshot:
             found = await recount.drift(snapshot, partner_id, period)
         if found.count:
@@ -109,24 +117,24 @@ async def correct_counters(engine: AsyncEngine, policies: Policies, partner_id: 
 
 
 def _parts(rows: Sequence[asyncpg.Record]) -> Iterator[list[UUID]]:
-    """The customers of (customer, actions) rows, some at a time."""
-    people: list[UUID] = []
+    """The customers of (customer, actions) rows, in parts of about `_ACTIONS_AT_ONCE` actions."""
+    customer_ids: list[UUID] = []
     actions = 0
     for row in rows:
-        people.append(row["customer_id"])
+        customer_ids.append(row["customer_id"])
         actions += row["actions"]
         if actions >= _ACTIONS_AT_ONCE:
-            yield people
-            people, actions = [], 0
-    if people:
-        yield people
+            yield customer_ids
+            customer_ids, actions = [], 0
+    if customer_ids:
+        yield customer_ids
 
 
 async def _judge(engine: AsyncEngine, policies: Policies, partner_id: UUID, customer_ids: Sequence[UUID]) -> list[Case]:
     try:
         return await _judge_once(engine, policies, partner_id, customer_ids)
     except asyncpg.CheckViolationError:
-        # Counters that do not say what the verdicts say may fall below zero when verdicts change: count them first.
+        # Wrong counters may fall below zero when verdicts change, which the database refuses: correct them first.
         async with transaction(engine) as connection:
             policy = await _policy(connection, policies, partner_id)
             used = await periods_used(connection, partner_id)
@@ -138,29 +146,26 @@ async def _judge(engine: AsyncEngine, policies: Policies, partner_id: UUID, cust
 async def _judge_once(
     engine: AsyncEngine, policies: Policies, partner_id: UUID, customer_ids: Sequence[UUID]
 ) -> list[Case]:
-    try:
-        async with transaction(engine) as connection:
-            await locks.lock_partners_shared(connection, [partner_id])
-            return await reevaluation.rejudge(connection, policies, partner_id, customer_ids)
-    except BaseException:
-        policies.clear()
-        raise
+    async with reevaluation.judging_transaction(engine, policies) as connection:
+        await locks.lock_partners_shared(connection, [partner_id])
+        return await reevaluation.rejudge(connection, policies, partner_id, customer_ids)
 
 
 async def _policy(connection: asyncpg.Connection, policies: Policies, partner_id: UUID) -> Policy:
+    """The policy of a partner, which stays as it is until the transaction ends."""
     await locks.lock_partners_shared(connection, [partner_id])
     return (await policies.load(connection, [partner_id]))[partner_id]
 
 
-def _difference(before: Verdict, after: Verdict) -> dict[str, Any]:
+def _difference_out(before: Verdict, after: Verdict) -> dict[str, Any]:
     return {
         "action_id": after.action.id,
-        "was": _shown(before),
-        "is": _shown(after),
+        "was": _verdict_out(before),
+        "is": _verdict_out(after),
     }
 
 
-def _shown(verdict: Verdict) -> dict[str, Any]:
+def _verdict_out(verdict: Verdict) -> dict[str, Any]:
     return {
         "outcome": verdict.outcome,
         "value": amount_from_minor(verdict.action.value_minor),

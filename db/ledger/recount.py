@@ -10,8 +10,8 @@ from billing.actions import Outcome
 from billing.totals import TOTALS_COLUMNS, Totals, checksum_of_line
 from db.core import locks
 from db.core.rows import totals_from_row
-from db.ledger.reading import Customer
-from db.ledger.verdicts import ProductPeriod, add_customer_totals, add_product_totals
+from db.ledger.case import Customer
+from db.ledger.period_counters import ProductPeriod, add_customer_totals, add_product_totals
 
 _COPY_S = 3_600.0
 
@@ -116,12 +116,12 @@ async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: i
             sums[product_id] += checksum_of_line(line)
 
     # As text, because a rebuild does this for every action of a month; and for as long as one may take.
-    await connection.copy_from_query(_CHECKED_LINES, partner_id, period, output=add, timeout=_COPY_S)
+    await connection.copy_from_query(VERDICT_LINES, partner_id, period, output=add, timeout=_COPY_S)
     return {(partner_id, period, UUID(product_id.decode())): total for product_id, total in sums.items()}
 
 
 # The line is that of `billing.totals.verdict_checksum`.
-_CHECKED_LINES = """
+VERDICT_LINES = """
     SELECT product_id, replace(id::text, '-', '') || billing_period || outcome
         || value_minor || ',' || billed_minor || ',' || rate_rule_id
     FROM actions WHERE partner_id = $1 AND billing_period = $2

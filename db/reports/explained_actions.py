@@ -11,7 +11,7 @@ import asyncpg
 from billing.actions import Outcome
 from billing.explain import Credit, Explained, explain, sentence
 from billing.terms import Terms, TermsHistory
-from db.ledger import reading
+from db.ledger import period_counters, reading, winners
 from db.ledger.policies import terms_from_row
 
 _CONDITIONS = ("partner", "product", "lead_type", "action_type", "engagement_level")
@@ -84,8 +84,8 @@ async def lines_of_customers(
     customers = await _customers(connection, customer_ids)
     products = await _products(connection, {row["product_id"] for row in rows})
     duplicates = {row["duplicate_key"] for row in rows if row["outcome"] == Outcome.DUPLICATE}
-    winners = await reading.winners_of(connection, duplicates) if duplicates else {}
-    periods = await reading.periods_of(connection, [((partner_id, customer), 0) for customer in customer_ids])
+    holders = await winners.by_key(connection, duplicates) if duplicates else {}
+    periods = await period_counters.read(connection, [((partner_id, customer), 0) for customer in customer_ids])
     versions = await _card_versions(connection, partner_id, period, customer_ids)
     by_customer: dict[UUID, list[asyncpg.Record]] = defaultdict(list)
     for row in rows:
@@ -97,7 +97,7 @@ async def lines_of_customers(
         used_before -= sum(r.credited_minor for p, r in records.items() if p <= period)
         by_action = {row["id"]: row for row in by_customer[customer_id]}
         verdicts = [reading.verdict_from_row(row) for row in by_action.values()]
-        for explained in explain(verdicts, winners, in_force, used_before):
+        for explained in explain(verdicts, holders, in_force, used_before):
             action = explained.verdict.action
             row = by_action[action.id]
             lines.append(

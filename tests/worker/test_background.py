@@ -9,7 +9,7 @@ import pytest
 
 from db.core.engine import transaction
 from db.intake import inbox
-from db.ledger import closing, rebuild, recount, reevaluation, verdicts
+from db.ledger import closing, held_actions, rebuild, recount, reevaluation, verdicts
 from db.reports import snapshots
 from db.tasks import records
 from db.tasks.records import Task
@@ -103,8 +103,8 @@ async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reo
         patched.setattr(snapshots, "snapshot", killed)
         with pytest.raises(Killed):
             await RUNNER.run(runtime, task_id)
-    async with transaction(runtime.engine) as connection:
-        await closing.reopen(connection, runtime.policies, world.partners["acme"], 202404)
+    async with world.unit_of_work() as uow:
+        await closing.reopen(uow, runtime.policies, world.partners["acme"], 202404)
     runtime.policies.clear()
     await RUNNER.run(runtime, task_id)
     assert (await task(world, task_id)).state == "done"
@@ -115,9 +115,9 @@ async def test_r11_a_closing_killed_after_the_freeze_does_not_close_what_was_reo
 STEPS: dict[str, list[tuple[Any, str]]] = {
     "close": [
         (inbox, "waiting_up_to"),
-        (inbox, "settle"),
+        (inbox, "mark_done"),
         (reevaluation, "rejudge_some_stale"),
-        (closing, "_move_held"),
+        (held_actions, "move_to_next_period"),
         (closing, "close"),
         (snapshots, "snapshot"),
         (records, "finish"),
@@ -129,10 +129,10 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
         (records, "finish"),
     ],
     "rebuild": [
-        (rebuild, "shares"),
+        (rebuild, "customer_ranges"),
         (records, "create"),
         (records, "add_arguments"),
-        (rebuild, "judge"),
+        (rebuild, "judge_range"),
         (verdicts, "write"),
         (records, "read_all"),
         (recount, "drift"),
@@ -209,14 +209,14 @@ async def test_a_rebuild_puts_right_what_differs_and_says_what_did(runtime: Runt
 async def test_a_task_runs_once_at_a_time(runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.send(lead(customer="ann", product="crm"))
     task_id = await create(world, "rebuild", period=202404)
-    runs, do = [], rebuild.judge
+    runs, do = [], rebuild.judge_range
 
-    async def slowly(*arguments: Any) -> dict[str, Any]:
+    async def slowly(*arguments: Any) -> rebuild.RangeResult:
         runs.append(1)
         await asyncio.sleep(0.2)
         return await do(*arguments)
 
-    monkeypatch.setattr(rebuild, "judge", slowly)
+    monkeypatch.setattr(rebuild, "judge_range", slowly)
     await asyncio.gather(RUNNER.run(runtime, task_id), RUNNER.run(runtime, task_id))
     await RUNNER.run(runtime, task_id)
     assert runs == [1]
@@ -231,7 +231,7 @@ async def test_a_transient_error_leaves_the_task_for_the_sweeper(
         raise asyncpg.DeadlockDetectedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "shares", fail)
+        patch.setattr(rebuild, "customer_ranges", fail)
         await RUNNER.run(runtime, task_id)
     assert await due(world) == []  # its message may still come
     async with transaction(world.engine) as connection:
@@ -253,7 +253,7 @@ async def test_an_unexpected_error_fails_the_task_and_says_so(
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr(rebuild, "judge", fail)
+    monkeypatch.setattr(rebuild, "judge_range", fail)
     await RUNNER.run(runtime, task_id)
     row = await task(world, task_id)
     assert (row.state, row.error) == ("failed", "An unexpected error: ZeroDivisionError('surprise')")

@@ -78,20 +78,20 @@ async def test_two_processes_take_the_subtasks_from_both_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[tuple[AsyncEngine, UUID]] = []
-    judge, both = rebuild.judge, asyncio.Barrier(2)
+    judge, both = rebuild.judge_range, asyncio.Barrier(2)
 
     async def help_when_asked() -> None:
         ids = (await asyncio.to_thread(sent.get)).arguments
         while await background.run_last_free(helper, ids):  # as its message comes again and again
             pass
 
-    async def side_by_side(engine: AsyncEngine, *more: Any) -> dict[str, Any]:
+    async def side_by_side(engine: AsyncEngine, *more: Any) -> rebuild.RangeResult:
         taken.append((engine, more[3].first))
         await asyncio.wait_for(both.wait(), 10)
         return await judge(engine, *more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "judge", side_by_side)
+        patch.setattr(rebuild, "judge_range", side_by_side)
         await asyncio.gather(RUNNER.run(runtime, task_id), help_when_asked())
     by_runtime, by_helper = ([first for engine, first in taken if engine is at.engine] for at in (runtime, helper))
     assert (len(by_runtime), len(by_helper)) == (3, 3)
@@ -128,7 +128,7 @@ async def test_the_sweeper_leaves_the_subtasks_to_the_rebuild(
     runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "judge", die)
+        patch.setattr(rebuild, "judge_range", die)
         with pytest.raises(Killed):
             await RUNNER.run(runtime, task_id)
     assert len(await subtask_ids(world)) == len(PEOPLE)
@@ -145,7 +145,7 @@ async def test_a_subtask_that_fails_fails_the_rebuild_with_its_error(
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr(rebuild, "judge", fail)
+    monkeypatch.setattr(rebuild, "judge_range", fail)
     await RUNNER.run(runtime, task_id)
     for each in (task_id, *await subtask_ids(world)):
         row = await task(world, each)
@@ -159,7 +159,7 @@ async def test_a_transient_error_in_a_subtask_leaves_the_rebuild_for_the_sweeper
         raise asyncpg.DeadlockDetectedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "judge", fail)
+        patch.setattr(rebuild, "judge_range", fail)
         assert not await RUNNER.run(runtime, task_id)
     assert (await task(world, task_id)).finished_at is None
     assert await RUNNER.run(runtime, task_id)
@@ -170,7 +170,7 @@ async def test_help_is_asked_for_once(
     runtime: Runtime, world: World, task_id: UUID, sent: "queue.Queue[Message]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "judge", die)
+        patch.setattr(rebuild, "judge_range", die)
         with pytest.raises(Killed):
             await RUNNER.run(runtime, task_id)
     await RUNNER.run(runtime, task_id)
@@ -185,8 +185,8 @@ async def test_the_checksum_of_a_long_month_is_not_cut_off(
     """One statement reads all lines of a month, for longer than any other one may take."""
     await world.send(*distinct(2, APRIL, customer="ann", product="crm"))
     impatient = create_engine(settings.model_copy(update={"database_command_timeout_s": 0.2}), "impatient")
-    slow = recount._CHECKED_LINES.replace("FROM actions", "FROM (SELECT pg_sleep(0.3)) AS pause, actions")
-    monkeypatch.setattr(recount, "_CHECKED_LINES", slow)
+    slow = recount.VERDICT_LINES.replace("FROM actions", "FROM (SELECT pg_sleep(0.3)) AS pause, actions")
+    monkeypatch.setattr(recount, "VERDICT_LINES", slow)
     try:
         assert await rebuild.correct_counters(impatient, runtime.policies, world.partners["acme"], 202404) == 0
     finally:

@@ -51,7 +51,10 @@ async def judge_customers(job: Job) -> dict[str, Any]:
     until = UUID(arguments["until"]) if arguments["until"] else None
     customers = CustomerRange(UUID(arguments["first"]), until, arguments["customers"])
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    return await ledger.judge(job.runtime.engine, job.runtime.policies, partner_id, period, customers, job.progress)
+    runtime = job.runtime
+    return asdict(
+        await ledger.judge_range(runtime.engine, runtime.policies, partner_id, period, customers, job.progress)
+    )
 
 
 async def create_subtasks(job: Job) -> list[UUID]:
@@ -60,7 +63,9 @@ async def create_subtasks(job: Job) -> list[UUID]:
     if _SUBTASK_IDS in arguments:
         return [UUID(each) for each in arguments[_SUBTASK_IDS]]
     report = {"partner_id": arguments["partner_id"], "period": arguments["period"]}
-    ranges = await ledger.shares(runtime.engine, runtime.policies, UUID(report["partner_id"]), report["period"])
+    ranges = await ledger.customer_ranges(
+        runtime.engine, runtime.policies, UUID(report["partner_id"]), report["period"]
+    )
     async with runtime.unit_of_work(job.task.request_id) as uow:
         subtask_ids = [
             await records.create(

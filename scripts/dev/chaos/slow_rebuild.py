@@ -12,14 +12,14 @@ from worker.app import app
 _ACTIONS_PER_RANGE = 10
 _PAUSE_S = 0.4
 
-judge = rebuild.judge
+judge_range = rebuild.judge_range
 
 
-async def _judge_late(*arguments: Any) -> dict[str, Any]:
+async def _judge_late(*arguments: Any) -> rebuild.RangeResult:
     await asyncio.sleep(_PAUSE_S)
-    return await judge(*arguments)
+    return await judge_range(*arguments)
 
 
-vars(rebuild).update(ACTIONS_PER_RANGE=_ACTIONS_PER_RANGE, judge=_judge_late)
+vars(rebuild).update(ACTIONS_PER_RANGE=_ACTIONS_PER_RANGE, judge_range=_judge_late)
 
 __all__ = ["app"]

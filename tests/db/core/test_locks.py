@@ -13,7 +13,8 @@ from db.core import locks
 from db.core.engine import transaction
 from db.core.row_keys import customer_uuid, product_uuid
 from db.intake import stored_leads, worker_batch
-from db.ledger import closing, holds, judging, recount, verdicts
+from db.ledger import closing, credit_lines, judging, period_counters, recount, verdicts
+from db.ledger.case import Case
 from db.ledger.policies import Policies
 from tests.builders import distinct, lead
 from tests.world import LATER, World
@@ -59,7 +60,7 @@ async def two_batches_at_once(world: World) -> list[Any]:
     await world.send(*distinct(1, AT, customer="ann", product="crm"))
     both_judged, judge_new = asyncio.Barrier(2), judging.judge_new
 
-    async def wait_for_the_other(connection: asyncpg.Connection, cases: list[judging.Case]) -> None:
+    async def wait_for_the_other(connection: asyncpg.Connection, cases: list[Case]) -> None:
         await judge_new(connection, cases)
         try:
             await asyncio.wait_for(both_judged.wait(), 0.3)
@@ -123,7 +124,7 @@ async def test_r8_without_the_lock_the_key_of_the_winner_still_keeps_a_second_on
 async def same_key_at_once(world: World, action_type: str = "Click") -> None:
     both_judged, judge_new = asyncio.Barrier(2), judging.judge_new
 
-    async def wait_for_the_other(connection: asyncpg.Connection, cases: list[judging.Case]) -> None:
+    async def wait_for_the_other(connection: asyncpg.Connection, cases: list[Case]) -> None:
         await judge_new(connection, cases)
         try:
             await asyncio.wait_for(both_judged.wait(), 0.3)
@@ -154,15 +155,15 @@ async def close_while_a_batch_is_written(world: World) -> tuple[Any, Any]:
     await world.accept(lead(customer="ann", product="crm"))
     judged, write = asyncio.Event(), verdicts.write
 
-    async def write_late(connection: asyncpg.Connection, cases: list[judging.Case]) -> None:
+    async def write_late(connection: asyncpg.Connection, cases: list[Case]) -> None:
         judged.set()
         await asyncio.sleep(0.3)
         await write(connection, cases)
 
     async def close() -> bool:
         await judged.wait()
-        async with transaction(world.engine) as connection:
-            return await closing.close(connection, Policies(), world.partners["acme"], 202404, LATER)
+        async with world.unit_of_work() as uow:
+            return await closing.close(uow, Policies(), world.partners["acme"], 202404, LATER)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "write", write_late)
@@ -206,20 +207,21 @@ async def test_r11_a_return_and_a_batch_of_the_same_products_do_not_deadlock(wor
     await world.send(lead("capped", ("Click", "High", MAY), customer="ann", product=low))
     assert await world.close("acme", "2024-04")
     await world.accept(*(lead(None, ("Click", "High", MAY), customer="bob", product=each) for each in (low, high)))
-    credited, add_credit = asyncio.Event(), closing.add_credit
+    credited, book = asyncio.Event(), credit_lines.book
 
-    async def add_credit_and_wait(*arguments: Any) -> None:
-        await add_credit(*arguments)
+    async def book_and_wait(*arguments: Any) -> bool:
+        booked = await book(*arguments)
         credited.set()
         await asyncio.sleep(0.3)
+        return booked
 
     async def work() -> int:
         await credited.wait()
         return await worker_batch.process_inbox(world.engine, Policies(), 10)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holds, "add_credit", add_credit_and_wait)
-        patch.setattr(verdicts, "os", _Pid())
+        patch.setattr(credit_lines, "book", book_and_wait)
+        patch.setattr(period_counters, "os", _Pid())
         returned, settled = await asyncio.gather(world.return_action(("", "a", "Click", "High", AT, 1)), work())
     assert (returned, settled) == (True, 1)
     await world.check()
@@ -351,5 +353,7 @@ async def test_r9_batches_take_counters_in_ascending_order(world: World) -> None
     """Failed before: a rebuild and a batch deadlocked, each with a counter that the other one wanted."""
     await counters_in_ascending_order(
         world,
-        lambda connection, sums: verdicts.add_customer_totals(connection, sums, {}, dict.fromkeys(sums, 1), set(sums)),
+        lambda connection, sums: period_counters.add_customer_totals(
+            connection, sums, {}, dict.fromkeys(sums, 1), set(sums)
+        ),
     )

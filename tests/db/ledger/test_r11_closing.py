@@ -94,13 +94,11 @@ async def test_r11_closing_needs_the_period_ended_and_every_earlier_one_closed(w
     for period in ("2024-03", "2024-04", "2024-06"):
         assert not await world.close("acme", period)
     start_of_june = (await policy(world)).calendar.start_of(202406)
-    async with transaction(world.engine) as connection:
+    async with world.unit_of_work() as uow:
         with pytest.raises(RuleViolation, match="has not ended yet"):
-            await closing.close(
-                connection, Policies(), world.partners["acme"], 202405, start_of_june.replace(month=5, day=31)
-            )
-    async with transaction(world.engine) as connection:
-        assert await closing.close(connection, Policies(), world.partners["acme"], 202405, start_of_june)
+            await closing.close(uow, Policies(), world.partners["acme"], 202405, start_of_june.replace(month=5, day=31))
+    async with world.unit_of_work() as uow:
+        assert await closing.close(uow, Policies(), world.partners["acme"], 202405, start_of_june)
 
 
 async def policy(world: World) -> Any:
@@ -111,9 +109,9 @@ async def policy(world: World) -> Any:
 async def test_r11_a_stale_customer_is_not_closed_over(world: World) -> None:
     await world.send(lead(customer="ann", product="crm"))
     await world.terms("acme", "2024-04", cap="5.00")
-    async with transaction(world.engine) as connection:
-        assert not await closing.close(connection, Policies(), world.partners["acme"], 202404, LATER)
-        assert await connection.fetchval("SELECT closed_through FROM partners") is None
+    async with world.unit_of_work() as uow:
+        assert not await closing.close(uow, Policies(), world.partners["acme"], 202404, LATER)
+        assert await uow.connection.fetchval("SELECT closed_through FROM partners") is None
     assert await world.close("acme", "2024-04")
     await world.check()
 
@@ -129,9 +127,9 @@ async def test_r11_an_issued_bill_keeps_its_period_closed(world: World) -> None:
             """,
             world.partners["acme"],
         )
-    async with transaction(world.engine) as connection:
+    async with world.unit_of_work() as uow:
         with pytest.raises(RuleViolation, match="B-1"):
-            await closing.reopen(connection, Policies(), world.partners["acme"], 202404)
+            await closing.reopen(uow, Policies(), world.partners["acme"], 202404)
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT closed_through FROM partners") == 202404
 
@@ -185,8 +183,8 @@ async def test_r11_a_period_closes_during_ingestion(world: World) -> None:
         )
     working = asyncio.gather(*(world.work(most_leads=3) for _ in range(3)))
     await asyncio.sleep(0.05)
-    async with transaction(world.engine) as connection:
-        assert await closing.close(connection, Policies(), world.partners["acme"], 202404, LATER)
+    async with world.unit_of_work() as uow:
+        assert await closing.close(uow, Policies(), world.partners["acme"], 202404, LATER)
     before = await frozen_verdicts(world)
     await working
     assert await frozen_verdicts(world) == before

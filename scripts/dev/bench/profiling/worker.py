@@ -38,11 +38,11 @@ _FUNCTIONS = (
     "db.intake.matching.merge",
     "db.intake.matching.open_cases",
     "db.intake.request_result.result_from_arrivals",
-    "db.ledger.judging.Case.decide",
+    "db.ledger.case.Case.decide",
     "db.ledger.verdicts._action_row",
-    "db.ledger.verdicts._signed_leads",
+    "db.ledger.counting._lead_changes",
     "billing.affected_range.affected_range",
-    "billing.affected_range.contested_keys",
+    "billing.affected_range.affected_keys",
     "billing.leads.identified",
 )
 

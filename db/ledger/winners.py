@@ -1,0 +1,163 @@
+"""Winners on record: the actions that hold, or once held, their duplicate keys (R6)."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from billing.actions import WINNING, Action, Winner
+from billing.evaluate import NEVER_RELEASED
+from db.ledger.case import Case
+
+_WINNER_COLUMNS = [
+    "partner_id",
+    "customer_id",
+    "duplicate_key",
+    "slot",
+    "released_from",
+    "action_id",
+    "billing_period",
+    "own_period",
+    "occurred_at",
+]
+
+
+async def by_key(connection: asyncpg.Connection, keys: Iterable[UUID]) -> dict[UUID, list[Winner]]:
+    """The actions that hold, or once held, each duplicate key, in evaluation order."""
+    rows = await connection.fetch(
+        """
+        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
+        FROM winners WHERE duplicate_key = ANY($1::uuid[])
+        ORDER BY duplicate_key, billing_period, occurred_at
+        """,
+        list(keys),
+    )
+    return _group_by_key(rows)
+
+
+async def frozen_by_key(connection: asyncpg.Connection, keys: Iterable[tuple[UUID, int]]) -> dict[UUID, list[Winner]]:
+    """The same for keys given as (key, first open period), of closed periods only."""
+    wanted = list(keys)
+    rows = await connection.fetch(
+        """
+        SELECT duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
+        FROM unnest($1::uuid[], $2::int[]) AS wanted (duplicate_key, first_open) JOIN winners USING (duplicate_key)
+        WHERE billing_period < first_open
+        ORDER BY duplicate_key, billing_period, occurred_at
+        """,
+        [key for key, _ in wanted],
+        [first_open for _, first_open in wanted],
+    )
+    return _group_by_key(rows)
+
+
+async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+    """Add actions that became winners, and remove those that no longer are."""
+    removed: list[Action] = []
+    added = []
+    for case in cases:
+        if case.is_complete:
+            continue
+        for before, verdict in case.changes:
+            was, is_winner = before is not None and before.outcome in WINNING, verdict.outcome in WINNING
+            if was and not is_winner:
+                removed.append(verdict.action)
+            elif is_winner and not was:
+                added.append(_winner_row(case, verdict.action))
+    if removed:
+        await connection.execute(
+            "DELETE FROM winners WHERE duplicate_key = ANY($1::uuid[]) AND action_id = ANY($2::uuid[])",
+            [action.key for action in removed],
+            [action.id for action in removed],
+        )
+    added += await _delete_wrong_winners(connection, [case for case in cases if case.is_complete])
+    if added:
+        await connection.copy_records_to_table("winners", records=added, columns=_WINNER_COLUMNS)
+
+
+async def release_key(connection: asyncpg.Connection, key: UUID, action_id: UUID, period: int) -> None:
+    """Free the key of a returned frozen winner from a billing period on (R11)."""
+    await connection.execute(
+        "UPDATE winners SET released_from = $3 WHERE duplicate_key = $1 AND action_id = $2", key, action_id, period
+    )
+
+
+async def _delete_wrong_winners(connection: asyncpg.Connection, cases: Sequence[Case]) -> list[tuple[object, ...]]:
+    """Delete the winners in open periods of customers whose judged winners differ; returns the right rows."""
+    if not cases:
+        return []
+    # By column, and in the order of most verdicts, because a rebuild reads nearly every action of a month here.
+    columns = _WINNER_COLUMNS[2:]
+    rows = await connection.fetch(
+        f"""
+        SELECT partner_id, customer_id, {", ".join(f"array_agg({name})" for name in columns)}
+        FROM (
+            SELECT partner_id, customer_id, {", ".join(columns)}
+            FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS judged (partner_id, customer_id, first)
+            JOIN winners USING (partner_id, customer_id) WHERE billing_period >= first
+            ORDER BY partner_id, customer_id, billing_period, occurred_at
+        ) AS ordered GROUP BY partner_id, customer_id
+        """,
+        *_first_open_periods(cases),
+    )
+    stored = {(partner_id, customer_id): list(zip(*arrays, strict=True)) for partner_id, customer_id, *arrays in rows}
+    right: list[tuple[object, ...]] = []
+    wrong = []
+    for case in cases:
+        judged = [_winner_row(case, v.action) for v in case.verdicts if v.outcome in WINNING]
+        found, expected = stored.get(case.customer, []), [row[2:] for row in judged]
+        if found != expected and sorted(found) != sorted(expected):
+            wrong.append(case)
+            right += judged
+    if wrong:
+        await connection.execute(
+            """
+            DELETE FROM winners
+            USING unnest($1::uuid[], $2::uuid[], $3::int[]) AS judged (partner_id, customer_id, first)
+            WHERE winners.partner_id = judged.partner_id AND winners.customer_id = judged.customer_id
+                AND winners.billing_period >= judged.first
+            """,
+            *_first_open_periods(wrong),
+        )
+    return right
+
+
+def _first_open_periods(cases: Sequence[Case]) -> tuple[list[UUID], list[UUID], list[int]]:
+    return (
+        [case.customer[0] for case in cases],
+        [case.customer[1] for case in cases],
+        [case.policy.first_open for case in cases],
+    )
+
+
+def _winner_row(case: Case, action: Action) -> tuple[object, ...]:
+    window = case.policy.terms.at(action.billing_period).window
+    return (
+        *case.customer,
+        action.key,
+        window.bucket(action.occurred_at, action.own_period),
+        NEVER_RELEASED,
+        action.id,
+        action.billing_period,
+        action.own_period,
+        action.occurred_at,
+    )
+
+
+def _group_by_key(rows: Iterable[asyncpg.Record]) -> dict[UUID, list[Winner]]:
+    result: dict[UUID, list[Winner]] = {}
+    for row in rows:
+        result.setdefault(row["duplicate_key"], []).append(winner_from_row(row))
+    return result
+
+
+def winner_from_row(row: asyncpg.Record) -> Winner:
+    """A row of winners as the evaluator knows it."""
+    return Winner(
+        action_id=row["action_id"],
+        key=row["duplicate_key"],
+        billing_period=row["billing_period"],
+        own_period=row["own_period"],
+        occurred_at=row["occurred_at"],
+        released_from=row["released_from"],
+    )
