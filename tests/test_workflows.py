@@ -38,6 +38,15 @@ def test_ci_runs_the_test_command_on_every_python() -> None:
     assert _jobs("ci.yml")["all"]["steps"][-1] == {"run": 'sudo env "PATH=$PATH" "CI=$CI" scripts/test --all'}
 
 
+def test_every_night_has_random_histories_of_its_own() -> None:
+    job = _jobs("ci.yml")["histories"]
+    assert job["if"] == "github.event_name == 'schedule'"
+    words = job["steps"][-1]["run"].split()
+    assert words[:3] == ["env", "--unset=CI", "scripts/test"]
+    assert {"--hypothesis-profile=campaign", '--hypothesis-seed="$GITHUB_RUN_ID"'} <= set(words)
+    assert all((_ROOT / word).is_dir() for word in words if word.startswith("tests/"))
+
+
 def test_ci_has_what_the_tests_of_the_image_ask_for() -> None:
     install = _jobs("ci.yml")["all"]["steps"][-2]["run"]
     # runc comes with Docker, whose package and that of runc exclude each other.
