@@ -109,10 +109,10 @@ async def _identities_of_unfinished_erasures(connection: asyncpg.Connection, cus
 
 
 async def clear_remembered_identity(connection: asyncpg.Connection, customer_id: UUID) -> None:
-    """Erase the person from the arguments of the erasure tasks, the last step of an erasure."""
+    """Erase the person from what the erasure tasks keep, arguments and errors; the last step of an erasure."""
     await connection.execute(
         """
-        UPDATE tasks SET arguments = arguments || '{"asked_as": null, "erased": null}'
+        UPDATE tasks SET arguments = arguments || '{"asked_as": null, "erased": null}', last_error = NULL
         WHERE kind = 'erase' AND arguments->>'customer_id' = $1
         """,
         str(customer_id),

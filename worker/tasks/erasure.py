@@ -25,9 +25,8 @@ async def erase(job: Job) -> dict[str, Any]:
         # Waits until reports that are being written with the name are finished, so that they are rewritten too.
         await locks.lock_names_exclusive(connection)
     rows = 0
-    while changed := await _erase_payloads(
-        runtime, erased
-    ):  # once more, for a lead may pass from one table to another meanwhile
+    # Until nothing changes, because a lead may have moved from one table to another in the meantime.
+    while changed := await _erase_payloads(runtime, erased):
         rows += changed
     files = await _erase_files(job, customer_id, erased)
     async with transaction(runtime.engine) as connection:

@@ -351,7 +351,7 @@ async def test_killed_anywhere_it_is_taken_up_again(
 def _interrupted(work: Callable[..., Any]) -> Callable[..., Any]:
     async def interrupted(*arguments: Any) -> Any:
         await work(*arguments)
-        raise asyncpg.ConnectionDoesNotExistError("killed")
+        raise asyncpg.ConnectionDoesNotExistError(f"killed at {EMAIL}")
 
     return interrupted
 
