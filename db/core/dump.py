@@ -63,7 +63,7 @@ async def sequences(connection: asyncpg.Connection) -> dict[str, tuple[int, bool
     )
     found = {}
     for (name,) in names:
-        row = await connection.fetchrow(f'SELECT last_value, is_called FROM "{name}"')
+        row = await connection.fetchrow(f'SELECT last_value, is_called FROM "{name}"')  # noqa: S608 - names of tables and columns that Postgres itself lists
         assert row is not None
         found[name] = (row["last_value"], row["is_called"])
     return found
@@ -74,7 +74,7 @@ async def used_tables(connection: asyncpg.Connection) -> list[str]:
     return [
         table
         for table in await columns(connection)
-        if table not in _FILLED_BY_MIGRATIONS and await connection.fetchval(f'SELECT EXISTS (SELECT FROM "{table}")')
+        if table not in _FILLED_BY_MIGRATIONS and await connection.fetchval(f'SELECT EXISTS (SELECT FROM "{table}")')  # noqa: S608 - names of tables and columns that Postgres itself lists
     ]
 
 
@@ -97,7 +97,7 @@ async def copy_out(
     write: Callable[[bytes], Coroutine[Any, Any, None]],
 ) -> int:
     """Pass all rows of a table to `write` in pieces; returns the number of rows."""
-    query = f'SELECT {_quoted(names)} FROM "{table}"'
+    query = f'SELECT {_quoted(names)} FROM "{table}"'  # noqa: S608 - names of tables and columns that Postgres itself lists
     return _count(await connection.copy_from_query(query, output=write, timeout=_COPY_S))
 
 

@@ -84,7 +84,7 @@ async def lock_inbox_rows(
             WHERE leads_before < $2
         ))
         ORDER BY id FOR UPDATE SKIP LOCKED
-        """,
+        """,  # noqa: S608 - IN_PARTITION is a constant
         partitions,
         most_leads,
     )
@@ -150,7 +150,7 @@ async def lock_rows_that_name(
             OR EXISTS (SELECT FROM unnest($5::text[]) AS one WHERE position(one IN {_TEXT_ABOUT_LEADS[table]}) > 0)
         )
         ORDER BY id FOR UPDATE
-        """,
+        """,  # noqa: S608 - a table of _TEXT_ABOUT_LEADS
         ids.start,
         ids.stop,
         received_until,

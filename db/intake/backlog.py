@@ -32,7 +32,7 @@ async def waited_s(connection: asyncpg.Connection) -> float:
         ) AS oldest
         WHERE NOT EXISTS (SELECT FROM pauses WHERE resumed_at IS NULL)
         HAVING count(*) > 0
-        """,
+        """,  # noqa: S608 - IN_PARTITION is a constant
         RETRIED_PART,
         PARTITIONS,
     )

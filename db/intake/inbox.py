@@ -130,7 +130,7 @@ async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> l
             ) AS first
         ) AS waiting
         WHERE rows > 0 ORDER BY oldest
-        """,
+        """,  # noqa: S608 - IN_PARTITION is a constant
         PARTITIONS,
         _MANY_ROWS,
     )
@@ -164,7 +164,7 @@ async def newest_waiting(connection: asyncpg.Connection) -> int:
         SELECT coalesce(max(id), 0) FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
             SELECT id FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane DESC, inbox.id DESC LIMIT 1
         ) AS newest
-        """,
+        """,  # noqa: S608 - IN_PARTITION is a constant
         PARTITIONS,
     )
     return newest

@@ -46,7 +46,7 @@ async def delete_resolved(connection: asyncpg.Connection, table: str, older_than
         f"""
         DELETE FROM {table}
         WHERE {resolved} AND id IN (SELECT id FROM {table} WHERE {resolved} ORDER BY id LIMIT $2)
-        """,
+        """,  # noqa: S608 - the caller names one of two tables
         older_than_days,
         most,
     )

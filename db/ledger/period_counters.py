@@ -79,7 +79,7 @@ async def add_customer_totals(
                     (partner_id, customer_id, period, last_occurred_at, policy_version, {", ".join(TOTALS_COLUMNS)})
             WHERE customer_periods.partner_id = added.partner_id AND customer_periods.customer_id = added.customer_id
                 AND customer_periods.period = added.period
-            """,
+            """,  # noqa: S608 - names of our own columns
             *_customer_columns(existing, totals, last, versions),
         )
     fresh = [at for at in totals if at not in known]
@@ -106,7 +106,7 @@ async def add_product_totals(
             (partner_id, period, product_id, slot, checksum, {", ".join(TOTALS_COLUMNS)})
         SELECT * FROM {_unnested("uuid", "int", "uuid", "smallint", "numeric")}
         ON CONFLICT (partner_id, period, product_id, slot) DO UPDATE SET {added}
-        """,
+        """,  # noqa: S608 - names of our own columns
         [partner_id for partner_id, _, _ in ordered],
         [period for _, period, _ in ordered],
         [product_id for _, _, product_id in ordered],

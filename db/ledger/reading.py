@@ -38,7 +38,8 @@ _VERDICT_COLUMNS = ", ".join(f"actions.{name}" for name in (*_COLUMNS, "partner_
 async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
     """The recorded verdicts of actions, by id."""
     return await connection.fetch(
-        f"SELECT {_VERDICT_COLUMNS} FROM actions WHERE id = ANY($1::uuid[])", list(action_ids)
+        f"SELECT {_VERDICT_COLUMNS} FROM actions WHERE id = ANY($1::uuid[])",  # noqa: S608 - names of our own columns
+        list(action_ids),
     )
 
 
@@ -53,7 +54,7 @@ async def verdicts_of_keys(
         FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[]) AS wanted (partner_id, customer_id, period, key)
         JOIN actions ON actions.partner_id = wanted.partner_id AND actions.customer_id = wanted.customer_id
             AND actions.billing_period = wanted.period AND actions.duplicate_key = wanted.key
-        """,
+        """,  # noqa: S608 - names of our own columns
         [customer[0] for customer, _, _ in wanted],
         [customer[1] for customer, _, _ in wanted],
         [period for _, period, _ in wanted],
@@ -76,7 +77,7 @@ async def verdicts_of_first_winners(
             ORDER BY occurred_at FETCH FIRST (wanted.most) ROWS WITH TIES
         ) AS first_winners
         JOIN actions ON actions.id = first_winners.action_id
-        """,
+        """,  # noqa: S608 - names of our own columns
         [customer[0] for customer, _, _ in numbers],
         [customer[1] for customer, _, _ in numbers],
         [period for _, period, _ in numbers],
@@ -115,7 +116,7 @@ async def open_verdicts(
         JOIN actions ON actions.partner_id = looked_for.partner_id AND actions.billing_period = looked_for.period
             AND actions.customer_id = looked_for.customer_id
         JOIN leads ON leads.id = actions.lead_id
-        """,
+        """,  # noqa: S608 - names of our own columns
         [customer[0] for customer, _ in wanted],
         [customer[1] for customer, _ in wanted],
         [first for _, first in wanted],

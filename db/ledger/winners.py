@@ -97,7 +97,7 @@ async def _delete_wrong_winners(connection: asyncpg.Connection, cases: Sequence[
             JOIN winners USING (partner_id, customer_id) WHERE billing_period >= first
             ORDER BY partner_id, customer_id, billing_period, occurred_at
         ) AS ordered GROUP BY partner_id, customer_id
-        """,
+        """,  # noqa: S608 - names of our own columns
         *_first_open_periods(cases),
     )
     stored = {(partner_id, customer_id): list(zip(*arrays, strict=True)) for partner_id, customer_id, *arrays in rows}

@@ -51,7 +51,7 @@ async def write_terms(connection: asyncpg.Connection, partner_id: UUID, from_per
         f"""
         INSERT INTO partner_terms (partner_id, from_period, {", ".join(columns)}) VALUES ($1, $2, {numbers})
         ON CONFLICT (partner_id, from_period) DO UPDATE SET {changed}
-        """,
+        """,  # noqa: S608 - fields of PartnerTerms name the columns
         partner_id,
         from_period,
         *columns.values(),

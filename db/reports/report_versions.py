@@ -53,7 +53,7 @@ async def add(connection: asyncpg.Connection, report: Report) -> int:
             {", ".join(f"${n}" for n in range(11, 11 + len(TOTALS_COLUMNS)))}
         FROM billing_reports WHERE report_id = $1
         RETURNING version
-        """,
+        """,  # noqa: S608 - names of our own columns
         report.report_id,
         report.partner_id,
         report.period,

@@ -85,7 +85,7 @@ async def create(
 
 async def read(connection: asyncpg.Connection, task_id: UUID) -> Task | None:
     """One task."""
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM tasks WHERE id = $1", task_id)
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM tasks WHERE id = $1", task_id)  # noqa: S608 - _COLUMNS is a constant
     return Task(**row) if row else None
 
 
@@ -95,7 +95,7 @@ async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> 
         f"""
         SELECT {_COLUMNS} FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN tasks USING (id)
         ORDER BY place
-        """,
+        """,  # noqa: S608 - _COLUMNS is a constant
         task_ids,
     )
     return [Task(**row) for row in rows]
@@ -117,7 +117,7 @@ async def begin(connection: asyncpg.Connection, task_id: UUID) -> Task | None:
         f"""
         UPDATE tasks SET state = 'running', done = 0, attempts = attempts + 1, next_attempt_at = NULL
         WHERE id = $1 AND finished_at IS NULL RETURNING {_COLUMNS}
-        """,
+        """,  # noqa: S608 - _COLUMNS is a constant
         task_id,
     )
     return Task(**row) if row else None
