@@ -1,8 +1,8 @@
-"""Refusals of the domain. The message is the sentence a person reads.
+"""Refusals of the domain. The message is one sentence for a person.
 
 BillingError
 ├── InvalidValue     a text that is not an amount, a period, an id …
-└── RuleViolation    a request that the rules refuse in the present state (a 409 at the door)
+└── RuleViolation    a request that the rules refuse in the present state (answered with 409)
 """
 
 

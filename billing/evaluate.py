@@ -1,4 +1,4 @@
-"""The evaluator (R4–R10): the one function that gives verdicts, online, in a rebuild, a dry run and a replay alike."""
+"""The evaluator (R4–R10): the one function that gives verdicts, online, in a rebuild and in a dry run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ NEVER_RELEASED = LAST_PERIOD + 1
 
 @dataclass(slots=True)
 class State:
-    """What was decided for one customer of one partner before the actions at hand.
+    """What is decided for one customer of one partner outside the actions that are evaluated.
 
-    `winners` hold keys and are not among the actions at hand.
-    `used_minor` is, per billing period, how much of the cap other actions used that come before those at hand.
-    `credited_minor` is, per billing period, what was credited there for returned frozen actions.
+    `winners` hold their keys and are not among the evaluated actions.
+    `used_minor` is, by billing period, the part of the cap used by other actions that come before the evaluated ones.
+    `credited_minor` is, by billing period, what was credited in it for returned frozen actions.
     """
 
     winners: Mapping[UUID, Sequence[Winner]] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def winner_over(action: Action, holders: Iterable[Winner], window: DuplicateWind
 
 
 def winner_from_action(action: Action) -> Winner:
-    """The action as the holder of its key."""
+    """An action that now holds its key, as a winner."""
     return Winner(action.id, action.key, action.billing_period, action.own_period, action.occurred_at, NEVER_RELEASED)
 
 
@@ -95,7 +95,7 @@ class _CapAccount:
         return billed
 
     def _enter(self, period: int) -> None:
-        """Go on to a later period: what was billed from the last one up to here is used for a lifetime cap."""
+        """Go on to a later period: what earlier periods billed, less credits, counts against a lifetime cap."""
         used, credited = self._state.used_minor, self._state.credited_minor
         self._before_minor += self._used_minor
         self._before_minor += sum(minor for p, minor in used.items() if self._period < p < period)

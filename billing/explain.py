@@ -1,4 +1,4 @@
-"""Explaining verdicts (R15): every figure behind one, and one sentence that a person understands."""
+"""Explaining verdicts (R15): every figure behind one, and one sentence for a person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -20,7 +20,7 @@ STATUS = {
     Outcome.RETURNED: "Not Billed (Returned)",
 }
 """What a report calls each outcome."""
-_TERMS_REMEMBERED = 1_000  # most lines of a report name the same cap
+_CAPS_CACHED = 1_000  # most lines of a report name the same cap
 
 
 class Explained(NamedTuple):
@@ -33,7 +33,7 @@ class Explained(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """What a returned action of a closed period gives back, and the period it is booked in (R11)."""
+    """The amount credited for a returned action of a closed period, and the period it is booked in (R11)."""
 
     amount_minor: int
     period: int
@@ -60,29 +60,32 @@ def explain(
     return lines
 
 
-def sentence(
-    line: Explained, terms: Terms, currency: str, rule: str, standing_reason: str | None, credit: Credit | None
+def reason_text(
+    line: Explained, terms: Terms, currency: str, rule: str, decision_reason: str | None, credit: Credit | None
 ) -> str:
-    """Why the action was or was not billed, in one sentence; `rule` names the conditions of the rate that prices it."""
+    """Why the action was or was not billed, in one sentence.
+
+    `rule` names the conditions of the rate that prices it, `decision_reason` is why a person held or returned it.
+    """
     verdict = line.verdict
     action = verdict.action
     value = f"{amount_from_minor(action.value_minor)} {currency}"
     month = name_of_period(action.billing_period)
-    reason = f" ({standing_reason})" if standing_reason else ""
+    reason = f" ({decision_reason})" if decision_reason else ""
     match verdict.outcome:
         case Outcome.BILLED:
             text = f"Billed in full: {value} by the rate for {rule}"
-            text += _room(line, terms, currency, month)
+            text += _cap_used(line, terms, currency, month)
         case Outcome.PARTLY_BILLED:
             text = (
                 f"Billed {amount_from_minor(verdict.billed_minor)} of {value} (rate for {rule}), because only that was "
-                f"left of {_cap(terms, currency, month)}"
+                f"left of {_cap_text(terms, currency, month)}"
             )
         case Outcome.CAPPED:
-            text = f"Not billed: {_cap(terms, currency, month)} was already used up"
+            text = f"Not billed: {_cap_text(terms, currency, month)} was already used up"
             text += f"; its value is {value} (rate for {rule})"
         case Outcome.DUPLICATE:
-            text = f"Not billed: duplicate of {_winner(line.winner)}; its value is {value} (rate for {rule})"
+            text = f"Not billed: duplicate of {_winner_text(line.winner)}; its value is {value} (rate for {rule})"
         case Outcome.HELD:
             text = f"Not billed while it is held{reason}; its value is {value} (rate for {rule})"
         case Outcome.RETURNED:
@@ -97,19 +100,19 @@ def sentence(
     return text + "."
 
 
-def _room(line: Explained, terms: Terms, currency: str, month: str) -> str:
+def _cap_used(line: Explained, terms: Terms, currency: str, month: str) -> str:
     if line.cap_after_minor is None:
         return ", without a cap"
-    return f"; {amount_from_minor(line.cap_after_minor)} of {_cap(terms, currency, month)} is now used"
+    return f"; {amount_from_minor(line.cap_after_minor)} of {_cap_text(terms, currency, month)} is now used"
 
 
-@lru_cache(_TERMS_REMEMBERED)
-def _cap(terms: Terms, currency: str, month: str) -> str:
+@lru_cache(_CAPS_CACHED)
+def _cap_text(terms: Terms, currency: str, month: str) -> str:
     cap = f"the cap of {amount_from_minor(terms.cap_minor or 0)} {currency} per customer"
     return f"{cap} for all time" if terms.cap_scope is CapScope.LIFETIME else f"{cap} in {month}"
 
 
-def _winner(winner: Winner | None) -> str:
+def _winner_text(winner: Winner | None) -> str:
     if winner is None:
         return "an earlier action"
     at = winner.occurred_at.isoformat(" ", "seconds").removesuffix("+00:00")

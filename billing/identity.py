@@ -21,9 +21,9 @@ _SEPARATOR = b"\x1f"
 _FREE_BITS = ~(0xF << 76 | 0x3 << 62)
 _VERSION_5 = [bytes([octet & 0x0F | 0x50]) for octet in range(256)]
 _VARIANT = [bytes([octet & 0x3F | 0x80]) for octet in range(256)]
-_PRODUCTS_REMEMBERED = 10_000
+_PRODUCTS_CACHED = 10_000
 
-# One fixed namespace per kind. Changing one orphans every row of that kind.
+# One fixed namespace per kind. With another one, no row of that kind is found any more.
 _PARTNER = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d01").bytes
 _PRODUCT = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d02").bytes
 _CUSTOMER = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d03").bytes
@@ -56,11 +56,11 @@ class RowKeys:
     __slots__ = ("_make", "product")
 
     product: Callable[[str], UUID]
-    """Row key of a product; there are few products, so the last ones are remembered."""
+    """Row key of a product; there are few products, so their keys are cached."""
 
     def __init__(self, make: Callable[[bytes], UUID]) -> None:
         self._make = make
-        self.product = lru_cache(_PRODUCTS_REMEMBERED)(partial(self._own_or_named, _PRODUCT))
+        self.product = lru_cache(_PRODUCTS_CACHED)(partial(self._own_or_named, _PRODUCT))
 
     def partner(self, external_id: str) -> UUID:
         """Row key of a partner."""
@@ -101,7 +101,7 @@ class RowKeys:
 def report_uuid(partner_id: UUID, period: int) -> UUID:
     """Identity of the report of one partner and one period; its versions share it.
 
-    The period's bits are laid over the partner's id, so the partner can be told from the report's id and the period.
+    It is the partner's id XOR bits of the period, so the report's id and the period give the partner.
     """
     return UUID(int=partner_id.int ^ _period_bits(period))
 
@@ -118,7 +118,7 @@ def microseconds(instant: datetime) -> int:
 
 @cache
 def _period_bits(period: int) -> int:
-    """122 bits that no two periods share; those that tell the version and the variant of a UUID stay 0."""
+    """122 bits that no two periods share; those of the version and the variant of a UUID are 0."""
     return int.from_bytes(sha1(_REPORT + str(period).encode(), usedforsecurity=False).digest()[:16]) & _FREE_BITS
 
 

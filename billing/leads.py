@@ -1,4 +1,4 @@
-"""A lead as the door hands it on: validated, normalised, with the caller's spelling kept."""
+"""A lead as it was accepted: validated and normalised, with the caller's spelling kept."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ class LeadAction:
 
 @dataclass(slots=True)
 class Lead:
-    """One lead as sent. `index` is its place in the request, for problems that name it."""
+    """One lead as sent. `index` is its position in the request, which problems name."""
 
     index: int
     source: str
@@ -55,7 +55,7 @@ class Lead:
 
 
 class IdentifiedAction(NamedTuple):
-    """An action as sent, its row key, and what that is made of beside the lead and the instant (R1)."""
+    """An action as sent, with its row key and the parts of the key that are not the lead or the instant (R3)."""
 
     id: UUID
     sent: LeadAction

@@ -10,7 +10,7 @@ from billing.terms import TermsHistory
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Terms, rates and calendar of one partner. `version` counts changes; who was judged by an older one is stale."""
+    """Terms, rates and calendar of one partner. A customer judged by an older `version` is stale."""
 
     partner_id: UUID
     currency: str

@@ -10,7 +10,7 @@ from uuid import UUID
 from billing.errors import BillingError
 
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-_MOST_REMEMBERED = 20_000
+_MOST_CACHED = 20_000
 
 Conditions = tuple[UUID | None, UUID | None, str | None, str | None, str | None]
 """(partner, product, lead type key, action type key, level key); None is "any"."""
@@ -64,7 +64,7 @@ class RateCard:
         dimensions = (self.partner_id, product_id, lead_type_key, action_type_key, level_key)
         timeline = self._prices.get(dimensions)
         if timeline is None:
-            if len(self._prices) >= _MOST_REMEMBERED:
+            if len(self._prices) >= _MOST_CACHED:
                 self._prices.clear()
             timeline = self._prices[dimensions] = self._timeline(dimensions)
         starts, rates = timeline

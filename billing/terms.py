@@ -13,11 +13,11 @@ from billing.identity import microseconds
 DEFAULT_CAP_MINOR = 10_000
 
 _INSTANTS_FROM = 2**62
-"""Above every period, so that the slot of an instant is never that of another kind of window."""
+"""Above every period, so that the bucket of an instant is never that of another kind of window."""
 
 
 class CapScope(StrEnum):
-    """Over what the cap adds up."""
+    """Over which time the cap counts: one billing period, or all of them."""
 
     PERIOD = "period"
     LIFETIME = "lifetime"
@@ -39,7 +39,7 @@ class DuplicateWindow:
         return abs(occurred_at - winner_at) < timedelta(days=self.days)
 
     def bucket(self, occurred_at: datetime, own_period: int) -> int:
-        """A number that two winners of one key may never share; a unique key in the database holds it."""
+        """The window bucket: a unique key in the database refuses two winners of one key that share it."""
         if self.kind == "forever":
             return 0
         if self.kind == "period":

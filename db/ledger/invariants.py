@@ -1,6 +1,6 @@
-"""The invariants of R9, checked on a schedule: what is counted is what is stored, and it adds up.
+"""The invariants of R9, checked on a schedule: the counters are what the stored verdicts add up to.
 
-A violation says where, and by how much: what would have to be added to the counters to make them right.
+A violation names the report and the difference: what must be added to the counters to correct them.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from db.ledger import recount
 Violation = dict[str, Any]
 
 
-async def recently_changed(connection: asyncpg.Connection) -> list[tuple[UUID, int]]:
+async def open_reports(connection: asyncpg.Connection) -> list[tuple[UUID, int]]:
     """(partner, period) of all open reports."""
     rows = await connection.fetch(
         """
@@ -34,20 +34,26 @@ async def violations(connection: asyncpg.Connection, partner_id: UUID, period: i
     customers, products = await recount.totals_drift(connection, partner_id, period)
     if not customers and not products:
         return []
-    report = await _named(connection, partner_id, period)
+    report = await _report_fields(connection, partner_id, period)
     return [
-        *(report | {"customer_id": str(customer[1])} | _difference(of) for (customer, _), of in customers.items()),
-        *(report | {"product_id": str(product_id)} | _difference(of) for (*_, product_id), of in products.items()),
+        *(
+            report | {"customer_id": str(customer[1])} | _difference(totals)
+            for (customer, _), totals in customers.items()
+        ),
+        *(
+            report | {"product_id": str(product_id)} | _difference(totals)
+            for (*_, product_id), totals in products.items()
+        ),
     ]
 
 
 async def frozen_violations(connection: asyncpg.Connection) -> list[Violation]:
     """Where the counters of a closed report, whose verdicts cannot change, differ from its final version."""
     found = []
-    for counters in ("customer_periods", "product_periods"):
-        for row in await connection.fetch(_FROZEN.format(counters=counters)):
-            report = await _named(connection, row["partner_id"], row["period"])
-            found.append(report | {"counters": counters} | _difference(totals_from_row(row)))
+    for table in ("customer_periods", "product_periods"):
+        for row in await connection.fetch(_FROZEN.format(counters=table)):
+            report = await _report_fields(connection, row["partner_id"], row["period"])
+            found.append(report | {"counters": table} | _difference(totals_from_row(row)))
     return found
 
 
@@ -68,10 +74,10 @@ _FROZEN = f"""
 """  # noqa: S608 - names of our own columns
 
 
-async def _named(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Violation:
+async def _report_fields(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Violation:
     external_id = await connection.fetchval("SELECT external_id FROM partners WHERE id = $1", partner_id)
     return {"partner": external_id, "partner_id": str(partner_id), "period": text_from_period(period)}
 
 
-def _difference(of: Totals) -> Violation:
-    return {"difference": {name: getattr(of, name) for name in TOTALS_COLUMNS if getattr(of, name)}}
+def _difference(totals: Totals) -> Violation:
+    return {"difference": {name: getattr(totals, name) for name in TOTALS_COLUMNS if getattr(totals, name)}}

@@ -1,4 +1,4 @@
-"""Counting from the stored verdicts what the counters should say, and the difference between the two (R9)."""
+"""Counting the stored verdicts again, and the difference to the counters (R9)."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _RECOUNTED = ", ".join(
 
 @dataclass(slots=True)
 class Drift:
-    """By how much the counters of one partner and period are wrong: what to add to make them right."""
+    """What must be added to the counters of one partner and period to correct them."""
 
     customers: dict[tuple[Customer, int], Totals]
     products: dict[ProductPeriod, Totals]
@@ -48,9 +48,9 @@ class Drift:
 async def totals_drift(
     connection: asyncpg.Connection, partner_id: UUID, period: int
 ) -> tuple[dict[tuple[Customer, int], Totals], dict[ProductPeriod, Totals]]:
-    """What to add to the counters of customers, and of products, which the report's totals are the sum of.
+    """What must be added to the counters of customers and to those of products.
 
-    Read in one snapshot, it stays right while others count on.
+    It is read in one snapshot, so it stays right while batches go on counting.
     """
     customers: dict[tuple[Customer, int], Totals] = {}
     products: dict[ProductPeriod, Totals] = {}
@@ -63,13 +63,13 @@ async def totals_drift(
 
 
 async def drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Drift:
-    """What to add to all counters of a partner and period, the checksums included."""
+    """What must be added to all counters of a partner and period, the checksums included."""
     customers, products = await totals_drift(connection, partner_id, period)
     return Drift(customers, products, await _checksum_drift(connection, partner_id, period))
 
 
 async def correct(connection: asyncpg.Connection, found: Drift, policy_version: int) -> None:
-    """Add what is missing to the counters."""
+    """Correct the counters by the drift that was found."""
     known = await locks.lock_customer_counters(connection, found.customers)
     last = {}
     for (partner_id, customer_id), period in found.customers:
@@ -84,12 +84,12 @@ async def correct(connection: asyncpg.Connection, found: Drift, policy_version: 
         )
     versions = dict.fromkeys(found.customers, policy_version)
     await add_customer_totals(connection, found.customers, last, versions, known)
-    products = {at: found.products.get(at, Totals()) for at in found.products.keys() | found.checksums.keys()}
+    products = {key: found.products.get(key, Totals()) for key in found.products.keys() | found.checksums.keys()}
     await add_product_totals(connection, products, found.checksums)
 
 
 async def _checksum_drift(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
-    kept = await connection.fetch(
+    stored = await connection.fetch(
         """
         SELECT product_id, sum(checksum) AS checksum FROM product_periods
         WHERE partner_id = $1 AND period = $2 GROUP BY product_id
@@ -98,10 +98,10 @@ async def _checksum_drift(connection: asyncpg.Connection, partner_id: UUID, peri
         period,
     )
     checksums = await _checksums(connection, partner_id, period)
-    for row in kept:
-        at = (partner_id, period, row["product_id"])
-        checksums[at] = checksums.get(at, 0) - int(row["checksum"])
-    return {at: difference for at, difference in checksums.items() if difference}
+    for row in stored:
+        product = (partner_id, period, row["product_id"])
+        checksums[product] = checksums.get(product, 0) - int(row["checksum"])
+    return {product: difference for product, difference in checksums.items() if difference}
 
 
 async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[ProductPeriod, int]:
@@ -115,12 +115,12 @@ async def _checksums(connection: asyncpg.Connection, partner_id: UUID, period: i
             product_id, line = row.split(b"\t")
             sums[product_id] += checksum_of_line(line)
 
-    # As text, because a rebuild does this for every action of a month; and for as long as one may take.
+    # As text, because a rebuild reads every action of a month here, which may take longer than other statements.
     await connection.copy_from_query(VERDICT_LINES, partner_id, period, output=add, timeout=_COPY_S)
     return {(partner_id, period, UUID(product_id.decode())): total for product_id, total in sums.items()}
 
 
-# The line is that of `billing.totals.verdict_checksum`.
+# The same line as in `billing.totals.verdict_checksum`.
 VERDICT_LINES = """
     SELECT product_id, replace(id::text, '-', '') || billing_period || outcome
         || value_minor || ',' || billed_minor || ',' || rate_rule_id
@@ -129,7 +129,7 @@ VERDICT_LINES = """
 
 
 def _drift_of(counters: str, owner: str) -> str:
-    """A query for what is counted less what is kept, by owner, where they differ."""
+    """A query for the counted verdicts less the counters, by customer or product (`owner`), where they differ."""
     return f"""
         SELECT '{owner}' AS of, {owner}_id AS id, {_each("sum({0})::bigint AS {0}")}
         FROM (
@@ -141,11 +141,11 @@ def _drift_of(counters: str, owner: str) -> str:
     """  # noqa: S608 - names of our own tables and columns
 
 
-def _each(of_a_column: str, between: str = ", ") -> str:
-    return between.join(of_a_column.format(name) for name in TOTALS_COLUMNS)
+def _each(template: str, between: str = ", ") -> str:
+    return between.join(template.format(name) for name in TOTALS_COLUMNS)
 
 
-# A lead is of one customer and one product, so those of all products, or of all customers, add up.
+# A lead has one customer and one product, so leads counted by (customer, product) add up to those of either.
 _DRIFT = f"""
     WITH counted AS MATERIALIZED (
         SELECT customer_id, product_id, {_RECOUNTED} FROM actions

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Outcome
-from billing.explain import Credit, Explained, explain, sentence
+from billing.explain import Credit, Explained, explain, reason_text
 from billing.terms import Terms, TermsHistory
 from db.ledger import period_counters, reading, winners
 from db.ledger.policies import terms_from_row
@@ -57,7 +57,7 @@ class Line(NamedTuple):
     @property
     def reason(self) -> str:
         """Why the action was or was not billed, in one sentence."""
-        return sentence(self.explained, self.terms, self.currency, self.rule, self.decision_reason, self.credit)
+        return reason_text(self.explained, self.terms, self.currency, self.rule, self.decision_reason, self.credit)
 
 
 async def lines_of_customers(

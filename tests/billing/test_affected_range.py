@@ -1,4 +1,4 @@
-"""The incremental path gives what judging everything gives (R8): on random histories."""
+"""R8: judging the affected range gives the verdicts that judging everything gives, on random histories."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -105,8 +105,8 @@ def judged(terms: Terms, *batches: list[Action]) -> Ledger:
     return ledger
 
 
-def test_r8_money_that_an_unseated_winner_frees_goes_to_winners_between_the_crossing_and_a_later_new_action() -> None:
-    """Failed before: a new action that was cut by the cap was taken for the crossing, however late it came."""
+def test_r8_room_that_a_displaced_winner_frees_goes_to_winners_between_the_crossing_and_a_later_new_action() -> None:
+    """Failed before: a new action that was billed in part was taken for the crossing, however late it came."""
     expensive, small, other, capped = (
         make_action(n, n, at(1, n + 2), value, None) for n, value in enumerate((10, 1, 1, 5))
     )
@@ -117,35 +117,37 @@ def test_r8_money_that_an_unseated_winner_frees_goes_to_winners_between_the_cros
 
 
 def test_r8_a_duplicate_that_becomes_a_winner_may_cross_the_cap() -> None:
-    """Failed before: its value was not reckoned with, and it used the cap before what came earlier."""
+    """Failed before: its value was left out of the sum, and it used the cap before earlier actions did."""
     first = make_action(0, 0, at(1, 5), 1, None)
     duplicate = make_action(1, 0, at(1, 8), 50, None)
     after = make_action(2, 1, at(1, 9), 5, None)
-    unseats_the_first = make_action(3, 0, at(1, 1), 1, None)
+    displaces_the_first = make_action(3, 0, at(1, 1), 1, None)
     terms = Terms(cap_minor=20, window=DuplicateWindow("days", 5))
-    ledger = judged(terms, [first, duplicate, after], [unseats_the_first])
+    ledger = judged(terms, [first, duplicate, after], [displaces_the_first])
     assert [ledger.verdicts[action.id].billed_minor for action in (first, duplicate, after)] == [0, 19, 0]
 
 
 def test_r8_winners_of_periods_before_the_new_action_stay_as_they_are() -> None:
     """Failed before: a winner of an earlier period was judged again without what used its cap."""
     uses_the_cap, capped = make_action(0, 0, at(1, 1), 1, None), make_action(1, 1, at(1, 2), 1, None)
-    contested, new = make_action(2, 1, at(2, 1), 0, None), make_action(3, 1, at(2, 1), 0, None)
-    ledger = judged(Terms(cap_minor=1, window=DuplicateWindow("period")), [uses_the_cap, capped, contested], [new])
+    displaced, new = make_action(2, 1, at(2, 1), 0, None), make_action(3, 1, at(2, 1), 0, None)
+    ledger = judged(Terms(cap_minor=1, window=DuplicateWindow("period")), [uses_the_cap, capped, displaced], [new])
     assert ledger.verdicts[capped.id].outcome is Outcome.CAPPED
 
 
 def test_r8_a_duplicate_of_a_customer_whose_cap_is_just_full_reads_no_more_than_the_crossing() -> None:
-    """Failed before: as nothing was cut at the crossing, all winners after it were read, every time."""
+    """Failed before: as no winner was billed in part at the crossing, all winners after it were read, every time."""
     full = [make_action(n, n, at(1, 1) + timedelta(minutes=n), 10, None) for n in range(10)]
-    beyond = [make_action(n, n, at(1, 2) + timedelta(minutes=n), 10, None) for n in range(10, 500)]
-    ledger = judged(Terms(cap_minor=100), full + beyond)
+    capped = [make_action(n, n, at(1, 2) + timedelta(minutes=n), 10, None) for n in range(10, 500)]
+    ledger = judged(Terms(cap_minor=100), full + capped)
     with ledger_in_memory():
         run(ledger.judge_new([make_action(900, 3, at(1, 1) + timedelta(minutes=5, seconds=30), 10, None)]))
     assert ledger.read <= 11
 
 
 @given(st.data(), terms_histories())
-def test_r8_the_incremental_path_gives_what_judging_everything_gives(data: st.DataObject, terms: TermsHistory) -> None:
+def test_r8_judging_the_affected_range_gives_what_judging_everything_gives(
+    data: st.DataObject, terms: TermsHistory
+) -> None:
     with ledger_in_memory():
         history(data.draw, Ledger(terms))

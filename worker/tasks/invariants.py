@@ -21,7 +21,7 @@ def check_invariants() -> int:
 
 async def _check(runtime: Runtime) -> int:
     async with transaction(runtime.engine, readonly=True) as connection:
-        reports = await invariants.recently_changed(connection)
+        reports = await invariants.open_reports(connection)
         found = await invariants.frozen_violations(connection)
     for partner_id, period in reports:
         async with transaction(runtime.engine, readonly=True) as connection:

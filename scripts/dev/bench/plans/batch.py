@@ -1,4 +1,4 @@
-"""A batch with everything in it that makes the worker read: late and contested leads, replays, strangers, conflicts."""
+"""A batch with all that makes the worker read: late leads, displaced winners, replays, strangers, conflicts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Cast:
 
     def _known(self) -> Iterator[WireLead]:
         for place, customer in enumerate(self._busy()):
-            # Earlier than everything on record: a new winner before the crossing, and one that unseats another.
+            # Earlier than everything on record: a new winner before the crossing, and one that displaces another.
             yield self._lead(f"late-{customer}", customer, [("Late", "High", "2024-04-05"), _past_action(0, "05")])
             yield self._lead(f"duplicate-{customer}", customer, [_past_action(1, "20"), _past_action(2, "20")])
             later = [("Later", "Low", "2024-04-21"), ("Later", "Medium", "2024-04-21")]

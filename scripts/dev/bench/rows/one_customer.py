@@ -7,7 +7,7 @@ from scripts.dev.bench.traffic import Traffic
 from scripts.dev.bench.world import World
 
 _BATCH = 500
-_TYPES = 400  # 3,600 duplicate keys with three levels and three products: winners, unseated winners and duplicates
+_TYPES = 400  # 3,600 duplicate keys with three levels and three products: winners, displaced winners and duplicates
 
 
 def one_customer(bench: Bench) -> list[Figure]:
