@@ -59,7 +59,7 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
 
 
 async def write_files(settings: Settings, connection: asyncpg.Connection, report: Report) -> list[ReportFile]:
-    """Write a report in every format, all in one walk over its lines; nothing is on record yet."""
+    """Write a report in every format, in one pass over its lines, without recording the files."""
     with ExitStack() as stack:
         spools = [stack.enter_context(SpooledTemporaryFile(_IN_MEMORY_BYTES)) for _ in FORMATS]
         async for texts in blocks(connection, report, list(FORMATS.values())):

@@ -1,4 +1,4 @@
-"""A collector of traces for tests: takes what is sent by OTLP over HTTP, or behaves like one that is ill."""
+"""A collector of traces for tests: receives OTLP over HTTP, or misbehaves."""
 
 import gzip
 import threading
@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 @dataclass(frozen=True)
 class Span:
-    """One span as it came in; ids are hexadecimal, `parent` is empty for the first one of a trace."""
+    """One span as it was received; ids are hexadecimal, `parent` is empty for the first one of a trace."""
 
     service: str
     instance: str
@@ -33,11 +33,11 @@ class Span:
 
 @dataclass
 class Collector:
-    """Where it listens and what has come in."""
+    """Where it listens and what it received."""
 
     endpoint: str = ""
     silent: bool = False
-    """Takes connections and never answers."""
+    """Accepts connections and never answers."""
 
     status: int = 200
     requests: int = 0
@@ -46,7 +46,7 @@ class Collector:
 
     @property
     def env(self) -> dict[str, str]:
-        """What has a process send its traces here, soon."""
+        """The variables that have a process send its traces here, soon."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "100",
@@ -70,7 +70,7 @@ class Collector:
         return value
 
     def take(self, body: bytes) -> None:
-        """Keep what a request holds."""
+        """Store the spans of a request."""
         self.raw += body
         for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             resource = {each.key: _value(each.value) for each in of_resource.resource.attributes}

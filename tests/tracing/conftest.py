@@ -16,7 +16,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Traces on in this process; `tracing.stop()` sends what was made."""
+    """Tracing on in this process; `tracing.stop()` sends the spans."""
     for name, value in collector.env.items():
         monkeypatch.setenv(name, value)
     tracing.start("leadger-test")

@@ -1,4 +1,4 @@
-"""Traces are off unless a variable wants them; then Leadger imports nothing of OpenTelemetry.
+"""Tracing is off unless a variable turns it on; while it is off, Leadger imports nothing of OpenTelemetry.
 
 fastapi and redis import its interface and its metrics by themselves, wherever these are installed.
 """
@@ -16,14 +16,14 @@ from scripts.operations.first_key import first_key
 _ROOT = Path(__file__).parents[2]
 _LOADED = "import sys; print(sorted(name for name in sys.modules if name.startswith('opentelemetry')))"
 _WORKER = """
-from worker import runtime
+from worker import process
 from worker.app import app
 from worker.tasks.leads import process_leads
 app.loader.import_default_modules()
 app.log.setup()
-runtime.start()
+process.start()
 process_leads()
-runtime.stop()
+process.stop()
 """
 _API = """
 import asyncio
@@ -47,7 +47,7 @@ asyncio.run(serve())
 
 
 def _run(program: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a Python program as if nobody had heard of OpenTelemetry here, but for `settings`."""
+    """Run a Python program without the variables of OpenTelemetry, but with `settings`."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=_ROOT, env=known | settings, capture_output=True, text=True, check=False
@@ -78,13 +78,13 @@ def test_the_api_imports_nothing_of_it(servers: dict[str, str]) -> None:
         assert part not in loaded
 
 
-def test_an_empty_variable_is_no_wish(servers: dict[str, str]) -> None:
+def test_an_empty_variable_leaves_tracing_off(servers: dict[str, str]) -> None:
     empty = {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ""}
     assert _run(_WORKER + _LOADED, servers | empty).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
-def test_what_is_not_installed_is_said_once_and_the_work_goes_on(variable: str, servers: dict[str, str]) -> None:
+def test_a_missing_package_is_logged_once_and_the_work_goes_on(variable: str, servers: dict[str, str]) -> None:
     missing = "import sys\nsys.modules['opentelemetry.sdk'] = None\nsys.modules['opentelemetry.exporter'] = None\n"
     wanted = servers | {variable: "http://127.0.0.1:9"}
     for program in (_WORKER, _api(servers)):
@@ -94,7 +94,7 @@ def test_what_is_not_installed_is_said_once_and_the_work_goes_on(variable: str, 
         assert "Traces are wanted, but what exports them is not installed: pip install 'leadger[tracing]'." in said[0]
 
 
-def test_a_mistake_in_a_variable_costs_the_traces_only(servers: dict[str, str]) -> None:
+def test_a_wrong_variable_turns_only_tracing_off(servers: dict[str, str]) -> None:
     mistaken = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_MAX_QUEUE_SIZE": "-1"}
     said = _run(_WORKER, servers | mistaken).stderr
     assert said.count("OpenTelemetry does not start: max_queue_size must be a positive integer.") == 1

@@ -1,4 +1,4 @@
-"""Processes that are traced begin and end like others: flushed when they can be, never held up."""
+"""Traced processes start and stop like others: they send their spans if they can and never wait for long."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from scripts.local.launcher import commands
 from scripts.local.processes.process import Command
 from tests.stack import running_stack
 from tests.tracing.collector import Collector, Span
-from tests.tracing.story import client, make_masters, send, wait_until_done
+from tests.tracing.scenario import client, make_masters, send, wait_until_done
 
 _QUIET = {"LEADGER_SWEEP_INTERVAL_S": "3600"}
 _LATE = {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}
@@ -43,7 +43,7 @@ def test_a_child_that_is_replaced_sends_its_spans_first(
 
 
 @pytest.mark.parametrize("illness", ["gone", "silent"])
-def test_a_sick_collector_costs_nothing(
+def test_a_faulty_collector_delays_nothing(
     illness: str, database_url: str, redis_url: str, tmp_path: Path, collector: Collector
 ) -> None:
     collector.silent = illness == "silent"

@@ -20,7 +20,7 @@ from tests.tracing.collector import Collector
 
 @pytest.fixture
 async def engine(traced: Collector, settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """An engine whose statements are traced, with a connection that has said hello to Postgres."""
+    """An engine whose statements are traced, with an open connection."""
     engine = create_engine(settings, "leadger-test", connection_class=connection_class())
     async with autocommit(engine) as connection:
         await connection.execute("SELECT 1")
@@ -43,7 +43,7 @@ async def test_a_statement_is_a_span_without_its_values(traced: Collector, engin
 
 
 @pytest.mark.usefixtures("engine")
-async def test_a_statement_outside_a_trace_is_none(traced: Collector) -> None:
+async def test_a_statement_outside_a_trace_makes_no_span(traced: Collector) -> None:
     tracing.stop()
     assert traced.spans == []
 
@@ -93,7 +93,7 @@ def _names(traced: Collector) -> list[str]:
     return [span.name for span in traced.spans]
 
 
-def test_a_span_for_several_hangs_under_one_and_links_to_the_rest(traced: Collector) -> None:
+def test_a_span_with_several_origins_has_one_as_parent_and_links_to_the_others(traced: Collector) -> None:
     first, second, third = _other(1), _other(2), _other(3)
     with tracing.span("together", origins=[None, first, second, third]):
         pass
@@ -103,7 +103,7 @@ def test_a_span_for_several_hangs_under_one_and_links_to_the_rest(traced: Collec
     assert together.links == ((f"{2:032x}", f"{2:016x}"), (f"{3:032x}", f"{3:016x}"))
 
 
-def test_a_span_for_several_is_sent_if_one_of_them_is(traced: Collector) -> None:
+def test_a_span_with_several_origins_is_sampled_if_one_of_them_is(traced: Collector) -> None:
     unsampled, sampled = _other(1, sampled=False), _other(2)
     with tracing.span("together", origins=[unsampled, sampled]):
         pass
@@ -112,14 +112,14 @@ def test_a_span_for_several_is_sent_if_one_of_them_is(traced: Collector) -> None
     assert (together.parent, together.links) == (f"{2:016x}", ())
 
 
-def test_a_span_for_nobody_is_none(traced: Collector) -> None:
+def test_a_span_without_origins_is_not_recorded(traced: Collector) -> None:
     with tracing.span("together", origins=[None]) as none:
         assert none is None
         assert tracing.headers() == {}
     assert _names(traced) == []
 
 
-def test_the_decision_not_to_send_goes_along(traced: Collector) -> None:
+def test_the_decision_not_to_sample_is_passed_on(traced: Collector) -> None:
     with tracing.span("together", origins=[_other(1, sampled=False)]):
         assert tracing.headers()["traceparent"].endswith("-00")
     assert _names(traced) == []
@@ -159,7 +159,7 @@ def test_samplers_are_the_standard_ones(
     assert fewest <= len(collector.spans) <= most
 
 
-def test_a_silent_collector_holds_up_nobody(traced: Collector) -> None:
+def test_a_silent_collector_delays_nothing(traced: Collector) -> None:
     traced.silent = True
     began = time.monotonic()
     for _ in range(10_000):
@@ -184,7 +184,7 @@ def test_errors_of_opentelemetry_are_log_lines_without_secrets(
     assert capsys.readouterr().err == ""
 
 
-def test_a_log_line_tells_its_trace(traced: Collector, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_line_names_its_trace(traced: Collector, capsys: pytest.CaptureFixture[str]) -> None:
     defaults = structlog.get_config()
     configure_logging("INFO")
     try:

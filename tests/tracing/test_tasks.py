@@ -64,7 +64,7 @@ def test_a_task_without_a_trace_begins_one(app: Celery, traced: Collector) -> No
     assert headers["traceparent"].startswith(f"00-{task.trace}-{publish.id}-")
 
 
-def test_a_task_that_rings_for_itself_begins_a_new_trace(app: Celery, traced: Collector) -> None:
+def test_a_task_that_sends_itself_again_begins_a_new_trace(app: Celery, traced: Collector) -> None:
     _run(app, "first", "first", traceparent=_CALLER)
     headers = _sent(app)
     tracing.stop()

@@ -99,7 +99,7 @@ async def test_a_report_is_the_same_text_live_and_as_a_file(
 async def test_no_block_is_empty(
     client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, monkeypatch: pytest.MonkeyPatch, lines: int
 ) -> None:
-    """An empty one is the end of a body that is sent in chunks."""
+    """An empty block would end a body that is sent in chunks."""
     await make_masters(client)
     of_may = lead("of May", action(at="2024-05-01T00:00:00Z"))
     await bill(client, engine, policies, of_may, *(lead(f"lead-{n}") for n in range(lines)))
@@ -112,7 +112,7 @@ async def test_no_block_is_empty(
     assert all(map(all, texts))
 
 
-async def test_all_files_of_a_version_are_written_in_one_walk_over_its_lines(
+async def test_all_files_of_a_version_are_written_in_one_pass_over_its_lines(
     client: httpx.AsyncClient,
     engine: AsyncEngine,
     policies: Policies,
@@ -121,19 +121,19 @@ async def test_all_files_of_a_version_are_written_in_one_walk_over_its_lines(
 ) -> None:
     await make_masters(client)
     await bill(client, engine, policies, lead())
-    walks = 0
-    walk = report_lines.lines
+    passes = 0
+    lines = report_lines.lines
 
     def counted(*arguments: Any) -> AsyncIterator[Line]:
-        nonlocal walks
-        walks += 1
-        return walk(*arguments)
+        nonlocal passes
+        passes += 1
+        return lines(*arguments)
 
     monkeypatch.setattr(report_lines, "lines", counted)
     async with transaction(engine) as connection:
         ((partner_id, period),) = await report_versions.changed_since_written(connection)
     assert await snapshots.snapshot(engine, settings, partner_id, period) == 1
-    assert walks == 1
+    assert passes == 1
     assert len(list(settings.home.glob("reports/2024-04/*"))) == len(FORMATS) == 2
 
 

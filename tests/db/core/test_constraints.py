@@ -1,4 +1,4 @@
-"""The database itself refuses what must never be, whoever asks."""
+"""The database itself refuses wrong states, whoever writes them."""
 
 import asyncpg
 import pytest

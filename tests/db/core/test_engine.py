@@ -1,4 +1,4 @@
-"""What a transaction makes of faults: of the moment, or of a value that fits no column."""
+"""Errors in a transaction: transient ones, and values that fit no column."""
 
 import asyncpg
 import pytest
@@ -8,7 +8,7 @@ from db.core.engine import autocommit, transaction
 from db.core.errors import TRANSIENT
 
 
-async def test_a_value_that_fits_no_column_is_no_fault_of_the_moment(engine: AsyncEngine) -> None:
+async def test_a_value_that_fits_no_column_is_not_transient(engine: AsyncEngine) -> None:
     for value in (2**40, "x", object()):
         with pytest.raises(asyncpg.DataError) as error:
             async with transaction(engine) as connection:
@@ -18,7 +18,7 @@ async def test_a_value_that_fits_no_column_is_no_fault_of_the_moment(engine: Asy
         assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_a_lost_connection_is_one_and_the_next_transaction_works(engine: AsyncEngine) -> None:
+async def test_a_lost_connection_is_transient_and_the_next_transaction_works(engine: AsyncEngine) -> None:
     async def lose() -> None:
         async with transaction(engine) as connection:
             connection.terminate()

@@ -1,4 +1,4 @@
-"""Migrations: up from nothing, down and up again, and what they make is what the models say."""
+"""Migrations: up from an empty database, down and up again; their result equals the models."""
 
 import asyncio
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def test_migrating_twice_changes_nothing(empty: str) -> None:
     assert schema(empty) == before
 
 
-def test_the_models_are_what_the_migrations_make(empty: str, server_url: str) -> None:
+def test_the_models_equal_the_result_of_the_migrations(empty: str, server_url: str) -> None:
     """Also the checks, which alembic does not compare. Failed before: those of single columns were not migrated."""
     upgrade(empty)
     command.check(alembic_config(empty))

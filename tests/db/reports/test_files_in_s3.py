@@ -1,4 +1,4 @@
-"""Report files go to S3 when the setting names a bucket, and what is recorded of them is what lies there."""
+"""Report files go to S3 when the setting names a bucket, and the record of them matches what is there."""
 
 import hashlib
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ async def report_written(engine: AsyncEngine) -> tuple[UUID, int]:
 
 
 async def recorded_contents(engine: AsyncEngine) -> dict[str, str]:
-    """What lies in the bucket, as it is on record."""
+    """The files in the bucket, by format; they match the record."""
     contents = {}
     async with transaction(engine, readonly=True) as connection:
         recorded = await connection.fetch("SELECT format, url, size_bytes, sha256 FROM billing_report_files")

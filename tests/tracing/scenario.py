@@ -1,4 +1,4 @@
-"""What callers do while traces are on; every name in it belongs to a person or is a secret, so no trace may hold it."""
+"""A scenario of requests while tracing is on; its names are personal data, so no trace may hold them."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def make_masters(http: httpx.Client) -> None:
 
 
 def send(http: httpx.Client, request_id: str, **headers: str) -> str:
-    """One lead of Ursula's; returns where its status is."""
+    """Send a lead of Ursula's; returns the URL of its status."""
     sent = lead(f"{PERSONAL[4]}-{request_id}", customer=PERSONAL[2], product="crm")
     response = http.post("/leads", json=sent, headers={"X-Request-ID": request_id, **headers})
     assert response.status_code == 202, response.text
@@ -49,8 +49,8 @@ def wait_until_done(http: httpx.Client, status_url: str) -> None:
         time.sleep(0.1)
 
 
-def tell(stack: Stack) -> None:
-    """All of it, one after the other; returns when everything is decided."""
+def play(stack: Stack) -> None:
+    """Send the requests one after the other; returns when everything is decided."""
     with client(stack) as http:
         make_masters(http)
         wait_until_done(http, send(http, "alone"))
