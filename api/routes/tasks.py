@@ -13,7 +13,6 @@ from api.state import state_of
 from api.wire import instant_out, json_response
 from db.core.engine import transaction
 from db.tasks import records
-from db.tasks.notifications import RUN_TASK
 
 router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 
@@ -37,14 +36,6 @@ async def get_task(request: Request, task_id: UUID) -> Response:
             "finished_at": instant_out(task.finished_at),
         }
     )
-
-
-def accepted_task(request: Request, task_id: UUID, more: dict[str, Any] | None = None) -> Response:
-    """Ring for a committed task and answer 202 with where to look."""
-    state_of(request).notifier.notify(RUN_TASK, str(task_id), request_id=request.scope["request_id"])
-    status_url = f"/api/tasks/{task_id}"
-    content = {"task_id": task_id, "status_url": status_url} | (more or {})
-    return json_response(content, 202, {"Location": status_url})
 
 
 def task_out(task_id: UUID) -> dict[str, Any]:
