@@ -12,7 +12,7 @@ import structlog
 from celery.beat import PersistentScheduler
 
 _LEASE = "leadger:beat"
-_LEASE_MS = 5_000
+LEASE_MS = 5_000
 _STANDBY_S = 2.0
 _KEEP = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
@@ -37,12 +37,12 @@ class OneBeat(PersistentScheduler):
         if not rings:
             return _STANDBY_S
         wait_s: float = super().tick(*args, **kwargs)
-        return min(wait_s, _LEASE_MS / 1000 / 3)  # or the lease would end while nothing is due
+        return min(wait_s, LEASE_MS / 1000 / 3)  # or the lease would end while nothing is due
 
     def _holds_lease(self) -> bool:
         try:
-            kept = self._redis.eval(_KEEP, 1, _LEASE, self._me, _LEASE_MS)
-            return bool(kept or self._redis.set(_LEASE, self._me, nx=True, px=_LEASE_MS))
+            kept = self._redis.eval(_KEEP, 1, _LEASE, self._me, LEASE_MS)
+            return bool(kept or self._redis.set(_LEASE, self._me, nx=True, px=LEASE_MS))
         except redis.RedisError as error:
             log.warning("beat_cannot_ask", error=repr(error))
             return False

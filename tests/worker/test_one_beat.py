@@ -34,7 +34,7 @@ class Beat(OneBeat):
 
 @pytest.fixture
 def beats(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Beat]:
-    monkeypatch.setattr(one_beat, "_LEASE_MS", int(_LEASE_S * 1000))
+    monkeypatch.setattr(one_beat, "LEASE_MS", int(_LEASE_S * 1000))
     with redis.Redis.from_url(settings.redis_url) as client:
         client.delete(one_beat._LEASE)
     often = settings.model_copy(update={"sweep_interval_s": 0.02})

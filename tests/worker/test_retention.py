@@ -123,7 +123,7 @@ async def test_many_rows_are_emptied_a_few_at_a_time(
     for number in range(7):
         await world.send(lead(f"l-{number}", customer="ann", product="crm"))
     await age(world, 90)
-    monkeypatch.setattr(tasks, "_AT_ONCE", 3)
+    monkeypatch.setattr(tasks, "MOST_AT_ONCE", 3)
     await tasks.delete_old(runtime)
     assert await kept(world) == [False] * 7
 

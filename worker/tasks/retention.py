@@ -16,7 +16,7 @@ from worker.runtime import Runtime
 
 log = structlog.get_logger()
 
-_AT_ONCE = 1_000
+MOST_AT_ONCE = 1_000
 
 Delete = Callable[[asyncpg.Connection, int, int], Awaitable[int]]
 """Deletes what is older than so many days, at most so many rows; returns how many."""
@@ -51,7 +51,7 @@ async def _delete_all(runtime: Runtime, days: int, delete: Delete) -> int:
     total = 0
     while True:
         async with transaction(runtime.engine) as connection:
-            count = await delete(connection, days, _AT_ONCE)
+            count = await delete(connection, days, MOST_AT_ONCE)
         total += count
-        if count < _AT_ONCE:
+        if count < MOST_AT_ONCE:
             return total

@@ -68,3 +68,13 @@ def test_a_line_may_break_a_rule_with_a_reason() -> None:
     assert _broken("api/x.py", "# allowed: it is the name of a button", 'x = "SELECT 1"') == []
     assert len(_broken("api/x.py", 'x = "SELECT 1"  # allowed: ')) == 1
     assert len(_broken("api/x.py", "# allowed: too far away", "", 'x = "SELECT 1"')) == 1
+
+
+def test_nothing_breaks_a_house_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    status = house_rules.main()
+    assert (status, capsys.readouterr().out) == (0, "")
+
+
+def test_the_check_command_asks_for_the_house_rules() -> None:
+    step = 'step "house rules" "$bin/python" -m scripts.dev.house_rules\n'
+    assert step in (house_rules.ROOT / "scripts/check").read_text()
