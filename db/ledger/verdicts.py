@@ -31,7 +31,7 @@ _ACTION_COLUMNS = [
 
 async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
     """Write the verdict changes of locked customers, and that they are judged by the present policy."""
-    await _write_actions(connection, cases)
+    await write_actions(connection, cases)
     await winners.write(connection, cases)
     await counting.count(connection, cases)
     stale = [case for case in cases if case.is_stale]
@@ -49,7 +49,8 @@ async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
     )
 
 
-async def _write_actions(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
+async def write_actions(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
+    """Store new actions with their verdicts, and the verdicts of stored ones that changed."""
     new, changed = [], []
     for case in cases:
         for before, verdict in case.changes:

@@ -24,7 +24,7 @@ from db.intake import (
 )
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import DeadLetter
-from db.ledger import verdicts
+from db.ledger import counting, verdicts, winners
 from db.ledger.policies import Policies
 from tests.builders import Wire, distinct, lead
 from tests.world import World
@@ -202,16 +202,16 @@ STEPS = [
     (matching, "find_customers"),
     (stored_leads, "add"),
     (decision, "store_periods"),
-    (verdicts, "_write_actions"),
-    (verdicts, "_write_winners"),
-    (verdicts, "add_customer_totals"),
-    (verdicts, "add_product_totals"),
+    (verdicts, "write_actions"),
+    (winners, "write"),
+    (counting, "add_customer_totals"),
+    (counting, "add_product_totals"),
     (quarantine, "add"),
     (inbox, "mark_done"),
 ]
 
 
-@pytest.mark.parametrize(("module", "step"), STEPS, ids=[step for _, step in STEPS])
+@pytest.mark.parametrize(("module", "step"), STEPS, ids=[f"{module.__name__}.{step}" for module, step in STEPS])
 async def test_r2_a_connection_lost_after_any_step_loses_nothing_and_bills_nothing_twice(
     world: World, monkeypatch: pytest.MonkeyPatch, module: Any, step: str
 ) -> None:
