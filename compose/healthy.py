@@ -26,7 +26,7 @@ def main() -> int:
 
 def role_of(words: list[str]) -> str | None:
     """The role that a command line means; it may have an init process before it, which keeps the words of `start`."""
-    return next((role for role in ("flower", "worker", "beat", "api") if role in words), None)
+    return next((role for role in ("flower", "background", "worker", "beat", "api") if role in words), None)
 
 
 def fault_of(role: str | None) -> str | None:
@@ -36,8 +36,8 @@ def fault_of(role: str | None) -> str | None:
             return _http_fault(int(os.environ["GRANIAN_PORT"]), "/health")
         case "flower":
             return _http_fault(int(os.environ["FLOWER_PORT"]), "/healthcheck")
-        case "worker":
-            return _worker_fault()
+        case "worker" | "background":
+            return _worker_fault(role)
         case "beat":
             return _beat_fault()
         case _:
@@ -56,8 +56,8 @@ def _http_fault(port: int, path: str) -> str | None:
     return None if status == 200 else f"{path} on port {port} answers {status}."
 
 
-def _worker_fault() -> str | None:
-    name = f"celery@{socket.gethostname()}"
+def _worker_fault(role: str) -> str | None:
+    name = f"{role}@{socket.gethostname()}"
     command = ["celery", "inspect", "--timeout", "5", "--destination", name, "ping"]
     environment = {**os.environ, "CELERY_BROKER_URL": os.environ["REDIS_URL"]}
     try:

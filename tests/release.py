@@ -31,11 +31,12 @@ class Release:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, *parts: str) -> None:
-        """Start "api", "worker" or "beat"."""
+        """Start "api", "worker", "background" or "beat"; a release before 0.2.0 has no "background"."""
         env = {**self.env, "LEADGER_HOME": str(self.home)}
         known = {
             "api": self._api(env),
             "worker": commands.worker(env),
+            "background": commands.background(env),
             "beat": commands.beat(Home(self.home), env),
         }
         self.home.mkdir(exist_ok=True)

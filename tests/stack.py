@@ -1,4 +1,4 @@
-"""A running Leadger for tests: API, worker and beat as processes of their own, and an API key for everything."""
+"""A running Leadger for tests: API, workers and beat as processes of their own, and an API key for everything."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from scripts.local.launcher.home import Home
 from scripts.local.processes.process import Command, Process
 from scripts.operations.first_key import first_key
 
-_START_S = 30.0
+_START_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Stack:
 def running_stack(
     database_url: str, redis_url: str, home: Path, *, known_key: str = "", **settings: str
 ) -> Iterator[Stack]:
-    """Start API, worker and beat on a migrated database and an empty Redis that nobody else uses.
+    """Start API, workers and beat on a migrated database and an empty Redis that nobody else uses.
 
     Everything ends with the block, and with this process, however it ends. `known_key` is for a database that has keys
     already; `settings` are more environment variables.
@@ -58,6 +58,7 @@ def running_stack(
     with ExitStack() as processes:
         for name, command in {
             "worker": commands.worker(env),
+            "background": commands.background(env),
             "api": commands.api(port, env),
             "beat": commands.beat(Home(home), env),
         }.items():

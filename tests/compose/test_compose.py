@@ -12,7 +12,7 @@ import yaml
 
 _COMPOSE = Path(__file__).parents[2] / "compose"
 _FILES = sorted(_COMPOSE.glob("compose*.yaml"))
-_OURS = ("migrate", "api", "worker", "beat", "flower")
+_OURS = ("migrate", "api", "worker", "background", "beat", "flower")
 
 
 def _services(name: str = "compose.yaml") -> dict[str, Any]:
@@ -57,8 +57,11 @@ def test_the_start_waits_for_health() -> None:
     for name in ("postgres", "redis"):
         assert services[name]["healthcheck"]["test"]
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    assert services["flower"]["depends_on"] == {"worker": {"condition": "service_healthy"}}
-    for name in ("api", "worker", "beat"):
+    assert services["flower"]["depends_on"] == {
+        "worker": {"condition": "service_healthy"},
+        "background": {"condition": "service_healthy"},
+    }
+    for name in ("api", "worker", "background", "beat"):
         assert services[name]["depends_on"] == {
             "postgres": {"condition": "service_healthy"},
             "redis": {"condition": "service_healthy"},
@@ -90,7 +93,7 @@ def test_everything_has_limits_and_is_open_to_this_machine_only(file: Path) -> N
 def test_who_makes_traces_sends_them_to_jaeger() -> None:
     services = _services("compose.observability.yaml")
     sending = {name: service["environment"] for name, service in services.items() if "image" not in service}
-    assert set(sending) == {"api", "worker", "beat"}
+    assert set(sending) == {"api", "worker", "background", "beat"}
     for name, environment in sending.items():
         assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://jaeger:4318"
         assert set(_services()[name]["networks"]) & set(services["jaeger"]["networks"])

@@ -45,6 +45,9 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+SERVICES = ("api", "worker", "background", "beat", "flower")
+
+
 def _deploy(checkout: Path, **env: str) -> subprocess.CompletedProcess[str]:
     fixed = {"PATH": str(checkout / "bin"), "CALLS": str(checkout / "calls"), "LOCALSTACK_AUTH_TOKEN": "token"}
     command = [checkout / "scripts/deploy-local"]
@@ -82,7 +85,10 @@ def test_the_image_is_in_the_registry_before_the_services_are_made(checkout: Pat
         f"{apply} -var image_tag=local-0123456789ab -target=module.leadger.module.registry",
         "docker push registry.test/leadger:local-0123456789ab",
         f"{apply} -var image_tag=local-0123456789ab",
-        *(f"{update} --service {service} --force-new-deployment" for service in ("api", "worker", "beat", "flower")),
+        *(
+            f"{update} --service {service} --force-new-deployment"
+            for service in ("api", "worker", "background", "beat", "flower")
+        ),
         "curl --fail --silent --show-error --retry 60 --retry-delay 2 --retry-all-errors http://gateway.test/health",
         "leadger keys create deploy-local --first",
     ]

@@ -8,7 +8,9 @@ from compose.healthy import role_of
     [
         ("python -m api --interface asgi --log-config api/granian_logs.json --workers 2 api.app:create_app", "api"),
         ("/sbin/docker-init -- sh /app/compose/start api", "api"),
-        ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app worker --concurrency 2", "worker"),
+        ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app worker --queues leads,leadger", "worker"),
+        ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app worker --queues background", "background"),
+        ("/sbin/docker-init -- sh /app/compose/start background", "background"),
         ("/sbin/docker-init -- sh /app/compose/start worker --concurrency 4", "worker"),
         ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app beat --pidfile=", "beat"),
         ("/opt/venv/bin/python /opt/venv/bin/celery -A worker.app flower", "flower"),

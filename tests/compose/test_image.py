@@ -71,7 +71,7 @@ def running(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         builder.run(image, "migrate", env=env)
         key = builder.run(image, "leadger", "keys", "create", "tests", "--first", env=env).split()[-1]
         containers = {}
-        for role in ("api", "worker", "beat", "flower"):
+        for role in ("api", "worker", "background", "beat", "flower"):
             name = f"leadger-test-{os.getpid()}-{role}"
             containers[role] = Container(image, name, role, home=home, env=env)
             stack.callback(containers[role].remove)
@@ -169,7 +169,7 @@ def test_every_role_is_healthy_and_says_when_it_is_not(running: Running) -> None
         "python", "/app/compose/healthy.py", env={"REDIS_URL": f"redis://127.0.0.1:{nobody}"}
     )
     assert deaf.returncode == 1
-    assert deaf.stderr.startswith("leadger: the worker celery@")
+    assert deaf.stderr.startswith("leadger: the worker worker@")
     empty = running.containers["beat"].run("python", "/app/compose/healthy.py", env={"LEADGER_HOME": "/app"})
     assert empty.returncode == 1
     assert "beat has not written its schedule" in empty.stderr

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 _COMPOSE = Path(__file__).parents[2] / "compose/compose.yaml"
 _NAME = f"leadger-test-{os.getpid()}"
-_RUNNING = ("api", "beat", "flower", "postgres", "redis", "worker")
+_RUNNING = ("api", "background", "beat", "flower", "postgres", "redis", "worker")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,7 +68,7 @@ def test_another_up_replaces_nothing(report: str) -> None:
 
 
 def test_every_line_of_the_log_is_ours(report: str) -> None:
-    lines = _compose("logs", "--no-color", "--no-log-prefix", "api", "worker", "beat").splitlines()
+    lines = _compose("logs", "--no-color", "--no-log-prefix", "api", "worker", "background", "beat").splitlines()
     # Some versions of compose clear each line before they write it.
     assert {json.loads(line.removeprefix("\x1b[2K"))["level"] for line in lines} == {"info"}
 

@@ -45,7 +45,7 @@ def inventory(aws_api: Emulator, name: str) -> dict[str, int]:
     """How many of each there are with `name` anywhere in what AWS says of them."""
     words: dict[str, dict[str, Any]] = {
         "describe_clusters": {"clusters": [name]},
-        "describe_services": {"cluster": name, "services": ["api", "worker", "beat", "flower"]},
+        "describe_services": {"cluster": name, "services": ["api", "worker", "background", "beat", "flower"]},
         "describe_scalable_targets": {"ServiceNamespace": "ecs"},
     }
     counts = {}

@@ -13,7 +13,7 @@ from tests.terraform.cli import Resource, Terraform
 
 pytestmark = pytest.mark.xdist_group("terraform")
 
-SERVICES = ("api", "worker", "beat", "flower")
+SERVICES = ("api", "worker", "background", "beat", "flower")
 TASKS = (*SERVICES, "migrate", "command")
 TRACES = '-var=traces={endpoint="https://traces.example.com:4318", share=0.01}'
 _COMPOSE = Path(__file__).parents[2] / "compose"
@@ -128,12 +128,13 @@ def _protections(made: Made) -> dict[str, Any]:
     }
 
 
-def test_one_image_six_commands(smallest: Made) -> None:
+def test_one_image_seven_commands(smallest: Made) -> None:
     containers = {role: smallest.container(role) for role in TASKS}
     assert len({container["image"] for container in containers.values()}) == 1
     assert {role: " ".join(container["command"]) for role, container in containers.items()} == {
         "api": "api --workers 1",
         "worker": "worker --concurrency 2",
+        "background": "background --concurrency 1",
         "beat": "beat",
         "flower": "flower",
         "migrate": "migrate --application-login",
@@ -142,6 +143,7 @@ def test_one_image_six_commands(smallest: Made) -> None:
     assert {role: [port["containerPort"] for port in containers[role]["portMappings"]] for role in containers} == {
         "api": [8000],
         "worker": [],
+        "background": [],
         "beat": [],
         "flower": [5555],
         "migrate": [],
@@ -191,9 +193,12 @@ def test_those_who_make_spans_know_the_collector(smallest: Made, local: Made) ->
     }
     for made in (smallest, local):
         told = {role: _traces(made.container(role)) for role in TASKS}
-        assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "command": {}}
+        assert told == {
+            **dict.fromkeys(("api", "worker", "background", "beat"), traced),
+            **{role: {} for role in ("flower", "migrate", "command")},
+        }
         opened = {address.split('"')[1]: rule for address, rule in made.rules("collector").items()}
-        assert set(opened) == {"api", "worker", "beat"}
+        assert set(opened) == {"api", "worker", "background", "beat"}
         for rule in opened.values():
             assert (rule["cidr_ipv4"], rule["from_port"], rule["to_port"]) == ("0.0.0.0/0", 4318, 4318)
 
@@ -211,7 +216,7 @@ def test_each_task_gets_its_own_secrets_and_no_other(smallest: Made) -> None:
     def names(role: str) -> list[str]:
         return [secret["name"] for secret in smallest.container(role)["secrets"]]
 
-    assert names("api") == names("worker") == names("command") == ["DATABASE_URL", "REDIS_URL"]
+    assert names("api") == names("worker") == names("background") == names("command") == ["DATABASE_URL", "REDIS_URL"]
     assert names("beat") == ["REDIS_URL"]
     assert names("flower") == ["FLOWER_BASIC_AUTH", "REDIS_URL"]
     assert names("migrate") == ["LEADGER_DATABASE_ADMIN_PASSWORD", "LEADGER_DATABASE_ADMIN_USER"]
@@ -234,7 +239,7 @@ def test_nobody_may_do_in_aws_what_is_not_theirs_to_do(smallest: Made) -> None:
     assert actions("api") == {"s3:ListBucket", "s3:GetObject"}
     assert actions("worker") == actions("api") | {"s3:PutObject", "s3:AbortMultipartUpload"}
     assert all(action.startswith("ssmmessages:") for action in actions("flower"))
-    assert actions("command") == actions("worker")
+    assert actions("command") == actions("background") == actions("worker")
     assert where("command", "s3:PutObject") == where("migrate", "s3:GetObject") == {"backups/*"}
     assert where("worker", "s3:PutObject") == where("migrate", "s3:PutObject") == {"reports/*"}
     assert where("command", "s3:GetObject") == {"backups/*", "reports/*"}

@@ -20,7 +20,7 @@ from tests.terraform.report_files import put_report_files
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("localstack")]
 
 NAME = "leadger-local"
-SERVICES = ("api", "worker", "beat", "flower")
+SERVICES = ("api", "worker", "background", "beat", "flower")
 TASKS = (*SERVICES, "migrate", "command")
 
 
@@ -134,11 +134,11 @@ def test_security_groups_open_exactly_what_is_needed(aws_api: Emulator, groups: 
     assert let_in == {
         ("gateway", "load_balancer", 80),
         ("load_balancer", "api", 8000),
-        *((task, "database", 5432) for task in ("api", "worker", "migrate", "command")),
+        *((task, "database", 5432) for task in ("api", "worker", "background", "migrate", "command")),
         *((task, "cache", 6379) for task in (*SERVICES, "command")),
     }
     to_the_world = {(task, "0.0.0.0/0", 443) for task in TASKS}
-    to_the_collector = {(task, "10.40.0.0/16", 4318) for task in ("api", "worker", "beat")}
+    to_the_collector = {(task, "10.40.0.0/16", 4318) for task in ("api", "worker", "background", "beat")}
     assert let_out == let_in | to_the_world | to_the_collector
 
 
@@ -167,6 +167,7 @@ def test_task_definitions(definitions: dict[str, dict[str, Any]], outputs: dict[
     assert {role: " ".join(container["command"]) for role, container in containers.items()} == {
         "api": "api --workers 1",
         "worker": "worker --concurrency 2",
+        "background": "background --concurrency 2",
         "beat": "beat",
         "flower": "flower",
         "migrate": "migrate --application-login",
@@ -177,6 +178,7 @@ def test_task_definitions(definitions: dict[str, dict[str, Any]], outputs: dict[
     } == {
         "api": [8000],
         "worker": [],
+        "background": [],
         "beat": [],
         "flower": [5555],
         "migrate": [],
@@ -212,6 +214,7 @@ def test_every_secret_of_a_task_is_there_and_may_be_read_by_it(
     assert wanted == {
         "api": {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
         "worker": {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
+        "background": {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
         "beat": {"REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS"},
         "flower": {"REDIS_URL", "FLOWER_BASIC_AUTH"},
         "migrate": {"LEADGER_DATABASE_ADMIN_USER", "LEADGER_DATABASE_ADMIN_PASSWORD"},
@@ -235,8 +238,11 @@ def test_those_who_make_spans_know_the_collector(definitions: dict[str, dict[str
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": "0.5",
     }
-    assert told == {"api": traced, "worker": traced, "beat": traced, "flower": {}, "migrate": {}, "command": {}}
-    for role in ("api", "worker", "beat"):
+    assert told == {
+        **dict.fromkeys(("api", "worker", "background", "beat"), traced),
+        **{role: {} for role in ("flower", "migrate", "command")},
+    }
+    for role in ("api", "worker", "background", "beat"):
         assert {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": headers} in containers[role]["secrets"]
 
 
@@ -343,11 +349,12 @@ def test_report_files(outputs: dict[str, Any], definitions: dict[str, dict[str, 
             for action in statement["Action"]
             if action.startswith("s3:") and f"arn:aws:s3:::{bucket}" in statement["Resource"][0]
         }
-        for role in ("api", "worker", "flower", "migrate", "command")
+        for role in ("api", "worker", "background", "flower", "migrate", "command")
     }
     assert may == {
         "api": {"s3:ListBucket", "s3:GetObject"},
         "worker": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
+        "background": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
         "flower": set(),
         "migrate": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
         "command": {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},

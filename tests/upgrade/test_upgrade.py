@@ -66,7 +66,7 @@ def test_an_upgrade_under_load_fails_no_request_and_loses_nothing(old: Release, 
         assert new.readiness().status_code == 503, "a new process takes no leads before the migrations"
         upgrade(scene.place.database_url)
         scene.recover()  # yesterday's code on today's schema
-        new.start("worker", "beat")
+        new.start("worker", "background", "beat")
         assert new.readiness().is_success
         scene.recover()  # both side by side
     # What is under way at the old address ends before it is closed, as a load balancer has it.
@@ -117,7 +117,7 @@ def test_what_the_first_release_decided_stays_and_can_be_rebuilt(
 ) -> None:
     upgrade(first_database.url)
     with release(ROOT, tmp_path / "new", first_database.url, redis_url) as new:
-        new.start("worker", "api")
+        new.start("worker", "background", "api")
         assert new.readiness().is_success
         with Client(new.url, first_database.key) as client:
             _is_what_the_first_release_decided(client)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from db.core.engine import create_engine, transaction
 from db.core.settings import Settings
-from db.tasks.notifications import broker_configuration
+from db.tasks.notifications import BACKGROUND, LEADS, SWEEP, broker_configuration
 from db.telemetry import health
 from scripts.cli.doctor.findings import Finding, broken, fine, unknown, warning
 
@@ -22,8 +22,7 @@ _PING_S = 1.0
 _PINGS = 4
 _MOST_SKEW_S = 5
 _LEAST_POSTGRES = 15
-_SWEEP = "leads.sweep"
-_LONGEST_SWEEP_S = 10.0
+_LONGESTSWEEP_S = 10.0
 
 
 def database(settings: Settings) -> Iterator[Finding]:
@@ -51,24 +50,33 @@ def queue(settings: Settings) -> Finding:
 
 
 def worker(settings: Settings) -> Finding:
-    """Whether Celery workers answer a ping."""
+    """Whether Celery workers answer, and whether some take leads and some take background tasks."""
     try:
         with _celery(settings) as app:
             inspect = app.control.inspect(timeout=_PING_S)
-            # One that has just been started, or is very busy, answers only a later one.
-            answers = next((heard for _ in range(_PINGS) if (heard := inspect.ping())), {})
+            queues: dict[str, set[str]] = {}
+            for _ in range(_PINGS):  # one that has just been started, or is very busy, answers only a later one
+                for name, taken in (inspect.active_queues() or {}).items():
+                    queues[name] = {queue["name"] for queue in taken}
+                missing = {LEADS, BACKGROUND}.difference(*queues.values())
+                if not missing:
+                    break
     except (OSError, RedisError, KombuError) as error:
         return unknown("Worker", f"the ping could not be sent: {error}", "see Redis")
-    if not answers:
+    if not queues:
         return broken(
             "Worker", "none answers", "start one: `celery -A worker.app worker`, or `scripts/run` for everything"
         )
-    return fine("Worker", f"{len(answers)} answer{'s' if len(answers) == 1 else ''}: {', '.join(sorted(answers))}")
+    if missing:
+        (queue,) = missing
+        fix = f"start one: `celery -A worker.app worker --queues {queue}`, or `scripts/run` for everything"
+        return broken("Worker", f"none takes the queue `{queue}`", fix)
+    return fine("Worker", f"{len(queues)} answer{'s' if len(queues) == 1 else ''}: {', '.join(sorted(queues))}")
 
 
 def beat(settings: Settings) -> Finding:
     """Whether beat runs: the workers count the sweeps they were sent, and one comes every few seconds."""
-    if settings.sweep_interval_s > _LONGEST_SWEEP_S:
+    if settings.sweep_interval_s > _LONGESTSWEEP_S:
         return unknown(
             "Beat", f"it starts the sweeper only every {settings.sweep_interval_s:g} s", "watch `leads.sweep` in Flower"
         )
@@ -124,4 +132,4 @@ def _celery(settings: Settings) -> Celery:
 def _sweeps(app: Celery) -> int | None:
     """How many sweeps the workers of now have had; None if there are no workers."""
     answers = app.control.inspect(timeout=_PING_S).stats()
-    return sum(answer["total"].get(_SWEEP, 0) for answer in answers.values()) if answers else None
+    return sum(answer["total"].get(SWEEP, 0) for answer in answers.values()) if answers else None

@@ -43,6 +43,7 @@ def fleet(servers: Servers, database: Database, *, apis: int, workers: int, beat
     env = environment(servers, database)
     with ExitStack() as stack:
         started = [stack.enter_context(_worker(servers, env, number)) for number in range(workers)]
+        stack.enter_context(running(commands.background(env), lambda: True, log_file(servers, "background")))
         clocks = [stack.enter_context(_beat(servers, env, number)) for number in range(beats)]
         ports = [stack.enter_context(_api(servers, env, number)) for number in range(apis)]
         _wait_for_children(started)

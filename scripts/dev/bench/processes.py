@@ -53,7 +53,7 @@ def api(servers: Servers, database: Database) -> Iterator[Leadger]:
 
 @contextmanager
 def workers(servers: Servers, leadger: Leadger, concurrency: int) -> Iterator[None]:
-    """A worker with `concurrency` children, and beat."""
+    """A worker with `concurrency` children, one for background tasks, and beat."""
     with _workers_starting(servers, leadger, concurrency):
         _wait_for_workers(leadger, concurrency)
         yield
@@ -84,7 +84,7 @@ def _workers_starting(servers: Servers, leadger: Leadger, concurrency: int) -> I
     command = with_option(commands.worker(env), "--concurrency", str(concurrency))
     beat = commands.beat(_own_home(servers), env)
     with ExitStack() as stack:
-        for name, each in (("worker", command), ("beat", beat)):
+        for name, each in (("worker", command), ("background", commands.background(env)), ("beat", beat)):
             leadger.processes[name] = stack.enter_context(running(each, lambda: True, log_file(servers, name)))
         yield
 

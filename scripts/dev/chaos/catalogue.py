@@ -10,7 +10,7 @@ FAULTS = (
     Fault("worker-killed", "kill -9 of the worker", 20, kills.worker),
     Fault("api-killed", "kill -9 of the API", 20, kills.api),
     Fault("supervisor-killed", "kill -9 of `leadger up`", 5, kills.supervisor, is_up=True),
-    Fault("restarts", "SIGTERM to worker, API and beat in turn", 100, kills.restarts),
+    Fault("restarts", "SIGTERM to workers, API and beat in turn", 100, kills.restarts),
     Fault("redis-emptied", "Redis killed and emptied", 10, servers.redis_emptied),
     Fault("redis-frozen", "Redis frozen for 8 s; acceptance goes on", 1, servers.redis_frozen(8)),
     Fault("redis-frozen-120", "Redis frozen for 120 s; acceptance goes on", 1, servers.redis_frozen(120)),

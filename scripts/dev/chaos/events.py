@@ -44,7 +44,7 @@ def events(scene: Scene) -> None:
 
 
 def rebuild_killed(scene: Scene) -> None:
-    """SIGKILL to a child of the worker while two of them rebuild a report whose counters are wrong."""
+    """SIGKILL to a child of the background worker while two of them rebuild a report whose counters are wrong."""
     partner = scene.world.partners[0]
     report = {"partner": partner.name, "period": "2024-04"}
     leads = scene.world.leads(_SHARED_LEADS, partners=[partner], months=[4], fresh=True)
@@ -55,7 +55,7 @@ def rebuild_killed(scene: Scene) -> None:
             task = scene.client.post("/billing/reports/rebuild", report)
             _wait_for_two_at_work(scene)
             began = time.monotonic()
-            trees.send((scene.dice.choice(trees.wait_for("worker").below),), signal.SIGKILL)
+            trees.send((scene.dice.choice(trees.wait_for("background").below),), signal.SIGKILL)
             scene.recover(began)
             rebuilt = scene.client.wait_for(task["status_url"], timeout_s=_TASK_S)
             scene.expect(rebuilt["state"] == "done", f"the rebuild failed: {rebuilt['error']}")

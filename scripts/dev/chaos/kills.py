@@ -6,6 +6,7 @@ import time
 from scripts.dev.chaos import trees
 from scripts.dev.chaos.load import Stuck
 from scripts.dev.chaos.scene import Scene
+from scripts.dev.chaos.stack import PARTS
 from scripts.dev.chaos.up import RunningUp
 
 _LONGEST_BUSY_S = 0.4
@@ -45,11 +46,11 @@ def api(scene: Scene) -> None:
 
 
 def restarts(scene: Scene) -> None:
-    """SIGTERM to worker, API and beat in turn; each ends in order and is started again."""
+    """SIGTERM to workers, API and beat in turn; each ends in order and is started again."""
     with scene.load():
         for time_ in range(scene.times):
             _let_it_work(scene)
-            part = ("worker", "api", "beat")[time_ % 3]
+            part = PARTS[time_ % len(PARTS)]
             main = trees.wait_for(part).main
             began = time.monotonic()
             trees.send((main,), signal.SIGTERM)

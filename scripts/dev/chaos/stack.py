@@ -26,7 +26,7 @@ from scripts.local.processes.process import Command
 from scripts.operations.first_key import first_key
 
 _START_S = 90.0
-PARTS = ("worker", "api", "beat")
+PARTS = ("worker", "background", "api", "beat")
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Stack(Place):
     _logs: ProcessLogs | None = None
 
     def start(self, part: str) -> None:
-        """Start a part and keep it running: "worker", "api", "beat" or "second beat"."""
+        """Start a part and keep it running: "worker", "background", "api", "beat" or "second beat"."""
         assert self._logs is not None
         command = self._commands[part]
         marked = replace(command, env={**command.env, PART: part})
@@ -120,6 +120,7 @@ def running_stack(
         }
         stack._commands |= {
             "worker": _with_app(commands.worker(env), app),
+            "background": _with_app(commands.background(env), app),
             "api": commands.api(port, env),
             "beat": _with_app(commands.beat(place, env), app),
             "second beat": _with_app(commands.beat(_second(place), env), app),

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from db.tasks.notifications import BACKGROUND, LEADS, LEGACY
 from scripts.local.launcher.home import Home
 from scripts.local.processes.process import Command
 
@@ -19,11 +20,13 @@ def api(port: int, env: dict[str, str]) -> Command:
 
 
 def worker(env: dict[str, str]) -> Command:
-    """A worker with three processes: on two cores, while one of them waits for Postgres, two do not."""
-    # A batch that is being billed may end; one that is cut off is billed again later, at the price of the
-    # time.
-    options = ("--concurrency", "3", "--without-mingle", "--without-gossip")
-    return _celery("worker", *options, env=env, grace_s=30)
+    """A worker for leads with three processes: on two cores, while one of them waits for Postgres, two do not."""
+    return _worker("worker", ",".join((LEADS, LEGACY)), processes=3, env=env)
+
+
+def background(env: dict[str, str]) -> Command:
+    """A worker for background tasks with two processes, so that both can judge the customers of a report again."""
+    return _worker("background", BACKGROUND, processes=2, env=env)
 
 
 def beat(home: Home, env: dict[str, str]) -> Command:
@@ -38,6 +41,14 @@ def flower(port: int, login: str, env: dict[str, str]) -> Command:
     secret = env | {"FLOWER_BASIC_AUTH": login}
     options = ("--address=127.0.0.1", f"--port={port}", "--conf=worker/flower_config.py")
     return _celery("flower", *options, env=secret, grace_s=3)
+
+
+def _worker(name: str, queues: str, *, processes: int, env: dict[str, str]) -> Command:
+    """A Celery worker; two on one host need different names."""
+    names = ("--hostname", f"{name}@%h", "--queues", queues)
+    options = ("--concurrency", str(processes), "--without-mingle", "--without-gossip")
+    # A batch that is being billed may end; one that is cut off is billed again later, at the price of the time.
+    return _celery("worker", *names, *options, env=env, grace_s=30)
 
 
 def _celery(*words: str, env: dict[str, str], grace_s: float = 10) -> Command:

@@ -34,7 +34,7 @@ from scripts.operations.first_key import development_key
 from scripts.samples.sample_leads import load, print_reports
 
 _START_S = 60.0
-_RELOADED = ("api", "worker", "beat")
+_RELOADED = ("api", "worker", "background", "beat")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Servers:
 def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> int:
     """Run Leadger on 127.0.0.1:`port` with its data in `home` until Ctrl-C or SIGTERM; the exit status.
 
-    `once`: end after the reports of the samples. `reload`: start API, worker and beat again when the code
+    `once`: end after the reports of the samples. `reload`: start API, workers and beat again when the code
     changes. The status is 0 after an orderly end, 1 with one message on standard error for what keeps it
     from starting, and 130 if it was stopped before it was up.
     """
@@ -154,6 +154,7 @@ def _environment(home: Home, servers: Servers, log_level: str) -> dict[str, str]
 
 def _start_leadger(supervisor: Supervisor, home: Home, port: int, env: dict[str, str]) -> None:
     supervisor.start("worker", commands.worker(env))
+    supervisor.start("background", commands.background(env))
     supervisor.start("api", commands.api(port, env), before=lambda: require_free(port))
     supervisor.start("beat", commands.beat(home, env))
 

@@ -73,18 +73,18 @@ def restore(
 
 @app.command()
 def stop() -> None:
-    """End api, worker and beat, and keep autoscaling from starting them."""
+    """End api, workers and beat, and keep autoscaling from starting them."""
     with one_message():
         Services(find()).stop()
-    note("api, worker and beat are gone; `scripts/on-aws start` brings them back.")
+    note("api, workers and beat are gone; `scripts/on-aws start` brings them back.")
 
 
 @app.command()
 def start() -> None:
-    """Start api, worker and beat again, with autoscaling."""
+    """Start api, workers and beat again, with autoscaling."""
     with one_message():
         Services(find()).start()
-    note("api, worker and beat run.")
+    note("api, workers and beat run.")
 
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -7,7 +7,8 @@ from scripts.operations.aws.errors import aws_errors_as_one_message
 from scripts.operations.aws.installation import Installation
 
 _SCALED = ("api", "worker")
-_WRITING = (*_SCALED, "beat")
+_SINGLE = ("background", "beat")
+_WRITING = (*_SCALED, *_SINGLE)
 STOPPED_POLLING = {"Delay": 10, "MaxAttempts": 60}
 _AT_ONCE = 100  # so many tasks may be asked about in one request
 
@@ -34,7 +35,7 @@ class Services:
         """Start each with its least number of tasks, and autoscaling; wait until they run."""
         with aws_errors_as_one_message("The services could not be started"):
             targets = self._targets()
-            self._want({service: targets[service]["MinCapacity"] for service in _SCALED} | {"beat": 1})
+            self._want({service: targets[service]["MinCapacity"] for service in _SCALED} | dict.fromkeys(_SINGLE, 1))
             self._suspend(targets, False)
             self._wait_for_services()
 

@@ -11,6 +11,7 @@ module "leadger" {
   cache              = var.cache
   api                = var.api
   worker             = var.worker
+  background         = var.background
   cpu_architecture   = var.cpu_architecture
   gateway            = var.gateway
   traces             = var.traces

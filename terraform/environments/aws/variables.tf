@@ -95,6 +95,16 @@ variable "worker" {
   default = {}
 }
 
+variable "background" {
+  description = "Size of the worker for background tasks."
+  type = object({
+    cpu         = optional(number)
+    memory_mb   = optional(number)
+    concurrency = optional(number)
+  })
+  default = {}
+}
+
 variable "cpu_architecture" {
   description = "X86_64 or ARM64, as the image was built."
   type        = string

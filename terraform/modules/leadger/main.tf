@@ -115,10 +115,11 @@ module "observability" {
   inbox_age_alarm_s          = var.inbox_age_alarm_s
 
   service_log_groups = {
-    api     = module.api.log_group
-    worker  = module.worker.log_group
-    beat    = module.beat.log_group
-    flower  = module.flower.log_group
-    migrate = module.migrate.log_group
+    api        = module.api.log_group
+    worker     = module.worker.log_group
+    background = module.background.log_group
+    beat       = module.beat.log_group
+    flower     = module.flower.log_group
+    migrate    = module.migrate.log_group
   }
 }

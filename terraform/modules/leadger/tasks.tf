@@ -1,4 +1,4 @@
-# Six kinds of task of one image. Five are words of compose/start, the same as in compose/compose.yaml.
+# Seven kinds of task of one image. Six are words of compose/start, the same as in compose/compose.yaml.
 locals {
   image = "${module.registry.url}:${var.image_tag}"
 
@@ -89,6 +89,36 @@ module "worker" {
   scaling          = { min = var.worker.min, max = var.worker.max, inbox_age_s = var.worker.inbox_age_s }
   inbox_age_metric = { namespace = "Leadger/${var.name}", name = "InboxAge" }
   stop_timeout_s   = 120
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+# Closing, rebuilding, re-evaluating and writing report files, so that leads do not wait for them. What is in its queue
+# waits; the database says what that is, so one task more or less loses nothing.
+module "background" {
+  source = "../service"
+
+  name              = var.name
+  role              = "background"
+  cluster_name      = module.cluster.name
+  image             = local.image
+  repository_arn    = module.registry.arn
+  cpu               = var.background.cpu
+  memory_mb         = var.background.memory_mb
+  cpu_architecture  = var.cpu_architecture
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["background"]
+  keep_revisions    = var.protected
+
+  command = ["background", "--concurrency", tostring(var.background.concurrency)]
+
+  environment     = merge(local.common, local.traces, local.report_files)
+  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
+  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
+  task_statements = [local.list_report_files, local.read_report_files, local.write_report_files]
+
+  stop_timeout_s = 120
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn

@@ -1,4 +1,4 @@
-# The standard variables of OpenTelemetry for those who make spans: api, worker and beat. Without them there are no traces.
+# The standard variables of OpenTelemetry for those who make spans: api, workers and beat. Without them there are no traces.
 locals {
   traces = var.traces == null ? {} : {
     OTEL_EXPORTER_OTLP_ENDPOINT = var.traces.endpoint

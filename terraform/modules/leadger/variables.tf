@@ -81,7 +81,7 @@ variable "api" {
 }
 
 variable "worker" {
-  description = "Size of the worker: CPU units and memory of a task, child processes in it, number of tasks, and what makes it grow."
+  description = "Size of the worker for leads: CPU units and memory of a task, child processes in it, number of tasks, and what makes it grow."
   type = object({
     cpu         = optional(number, 512)
     memory_mb   = optional(number, 1024)
@@ -89,6 +89,16 @@ variable "worker" {
     min         = optional(number, 1)
     max         = optional(number, 4)
     inbox_age_s = optional(number, 5)
+  })
+  default = {}
+}
+
+variable "background" {
+  description = "Size of the worker for background tasks: CPU units and memory of its task, child processes in it."
+  type = object({
+    cpu         = optional(number, 512)
+    memory_mb   = optional(number, 1024)
+    concurrency = optional(number, 2)
   })
   default = {}
 }

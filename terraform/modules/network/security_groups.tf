@@ -1,6 +1,6 @@
 # Who may talk to whom, and on which port. This table is all that is open.
 locals {
-  tasks = ["api", "worker", "beat", "flower", "migrate", "command"]
+  tasks = ["api", "worker", "background", "beat", "flower", "migrate", "command"]
 
   connections = merge(
     {
@@ -8,10 +8,12 @@ locals {
       load_balancer_to_api     = { from = "load_balancer", to = "api", port = var.api_port }
       api_to_database          = { from = "api", to = "database", port = 5432 }
       worker_to_database       = { from = "worker", to = "database", port = 5432 }
+      background_to_database   = { from = "background", to = "database", port = 5432 }
       migrate_to_database      = { from = "migrate", to = "database", port = 5432 }
       command_to_database      = { from = "command", to = "database", port = 5432 }
       api_to_cache             = { from = "api", to = "cache", port = 6379 }
       worker_to_cache          = { from = "worker", to = "cache", port = 6379 }
+      background_to_cache      = { from = "background", to = "cache", port = 6379 }
       beat_to_cache            = { from = "beat", to = "cache", port = 6379 }
       flower_to_cache          = { from = "flower", to = "cache", port = 6379 }
       command_to_cache         = { from = "command", to = "cache", port = 6379 }
@@ -77,7 +79,7 @@ resource "aws_vpc_security_group_egress_rule" "https" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "collector" {
-  for_each = local.collector_is_open ? [] : toset(["api", "worker", "beat"])
+  for_each = local.collector_is_open ? [] : toset(["api", "worker", "background", "beat"])
 
   description       = "spans to the collector"
   security_group_id = aws_security_group.party[each.key].id

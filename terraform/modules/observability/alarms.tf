@@ -2,7 +2,7 @@ locals {
   gateway  = { ApiId = var.gateway_api_id, Stage = "$default" }
   target   = { LoadBalancer = var.load_balancer, TargetGroup = var.target_group }
   database = { DBInstanceIdentifier = var.database_identifier }
-  service  = { for role in ["api", "worker", "beat"] : role => { ClusterName = var.cluster_name, ServiceName = role } }
+  service  = { for role in ["api", "worker", "background", "beat"] : role => { ClusterName = var.cluster_name, ServiceName = role } }
 
   queue_alarms = {
     inbox-age = {
@@ -59,6 +59,11 @@ locals {
       says      = "Workers log errors"
       see       = "an-unexpected-error"
     }
+    errors-background = {
+      namespace = local.namespace, metric = "Errors-background", dimensions = {}, statistic = "Sum", over = 5, minutes = 5
+      says      = "Workers for background tasks log errors"
+      see       = "an-unexpected-error"
+    }
     tasks-fail = {
       namespace = local.namespace, metric = "TasksFailed", dimensions = {}, statistic = "Sum", over = 0, period_s = 3600
       says      = "A task of the workers failed within an hour; one that beat rings for fails again and again, but rarely"
@@ -87,6 +92,12 @@ locals {
       says      = "No worker runs"
       see       = "leads-wait"
     }
+    background-absent = {
+      namespace = "ECS/ContainerInsights", metric = "RunningTaskCount", dimensions = local.service["background"], statistic = "Minimum"
+      under     = 1, minutes = 5, missing = "breaching"
+      says      = "No worker runs background tasks"
+      see       = "a-background-task-does-not-end"
+    }
     beat-absent = {
       namespace = "ECS/ContainerInsights", metric = "RunningTaskCount", dimensions = local.service["beat"], statistic = "Minimum"
       under     = 1, minutes = 5, missing = "breaching"
@@ -105,7 +116,7 @@ locals {
       }
     },
     {
-      for pair in setproduct(["api", "worker"], ["CPUUtilization", "MemoryUtilization"]) : "${pair[0]}-${pair[1]}" => {
+      for pair in setproduct(["api", "worker", "background"], ["CPUUtilization", "MemoryUtilization"]) : "${pair[0]}-${pair[1]}" => {
         namespace = "AWS/ECS", metric = pair[1], dimensions = local.service[pair[0]], statistic = "Average", over = 85, minutes = 10
         says      = "${pair[0]}: ${pair[1]} stays above 85 %"
         see       = "a-service-is-saturated"

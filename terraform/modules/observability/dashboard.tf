@@ -19,14 +19,14 @@ locals {
     {
       title = "Running tasks", stat = "Average"
       metrics = [
-        for service in ["api", "worker", "beat", "flower"] :
+        for service in ["api", "worker", "background", "beat", "flower"] :
         ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster_name, "ServiceName", service]
       ]
     },
     {
       title = "CPU and memory of the services (%)", stat = "Average"
       metrics = [
-        for pair in setproduct(["api", "worker"], ["CPUUtilization", "MemoryUtilization"]) :
+        for pair in setproduct(["api", "worker", "background"], ["CPUUtilization", "MemoryUtilization"]) :
         ["AWS/ECS", pair[1], "ClusterName", var.cluster_name, "ServiceName", pair[0]]
       ]
     },

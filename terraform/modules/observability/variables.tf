@@ -15,7 +15,7 @@ variable "cluster_name" {
 }
 
 variable "service_log_groups" {
-  description = "Log group of each service: api, worker, beat, flower, migrate."
+  description = "Log group of each service: api, worker, background, beat, flower, migrate."
   type        = map(string)
 }
 

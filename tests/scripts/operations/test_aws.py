@@ -285,7 +285,7 @@ def _expect_tasks_to_end(aws: Aws) -> None:
     """The api still has one that does its last work."""
     where = {"cluster": "leadger-production"}
     ending = {"taskArn": _TASK, "lastStatus": "DEACTIVATING"}
-    for service, arns in (("api", [_TASK]), ("worker", []), ("beat", [])):
+    for service, arns in (("api", [_TASK]), ("worker", []), ("background", []), ("beat", [])):
         asked = where | {"serviceName": service, "desiredStatus": "STOPPED"}
         aws.ecs.add_response("list_tasks", {"taskArns": arns}, asked)
         for status in ("DEACTIVATING", "STOPPED") if arns else ():
@@ -297,18 +297,18 @@ def _expect_tasks_to_end(aws: Aws) -> None:
 def test_what_writes_is_stopped_after_what_would_start_it_again(aws: Aws, on_aws: Callable[..., Result]) -> None:
     _expect_targets(aws)
     _expect_suspended(aws, True)
-    _expect_counts(aws, api=0, worker=0, beat=0)
+    _expect_counts(aws, api=0, worker=0, background=0, beat=0)
     _expect_tasks_to_end(aws)
-    assert on_aws("stop").stderr == "api, worker and beat are gone; `scripts/on-aws start` brings them back.\n"
+    assert on_aws("stop").stderr == "api, workers and beat are gone; `scripts/on-aws start` brings them back.\n"
     aws.assert_all_was_asked()
     assert aws.calls.index("UpdateService") > aws.calls.index("RegisterScalableTarget") + 1
 
 
 def test_it_comes_back_with_its_least_number_and_autoscaling(aws: Aws, on_aws: Callable[..., Result]) -> None:
     _expect_targets(aws)
-    _expect_counts(aws, api=2, worker=3, beat=1)
+    _expect_counts(aws, api=2, worker=3, background=1, beat=1)
     _expect_suspended(aws, False)
-    assert on_aws("start").stderr == "api, worker and beat run.\n"
+    assert on_aws("start").stderr == "api, workers and beat run.\n"
     aws.assert_all_was_asked()
     assert aws.calls.index("DescribeServices") > aws.calls.index("RegisterScalableTarget") + 1
 

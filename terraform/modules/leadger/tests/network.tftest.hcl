@@ -100,7 +100,7 @@ run "exactly_what_is_needed_is_open" {
 
   assert {
     condition = (
-      toset(keys(aws_vpc_security_group_egress_rule.https)) == toset(["api", "worker", "beat", "flower", "migrate", "command"])
+      toset(keys(aws_vpc_security_group_egress_rule.https)) == toset(["api", "worker", "background", "beat", "flower", "migrate", "command"])
       && alltrue([for rule in aws_vpc_security_group_egress_rule.https : rule.from_port == 443 && rule.to_port == 443])
     )
     error_message = "Tasks, and only tasks, reach the world, by HTTPS alone."
@@ -128,7 +128,7 @@ run "a_plain_collector_is_reached_in_the_vpc" {
 
   assert {
     condition = (
-      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "beat"])
+      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "background", "beat"])
       && alltrue([
         for task, rule in aws_vpc_security_group_egress_rule.collector :
         rule.security_group_id == aws_security_group.party[task].id && rule.cidr_ipv4 == "10.40.0.0/16"
@@ -150,7 +150,7 @@ run "a_collector_with_tls_is_reached_wherever_it_is" {
 
   assert {
     condition = (
-      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "beat"])
+      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "background", "beat"])
       && alltrue([for rule in aws_vpc_security_group_egress_rule.collector : rule.cidr_ipv4 == "0.0.0.0/0" && rule.from_port == 4318 && rule.to_port == 4318])
     )
     error_message = "Its port is open to the world."
@@ -184,7 +184,7 @@ run "without_a_way_out_the_collector_is_in_the_vpc" {
 
   assert {
     condition = (
-      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "beat"])
+      toset(keys(aws_vpc_security_group_egress_rule.collector)) == toset(["api", "worker", "background", "beat"])
       && alltrue([for rule in aws_vpc_security_group_egress_rule.collector : rule.cidr_ipv4 == "10.40.0.0/16" && rule.from_port == 443])
     )
     error_message = "No task may reach an address outside."
