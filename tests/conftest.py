@@ -28,10 +28,11 @@ from tests.stack import Stack, running_stack
 
 _numbers = itertools.count(1)
 
-# What plays AWS in a test's process tells each request on standard error, where tests read what Leadger says.
+# The emulator of AWS logs each request to standard error, where tests read what Leadger logs.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
-# Examples share a database and keep out of each other's way by ids. `--hypothesis-profile=campaign` searches longer.
+# Examples share a database and never an id. `--hypothesis-profile=campaign` searches longer. In CI every run takes the
+# same examples, unless LEADGER_TEST_SEED gives a seed (see scripts/test); a person's run takes new ones.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 hypothesis_settings.register_profile(
     "leadger",
@@ -39,14 +40,20 @@ hypothesis_settings.register_profile(
     deadline=None,
     print_blob=True,
     suppress_health_check=_SHARED,
-    derandomize=bool(os.environ.get("CI")),  # a person's run searches on; CI's answer is about the change
+    derandomize=bool(os.environ.get("CI")) and not os.environ.get("LEADGER_TEST_SEED"),
 )
+hypothesis_settings.register_profile("all", hypothesis_settings.get_profile("leadger"), max_examples=200)
 hypothesis_settings.register_profile("campaign", hypothesis_settings.get_profile("leadger"), max_examples=2000)
 hypothesis_settings.load_profile("leadger")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all", action="store_true", help="run what is slow, too")
+    parser.addoption("--all", action="store_true", help="run what is slow, too, and more examples of each property")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--all") and not config.getoption("--hypothesis-profile"):
+        hypothesis_settings.load_profile("all")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -28,7 +28,7 @@ def test_the_workflows_are_valid_by_the_schema_of_github(schema: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert [file.name for file in _FILES] == ["ci.yml", "images.yml", "terraform.yml"]
+    assert [file.name for file in _FILES] == ["ci.yml", "images.yml", "nightly.yml", "terraform.yml"]
 
 
 def test_ci_runs_the_test_command_on_every_python() -> None:
@@ -38,13 +38,18 @@ def test_ci_runs_the_test_command_on_every_python() -> None:
     assert _jobs("ci.yml")["all"]["steps"][-1] == {"run": 'sudo env "PATH=$PATH" "CI=$CI" scripts/test --all'}
 
 
-def test_every_night_has_random_histories_of_its_own() -> None:
-    job = _jobs("ci.yml")["histories"]
-    assert job["if"] == "github.event_name == 'schedule'"
-    words = job["steps"][-1]["run"].split()
-    assert words[:3] == ["env", "--unset=CI", "scripts/test"]
-    assert {"--hypothesis-profile=campaign", '--hypothesis-seed="$GITHUB_RUN_ID"'} <= set(words)
-    assert all((_ROOT / word).is_dir() for word in words if word.startswith("tests/"))
+def test_every_night_has_random_examples_of_its_own_and_ci_has_not() -> None:
+    text = (_ROOT / ".github/workflows/nightly.yml").read_text()
+    assert yaml.safe_load(text)["env"] == {"LEADGER_TEST_SEED": "${{ inputs.seed || 'random' }}"}
+    assert "LEADGER_TEST_SEED" not in (_ROOT / ".github/workflows/ci.yml").read_text()
+    nightly = _jobs("nightly.yml")
+    words = nightly["histories"]["steps"][-1]["run"].split()
+    assert words[0] == "scripts/test"
+    assert words[-1] == "--hypothesis-profile=campaign"
+    assert all((_ROOT / word).is_dir() for word in words[1:-1])
+    command = 'sudo env "PATH=$PATH" "CI=$CI" "LEADGER_TEST_SEED=$LEADGER_TEST_SEED" scripts/test --all'
+    assert nightly["all"]["steps"][-1] == {"run": command}
+    assert nightly["all"]["steps"][:-1] == _jobs("ci.yml")["all"]["steps"][:-1]
 
 
 def test_ci_has_what_the_tests_of_the_image_ask_for() -> None:

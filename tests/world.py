@@ -1,11 +1,12 @@
-"""The real engine and the oracle side by side: both are told the same, and everything they decide is compared (R8)."""
+"""The real engine and the oracle side by side: both get the same, and all they decide is compared (R8)."""
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -35,15 +36,31 @@ from db.masters import customers, partners, products
 from db.masters.partners import NewPartner
 from db.masters.rates import NewRate
 from db.masters.terms import PartnerTerms
+from db.privacy import erased_payloads, erasure
 from db.reports import explained_actions
 from tests.builders import Wire
 from tests.oracle import ActionId, ActionRef, Oracle, Refused, keys
 from tests.oracle.messages import lead_identity, message_from_wire
 from tests.oracle.model import OUTCOMES
 from tests.oracle.model import Totals as OracleTotals
+from tests.oracle.periods import following
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 """A clock by which every period of the tests has ended."""
+
+EARLIER = datetime(2024, 1, 1, tzinfo=UTC)
+"""A clock by which no period of the tests has begun."""
+
+Result = TypeVar("Result")
+
+
+async def again(attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Call until no fault of the environment, like a deadlock, ends it, as tasks are tried again."""
+    while True:
+        try:
+            return await attempt()
+        except TRANSIENT:
+            await asyncio.sleep(0.01)
 
 
 def domain_leads(*sent: Wire) -> list[Lead]:
@@ -90,6 +107,7 @@ class World:
         self.partners: dict[str, UUID] = {}
         self.published: list[Message] = []
         """What was sent after commits; no worker gets it, since `work` and `settle` do what it asks for."""
+        self.now = EARLIER  # no period that has ended by now begins again in another time zone
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """A transaction as a request opens it."""
@@ -119,7 +137,7 @@ class World:
 
     async def customer(self, external_id: str, address: str) -> UUID:
         """A person, or an alias of one; what waited for the id is decided."""
-        self.oracle.add_customer(external_id, address)
+        self.oracle.add_customer(external_id, address, external_id)
         async with transaction(self.engine) as connection:
             found = await customers.ensure(connection, {external_id: Person(external_id, address.casefold().strip())})
         await self.empty_quarantine()
@@ -177,6 +195,52 @@ class World:
             assert not refused
         return not refused
 
+    async def timezone(self, partner: str, timezone: str, now: datetime) -> None:
+        """Another time zone, asked for at `now`. Stale customers stay so until `settle`."""
+        self.now = max(self.now, now)
+        self.oracle.set_timezone(partner, timezone, self.now)
+        update = PartnerUpdate(timezone=check_timezone(timezone))
+        async with self.unit_of_work() as uow:
+            await policy_changes.change_partner(uow, self.policies, self.partners[partner], update, self.now)
+
+    async def change_customer(self, external_id: str, **values: str) -> bool:
+        """Another `name` or `email`. False if both sides refuse it."""
+        refused = False
+        try:
+            self.oracle.change_customer(external_id, **values)
+        except Refused:
+            refused = True
+        try:
+            async with self.unit_of_work() as uow:
+                await customers.change(uow, await self._person(uow.connection, external_id), values)
+        except RuleViolation:
+            assert refused
+        else:
+            assert not refused
+        return not refused
+
+    async def erase(self, external_id: str) -> None:
+        """Erase a person in the master data and in what callers sent, as the background task does."""
+        self.oracle.erase_customer(external_id)
+        async with transaction(self.engine) as connection:
+            customer_id = await self._person(connection, external_id)
+            erased = await erasure.erase_names(connection, customer_id, external_id)
+        while await again(lambda: self._erase_payloads(erased)):
+            pass
+
+    async def _erase_payloads(self, erased: erasure.Erased) -> int:
+        changed = 0
+        for table in erased_payloads.TABLES:
+            async with transaction(self.engine) as connection:
+                last, step = await erased_payloads.last_id(connection, table), erased_payloads.IDS_PER_TRANSACTION
+                for after in range(0, last, step):
+                    changed += await erased_payloads.erase(connection, table, after, erased)
+        return changed
+
+    async def _person(self, connection: asyncpg.Connection, external_id: str) -> UUID:
+        found = await customers.resolve(connection, [customer_uuid(external_id)])
+        return found[customer_uuid(external_id)]
+
     # -- leads
 
     async def accept(self, *sent: Wire, chunk_leads: int | None = None) -> None:
@@ -185,8 +249,12 @@ class World:
             self.oracle.accept(each)
         await self.put(*sent, chunk_leads=chunk_leads)
 
-    async def put(self, *sent: Wire, chunk_leads: int | None = None) -> None:
-        """Leads in the inbox only: a redelivery that the oracle need not hear of."""
+    async def put(self, *sent: Wire, chunk_leads: int | None = None, one_partition: bool = True) -> None:
+        """Leads in the inbox only: a redelivery that changes nothing for the oracle.
+
+        In one partition they are decided in the order of acceptance, which matters where they conflict. Otherwise they
+        lie in the partitions of their customers, as the API puts them there.
+        """
         parsed = domain_leads(*sent)
         size = chunk_leads or len(parsed)
         requests = [
@@ -195,11 +263,11 @@ class World:
         ]
         async with transaction(self.engine) as connection:
             await inbox.add(connection, requests)
-            # In one lane, so that they are decided in this order: what contradicts has an order that decides.
-            await connection.execute("UPDATE inbox SET lane = 0 WHERE done_at IS NULL")
+            if one_partition:
+                await connection.execute("UPDATE inbox SET lane = 0 WHERE done_at IS NULL")
 
     async def scatter(self) -> None:
-        """Lay what waits into lanes at random, so that batches at work at the same time share customers."""
+        """Put what waits into partitions at random, so that batches at work at the same time share customers."""
         async with transaction(self.engine) as connection:
             await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", inbox.PARTITIONS)
 
@@ -207,12 +275,8 @@ class World:
         """Decide everything that waits, by workers that do not know of each other."""
 
         async def worker(policies: Policies) -> None:
-            while True:
-                try:
-                    if not await worker_batch.process_inbox(self.engine, policies, most_leads):
-                        return
-                except TRANSIENT:
-                    await asyncio.sleep(0.01)
+            while await again(lambda: worker_batch.process_inbox(self.engine, policies, most_leads)):
+                pass
 
         if workers == 1:
             await worker(self.policies)
@@ -227,7 +291,7 @@ class World:
 
     async def empty_quarantine(self) -> None:
         """Decide quarantined leads whose product and customer exist."""
-        while await worker_batch.retry_quarantined(self.engine, self.policies):
+        while await again(lambda: worker_batch.retry_quarantined(self.engine, self.policies)):
             pass
 
     # -- events
@@ -257,6 +321,7 @@ class World:
             assert refused
         else:
             assert not refused
+            self.now = max(self.now, self.oracle.period_start(partner, following(period)))
         finally:
             self.policies.clear()
         return not refused
@@ -281,20 +346,20 @@ class World:
 
     async def hold(self, reference: ActionRef) -> bool:
         """Hold an action. False if both sides refuse."""
-        return await self._stand(reference, self.oracle.hold, holds.hold)
+        return await self._change_hold_status(reference, self.oracle.hold, holds.hold)
 
     async def release(self, reference: ActionRef) -> bool:
         """Release a held action."""
-        return await self._stand(reference, self.oracle.release, holds.release)
+        return await self._change_hold_status(reference, self.oracle.release, holds.release)
 
     async def return_action(self, reference: ActionRef) -> bool:
         """Return an action."""
-        return await self._stand(reference, self.oracle.return_, holds.return_action)
+        return await self._change_hold_status(reference, self.oracle.return_, holds.return_action)
 
-    async def _stand(self, reference: ActionRef, tell: Any, change: Any) -> bool:
+    async def _change_hold_status(self, reference: ActionRef, of_oracle: Any, change: Any) -> bool:
         refused = False
         try:
-            tell(reference)
+            of_oracle(reference)
         except Refused:
             refused = True
         try:
@@ -315,8 +380,9 @@ class World:
             await self._check_partner(partner)
         async with transaction(self.engine, readonly=True) as connection:
             await self._check_quarantine(connection)
+            await self._check_people(connection)
         if rebuilt:
-            await self._check_rebuild()
+            await self.check_rebuild()
 
     async def _check_partner(self, partner: str) -> None:
         partner_id = self.partners[partner]
@@ -341,6 +407,7 @@ class World:
             for name in sorted(periods):
                 await self._check_totals(connection, partner, name)
             await self._check_credits(connection, partner)
+            await self._check_periods(connection, partner)
             await _check_winners(connection, partner_id)
             assert await reevaluation.stale_customers(connection, partner_id) == 0
 
@@ -383,8 +450,30 @@ class World:
             _row_key(credit.action): (credit.period, credit.amount_minor) for credit in self.oracle.credits(partner)
         }
 
+    async def _check_periods(self, connection: asyncpg.Connection, partner: str) -> None:
+        """The stored periods are the oracle's, without a gap where the time zone changed."""
+        rows = await connection.fetch("SELECT * FROM periods WHERE partner_id = $1", self.partners[partner])
+        for row in rows:
+            period = text_from_period(row["period"])
+            bounds = (self.oracle.period_start(partner, each) for each in (period, following(period)))
+            assert (row["starts_at"], row["ends_at"]) == tuple(bounds), period
+
+    async def _check_people(self, connection: asyncpg.Connection) -> None:
+        """Everybody has the same e-mail, name and identifiers; the first one is no alias."""
+        rows = await connection.fetch(
+            """
+            SELECT id, email, name, external_id, ARRAY(
+                SELECT external_id FROM customer_aliases WHERE customer_id = customers.id
+            ) AS aliases FROM customers WHERE id = ANY($1::uuid[])
+            """,
+            [person.key for person in self.oracle.people()],
+        )
+        assert {row["id"]: (row["email"], row["name"], row["external_id"], {*row["aliases"]}) for row in rows} == {
+            person.key: (person.email, person.name, person.ids[0], {*person.ids[1:]}) for person in self.oracle.people()
+        }
+
     async def _check_quarantine(self, connection: asyncpg.Connection) -> None:
-        """The same claims stand outside. A conflict that came up later may still go by the reason it came in with."""
+        """The same claims are quarantined. A conflict that came up later may keep the reason of its arrival."""
         found = {}
         for each in await quarantine.page(connection, reason=None, after=0, limit=10_000):
             sent = each.lead
@@ -406,7 +495,8 @@ class World:
             corrected += judged.verdicts_corrected
         return corrected, await rebuild.correct_counters(self.engine, policies, partner_id, period)
 
-    async def _check_rebuild(self) -> None:
+    async def check_rebuild(self) -> None:
+        """A rebuild of every report corrects nothing."""
         for partner_id in self.partners.values():
             async with transaction(self.engine, readonly=True) as connection:
                 periods = await periods_used(connection, partner_id)

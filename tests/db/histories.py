@@ -1,18 +1,21 @@
 """Random histories of several partners: what callers send, what people do, and in which order workers see it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import note
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.periods import period_from_text
 from tests.builders import Wire, action, person, unique
 from tests.oracle import ActionRef
 from tests.oracle.periods import following
-from tests.world import World, forget_everything_waiting
+from tests.world import World, again, forget_everything_waiting
 
 MONTHS = ("2024-03", "2024-04", "2024-05", "2024-06")
 CAPS = [None, "0.00", "0.01", "5.00", "17.00", "25.00", "100.00"]
@@ -20,7 +23,18 @@ WINDOWS: list[Any] = ["forever", "period", 1, 3, 10, 40]
 ZONES = ["UTC", "UTC", "Pacific/Kiritimati", "Etc/GMT+12", "America/Sao_Paulo", "Europe/Berlin", "Asia/Kathmandu"]
 LEVELS = ["High", "Medium", "Low", "HIGH", "low"]
 TYPES = ["Click", "Signup", "click", "Demo", "Call"]
-EVENTS = ["close"] * 3 + ["reopen"] + ["hold"] * 2 + ["release"] + ["return"] * 3 + ["terms", "rate", "master"]
+EVENTS = (
+    ["close"] * 3
+    + ["reopen"]
+    + ["hold"] * 2
+    + ["release"]
+    + ["return"] * 3
+    + ["terms", "rate", "master"]
+    + ["time zone"] * 2
+    + ["person", "erasure", "rebuild"]
+)
+AT_ANY_MOMENT = ["product", "product", "customer", "customer", "erasure", "rebuild", "name"]
+"""Events that may happen while work runs: no verdict depends on the moment."""
 LEAD_TYPES = ["Website Visit", "Referral", "Email Campaign"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -33,10 +47,16 @@ class Cast:
     partners: list[str]
     products: dict[str, str]
     customers: dict[str, str]
+    """The present e-mail of each; none of an erased person."""
     missing_products: dict[str, str]
     missing_customers: dict[str, str]
     rules: list[tuple[dict[str, Any], str | None]] = field(default_factory=list)
     known: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    former_emails: list[str] = field(default_factory=list)
+
+    def emails(self) -> list[str]:
+        """The e-mails in use."""
+        return sorted({email for email in self.customers.values() if email})
 
 
 def terms(draw: Draw) -> dict[str, Any]:
@@ -102,18 +122,18 @@ def instant(draw: Draw) -> datetime:
     return datetime(2024, month, draw(st.integers(1, 6)), 12 * draw(st.integers(0, 1)), tzinfo=UTC)
 
 
-def lead(draw: Draw, cast: Cast, *, new: bool = False, clean: bool = False) -> Wire:
+def lead(draw: Draw, cast: Cast, *, clean: bool = False, waiting: bool = False) -> Wire:
     """A lead: new, known with more or other actions, in conflict, or for a product or customer nobody knows yet.
 
-    `clean` ones never contradict each other and never wait in quarantine.
+    `clean` ones never conflict with each other, and only `waiting` ones are ever quarantined.
     """
-    again = bool(cast.known) and not new and draw(st.integers(0, 3)) == 0
+    again = bool(cast.known) and draw(st.integers(0, 3)) == 0
     lead_id = draw(st.sampled_from(sorted(cast.known))) if again else unique("lead")
     if again and (clean or draw(st.integers(0, 3))):
         customer, product, lead_type = cast.known[lead_id]
     else:
         products, customers = sorted(cast.products), sorted(cast.customers)
-        if not clean:
+        if not clean or waiting:
             products += sorted(cast.missing_products)
             customers += sorted(cast.missing_customers)
         customer = draw(st.sampled_from(customers))
@@ -131,9 +151,11 @@ def lead(draw: Draw, cast: Cast, *, new: bool = False, clean: bool = False) -> W
         "lead_type": lead_type,
         "actions": actions,
     }
-    if not clean and draw(st.integers(0, 9)) == 0:
-        address = draw(st.sampled_from(sorted(cast.customers.values())))
-        wire |= {"customer_id": unique("alias"), "customer": person(address)}
+    emails = [cast.customers[customer]] if clean and cast.customers.get(customer) else []
+    if not clean:
+        emails = cast.emails() + cast.former_emails
+    if emails and draw(st.integers(0, 9)) == 0:
+        wire |= {"customer_id": unique("alias"), "customer": person(draw(st.sampled_from(emails)))}
     return wire
 
 
@@ -148,7 +170,7 @@ async def event(draw: Draw, world: World, cast: Cast) -> None:
     partner = draw(st.sampled_from(cast.partners))
     kind = draw(st.sampled_from(EVENTS))
     note(f"event {kind} {partner}")
-    closed = world.oracle._partners[partner].closed_through
+    closed = world.oracle.closed_through(partner)
     if kind == "close":
         await world.close(partner, following(closed) if closed else MONTHS[0])
     elif kind == "reopen" and closed:
@@ -163,10 +185,18 @@ async def event(draw: Draw, world: World, cast: Cast) -> None:
         found = reference(draw, cast, world)
         if found:
             note(str(found))
-            await stand(world, kind, found)
+            await change_hold_status(world, kind, found)
+    elif kind == "time zone":
+        await time_zone(draw, world, partner)
+    elif kind == "person":
+        await changed_person(draw, world, cast)
+    elif kind == "erasure":
+        await erase(draw(st.sampled_from(sorted(cast.customers))), world, cast)
+    elif kind == "rebuild":
+        await world.rebuild(world.partners[partner], period_from_text(draw(st.sampled_from(MONTHS))))
 
 
-async def stand(world: World, kind: str, found: ActionRef) -> None:
+async def change_hold_status(world: World, kind: str, found: ActionRef) -> None:
     """Hold, release or return; a release only of what is held (the engine refuses others, the oracle lets them be)."""
     if kind == "hold":
         await world.hold(found)
@@ -176,15 +206,102 @@ async def stand(world: World, kind: str, found: ActionRef) -> None:
         await world.release(found)
 
 
+async def time_zone(draw: Draw, world: World, partner: str) -> None:
+    """Another time zone, at a moment within hours of a month's end or in the middle of a month."""
+    month = datetime(2024, draw(st.integers(2, 7)), 1, tzinfo=UTC)
+    now = month + timedelta(hours=draw(st.sampled_from([*range(-15, 16), 15 * 24])))
+    zone = draw(st.sampled_from(ZONES))
+    note(f"{zone} at {max(now, world.now)}")
+    await world.timezone(partner, zone, now)
+
+
+async def changed_person(draw: Draw, world: World, cast: Cast) -> None:
+    """Another name; or another e-mail, which may be somebody's, or have been."""
+    customer = draw(st.sampled_from(sorted(cast.customers)))
+    if draw(st.booleans()):
+        note(f"name of {customer}")
+        await world.change_customer(customer, name=unique("Name"))
+        return
+    before, email = cast.customers[customer], draw(st.sampled_from([None, *cast.emails(), *cast.former_emails]))
+    email = email or f"{unique('changed')}@example.com"
+    note(f"e-mail of {customer}: {email}")
+    if await world.change_customer(customer, email=email) and email != before:
+        cast.customers |= {name: email for name, known in cast.customers.items() if known == before}
+        cast.former_emails.append(before)
+
+
+async def erase(customer: str, world: World, cast: Cast) -> None:
+    """Erase a person, perhaps once more."""
+    note(f"erase {customer}")
+    email = cast.customers[customer]
+    if email:
+        cast.former_emails.append(email)
+        cast.customers |= {name: "" for name, known in cast.customers.items() if known == email}
+    await world.erase(customer)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An event at any moment, after a pause."""
+
+    pause_ms: int
+    kind: str
+    customer: str
+    partner: str
+    period: str
+
+
+def steps(draw: Draw, cast: Cast) -> list[Step]:
+    """Events at any moment, to happen one after the other."""
+    drawn = [
+        Step(
+            draw(st.integers(0, 20)),
+            draw(st.sampled_from(AT_ANY_MOMENT)),
+            draw(st.sampled_from(sorted(cast.customers))),
+            draw(st.sampled_from(cast.partners)),
+            draw(st.sampled_from(MONTHS)),
+        )
+        for _ in range(draw(st.integers(1, 4)))
+    ]
+    note(f"while work runs: {drawn}")
+    return drawn
+
+
+async def happen(drawn: list[Step], world: World, cast: Cast) -> None:
+    """Let the events happen."""
+    for step in drawn:
+        await asyncio.sleep(step.pause_ms / 1000)
+        if step.kind == "product" and cast.missing_products:
+            await missing_product(world, cast)
+        elif step.kind == "customer" and cast.missing_customers:
+            await missing_customer(world, cast)
+        elif step.kind == "erasure":
+            await erase(step.customer, world, cast)
+        elif step.kind == "rebuild":
+            await again(partial(world.rebuild, world.partners[step.partner], period_from_text(step.period)))
+        elif step.kind == "name":
+            await world.change_customer(step.customer, name=unique("Name"))
+
+
 async def missing_master(draw: Draw, world: World, cast: Cast) -> None:
     """A product or customer that leads wait for is created."""
     if cast.missing_products and draw(st.booleans()):
-        product, partner = cast.missing_products.popitem()
-        cast.products[product] = partner
-        await world.product(product, partner)
+        await missing_product(world, cast)
     elif cast.missing_customers:
-        customer, address = cast.missing_customers.popitem()
-        if draw(st.booleans()):
-            address = sorted(cast.customers.values())[0]
-        cast.customers[customer] = address
-        await world.customer(customer, address)
+        await missing_customer(world, cast, alias=draw(st.booleans()))
+
+
+async def missing_product(world: World, cast: Cast) -> None:
+    """A product that leads wait for is created."""
+    product, partner = cast.missing_products.popitem()
+    cast.products[product] = partner
+    await world.product(product, partner)
+
+
+async def missing_customer(world: World, cast: Cast, *, alias: bool = False) -> None:
+    """A customer that leads wait for is created, or turns out to be another id of a person."""
+    customer, email = cast.missing_customers.popitem()
+    if alias and cast.emails():
+        email = cast.emails()[0]
+    cast.customers[customer] = email
+    await world.customer(customer, email)

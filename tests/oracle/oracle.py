@@ -2,6 +2,7 @@
 
 import uuid
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime
 
 from tests.oracle.intake import Intake, billing_period
@@ -77,7 +78,13 @@ class Oracle:
     def erase_customer(self, external_id: str) -> None:
         """Forget who a person is. Every verdict stands, and each identifier still means the same person."""
         self.settle()
-        self._people.erase(external_id)
+        person = self._people.erase(external_id)
+        for (_, key), actions in self._by_customer.items():
+            if key == person.key:
+                for action in actions:
+                    action.verdict = replace(action.decided(), customer=person.ids[0])
+                    if action.credit is not None:
+                        action.credit = replace(action.credit, customer=person.ids[0])
 
     def set_timezone(self, partner: str, timezone: str, now: datetime) -> None:
         """Another time zone from the first period not yet begun; open actions move to the period they now lie in."""

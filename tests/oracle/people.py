@@ -65,13 +65,14 @@ class People:
         if name is not None:
             person.name = name
 
-    def erase(self, external_id: str) -> None:
+    def erase(self, external_id: str) -> Person:
         """Forget name, e-mail and the spelling of the identifiers; the keys go on to mean the person."""
         person = self._known(external_id)
         person.erased = True
         person.name = "Erased"
         person.ids = [str(row_key(CUSTOMERS, each)) for each in person.ids]
         self._move(person, f"{person.key}@erased.invalid")
+        return person
 
     def _known(self, external_id: str) -> Person:
         person = self.find(external_id)

@@ -1,12 +1,16 @@
 """R8: verdicts depend on what was accepted, never on arrival order, batch split, concurrency or redelivery."""
 
+import asyncio
+
 from hypothesis import given, note
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.builders import Wire
 from tests.db import histories
 from tests.db.conftest import Examples
 from tests.db.histories import Draw
+from tests.world import World
 
 
 async def any_history(draw: Draw, engine: AsyncEngine) -> None:
@@ -33,6 +37,15 @@ def test_r8_any_history_gives_what_the_oracle_says(examples: Examples, data: st.
     examples.run(any_history(data.draw, examples.engine))
 
 
+async def deliver(draw: Draw, world: World, sent: list[Wire]) -> None:
+    """Leads in any order, some of them twice, in one partition, those of their customers, or any."""
+    delivered = draw(st.permutations([*sent, *draw(st.lists(st.sampled_from(sent), max_size=4))]))
+    partitions = draw(st.sampled_from(["one", "of customers", "any", "any"]))
+    await world.put(*delivered, chunk_leads=draw(st.integers(1, 3)), one_partition=partitions == "one")
+    if partitions == "any":
+        await world.scatter()
+
+
 async def any_order(draw: Draw, engine: AsyncEngine) -> None:
     """One set of leads in any order, split and redelivered anyhow, to workers that do not know of each other."""
     world, cast = await histories.begin(draw, engine)
@@ -41,10 +54,7 @@ async def any_order(draw: Draw, engine: AsyncEngine) -> None:
         for one in sent:
             note(f"lead {one}")
             world.oracle.accept(one)
-        delivered = draw(st.permutations([*sent, *draw(st.lists(st.sampled_from(sent), max_size=4))]))
-        await world.put(*delivered, chunk_leads=draw(st.integers(1, 3)))
-        if draw(st.booleans()):
-            await world.scatter()
+        await deliver(draw, world, sent)
         await world.work(workers=draw(st.integers(1, 4)), most_leads=draw(st.integers(1, 3)))
         await world.check(rebuilt=False)
         if draw(st.booleans()):
@@ -55,3 +65,28 @@ async def any_order(draw: Draw, engine: AsyncEngine) -> None:
 @given(st.data())
 def test_r8_order_split_redelivery_and_concurrency_change_nothing(examples: Examples, data: st.DataObject) -> None:
     examples.run(any_order(data.draw, examples.engine))
+
+
+async def while_work_runs(draw: Draw, engine: AsyncEngine) -> None:
+    """Products and customers that leads wait for are created, people erased, reports rebuilt while workers work."""
+    world, cast = await histories.begin(draw, engine)
+    if draw(st.booleans()):
+        await histories.event(draw, world, cast)
+    for _ in range(draw(st.integers(1, 2))):
+        sent = [histories.lead(draw, cast, clean=True, waiting=True) for _ in range(draw(st.integers(1, 12)))]
+        for one in sent:
+            note(f"lead {one}")
+            world.oracle.accept(one)
+        await deliver(draw, world, sent)
+        workers, most_leads, steps = draw(st.integers(1, 4)), draw(st.integers(1, 3)), histories.steps(draw, cast)
+        await asyncio.gather(world.work(workers, most_leads), histories.happen(steps, world, cast))
+        await world.work()
+        await world.check(rebuilt=False)
+    await world.check()
+
+
+@given(st.data())
+def test_r8_r12_what_is_created_while_work_runs_might_have_been_there_before(
+    examples: Examples, data: st.DataObject
+) -> None:
+    examples.run(while_work_runs(data.draw, examples.engine))

@@ -49,7 +49,7 @@ async def closings(draw: Draw, engine: AsyncEngine) -> None:
         sent = [histories.lead(draw, cast) for _ in range(draw(st.integers(1, 4)))]
         note(f"leads {sent}")
         await world.send(*sent)
-        closed = world.oracle._partners[partner].closed_through
+        closed = world.oracle.closed_through(partner)
         if closed and draw(st.integers(0, 3)) == 0:
             note(f"reopen {closed}")
             await world.reopen(partner, closed)
@@ -62,7 +62,7 @@ async def closings(draw: Draw, engine: AsyncEngine) -> None:
             if found:
                 kind = draw(st.sampled_from(["hold", "return", "return", "release"]))
                 note(f"{kind} {found}")
-                await histories.stand(world, kind, found)
+                await histories.change_hold_status(world, kind, found)
         now = await frozen_verdicts(world)
         assert {key: now[key] for key in frozen} == frozen
         frozen = now
@@ -194,7 +194,7 @@ async def test_r11_a_period_closes_during_ingestion(world: World) -> None:
     assert sum(count for _, count in periods) == 120
     assert set(used) <= {202404, 202405}
     assert dict(map(tuple, periods)).get(202404, 0) == len(before)
-    await world._check_rebuild()
+    await world.check_rebuild()
 
 
 async def test_r10_a_held_action_neither_holds_its_key_nor_uses_the_cap(world: World) -> None:

@@ -162,7 +162,7 @@ async def test_r16_a_time_zone_starts_with_the_first_period_that_has_begun_in_ne
     assert policy.calendar.start_of(202405) == datetime(2024, 5, 1, tzinfo=UTC)
     assert policy.calendar.end_of(202405) == policy.calendar.start_of(202406) == datetime(2024, 5, 31, 10, tzinfo=UTC)
     await world.settle()
-    await world._check_rebuild()
+    await world.check_rebuild()
 
 
 async def test_r16_a_time_zone_change_moves_actions_of_the_period_not_yet_begun(world: World) -> None:
@@ -181,7 +181,7 @@ async def test_r16_a_time_zone_change_moves_actions_of_the_period_not_yet_begun(
         (202404, datetime(2024, 4, 1, tzinfo=UTC), may),
         (202405, may, datetime(2024, 5, 31, 10, tzinfo=UTC)),
     ]
-    await world._check_rebuild()
+    await world.check_rebuild()
 
 
 async def test_r14_the_currency_is_fixed_once_there_is_an_action(world: World) -> None:
