@@ -21,8 +21,9 @@ from worker import process
 from worker.schedule import beat_schedule
 from worker.traced import TracedCelery, TracedTask
 
-# A child that ends waits until the parent has read what it told, and a parent that ends may have stopped reading: 5 s
-# instead of 30, after which a supervisor would kill both. What is not acknowledged is delivered again, for nothing.
+# A child that ends waits until its parent has read its results, and a parent that ends may have stopped reading: wait
+# for 5 s instead of 30, after which a supervisor would kill both. What is not acknowledged is
+# delivered again, which does no harm.
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 50
 
 TASK_MODULES = [
@@ -57,12 +58,12 @@ def create_app(settings: Settings) -> Celery:
 def _configure_logs(**_: Any) -> None:
     """Celery asks for it in worker, beat and each child, and then leaves logging to us."""
     configure_logging(Settings().log_level)
-    get_logger().propagate = True  # the pool's, which tells that a child was killed
-    logging.getLogger("celery.app.trace").addFilter(_is_no_failure)
+    get_logger().propagate = True  # the pool's, which says that a child was killed
+    logging.getLogger("celery.app.trace").addFilter(_is_not_a_failure)
 
 
-def _is_no_failure(record: logging.LogRecord) -> bool:
-    """Of a task that failed TracedTask tells, with its trace; Celery's would be a second line about it."""
+def _is_not_a_failure(record: logging.LogRecord) -> bool:
+    """TracedTask logs a task that failed, with its trace; Celery's line would be a second one."""
     return record.levelno != logging.ERROR
 
 

@@ -12,7 +12,7 @@ from worker.runtime import Runtime
 log = structlog.get_logger()
 
 
-def tell(task: str, task_id: str, request_id: str) -> None:
+def report(task: str, task_id: str, request_id: str) -> None:
     """Log the exception that is being handled, and count it."""
     log.exception("task_failed", task=task, task_id=task_id, request_id=request_id)
     with suppress(Exception):  # Postgres may be what failed: then the line has to do

@@ -1,7 +1,7 @@
-"""One beat at a time: of several, whoever holds a lease in Redis rings; the others stand by and take over when it ends.
+"""One active beat at a time: the one that holds a lease in Redis; the others stand by and take over when it ends.
 
-Redis is the place for the lease, because without Redis nobody could ring anyway. Should two ring at once, say after
-Redis was emptied, that does no harm: whoever answers the second ring finds nothing to do.
+Redis is the place for the lease, because without Redis nobody could send a message anyway. If two are active at once,
+say after Redis was emptied, that does no harm: the second message finds nothing to do.
 """
 
 from typing import Any
@@ -26,15 +26,15 @@ class OneBeat(PersistentScheduler):
         super().__init__(*args, **kwargs)
         self._me = uuid4().hex
         self._redis = redis.Redis.from_url(self.app.conf.broker_url, socket_timeout=5, socket_connect_timeout=5)
-        self._rings = False
+        self._is_active = False
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Ring for what is due; returns the seconds until it wants to be asked again."""
-        rings = self._holds_lease()
-        if rings != self._rings:
-            self._rings = rings
-            log.info("beat_rings" if rings else "beat_stands_by")
-        if not rings:
+        """Send what is due; returns the seconds until the next call."""
+        active = self._holds_lease()
+        if active != self._is_active:
+            self._is_active = active
+            log.info("beat_active" if active else "beat_standby")
+        if not active:
             return _STANDBY_S
         wait_s: float = super().tick(*args, **kwargs)
         return min(wait_s, LEASE_MS / 1000 / 3)  # or the lease would end while nothing is due
@@ -44,11 +44,11 @@ class OneBeat(PersistentScheduler):
             kept = self._redis.eval(_KEEP, 1, _LEASE, self._me, LEASE_MS)
             return bool(kept or self._redis.set(_LEASE, self._me, nx=True, px=LEASE_MS))
         except redis.RedisError as error:
-            log.warning("beat_cannot_ask", error=repr(error))
+            log.warning("beat_lease_unavailable", error=repr(error))
             return False
 
     def close(self) -> None:
-        """Give the lease back, so that the next one need not wait for its end."""
-        if self._rings and self._redis.get(_LEASE) == self._me.encode():
+        """Release the lease, so that the next beat need not wait for its end."""
+        if self._is_active and self._redis.get(_LEASE) == self._me.encode():
             self._redis.delete(_LEASE)
         super().close()

@@ -1,4 +1,4 @@
-"""Tasks as spans, in the trace of whoever sent the message. One that fails is told once and counted."""
+"""Tasks as spans, in the trace of whoever sent the message. One that fails is logged once and counted."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class TracedCelery(Celery):
 
     def send_task(self, name: str, *args: Any, headers: dict[str, Any] | None = None, **options: Any) -> Any:
         """Send a task by name; every way of sending one comes through here."""
-        # A task that rings for itself begins a new trace: under load it does so all day.
+        # A task that sends itself again begins a new trace: under load it does so all day.
         running = self.current_worker_task
         again = running is not None and running.name == name
         with tracing.span(f"publish {name}", "PRODUCER", carrier={} if again else None):
@@ -33,5 +33,5 @@ class TracedTask(Task[Any, Any]):
             try:
                 return super().__call__(*args, **kwargs)
             except Exception:
-                failures.tell(self.name, task_id, request_id)
+                failures.report(self.name, task_id, request_id)
                 raise

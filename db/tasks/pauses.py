@@ -1,4 +1,4 @@
-"""Pauses of the workers: while one is in force no lead is decided; leads are accepted as ever.
+"""Pauses of the workers: while one is in force no lead is decided; leads are accepted as before.
 
 A row in Postgres, so that it outlives every process and whatever happens to Redis.
 """
@@ -14,7 +14,7 @@ from db.core.engine import transaction
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Who had the workers stop, when and why."""
+    """Who paused the workers, when and why."""
 
     paused_at: datetime
     paused_by: str
@@ -27,17 +27,17 @@ class Pause:
 
 
 class Paused(Exception):
-    """What was asked for would decide leads, which nobody may do now."""
+    """The workers are paused, and the work asked for would decide leads; the message says who paused them and why."""
 
 
 async def current(connection: asyncpg.Connection) -> Pause | None:
-    """The pause that is in force."""
+    """The pause that is in force, if there is one."""
     row = await connection.fetchrow("SELECT paused_at, paused_by, reason FROM pauses WHERE resumed_at IS NULL")
     return Pause(**row) if row else None
 
 
 async def begin(connection: asyncpg.Connection, paused_by: str, reason: str) -> bool:
-    """Pause the workers; false if they are paused already, and then that pause stands as it is."""
+    """Pause the workers; false if they are paused already, and then that pause stays as it is."""
     status: str = await connection.execute(
         "INSERT INTO pauses (paused_by, reason) VALUES ($1, $2) ON CONFLICT (resumed_at) DO NOTHING", paused_by, reason
     )
@@ -45,7 +45,7 @@ async def begin(connection: asyncpg.Connection, paused_by: str, reason: str) -> 
 
 
 async def end(connection: asyncpg.Connection, resumed_by: str) -> bool:
-    """Let the workers go on; false if they were not paused."""
+    """Resume the workers; false if they were not paused."""
     status: str = await connection.execute(
         "UPDATE pauses SET resumed_at = clock_timestamp(), resumed_by = $1 WHERE resumed_at IS NULL", resumed_by
     )
@@ -53,7 +53,7 @@ async def end(connection: asyncpg.Connection, resumed_by: str) -> bool:
 
 
 async def refuse_if_paused(engine: AsyncEngine) -> None:
-    """Raise Paused if no lead may be decided now; what has begun by then may end."""
+    """In a transaction of its own, raise Paused if no lead may be decided now; a batch that has begun may end."""
     async with transaction(engine, readonly=True) as connection:
         pause = await current(connection)
     if pause:

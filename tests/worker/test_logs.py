@@ -135,9 +135,9 @@ def test_what_celery_says_of_a_worker_is_json_too(settings: Settings) -> None:
 def test_what_beat_says_is_json(settings: Settings) -> None:
     unreachable = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     with _container(unreachable, "beat") as beat:
-        beat.wait_for(lambda line: line["event"] == "beat_cannot_ask")
+        beat.wait_for(lambda line: line["event"] == "beat_lease_unavailable")
         assert beat.stop() == 0
-        assert {line["event"] for line in beat.lines} == {"beat_cannot_ask"}
+        assert {line["event"] for line in beat.lines} == {"beat_lease_unavailable"}
 
 
 def test_what_flower_says_is_json_and_can_be_counted(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Of several beats one rings; another takes over when it is gone."""
+"""Of several beats one is active; another takes over when it is gone."""
 
 import os
 import subprocess
@@ -20,16 +20,16 @@ _LEASE_S = 0.3
 
 
 class Beat(OneBeat):
-    """A beat that counts what it would ring."""
+    """A beat that counts what it would send."""
 
     def __init__(self, settings: Settings, file: Path) -> None:
         app = Celery("leadger", set_as_current=False)
         app.conf.update(broker_configuration(settings), beat_schedule=beat_schedule(settings))
         super().__init__(app, schedule_filename=str(file))
-        self.rung = 0
+        self.sent = 0
 
     def apply_entry(self, entry: object, producer: object = None) -> None:
-        self.rung += 1
+        self.sent += 1
 
 
 @pytest.fixture
@@ -41,34 +41,34 @@ def beats(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return [Beat(often, tmp_path / f"beat{number}") for number in range(2)]
 
 
-def ring(*beats: Beat, for_s: float) -> list[int]:
-    """How often each rings in a while."""
-    before = [beat.rung for beat in beats]
+def count_sent(*beats: Beat, for_s: float) -> list[int]:
+    """How much each sends in a while."""
+    before = [beat.sent for beat in beats]
     end = time.monotonic() + for_s
     while time.monotonic() < end:
         for beat in beats:
             beat.tick()
         time.sleep(0.01)
-    return [beat.rung - rung for beat, rung in zip(beats, before, strict=True)]
+    return [beat.sent - sent for beat, sent in zip(beats, before, strict=True)]
 
 
-def test_of_two_beats_one_rings(beats: list[Beat]) -> None:
-    first, second = ring(*beats, for_s=3 * _LEASE_S)
+def test_of_two_beats_one_is_active(beats: list[Beat]) -> None:
+    first, second = count_sent(*beats, for_s=3 * _LEASE_S)
     assert first > 10
     assert second == 0
 
 
 def test_the_other_takes_over_when_the_first_was_killed(beats: list[Beat]) -> None:
-    ring(*beats, for_s=_LEASE_S)
-    (rung,) = ring(beats[1], for_s=3 * _LEASE_S)
-    assert rung > 5
+    count_sent(*beats, for_s=_LEASE_S)
+    (sent,) = count_sent(beats[1], for_s=3 * _LEASE_S)
+    assert sent > 5
 
 
 def test_the_other_takes_over_at_once_when_the_first_ends_in_order(beats: list[Beat]) -> None:
-    ring(*beats, for_s=_LEASE_S)
+    count_sent(*beats, for_s=_LEASE_S)
     beats[0].close()
     beats[1].tick()
-    assert beats[1]._rings
+    assert beats[1]._is_active
 
 
 def test_the_worker_names_this_scheduler(settings: Settings) -> None:
@@ -78,10 +78,10 @@ def test_the_worker_names_this_scheduler(settings: Settings) -> None:
     assert told.stdout.strip() == f"{OneBeat.__module__}:{OneBeat.__qualname__}"
 
 
-def test_without_redis_nobody_rings_and_nobody_fails(beats: list[Beat], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_nobody_is_active_and_nobody_fails(beats: list[Beat], monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object) -> None:
         raise redis.ConnectionError("gone")
 
     for beat in beats:
         monkeypatch.setattr(beat._redis, "eval", gone)
-    assert ring(*beats, for_s=0.1) == [0, 0]
+    assert count_sent(*beats, for_s=0.1) == [0, 0]

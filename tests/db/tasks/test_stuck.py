@@ -74,7 +74,7 @@ async def test_workers_that_do_not_take_it(world: World, worker: AsyncEngine) ->
     async with transaction(worker):
         (part,) = await found(world)
     assert part.why == (
-        "Nobody has it, although workers are connected: nobody rang for it, or its batch fails each time."
+        "Nobody has it, although workers are connected: no message came for it, or its batch fails each time."
     )
 
 
