@@ -281,9 +281,10 @@ def test_the_costs_count_what_is_made(smallest: Made, production: Made) -> None:
         alarms = kinds["aws_cloudwatch_metric_alarm"] + 2
         managed = bool(made["module.database.aws_db_instance.main"]["manage_master_user_password"])
         secrets = kinds["aws_secretsmanager_secret"] + managed
-        from_logs = kinds["aws_cloudwatch_log_metric_filter"]
+        filters = [one.values for one in made.resources if one.type == "aws_cloudwatch_log_metric_filter"]
+        from_logs = len({each["metric_transformation"][0]["name"] for each in filters})
         assert rows["alarms, dashboard"] == f"{alarms} × 0.10 + 3.00"
-        assert rows["metrics of Container Insights, from our logs"] == f"113 × 0.30 + {from_logs} × 0.30"
+        assert rows["metrics of Container Insights, from our logs"] == f"138 × 0.30 + {from_logs} × 0.30"
         assert rows["Fargate: cores, GB of memory"] == f"730 × {cores:g} × 0.04048 + 730 × {memory_gb:g} × 0.004445"
         assert rows["secrets; GB of images, of report files"].startswith(f"{secrets} × 0.40 + ")
 

@@ -64,8 +64,8 @@ run "exactly_what_is_needed_is_open" {
     condition = toset([for rule in values(output.connections) : "${rule.from} > ${rule.to}:${rule.port}"]) == toset([
       "gateway > load_balancer:80",
       "load_balancer > api:8000",
-      "api > database:5432", "worker > database:5432", "migrate > database:5432", "command > database:5432",
-      "api > cache:6379", "worker > cache:6379", "beat > cache:6379", "flower > cache:6379", "command > cache:6379",
+      "api > database:5432", "worker > database:5432", "background > database:5432", "migrate > database:5432", "command > database:5432",
+      "api > cache:6379", "worker > cache:6379", "background > cache:6379", "beat > cache:6379", "flower > cache:6379", "command > cache:6379",
     ])
     error_message = "The table of connections is not the one that was agreed on."
   }
@@ -240,7 +240,7 @@ run "endpoints_instead_of_nat" {
   }
 
   assert {
-    condition     = length([for rule in values(output.connections) : rule if rule.to == "endpoints" && rule.port == 443]) == 6
+    condition     = length([for rule in values(output.connections) : rule if rule.to == "endpoints" && rule.port == 443]) == 7
     error_message = "Each task reaches the endpoints."
   }
 }

@@ -7,7 +7,7 @@ variables {
   name                = "leadger-test"
   alarm_emails        = ["on-call@example.com"]
   cluster_name        = "leadger-test"
-  service_log_groups  = { api = "/leadger-test/api", worker = "/leadger-test/worker", beat = "/leadger-test/beat" }
+  service_log_groups  = { api = "/leadger-test/api", worker = "/leadger-test/worker", background = "/leadger-test/background", beat = "/leadger-test/beat" }
   database_identifier = "leadger-test"
   replica_identifiers = ["leadger-test-replica-1"]
   cache_node_ids      = ["leadger-test-001", "leadger-test-002"]
@@ -26,8 +26,8 @@ run "alarms_and_a_dashboard" {
   assert {
     condition = length(setsubtract([
       "inbox-age", "poison-leads", "leads-refused", "paused", "batches-fail", "quarantine", "notifications",
-      "invariants", "errors-api", "errors-worker", "tasks-fail", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "beat-absent",
-      "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "api-latency",
+      "invariants", "errors-api", "errors-worker", "errors-background", "tasks-fail", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "background-absent", "beat-absent",
+      "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "background-CPUUtilization", "background-MemoryUtilization", "api-latency",
       "cache-memory-leadger-test-001", "cache-memory-leadger-test-002", "cache-cpu-leadger-test-001", "cache-cpu-leadger-test-002",
       "database-cpu", "database-storage", "database-memory", "database-connections", "database-write-latency",
       "replica-lag-leadger-test-replica-1",
