@@ -95,7 +95,7 @@ async def test_a_task_that_fails_is_one_line_and_counted(settings: Settings, cli
     """Failed before: Celery wrote plain text, which no filter counts and no search by field finds."""
     connection = await asyncpg.connect(settings.database_url)
     await connection.execute("ALTER TABLE billing_reports RENAME TO billing_reports_put_aside")
-    with _container(settings, "worker") as worker:
+    with _container(settings, "background") as worker:
         task_id = _send(settings, "reports.snapshot")
         worker.wait_for(_is_error)
         await connection.execute("ALTER TABLE billing_reports_put_aside RENAME TO billing_reports")
@@ -120,7 +120,7 @@ async def test_a_task_that_fails_is_one_line_and_counted(settings: Settings, cli
 
 
 def test_what_celery_says_of_a_worker_is_json_too(settings: Settings) -> None:
-    with _container(settings, "worker", "--concurrency", "1", LOG_LEVEL="DEBUG") as worker:
+    with _container(settings, "background", "--concurrency", "1", LOG_LEVEL="DEBUG") as worker:
         worker.wait_for(lambda line: line["event"].endswith(" ready."))
         _send(settings, "nobody.knows.it")
         worker.wait_for(_is_error)
