@@ -45,7 +45,7 @@ class Ledger:
         """Judge the way a batch does."""
         self.read = 0
         case = Case(CUSTOMER, self.policy, new=list(new))
-        await judging.judge_new(self, [case])  # type: ignore[arg-type]  # it stands in for the connection
+        await judging.judge_new(self, [case])  # type: ignore[arg-type]  # it takes the place of the connection
         for _, verdict in case.changes:
             self.verdicts[verdict.action.id] = verdict
 
@@ -69,7 +69,7 @@ class Ledger:
         open_actions = [v.action for v in self.verdicts.values() if policy.is_open(v.action.billing_period)]
         return evaluate(open_actions, self.terms, State(winners, used, credited))
 
-    def stand(self, action_id: UUID, hold_status: HoldStatus) -> None:
+    def change_hold_status(self, action_id: UUID, hold_status: HoldStatus) -> None:
         """Hold, release or return an open action."""
         old = self.verdicts[action_id]
         self.verdicts[action_id] = replace(old, action=replace(old.action, hold_status=hold_status))

@@ -64,7 +64,7 @@ async def again(attempt: Callable[[], Awaitable[Result]]) -> Result:
 
 
 def domain_leads(*sent: Wire) -> list[Lead]:
-    """Leads as the door hands them on."""
+    """Leads as the API reads them."""
     read = leads_from_body(
         msgspec.json.encode(sent), ndjson=False, now=datetime.now(UTC), most_leads=100_000, most_actions=1_000
     )
@@ -494,6 +494,21 @@ class World:
             judged = await rebuild.judge_range(self.engine, policies, partner_id, period, within, progress)
             corrected += judged.verdicts_corrected
         return corrected, await rebuild.correct_counters(self.engine, policies, partner_id, period)
+
+    async def damage_counters(self, partner_id: UUID, period: int) -> None:
+        """Make the counters of a report wrong, which a rebuild must find."""
+        async with transaction(self.engine) as connection:
+            await connection.execute(
+                """
+                UPDATE customer_periods SET gross_minor = gross_minor + 700, billed_minor = billed_minor + 700
+                WHERE partner_id = $1 AND period = $2
+                """,
+                partner_id,
+                period,
+            )
+            await connection.execute(
+                "UPDATE product_periods SET leads = leads + 1 WHERE partner_id = $1 AND period = $2", partner_id, period
+            )
 
     async def check_rebuild(self) -> None:
         """A rebuild of every report corrects nothing."""

@@ -82,7 +82,7 @@ def history(draw: Draw, ledger: Ledger) -> None:
             action_id = draw(st.sampled_from(sorted(ledger.verdicts)))
             note(f"stand {action_id.int - 1000}")
             if ledger.policy.is_open(ledger.verdicts[action_id].action.billing_period):
-                ledger.stand(action_id, draw(st.sampled_from(HoldStatus)))
+                ledger.change_hold_status(action_id, draw(st.sampled_from(HoldStatus)))
             else:
                 ledger.credit(action_id)
         for expected in ledger.whole():

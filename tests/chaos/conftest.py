@@ -20,7 +20,7 @@ from worker.tasks import leads
 
 @dataclass
 class InProcess:
-    """The door, the worker and the database, with a client that remembers what was acknowledged."""
+    """The API, a worker and the database, with a client that records what was acknowledged."""
 
     client: httpx.AsyncClient
     engine: AsyncEngine
@@ -37,12 +37,12 @@ class InProcess:
         self.history.acknowledged(answer.json()["batch_id"], batch)
 
     async def work(self) -> None:
-        """What the worker does when the bell rings."""
-        while not await self.take_a_turn():
+        """Decide all that waits, as the worker does when it is notified."""
+        while not await self.work_one_time_slice():
             pass
 
-    async def take_a_turn(self) -> bool:
-        """One turn of the worker; whether nothing waits any more."""
+    async def work_one_time_slice(self) -> bool:
+        """One time slice of the worker; whether nothing waits any more."""
         # A Runtime has a loop of its own, but this one runs already.
         return await leads.empty_inbox(cast(Runtime, self))
 

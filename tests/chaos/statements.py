@@ -23,7 +23,7 @@ class Statements:
     struck: str | None = None
 
     async def before(self, connection: asyncpg.Connection, plain: Callable[..., Any], what: str) -> None:
-        """If it is the turn of this statement, let the server raise the error in its place."""
+        """Have the server raise the error instead of this statement, if it is the one to fail."""
         if self.struck is not None or what in self.spared:
             return
         self.struck = what

@@ -55,10 +55,10 @@ def test_without_late_acks_a_message_dies_with_its_worker(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_background_tasks_have_their_turn_while_leads_keep_coming(tmp_path: Path) -> None:
+def test_background_tasks_run_while_leads_keep_coming(tmp_path: Path) -> None:
     with (
         running_stack(tmp_path / "home", app="tests.chaos.slow_worker") as stack,
-        opened_scene(stack, times=1, seed=1, name="turns") as scene,
+        opened_scene(stack, times=1, seed=1, name="time slices") as scene,
     ):
         with scene.load():
             time.sleep(2)  # both children are at work, and the inbox is never empty

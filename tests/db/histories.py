@@ -1,7 +1,7 @@
 """Random histories of several partners: what callers send, what people do, and in which order workers see it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -165,10 +165,10 @@ def reference(draw: Draw, cast: Cast, world: World) -> ActionRef | None:
     return draw(st.sampled_from(decided)) if decided else None
 
 
-async def event(draw: Draw, world: World, cast: Cast) -> None:
+async def event(draw: Draw, world: World, cast: Cast, kinds: Sequence[str] = EVENTS) -> None:
     """One of the events between which nothing may depend on order."""
     partner = draw(st.sampled_from(cast.partners))
-    kind = draw(st.sampled_from(EVENTS))
+    kind = draw(st.sampled_from(kinds))
     note(f"event {kind} {partner}")
     closed = world.oracle.closed_through(partner)
     if kind == "close":
@@ -193,7 +193,10 @@ async def event(draw: Draw, world: World, cast: Cast) -> None:
     elif kind == "erasure":
         await erase(draw(st.sampled_from(sorted(cast.customers))), world, cast)
     elif kind == "rebuild":
-        await world.rebuild(world.partners[partner], period_from_text(draw(st.sampled_from(MONTHS))))
+        report = world.partners[partner], period_from_text(draw(st.sampled_from(MONTHS)))
+        if draw(st.booleans()):
+            await world.damage_counters(*report)
+        await world.rebuild(*report)
 
 
 async def change_hold_status(world: World, kind: str, found: ActionRef) -> None:

@@ -39,7 +39,7 @@ class Message:
 
 
 def lead_identity(source: str, lead_id: str) -> LeadId:
-    """A lead's identity. A UUID is one in any letter case, but only where no source stands before it."""
+    """A lead's identity. A UUID is one in any letter case, but only without a source."""
     source = clean(source)
     return LeadId(source, plain_id(lead_id) if not source else lead_id)
 

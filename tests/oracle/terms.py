@@ -51,6 +51,6 @@ class TermsHistory:
         return next(terms for start, terms in reversed(self._versions) if start <= period)
 
     def put(self, from_period: str, terms: Terms) -> None:
-        """Add a version, or replace the one of the same period. Later versions stand as they are."""
+        """Add a version, or replace the one of the same period. Later versions stay as they are."""
         others = [version for version in self._versions if version[0] != from_period]
         self._versions = sorted([*others, (from_period, terms)], key=lambda version: version[0])

@@ -333,7 +333,7 @@ def test_r6_a_late_action_meets_a_later_winner_in_both_directions() -> None:
     accept(oracle, *late)
     by_id = {v.lead.lead_id: v for v in oracle.verdicts("acme")}
     assert by_id["a"].outcome == "billed"
-    # Both `won` and `a` are within reach of b and c: the earliest in evaluation order is named.
+    # Both `won` and `a` are within the window of b and c: the earliest in evaluation order is named.
     assert [by_id[name].duplicate_of for name in "bc"] == [by_id["won"].action] * 2
 
 
