@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -43,6 +43,7 @@ async def any_history(draw: Draw, engine: AsyncEngine, kinds: Sequence[str]) -> 
         pytest.param(["rebuild"] * 3 + ["rate", "terms", "time zone", "close", "return"], id="rebuilds"),
     ],
 )
+@settings(max_examples=settings().max_examples // 2)  # four kinds of histories are twice as many in all
 @given(st.data())
 def test_r8_any_history_gives_what_the_oracle_says(
     examples: Examples, kinds: Sequence[str], data: st.DataObject
