@@ -36,6 +36,7 @@ from api.traffic.rate_limit import RateLimiter
 from db.core.engine import create_engine
 from db.core.garbage import tune_garbage_collector
 from db.core.settings import Settings
+from db.core.unit_of_work import Message
 from db.core.version import version
 from db.intake.group_commit import InboxWriter
 from db.ledger.policies import Policies
@@ -61,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             settings=settings,
             engine=engine,
             notifier=notifier,
-            inbox=InboxWriter(engine, lambda request_id: notifier.notify(PROCESS_LEADS, request_id=request_id)),
+            inbox=InboxWriter(engine, lambda request_id: notifier.publish(Message(PROCESS_LEADS), request_id)),
             policies=Policies(),
             keys=KeyCache(engine),
             limiter=RateLimiter(settings.rate_limit_per_s),

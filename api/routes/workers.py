@@ -8,15 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
-from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import Body, Text
-from api.state import state_of
+from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from db.core.engine import transaction
 from db.tasks import pauses, stuck
-from db.tasks.notifications import PROCESS_LEADS
 from db.tasks.pauses import Pause
 
 log = structlog.get_logger()
@@ -50,9 +48,9 @@ async def pause_workers(request: Request, body: PauseIn) -> Response:
     paused for the first reason.
     """
     by = caller_of(request).actor.name
-    async with transaction(state_of(request).engine) as connection:
-        begun = await pauses.begin(connection, by, body.reason)
-        pause = await pauses.current(connection)
+    async with unit_of_work(request) as uow:
+        begun = await pauses.begin(uow, body.reason)
+        pause = await pauses.current(uow.connection)
     if begun:
         log.warning("workers_paused", paused_by=by, reason=body.reason)
     return json_response(_workers_out(pause))
@@ -60,14 +58,11 @@ async def pause_workers(request: Request, body: PauseIn) -> Response:
 
 @router.post("/resume", dependencies=[_ADMIN], response_model=answers.Workers)
 async def resume_workers(request: Request) -> Response:
-    """Have leads decided again; what waits is rung for at once."""
-    state = state_of(request)
-    by = caller_of(request).actor.name
-    async with transaction(state.engine) as connection:
-        ended = await pauses.end(connection, by)
+    """Have leads decided again; the workers are notified at once."""
+    async with unit_of_work(request) as uow:
+        ended = await pauses.end(uow)
     if ended:
-        log.warning("workers_resumed", resumed_by=by)
-        state.notifier.notify(PROCESS_LEADS, request_id=request.scope["request_id"])
+        log.warning("workers_resumed", resumed_by=caller_of(request).actor.name)
     return json_response(_workers_out(None))
 
 
@@ -87,14 +82,9 @@ async def list_stuck(
 
 @router.post("/stuck/retry", dependencies=[_ADMIN], response_model=answers.Notified)
 async def retry_stuck(request: Request, older_than_s: OlderThan = 60.0) -> Response:
-    """Ring for what waits, as beat should have done; 409 while the workers are paused."""
-    state = state_of(request)
-    async with transaction(state.engine, readonly=True) as connection:
-        pause = await pauses.current(connection)
-        parts = await stuck.count(connection, older_than_s)
-    if pause:
-        raise Problem(409, f"{pause.message()}. Resume them first.")
-    state.notifier.notify(PROCESS_LEADS, request_id=request.scope["request_id"])
+    """Notify the workers of what waits, as beat should have done; 409 while the workers are paused."""
+    async with unit_of_work(request) as uow:
+        parts = await stuck.retry(uow, older_than_s)
     return json_response({"notified_for": parts, "rung_for": parts})
 
 

@@ -107,10 +107,6 @@ class Notifier:
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
         self._thread.start()
 
-    def notify(self, task: str, *arguments: str, request_id: str = "") -> None:
-        """Have a task sent; returns at once."""
-        self.publish(Message(task, arguments), request_id)
-
     def publish(self, message: Message, request_id: str) -> None:
         """Have a message sent; returns at once."""
         with self._changed:

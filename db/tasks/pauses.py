@@ -10,6 +10,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import transaction
+from db.core.unit_of_work import UnitOfWork
+from db.tasks.notifications import PROCESS_LEADS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,25 @@ async def current(connection: asyncpg.Connection) -> Pause | None:
     return Pause(**row) if row else None
 
 
-async def begin(connection: asyncpg.Connection, paused_by: str, reason: str) -> bool:
+async def begin(uow: UnitOfWork, reason: str) -> bool:
     """Pause the workers; false if they are paused already, and then that pause stays as it is."""
-    status: str = await connection.execute(
-        "INSERT INTO pauses (paused_by, reason) VALUES ($1, $2) ON CONFLICT (resumed_at) DO NOTHING", paused_by, reason
+    status = await uow.connection.execute(
+        "INSERT INTO pauses (paused_by, reason) VALUES ($1, $2) ON CONFLICT (resumed_at) DO NOTHING",
+        uow.actor.name,
+        reason,
     )
     return status == "INSERT 0 1"
 
 
-async def end(connection: asyncpg.Connection, resumed_by: str) -> bool:
-    """Resume the workers; false if they were not paused."""
-    status: str = await connection.execute(
-        "UPDATE pauses SET resumed_at = clock_timestamp(), resumed_by = $1 WHERE resumed_at IS NULL", resumed_by
+async def end(uow: UnitOfWork) -> bool:
+    """Resume the workers, which hear of it after the commit; false if they were not paused."""
+    status = await uow.connection.execute(
+        "UPDATE pauses SET resumed_at = clock_timestamp(), resumed_by = $1 WHERE resumed_at IS NULL", uow.actor.name
     )
-    return status == "UPDATE 1"
+    if status != "UPDATE 1":
+        return False
+    uow.notify(PROCESS_LEADS)
+    return True
 
 
 async def refuse_if_paused(engine: AsyncEngine) -> None:

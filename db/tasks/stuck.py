@@ -6,8 +6,11 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.errors import RuleViolation
 from db.core import locks
+from db.core.unit_of_work import UnitOfWork
 from db.tasks import pauses
+from db.tasks.notifications import PROCESS_LEADS
 from db.telemetry import backends
 from db.telemetry.backends import Backend
 
@@ -60,6 +63,17 @@ async def page(connection: asyncpg.Connection, *, older_than_s: float, after: in
         working, ahead = sessions.get(known.pop("working")), sessions.get(known.pop("ahead"))
         found.append(StuckPart(why=_why(working, ahead, sessions) or why_free, **known))
     return found
+
+
+async def retry(uow: UnitOfWork, older_than_s: float) -> int:
+    """Notify the workers of what waits; returns how many parts have waited for longer.
+
+    RuleViolation while the workers are paused.
+    """
+    if pause := await pauses.current(uow.connection):
+        raise RuleViolation(f"{pause.message()}. Resume them first.")
+    uow.notify(PROCESS_LEADS)
+    return await count(uow.connection, older_than_s)
 
 
 async def count(connection: asyncpg.Connection, older_than_s: float) -> int:

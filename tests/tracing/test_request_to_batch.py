@@ -81,7 +81,8 @@ def recorded(database_of_a_person: str, tmp_path_factory: pytest.TempPathFactory
         with running_stack(database_of_a_person, redis_url, folder / "home", **env) as stack:
             play(stack)
             assert not collector.spans
-        log = [json.loads(line) for line in (folder / "home/worker.log").read_text().splitlines() if line[:1] == "{"]
+        logs = [(folder / f"home/{name}.log").read_text() for name in ("worker", "background")]
+        log = [json.loads(line) for text in logs for line in text.splitlines() if line[:1] == "{"]
         yield Recorded(collector, log, (stack.key, *_LOGIN))
 
 

@@ -12,6 +12,7 @@ from db.intake import inbox, worker_batch
 from db.ledger import verdicts
 from db.tasks import pauses, records
 from db.telemetry import metrics
+from tests.asked import asked_by
 from tests.builders import distinct, lead
 from tests.worker.test_background import due
 from tests.world import World
@@ -25,12 +26,12 @@ APRIL = "2024-04-10T09:00:00Z"
 
 async def pause(world: World) -> None:
     async with transaction(world.engine) as connection:
-        assert await pauses.begin(connection, "ops", "new rates")
+        assert await pauses.begin(asked_by("ops", connection), "new rates")
 
 
 async def resume(world: World) -> None:
     async with transaction(world.engine) as connection:
-        assert await pauses.end(connection, "ops")
+        assert await pauses.end(asked_by("ops", connection))
 
 
 async def task(world: World, kind: str, **arguments: Any) -> UUID:

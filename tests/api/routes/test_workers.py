@@ -14,11 +14,11 @@ from tests.api.world import accept, check_problem, get, lead
 
 
 @pytest.fixture
-def rings(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tasks that the door rings for."""
-    rung: list[str] = []
-    monkeypatch.setattr(app.state.leadger.notifier, "ring", lambda task, *_, **__: rung.append(task))
-    return rung
+def published(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tasks of the messages that the API sends."""
+    tasks: list[str] = []
+    monkeypatch.setattr(app.state.leadger.notifier, "publish", lambda message, _: tasks.append(message.task))
+    return tasks
 
 
 async def _pause(client: httpx.AsyncClient, reason: str = "new rates") -> dict[str, Any]:
@@ -78,12 +78,12 @@ async def test_leads_that_wait_because_of_a_pause_are_no_fault_of_the_workers(
     assert [each.partition(":")[0] for each in (await get(client, "/ready"))["degraded"]] == ["paused"]
 
 
-async def test_resuming_rings_for_what_waits(client: httpx.AsyncClient, rings: list[str]) -> None:
+async def test_resuming_notifies_the_workers(client: httpx.AsyncClient, published: list[str]) -> None:
     await client.post("/api/workers/resume")
-    assert rings == []
+    assert published == []
     await _pause(client)
     await client.post("/api/workers/resume")
-    assert rings == [PROCESS_LEADS]
+    assert published == [PROCESS_LEADS]
 
 
 async def test_what_is_stuck_by_pages_with_the_reason(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -112,18 +112,18 @@ async def test_what_is_stuck_by_pages_with_the_reason(client: httpx.AsyncClient,
         check_problem(await client.get(path, params={"older_than_s": bad}), 400)
 
 
-async def test_ringing_for_what_is_stuck(client: httpx.AsyncClient, rings: list[str]) -> None:
+async def test_retrying_what_is_stuck_notifies_the_workers(client: httpx.AsyncClient, published: list[str]) -> None:
     await accept(client, lead())
-    rings.clear()
-    rung = await client.post("/api/workers/stuck/retry")
-    assert (rung.status_code, rung.json()) == (200, {"notified_for": 0, "rung_for": 0})
-    rung = await client.post("/api/workers/stuck/retry?older_than_s=0")
-    assert (rung.status_code, rung.json()) == (200, {"notified_for": 1, "rung_for": 1})
-    assert rings == [PROCESS_LEADS] * 2
+    published.clear()
+    retried = await client.post("/api/workers/stuck/retry")
+    assert (retried.status_code, retried.json()) == (200, {"notified_for": 0, "rung_for": 0})
+    retried = await client.post("/api/workers/stuck/retry?older_than_s=0")
+    assert (retried.status_code, retried.json()) == (200, {"notified_for": 1, "rung_for": 1})
+    assert published == [PROCESS_LEADS] * 2
     await _pause(client)
     document = check_problem(await client.post("/api/workers/stuck/retry"), 409)
     assert document["detail"].endswith("UTC by tests: new rates. Resume them first.")
-    assert rings == [PROCESS_LEADS] * 2
+    assert published == [PROCESS_LEADS] * 2
 
 
 async def test_the_document_says_what_429_means(app: FastAPI) -> None:

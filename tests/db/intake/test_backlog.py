@@ -11,6 +11,7 @@ from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.intake import backlog, dead_letters, inbox
 from db.tasks import pauses
+from tests.asked import asked_by
 
 _ROW = """
     INSERT INTO inbox (batch_id, part, request_id, received_at, lead_count, lead_ids, payload, done_at, result)
@@ -88,9 +89,9 @@ async def test_a_pause_does_not_count_as_waiting(engine: AsyncEngine) -> None:
     async with transaction(engine) as connection:
         await add(connection, 1, age_s=1000)
         assert await backlog.waited_s(connection) > 999
-        await pauses.begin(connection, "ops", "new rates")
+        await pauses.begin(asked_by("ops", connection), "new rates")
         assert await backlog.waited_s(connection) == 0
-        await pauses.end(connection, "ops")
+        await pauses.end(asked_by("ops", connection))
         assert 0 <= await backlog.waited_s(connection) < 5
         await connection.execute("UPDATE pauses SET resumed_at = resumed_at - interval '300 s'")
         assert await backlog.waited_s(connection) == pytest.approx(300, abs=5)

@@ -17,6 +17,7 @@ from db.intake.inbox import Accepted
 from db.ledger.policies import Policies
 from db.tasks import pauses, stuck
 from db.tasks.stuck import StuckPart
+from tests.asked import asked_by
 from tests.builders import lead
 from tests.world import World, domain_leads
 
@@ -81,7 +82,7 @@ async def test_workers_that_do_not_take_it(world: World, worker: AsyncEngine) ->
 async def test_a_pause_is_named_with_its_reason(world: World, worker: AsyncEngine) -> None:
     await world.accept(lead(customer="ann", product="crm"))
     async with transaction(world.engine) as connection:
-        await pauses.begin(connection, "ops", "new rates")
+        await pauses.begin(asked_by("ops", connection), "new rates")
     (part,) = await found(world)
     assert re.fullmatch(r"The workers have been paused since .* UTC by ops: new rates\.", part.why)
 
