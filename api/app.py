@@ -34,7 +34,7 @@ from api.traffic.backpressure import Backpressure
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
 from db.core.engine import create_engine
-from db.core.garbage import tune_garbage_collector
+from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
 from db.core.unit_of_work import Message
 from db.core.version import version

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from billing.actions import Action, HoldStatus, Outcome, Verdict, Winner, in_evaluation_order
-from billing.periods import LAST_PERIOD
-from billing.terms import CapScope, DuplicateWindow, TermsHistory
-
-NEVER_RELEASED = LAST_PERIOD + 1
+from billing.cap import CapAccount
+from billing.duplicates import winner_from_action, winner_over
+from billing.terms import TermsHistory
 
 
 @dataclass(slots=True)
@@ -32,7 +31,7 @@ def evaluate(actions: Iterable[Action], terms: TermsHistory, state: State) -> li
     """
     verdicts: list[Verdict] = []
     winners: dict[UUID, list[Winner]] = {}
-    account = _CapAccount(state)
+    cap = CapAccount(state.used_minor, state.credited_minor)
     for action in sorted(actions, key=in_evaluation_order):
         if action.hold_status is not HoldStatus.COUNTED:
             verdicts.append(Verdict(action, Outcome(action.hold_status)))
@@ -46,62 +45,9 @@ def evaluate(actions: Iterable[Action], terms: TermsHistory, state: State) -> li
             verdicts.append(Verdict(action, Outcome.DUPLICATE, duplicate_of=winner.action_id))
             continue
         holders.append(winner_from_action(action))
-        billed = account.bill(action, in_force.cap_minor, in_force.cap_scope)
+        billed = cap.bill(action, in_force.cap_minor, in_force.cap_scope)
         verdicts.append(Verdict(action, _outcome(billed, action.value_minor), billed))
     return verdicts
-
-
-def winner_over(action: Action, holders: Iterable[Winner], window: DuplicateWindow) -> Winner | None:
-    """The first of `holders`, given in evaluation order, that makes the action a duplicate.
-
-    Two winners of one key never share an instant within a billing period (every window covers distance zero), so
-    (billing period, instant) decides which of two is earlier.
-    """
-    for winner in holders:
-        if (
-            action.billing_period < winner.released_from
-            and (winner.billing_period, winner.occurred_at) <= (action.billing_period, action.occurred_at)
-            and window.covers(winner.occurred_at, winner.own_period, action.occurred_at, action.own_period)
-        ):
-            return winner
-    return None
-
-
-def winner_from_action(action: Action) -> Winner:
-    """An action that now holds its key, as a winner."""
-    return Winner(action.id, action.key, action.billing_period, action.own_period, action.occurred_at, NEVER_RELEASED)
-
-
-class _CapAccount:
-    """How much of the cap one customer has used, as the evaluation goes through the periods (R7)."""
-
-    __slots__ = ("_before_minor", "_period", "_state", "_used_minor")
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._period = 0
-        self._used_minor = 0
-        self._before_minor = 0
-
-    def bill(self, action: Action, cap_minor: int | None, scope: CapScope) -> int:
-        """Bill as much of the action as the cap leaves room for, and return it in minor units."""
-        if action.billing_period != self._period:
-            self._enter(action.billing_period)
-        billed = action.value_minor
-        if cap_minor is not None:
-            used = self._used_minor + (self._before_minor if scope is CapScope.LIFETIME else 0)
-            billed = min(billed, max(cap_minor - used, 0))
-        self._used_minor += billed
-        return billed
-
-    def _enter(self, period: int) -> None:
-        """Go on to a later period: what earlier periods billed, less credits, counts against a lifetime cap."""
-        used, credited = self._state.used_minor, self._state.credited_minor
-        self._before_minor += self._used_minor
-        self._before_minor += sum(minor for p, minor in used.items() if self._period < p < period)
-        self._before_minor -= sum(minor for p, minor in credited.items() if self._period < p <= period)
-        self._used_minor = used.get(period, 0)
-        self._period = period
 
 
 def _outcome(billed_minor: int, value_minor: int) -> Outcome:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from billing.actions import Outcome, Verdict, Winner, in_evaluation_order
-from billing.evaluate import winner_over
+from billing.duplicates import winner_over
 from billing.money import amount_from_minor
 from billing.periods import name_of_period
 from billing.terms import CapScope, Terms

@@ -12,7 +12,8 @@ import pytest
 
 from billing.actions import WINNING, Action, HoldStatus, Outcome, Verdict, Winner
 from billing.affected_range import PeriodCounters
-from billing.evaluate import NEVER_RELEASED, State, evaluate, winner_from_action
+from billing.duplicates import NEVER_RELEASED, winner_from_action
+from billing.evaluate import State, evaluate
 from billing.periods import Calendar
 from billing.policy import Policy
 from billing.rates import RateCard

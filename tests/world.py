@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.schemas.leads import leads_from_body
 from billing.actions import WINNING, Outcome
+from billing.duplicates import NEVER_RELEASED
 from billing.errors import BillingError, RuleViolation
-from billing.evaluate import NEVER_RELEASED
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
 from billing.periods import check_timezone, period_from_text, text_from_period

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import uvloop
 
-from db.core.garbage import tune_garbage_collector
+from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
 from db.telemetry import tracing
 from worker.runtime import Runtime, create_runtime

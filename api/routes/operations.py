@@ -20,8 +20,8 @@ from db.core.errors import DATABASE_UNAVAILABLE
 from db.core.version import version
 from db.intake import backlog
 from db.tasks import pauses
-from db.telemetry import health, metrics
-from db.telemetry.prometheus import registry_with
+from db.telemetry import business_figures, health
+from db.telemetry.metrics import registry_with
 
 log = structlog.get_logger()
 
@@ -70,7 +70,7 @@ async def prometheus(request: Request) -> Response:
     """Prometheus metrics; business counters come from Postgres, so every process tells the same."""
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
-        figures = await metrics.read(connection)
+        figures = await business_figures.read(connection)
     refused = {"rate": state.limiter.refused, **state.backpressure.refused}
     registry = registry_with(figures, state.notifier.failures, refused)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

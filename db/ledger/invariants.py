@@ -10,7 +10,7 @@ import asyncpg
 
 from billing.periods import text_from_period
 from billing.totals import TOTALS_COLUMNS, Totals
-from db.core.rows import totals_from_row
+from db.core.totals_rows import totals_from_row
 from db.ledger import recount
 
 Violation = dict[str, Any]

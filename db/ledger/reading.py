@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Action, HoldStatus, Outcome, Verdict
-from db.core.rows import Row
+from db.core.totals_rows import Row
 from db.ledger.case import Customer
 
 _HOLD_STATUSES = {hold_status.value: hold_status for hold_status in HoldStatus}

@@ -9,7 +9,7 @@ import asyncpg
 from billing.actions import Outcome
 from billing.totals import TOTALS_COLUMNS, Totals, checksum_of_line
 from db.core import locks
-from db.core.rows import totals_from_row
+from db.core.totals_rows import totals_from_row
 from db.ledger.case import Customer
 from db.ledger.period_counters import ProductPeriod, add_customer_totals, add_product_totals
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import WINNING, Action, Winner
-from billing.evaluate import NEVER_RELEASED
+from billing.duplicates import NEVER_RELEASED
 from db.ledger.case import Case
 
 _WINNER_COLUMNS = [

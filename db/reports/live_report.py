@@ -11,7 +11,7 @@ import asyncpg
 from billing.identity import partner_of_report, report_uuid
 from billing.periods import FIRST_PERIOD
 from billing.totals import TOTALS_COLUMNS, Totals
-from db.core.rows import totals_from_row
+from db.core.totals_rows import totals_from_row
 
 _SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in TOTALS_COLUMNS)
 _figures = attrgetter(*TOTALS_COLUMNS)

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.totals import Totals
-from db.core.rows import totals_from_row
+from db.core.totals_rows import totals_from_row
 
 
 @dataclass(frozen=True, slots=True)

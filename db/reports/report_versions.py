@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from billing.totals import TOTALS_COLUMNS, Totals
-from db.core.rows import totals_from_row
+from db.core.totals_rows import totals_from_row
 from db.reports.live_report import ProductTotals, Report
 
 _figures = attrgetter(*TOTALS_COLUMNS)

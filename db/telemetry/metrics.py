@@ -1,88 +1,83 @@
-"""Business metrics read from Postgres, so that every process reports the same."""
+"""The metrics of /metrics: business figures from Postgres, and figures of this process."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
-import asyncpg
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from billing.actions import Outcome
-from db.telemetry import counters
+from db.telemetry.business_figures import Figures
 
+REFUSALS = ("rate", "share", "full")
+"""Why a request is answered 429: its key exceeds its rate or its fair share, or the inbox is full."""
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Counts since the beginning, and what is open now; money in minor units by (currency, kind)."""
-
-    accepted: int
-    leads: dict[str, int]
-    actions: dict[str, int]
-    money_minor: dict[tuple[str, str], int]
-    waiting: int
-    oldest_s: float
-    paused_s: float
-    swept_at_s: int
-    quarantined: int
-    dead_letters: int
-    tasks: int
-    task_failures: int
-    violations: int
-    batches: int
-    batch_us: int
+DEPRECATED = ("leadger_doorbell_failures",)
+"""The former name of `leadger_notification_failures`, which goes with release 0.3."""
 
 
-async def read(connection: asyncpg.Connection) -> Figures:
-    """All figures in one snapshot."""
-    counted = await counters.read(connection)
-    outcomes = await connection.fetchrow(
-        f"SELECT {', '.join(f'coalesce(sum({o}), 0)::bigint AS {o}' for o in Outcome)} FROM product_periods"  # noqa: S608 - names of our own columns
+def registry_with(figures: Figures, notification_failures: int, refused: Mapping[str, int]) -> CollectorRegistry:
+    """A registry of the given figures and of the process's own metrics; `refused` counts requests by reason."""
+    registry = CollectorRegistry()
+    registry.register(_Collected([*_business_families(figures), *_process_families(notification_failures, refused)]))
+    registry.register(_Collected(list(REGISTRY.collect())))
+    return registry
+
+
+class _Collected:
+    """A collector of metrics that were collected before."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _business_families(figures: Figures) -> Iterable[Metric]:
+    leads = CounterMetricFamily("leadger_leads", "Accepted leads by what became of them", labels=["state"])
+    for state, count in figures.leads.items():
+        leads.add_metric([state], count)
+    yield leads
+    yield CounterMetricFamily("leadger_leads_accepted", "Leads that were accepted", value=figures.accepted)
+    actions = GaugeMetricFamily("leadger_actions", "Actions on record by outcome", labels=["outcome"])
+    for outcome, count in figures.actions.items():
+        actions.add_metric([outcome], count)
+    yield actions
+    money = GaugeMetricFamily("leadger_money_minor", "Money on record in minor units", labels=["currency", "kind"])
+    for (currency, kind), minor in figures.money_minor.items():
+        money.add_metric([currency, kind], minor)
+    yield money
+    yield GaugeMetricFamily("leadger_inbox_waiting_leads", "Leads that wait", value=figures.waiting)
+    yield GaugeMetricFamily("leadger_inbox_oldest_seconds", "Age of the oldest waiting lead", value=figures.oldest_s)
+    yield GaugeMetricFamily("leadger_workers_paused_seconds", "How long the pause is in force", value=figures.paused_s)
+    yield GaugeMetricFamily(
+        "leadger_last_sweep_timestamp_seconds",
+        "When a worker last ran the sweep that beat schedules; 0: never",
+        value=figures.swept_at_s,
     )
-    money = await connection.fetch(
-        """
-        SELECT currency, sum(gross_minor)::bigint AS gross, sum(billed_minor)::bigint AS billed,
-               sum(duplicate_savings_minor)::bigint AS duplicate_savings, sum(cap_savings_minor)::bigint AS cap_savings
-        FROM product_periods JOIN partners ON partners.id = partner_id GROUP BY currency
-        """
+    yield GaugeMetricFamily("leadger_quarantined_leads", "Leads in quarantine", value=figures.quarantined)
+    yield GaugeMetricFamily("leadger_dead_letters", "Dead letters", value=figures.dead_letters)
+    yield GaugeMetricFamily("leadger_tasks_unfinished", "Background tasks not finished", value=figures.tasks)
+    yield CounterMetricFamily(
+        "leadger_task_failures", "Tasks of workers that ended with an unexpected error", value=figures.task_failures
     )
-    waiting = await connection.fetchrow(
-        """
-        SELECT coalesce(sum(lead_count), 0)::bigint AS leads,
-               greatest(coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0), 0)::float8 AS oldest_s
-        FROM inbox WHERE done_at IS NULL
-        """
+    yield GaugeMetricFamily(
+        "leadger_invariant_violations",
+        "Counters that did not add up at the last check",
+        value=figures.violations,
     )
-    paused_s = await connection.fetchval(
-        "SELECT extract(epoch FROM clock_timestamp() - paused_at)::float8 FROM pauses WHERE resumed_at IS NULL"
+    batches = CounterMetricFamily("leadger_batches", "Worker transactions that decided leads", value=figures.batches)
+    yield batches
+    yield CounterMetricFamily(
+        "leadger_batch_seconds", "Time spent in worker transactions", value=figures.batch_us / 1_000_000
     )
-    open_rows = await connection.fetchrow(
-        """
-        SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
-               (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters,
-               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND parent_id IS NULL) AS tasks
-        """
+
+
+def _process_families(notification_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:
+    for name in ("leadger_notification_failures", *DEPRECATED):
+        yield CounterMetricFamily(name, "Messages this process could not send", value=notification_failures)
+    requests = CounterMetricFamily(
+        "leadger_requests_refused", "Requests this process answered 429, by why", labels=["reason"]
     )
-    assert outcomes is not None
-    assert waiting is not None
-    assert open_rows is not None
-    states = ("new", "extended", "replayed", "quarantined", "dead")
-    leads = {state: counted.get(f"leads_{state}", 0) for state in states}
-    return Figures(
-        # A dead letter that was retried is counted by its new state, so only open ones are added.
-        accepted=sum(leads.values()) - leads["dead"] + open_rows["dead_letters"] + waiting["leads"],
-        leads=leads,
-        actions=dict(outcomes),
-        money_minor={
-            (row["currency"], kind): row[kind]
-            for row in money
-            for kind in ("gross", "billed", "duplicate_savings", "cap_savings")
-        },
-        waiting=waiting["leads"],
-        oldest_s=waiting["oldest_s"],
-        paused_s=paused_s or 0.0,
-        swept_at_s=counted.get("swept_at_s", 0),
-        quarantined=open_rows["quarantined"],
-        dead_letters=open_rows["dead_letters"],
-        tasks=open_rows["tasks"],
-        task_failures=counted.get("task_failures", 0),
-        violations=counted.get("invariant_violations", 0),
-        batches=counted.get("batches", 0),
-        batch_us=counted.get("batch_us", 0),
-    )
+    for reason in REFUSALS:
+        requests.add_metric([reason], refused.get(reason, 0))
+    yield requests

@@ -10,8 +10,8 @@ import yaml
 from prometheus_client import generate_latest
 
 from billing.actions import Outcome
-from db.telemetry.metrics import Figures
-from db.telemetry.prometheus import DEPRECATED, registry_with
+from db.telemetry.business_figures import Figures
+from db.telemetry.metrics import DEPRECATED, registry_with
 from tests.compose.observability import FOLDER, panels, rules
 
 _METRIC = re.compile(r"\b(?:leadger|process|python)_[a-z_]+\b")

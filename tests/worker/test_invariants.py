@@ -8,7 +8,7 @@ import pytest
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.tasks import records
-from db.telemetry import metrics
+from db.telemetry import business_figures
 from tests.builders import distinct, lead
 from tests.world import World
 from worker.kinds import RUNNER
@@ -34,7 +34,7 @@ async def corrupt(world: World, *statements: str) -> None:
 
 async def figure(world: World) -> int:
     async with transaction(world.engine, readonly=True) as connection:
-        return (await metrics.read(connection)).violations
+        return (await business_figures.read(connection)).violations
 
 
 async def close(runtime: Runtime, world: World) -> None:

@@ -11,7 +11,7 @@ from db.core.engine import transaction
 from db.intake import inbox, worker_batch
 from db.ledger import verdicts
 from db.tasks import pauses, records
-from db.telemetry import metrics
+from db.telemetry import business_figures
 from tests.asked import asked_by
 from tests.builders import distinct, lead
 from tests.worker.test_background import due
@@ -175,7 +175,7 @@ async def test_every_sweep_is_noted_and_says_so_while_the_workers_are_paused(
 ) -> None:
     async def noted() -> tuple[int, float]:
         async with transaction(world.engine, readonly=True) as connection:
-            figures = await metrics.read(connection)
+            figures = await business_figures.read(connection)
             now = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
         return round(now) - figures.swept_at_s, figures.paused_s
 

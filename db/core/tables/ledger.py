@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from billing.actions import HoldStatus, Outcome
-from billing.evaluate import NEVER_RELEASED
+from billing.duplicates import NEVER_RELEASED
 from billing.totals import TOTALS_COLUMNS
 from db.core.tables.base import CONSERVED, INSTANT, NOW, metadata, period_check, totals_columns
 

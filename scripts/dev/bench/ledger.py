@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from db.core.rows import Row
+from db.core.totals_rows import Row
 
 Totals = dict[str, int]
 """leads, actions, gross, billed, duplicate_savings, cap_savings, and the count of each outcome."""

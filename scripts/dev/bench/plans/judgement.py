@@ -22,7 +22,7 @@ _BOUNDED = {
     "db.intake.backlog.leads · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.core.locks.lock_resolvable_quarantine_rows · quarantine": "looks through the quarantine, seldom",
     "db.intake.inbox.waiting_up_to · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
-    "db.telemetry.metrics.read · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
+    "db.telemetry.business_figures.read · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
 }
 """What may grow with something that has an end of its own; it may not read the table for that."""
 

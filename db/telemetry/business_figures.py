@@ -1,0 +1,88 @@
+"""Business metrics read from Postgres, so that every process reports the same."""
+
+from dataclasses import dataclass
+
+import asyncpg
+
+from billing.actions import Outcome
+from db.telemetry import counters
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts since the beginning, and what is open now; money in minor units by (currency, kind)."""
+
+    accepted: int
+    leads: dict[str, int]
+    actions: dict[str, int]
+    money_minor: dict[tuple[str, str], int]
+    waiting: int
+    oldest_s: float
+    paused_s: float
+    swept_at_s: int
+    quarantined: int
+    dead_letters: int
+    tasks: int
+    task_failures: int
+    violations: int
+    batches: int
+    batch_us: int
+
+
+async def read(connection: asyncpg.Connection) -> Figures:
+    """All figures in one snapshot."""
+    counted = await counters.read(connection)
+    outcomes = await connection.fetchrow(
+        f"SELECT {', '.join(f'coalesce(sum({o}), 0)::bigint AS {o}' for o in Outcome)} FROM product_periods"  # noqa: S608 - names of our own columns
+    )
+    money = await connection.fetch(
+        """
+        SELECT currency, sum(gross_minor)::bigint AS gross, sum(billed_minor)::bigint AS billed,
+               sum(duplicate_savings_minor)::bigint AS duplicate_savings, sum(cap_savings_minor)::bigint AS cap_savings
+        FROM product_periods JOIN partners ON partners.id = partner_id GROUP BY currency
+        """
+    )
+    waiting = await connection.fetchrow(
+        """
+        SELECT coalesce(sum(lead_count), 0)::bigint AS leads,
+               greatest(coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0), 0)::float8 AS oldest_s
+        FROM inbox WHERE done_at IS NULL
+        """
+    )
+    paused_s = await connection.fetchval(
+        "SELECT extract(epoch FROM clock_timestamp() - paused_at)::float8 FROM pauses WHERE resumed_at IS NULL"
+    )
+    open_rows = await connection.fetchrow(
+        """
+        SELECT (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined,
+               (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters,
+               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND parent_id IS NULL) AS tasks
+        """
+    )
+    assert outcomes is not None
+    assert waiting is not None
+    assert open_rows is not None
+    states = ("new", "extended", "replayed", "quarantined", "dead")
+    leads = {state: counted.get(f"leads_{state}", 0) for state in states}
+    return Figures(
+        # A dead letter that was retried is counted by its new state, so only open ones are added.
+        accepted=sum(leads.values()) - leads["dead"] + open_rows["dead_letters"] + waiting["leads"],
+        leads=leads,
+        actions=dict(outcomes),
+        money_minor={
+            (row["currency"], kind): row[kind]
+            for row in money
+            for kind in ("gross", "billed", "duplicate_savings", "cap_savings")
+        },
+        waiting=waiting["leads"],
+        oldest_s=waiting["oldest_s"],
+        paused_s=paused_s or 0.0,
+        swept_at_s=counted.get("swept_at_s", 0),
+        quarantined=open_rows["quarantined"],
+        dead_letters=open_rows["dead_letters"],
+        tasks=open_rows["tasks"],
+        task_failures=counted.get("task_failures", 0),
+        violations=counted.get("invariant_violations", 0),
+        batches=counted.get("batches", 0),
+        batch_us=counted.get("batch_us", 0),
+    )
