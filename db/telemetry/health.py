@@ -26,6 +26,13 @@ async def missing_migrations(connection: asyncpg.Connection) -> str | None:
     return f"it is at {current}, {head} is needed" if current is None or current in older else None
 
 
+async def server_size(connection: asyncpg.Connection) -> str:
+    """What decides how fast the server writes: "shared_buffers 2GB, max_wal_size 16GB"."""
+    names = ("shared_buffers", "max_wal_size")
+    rows = await connection.fetch("SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS name", names)
+    return ", ".join(f"{row['name']} {row['value']}" for row in rows)
+
+
 async def clock(connection: asyncpg.Connection) -> datetime:
     """What time it is on the server of the database."""
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")

@@ -105,9 +105,10 @@ async def _database(settings: Settings) -> list[Finding]:
             major = connection.get_server_version().major
             missing = await health.missing_migrations(connection)
             now = await health.clock(connection)
+            size = await health.server_size(connection)
     finally:
         await engine.dispose()
-    findings = [fine("Database", f"PostgreSQL {major} answers")]
+    findings = [fine("Database", f"PostgreSQL {major} answers; {size}")]
     if major < _LEAST_POSTGRES:
         fix = f"move to PostgreSQL {_LEAST_POSTGRES} or newer"
         findings = [broken("Database", f"PostgreSQL {major} is too old", fix)]

@@ -1,6 +1,7 @@
 """`leadger doctor`: every part, whole and broken."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -125,6 +126,7 @@ def test_a_database_without_tables(stack: Stack, server_url: str) -> None:
     found = _doctor(stack.env | {"DATABASE_URL": server_url}, status=1)
     assert found["Schema"][0] == "broken"
     assert "alembic upgrade head" in found["Schema"][2]
+    assert re.fullmatch(r"PostgreSQL \d+ answers; shared_buffers \d+MB, max_wal_size \d+(MB|GB)", found["Database"][1])
 
 
 def test_workers_and_beat_that_are_away(stack: Stack, redis_url: str) -> None:
