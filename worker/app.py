@@ -11,7 +11,7 @@ from typing import Any
 from billiard import pool
 from billiard.util import get_logger
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_process_init, worker_process_shutdown
 
 from db.core.settings import Settings
 from db.tasks.notifications import broker_configuration
@@ -65,6 +65,12 @@ def _configure_logs(**_: Any) -> None:
 def _is_not_a_failure(record: logging.LogRecord) -> bool:
     """TracedTask logs a task that failed, with its trace; Celery's line would be a second one."""
     return record.levelno != logging.ERROR
+
+
+@celeryd_after_setup.connect
+def _note_queues(instance: Any, **_: Any) -> None:
+    """Children inherit what their parent consumes, and name their connections after it."""
+    process.consume(instance.app.amqp.queues.consume_from)
 
 
 @worker_process_init.connect

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import uvloop
 
 from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
+from db.tasks.notifications import BACKGROUND
 from db.telemetry import tracing
 from worker.runtime import Runtime, create_runtime
 
@@ -18,11 +19,11 @@ Result = TypeVar("Result")
 class Process:
     """The event loop of a process and the runtime of its tasks."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str) -> None:
         tracing.start("leadger-worker")
         tune_garbage_collector()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self._runtime = create_runtime(settings)
+        self._runtime = create_runtime(settings, name)
 
     def run(self, work: Callable[[Runtime], Awaitable[Result]]) -> Result:
         """Run a task's coroutine on the process's loop, with the task's trace and what is bound to its log."""
@@ -39,12 +40,20 @@ class Process:
 
 
 _process: Process | None = None
+_queues: frozenset[str] = frozenset()
+
+
+def consume(queues: Iterable[str]) -> None:
+    """Say which queues this process and its children take; call it before `start`."""
+    global _queues  # of the process, as below
+    _queues = frozenset(queues)
 
 
 def start(settings: Settings | None = None) -> None:
     """Prepare this process; Celery calls it when a child starts."""
     global _process  # one per process is the point of this module
-    _process = Process(settings or Settings())
+    name = "leadger-background" if _queues == {BACKGROUND} else "leadger-worker"
+    _process = Process(settings or Settings(), name)
 
 
 def stop() -> None:

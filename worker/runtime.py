@@ -30,11 +30,11 @@ class Runtime:
         return unit_of_work(self.engine, self.publish, request_id=request_id, caches=[self.policies])
 
 
-def create_runtime(settings: Settings, publish: Publish = publish) -> Runtime:
-    """A runtime with an engine of its own, which is to be disposed of at the end."""
+def create_runtime(settings: Settings, name: str = "leadger-worker", publish: Publish = publish) -> Runtime:
+    """A runtime with an engine of its own, which is to be disposed of at the end; `name` is that of its connections."""
     engine = create_engine(
         settings,
-        "leadger-worker",
+        name,
         pool_size=_CONNECTIONS,
         for_batches=True,
         connection_class=connection_class(),

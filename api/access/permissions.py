@@ -38,10 +38,10 @@ class Caller:
         return self.actor.id
 
     def may(self, permission: Permission, partner_id: UUID | None = None) -> bool:
-        """Whether the caller has the permission, for this partner if one is given."""
+        """Whether the caller has the permission, for this partner or, if none is given, for all partners."""
         if permission not in self.permissions and Permission.ADMIN not in self.permissions:
             return False
-        return partner_id is None or self.partner_id is None or partner_id == self.partner_id
+        return self.partner_id is None or partner_id == self.partner_id
 
     def check(self, permission: Permission) -> None:
         """Problem 403 unless the caller has the permission."""

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 _COPY_S = 7 * 86_400.0
-_APPLICATIONS = ("leadger-api", "leadger-worker")
+_APPLICATIONS = ("leadger-api", "leadger-worker", "leadger-background")
 _FILLED_BY_MIGRATIONS = frozenset({"rate_rules"})
 
 

@@ -71,7 +71,7 @@ class ApiCheck:
             yield from self._figures(self._client)
 
     def worker(self) -> Finding:
-        """Whether a worker is there, by a background task that has nothing to do."""
+        """Whether the background worker is there, by a task that has nothing to do; `/ready` says if leads wait."""
         if self._client is None or "admin" not in self._scopes:
             return unknown("Worker", "asking for it needs Redis or an admin key", "set REDIS_URL, or give an admin key")
         if self._paused:
@@ -81,7 +81,7 @@ class ApiCheck:
             accepted = self._client.post("/api/quarantine/retry", {"ids": [_NO_ROW]})
             self._client.wait_for(accepted["status_url"], timeout_s=_PROBE_S)
         except TimeoutError:
-            return broken("Worker", f"a task waited for {_PROBE_S:.0f} s in vain", _DEGRADED["worker"])
+            return broken("Worker", f"a background task waited for {_PROBE_S:.0f} s in vain", _DEGRADED["worker"])
         except ClientError as error:
             return broken("Worker", str(error), _START)
         seconds = time.monotonic() - started
@@ -89,7 +89,7 @@ class ApiCheck:
             return warning(
                 "Worker", f"it answers, but only after {seconds:.0f} s, when the sweeper came by", _DEGRADED["redis"]
             )
-        return fine("Worker", f"it did a task within {seconds * 1000:.0f} ms")
+        return fine("Worker", f"the background worker did a task within {seconds * 1000:.0f} ms")
 
     def _alive(self) -> Finding:
         if not self._what.url:

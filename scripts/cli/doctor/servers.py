@@ -68,9 +68,9 @@ def worker(settings: Settings) -> Finding:
             "Worker", "none answers", "start one: `celery -A worker.app worker`, or `scripts/run` for everything"
         )
     if missing:
-        (queue,) = missing
-        fix = f"start one: `celery -A worker.app worker --queues {queue}`, or `scripts/run` for everything"
-        return broken("Worker", f"none takes the queue `{queue}`", fix)
+        names = ",".join(sorted(missing))
+        fix = f"start one: `celery -A worker.app worker --queues {names}`, or `scripts/run` for everything"
+        return broken("Worker", f"none takes the queue `{names}`", fix)
     return fine("Worker", f"{len(queues)} answer{'s' if len(queues) == 1 else ''}: {', '.join(sorted(queues))}")
 
 

@@ -186,7 +186,7 @@ ACTOR = Actor(ActorKind.KEY, UUID(int=3), "tests")
         (Permission.READ, None, Permission.READ, None, True),
         (Permission.READ, None, Permission.READ, ACME, True),
         (Permission.READ, None, Permission.BILL, None, False),
-        (Permission.READ, ACME, Permission.READ, None, True),
+        (Permission.READ, ACME, Permission.READ, None, False),
         (Permission.READ, ACME, Permission.READ, ACME, True),
         (Permission.READ, ACME, Permission.READ, OTHER, False),
         (Permission.READ, ACME, Permission.BILL, ACME, False),

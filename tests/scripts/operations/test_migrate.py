@@ -422,7 +422,7 @@ def test_it_takes_a_backup_that_the_administrator_restores(deployment: Deploymen
         return CliRunner().invoke(app, list(words), env={"DATABASE_URL": url, "LEADGER_HOME": str(tmp_path)})
 
     async def while_a_worker_is_connected() -> Any:
-        worker = await asyncpg.connect(deployment.value(), server_settings={"application_name": "leadger-worker"})
+        worker = await asyncpg.connect(deployment.value(), server_settings={"application_name": "leadger-background"})
         try:
             return await asyncio.to_thread(run, deployment.admin_url, "restore", taken, "--replace")
         finally:
