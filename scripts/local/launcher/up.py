@@ -45,11 +45,12 @@ class Servers:
     redis_url: str
 
 
-def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> int:
+def up(port: int, home: Path, *, once: bool, samples: bool | None = None, reload: bool, console: Console) -> int:
     """Run Leadger on 127.0.0.1:`port` with its data in `home` until Ctrl-C or SIGTERM; the exit status.
 
-    `once`: end after the reports of the samples. `reload`: start API, workers and beat again when the code
-    changes. The status is 0 after an orderly end, 1 with one message on standard error for what keeps it
+    `samples`: bill the sample leads and print their reports; None: only where the database is not the operator's own
+    (DATABASE_URL). `once`: end when everything is up and printed. `reload`: start API, workers and beat again when the
+    code changes. The status is 0 after an orderly end, 1 with one message on standard error for what keeps it
     from starting, and 130 if it was stopped before it was up.
     """
     # A closed terminal and a plain kill end everything in order, like Ctrl-C, which shells turn off in the
@@ -58,7 +59,7 @@ def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> 
         signal.signal(number, signal.default_int_handler)
     try:
         with hold_home(home, _url(port)) as held:
-            _run(port, held, once, reload, console)
+            _run(port, held, once, samples, reload, console)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except (CannotStart, ClientError) as error:
@@ -70,7 +71,7 @@ def up(port: int, home: Path, *, once: bool, reload: bool, console: Console) -> 
     return 0
 
 
-def _run(port: int, home: Home, once: bool, reload: bool, console: Console) -> None:
+def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, console: Console) -> None:
     settings = _settings(home)
     end_leftovers(home.path)
     require_free(port)
@@ -83,9 +84,14 @@ def _run(port: int, home: Home, once: bool, reload: bool, console: Console) -> N
         _wait_until(lambda: _is_ready(port), supervisor, "The API")
         env = DevEnv(_url(port), development_key(servers.database_url, home.path))
         write_dev_env(home, env)
-        with Client(env.url, env.api_key) as client:
-            load(client)
-            print_reports(client, console)
+        if samples is None:
+            samples = not os.environ.get("DATABASE_URL")
+        if samples:
+            with Client(env.url, env.api_key) as client:
+                load(client)
+                print_reports(client, console)
+        else:
+            console.print("The sample leads were not billed into this database; --samples does that.")
         if not once:
             # Only now, because Flower asks the workers once, when it starts.
             flower_port, login = free_port(), flower_login(home.path)

@@ -1,9 +1,11 @@
+import asyncio
 import os
 import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from rich.console import Console
 
@@ -84,3 +86,22 @@ def test_an_environment_that_cannot_be_used(
     assert said in error
     assert error.count("\n") == 1
     assert "secret" not in error
+
+
+@pytest.mark.parametrize(("samples", "partners"), [(None, 0), (True, 2)])
+def test_samples_come_into_a_database_of_the_operators_own_only_if_asked_for(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, samples: bool | None, partners: int
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert up(free_port(), tmp_path, once=True, samples=samples, reload=False, console=Console(quiet=True)) == 0
+
+    async def rows() -> list[int]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in ("partners", "inbox")]
+        finally:
+            await connection.close()
+
+    found = asyncio.run(rows())
+    assert found[0] == partners
+    assert (found[1] > 0) is (partners > 0)
