@@ -27,6 +27,7 @@ def test_the_command_prints_the_version() -> None:
     assert (result.exit_code, result.output) == (0, f"leadger {version()}\n")
 
 
-def test_the_changelog_begins_with_the_version() -> None:
+def test_the_changelog_begins_with_the_version_after_what_is_unreleased() -> None:
     lines = (_ROOT / "CHANGELOG.md").read_text().splitlines()
-    assert next(line for line in lines if line.startswith("## ")).split()[1] == version()
+    headings = [line.split()[1] for line in lines if line.startswith("## ")]
+    assert next(each for each in headings if each != "Unreleased") == version()
