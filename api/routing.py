@@ -1,5 +1,6 @@
 """The class of our routes: permission first, JSON bodies within limits, and no unknown query parameter."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +13,7 @@ from api.problems import FieldError, Problem
 from api.schemas.repeated import repeated_names
 
 _MOST_BYTES = 1024 * 1024
+_REPEATED = "is given more than once"
 
 
 class Route(APIRoute):
@@ -27,7 +29,7 @@ class Route(APIRoute):
             for requirement in requirements:
                 await requirement(request)
             if request.scope["query_string"]:
-                _refuse_unknown(request, known)
+                _check_query(request, known)
             return await handle(_JsonRequest(request.scope, request.receive))
 
         return handler
@@ -45,18 +47,16 @@ class _JsonRequest(Request):
     async def json(self) -> Any:
         body = await self.body()
         value = json_from_body(body)
-        if errors := [FieldError(pointer, "is given more than once") for pointer in repeated_names(body)]:
+        if errors := [FieldError(pointer, _REPEATED) for pointer in repeated_names(body)]:
             raise Problem(400, f"{errors[0].pointer} {errors[0].detail}.", errors)
         return value
 
 
-def _refuse_unknown(request: Request, known: set[str]) -> None:
-    """Problem 400 for unknown parameters: a mistyped `dry-run` that is ignored would bill."""
-    errors = [
-        FieldError(f"query:{name}", "is not a known parameter")
-        for name in dict.fromkeys(request.query_params)
-        if name not in known
-    ]
+def _check_query(request: Request, known: set[str]) -> None:
+    """Problem 400 for unknown and repeated parameters: `dry-run`, or `dry_run=true&dry_run=false`, would bill."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    errors = [FieldError(f"query:{name}", "is not a known parameter") for name in given if name not in known]
+    errors += [FieldError(f"query:{name}", _REPEATED) for name in given if name in known and given[name] > 1]
     if errors:
-        more = f" Known are: {', '.join(sorted(known))}." if known else ""
+        more = f" Known are: {', '.join(sorted(known))}." if known and errors[0].detail != _REPEATED else ""
         raise Problem(400, f"{errors[0].pointer} {errors[0].detail}.{more}", errors)

@@ -35,7 +35,7 @@ WINNING = frozenset({Outcome.BILLED, Outcome.PARTLY_BILLED, Outcome.CAPPED})
 class Action:
     """One priced action of one customer of one partner.
 
-    Texts come as sent and, as `_key`, case-folded; `key` is the duplicate key of R6; the value is its rate.
+    Texts come as sent and, as `_key`, as they compare; `key` is the duplicate key of R6; the value is its rate.
     """
 
     id: UUID

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from billing.identity import RowKeys, microseconds
+from billing.texts import text_key
 
 
 class EngagementLevel(StrEnum):
-    """The three levels; what a caller sends compares case-folded."""
+    """The three levels; what a caller sends compares by its `text_key`."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -19,7 +20,7 @@ class EngagementLevel(StrEnum):
 
 @dataclass(slots=True)
 class Person:
-    """A customer described inside a lead (R12); the e-mail is trimmed and case-folded."""
+    """A customer described inside a lead (R12); the e-mail is as `db.masters.emails` has it."""
 
     name: str
     email: str
@@ -27,7 +28,7 @@ class Person:
 
 @dataclass(slots=True)
 class LeadAction:
-    """One action as sent: texts NFC-normalised and trimmed, the instant in UTC."""
+    """One action as sent: texts as `billing.texts` cleans them, the instant in UTC."""
 
     action_type: str
     engagement_level: str
@@ -69,7 +70,7 @@ def identified(keys: RowKeys, lead_id: UUID, actions: list[LeadAction]) -> list[
     seen: dict[tuple[str, str, int], int] = {}
     result = []
     for sent in actions:
-        type_key, level_key = sent.action_type.casefold(), sent.engagement_level.casefold()
+        type_key, level_key = text_key(sent.action_type), text_key(sent.engagement_level)
         occurred_us = microseconds(sent.occurred_at)
         identity = (type_key, level_key, occurred_us)
         occurrence = seen.get(identity, 0)

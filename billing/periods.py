@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from billing.errors import InvalidValue
+from billing.zones import zone
 
 FIRST_PERIOD = 190001
 LAST_PERIOD = 999911
@@ -43,18 +43,9 @@ def previous_period(period: int) -> int:
     return period - 1 if period % 100 > 1 else period - 89
 
 
-def check_timezone(name: str) -> str:
-    """Return the name if it is an IANA time zone, else raise InvalidValue."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidValue('must be an IANA time zone, like "Europe/Berlin"') from None
-    return name
-
-
 def start_of_period(period: int, timezone: str) -> datetime:
     """The UTC instant at which the month begins in that time zone."""
-    return datetime(period // 100, period % 100, 1, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    return datetime(period // 100, period % 100, 1, tzinfo=zone(timezone)).astimezone(UTC)
 
 
 @dataclass(slots=True)

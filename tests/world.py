@@ -19,9 +19,10 @@ from billing.duplicates import NEVER_RELEASED
 from billing.errors import BillingError, RuleViolation
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
-from billing.periods import check_timezone, period_from_text, text_from_period
+from billing.periods import period_from_text, text_from_period
 from billing.terms import CapScope, window_from_wire
 from billing.totals import TOTALS_COLUMNS, Totals
+from billing.zones import check_timezone
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.core.row_keys import customer_uuid, partner_uuid, product_uuid

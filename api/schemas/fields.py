@@ -1,6 +1,5 @@
 """Field types that the request models share; the error of each says what it accepts."""
 
-import unicodedata
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -13,38 +12,23 @@ from billing.errors import InvalidValue
 from billing.identity import check_id
 from billing.leads import EngagementLevel
 from billing.money import check_currency, minor_from_amount
-from billing.periods import check_timezone, period_from_text
+from billing.periods import period_from_text
 from billing.terms import DuplicateWindow, window_from_wire
+from billing.texts import LONGEST_TEXT, text_from_wire, text_key
+from billing.zones import check_timezone
+from db.masters.emails import LONGEST_EMAIL, email_from_wire
 
 LONGEST_PREFERENCES = 10_000
+LONGEST_LONG_TEXT = 2000
 _PERIOD = "^(19|[2-9][0-9])[0-9]{2}-(0[1-9]|1[0-2])$"
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidValue("must be a string")
-    text = unicodedata.normalize("NFC", check_text(value)).strip()
-    if not text:
-        raise InvalidValue("must not be blank")
-    return text
-
-
-def check_text(value: str) -> str:
-    """Refuse control characters and lone surrogates."""
-    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in value):
-        raise InvalidValue("must not contain control characters or lone surrogates")
-    return value
-
-
-def _email(value: str) -> str:
-    name, at, host = value.casefold().partition("@")
-    if not name or not at or not host or "@" in host or any(c.isspace() for c in value):
-        raise InvalidValue("must be an e-mail address")
-    return value.casefold()
+def _long_text(value: object) -> str:
+    return text_from_wire(value, LONGEST_LONG_TEXT)
 
 
 def _level(value: str) -> str:
-    if value.casefold() not in set(EngagementLevel):
+    if text_key(value) not in set(EngagementLevel):
         raise InvalidValue("must be High, Medium or Low")
     return value
 
@@ -66,11 +50,19 @@ def _preferences(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Id = Annotated[str, BeforeValidator(check_id), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200})]
-Text = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text)]
-LongText = Annotated[str, Field(min_length=1, max_length=2000), BeforeValidator(_text)]
-Email = Annotated[str, Field(max_length=320), BeforeValidator(_text), AfterValidator(_email)]
+Text = Annotated[
+    str,
+    BeforeValidator(text_from_wire),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}),
+]
+LongText = Annotated[
+    str,
+    BeforeValidator(_long_text),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_LONG_TEXT}),
+]
+Email = Annotated[str, BeforeValidator(email_from_wire), WithJsonSchema({"type": "string", "maxLength": LONGEST_EMAIL})]
 Level = Annotated[
-    str, BeforeValidator(_text), AfterValidator(_level), WithJsonSchema({"enum": ["High", "Medium", "Low"]})
+    str, BeforeValidator(text_from_wire), AfterValidator(_level), WithJsonSchema({"enum": ["High", "Medium", "Low"]})
 ]
 Amount = Annotated[
     int,
@@ -79,7 +71,10 @@ Amount = Annotated[
 ]
 Currency = Annotated[str, AfterValidator(check_currency), WithJsonSchema({"type": "string", "examples": ["EUR"]})]
 Timezone = Annotated[
-    str, BeforeValidator(_text), AfterValidator(check_timezone), WithJsonSchema({"type": "string", "examples": ["UTC"]})
+    str,
+    BeforeValidator(text_from_wire),
+    AfterValidator(check_timezone),
+    WithJsonSchema({"type": "string", "examples": ["UTC"]}),
 ]
 Period = Annotated[
     int,
@@ -120,7 +115,7 @@ IdPath = Annotated[
     Path(description="its own id or UUID"),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200}),
 ]
-QueryText = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text)]
+QueryText = Text
 QueryId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_id)]
 
 

@@ -4,28 +4,25 @@ This is the hot path, so the checks are written out over plain decoded JSON: one
 all its errors.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
 
-from api.body import json_from_body
+from api.body import BOM, json_from_body
 from api.problems import MOST_ERRORS, FieldError, Problem
 from api.schemas.instants import instant_from_text
 from api.schemas.repeated import repeated_names
 from billing.errors import InvalidValue
 from billing.identity import check_id
 from billing.leads import EngagementLevel, Lead, LeadAction, Person
+from billing.texts import text_from_wire, text_key, type_from_wire
+from db.masters.emails import email_from_wire
 
-LONGEST_TEXT = 200
-LONGEST_EMAIL = 320
 AHEAD = timedelta(hours=24)
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _LEVELS = frozenset(EngagementLevel)
 _LEAD_FIELDS = frozenset(
     {"lead_id", "source", "customer_id", "customer", "product_id", "lead_type", "created_at", "actions"}
@@ -105,7 +102,7 @@ def _refuse_repeated(body: bytes, ndjson: bool, result: LeadsIn) -> None:
     repeated = {}
     for index, line in enumerate(_full_lines(body)) if ndjson else [(0, body)]:
         for pointer in repeated_names(line):
-            lead = index if ndjson else int(pointer.split("/")[1]) if body.lstrip()[:1] == b"[" else 0
+            lead = index if ndjson else int(pointer.split("/")[1]) if body.removeprefix(BOM).lstrip()[:1] == b"[" else 0
             repeated[f"#/{index}{pointer[1:]}" if ndjson else pointer] = lead
     result.errors += [FieldError(pointer, "is given more than once", lead) for pointer, lead in repeated.items()]
     refused = set(repeated.values())
@@ -149,7 +146,7 @@ class _Reader:
             self._id("/lead_id", get("lead_id", _MISSING)),
             self._id("/customer_id", get("customer_id", _MISSING)),
             self._id("/product_id", get("product_id", _MISSING)),
-            self._text("/lead_type", get("lead_type", _MISSING)),
+            self._type("/lead_type", get("lead_type", _MISSING)),
             None if created_at is None else self._instant("/created_at", created_at),
             None if person is None else self._person(person),
             self._actions(get("actions", _MISSING)),
@@ -172,7 +169,7 @@ class _Reader:
             self._unknown(path, value.keys() - _ACTION_FIELDS)
         get = value.get
         return LeadAction(
-            self._text(path + "/action_type", get("action_type", _MISSING)),
+            self._type(path + "/action_type", get("action_type", _MISSING)),
             self._level(path + "/engagement_level", get("engagement_level", _MISSING)),
             self._instant(path + "/timestamp", get("timestamp", _MISSING)),
         )
@@ -183,10 +180,7 @@ class _Reader:
             return None
         self._unknown("/customer", value.keys() - _PERSON_FIELDS)
         name = self._text("/customer/name", value.get("name", _MISSING))
-        email = self._text("/customer/email", value.get("email", _MISSING), LONGEST_EMAIL).casefold()
-        if email and not _EMAIL.fullmatch(email):
-            self._add_error("/customer/email", "must be an e-mail address")
-        return Person(name, email)
+        return Person(name, self._email("/customer/email", value.get("email", _MISSING)))
 
     def _id(self, path: str, value: Any) -> str:
         try:
@@ -195,23 +189,35 @@ class _Reader:
             self._add_error(path, _required(value) or str(error))
             return ""
 
-    def _text(self, path: str, value: Any, longest: int = LONGEST_TEXT) -> str:
-        if not isinstance(value, str):
-            self._add_error(path, _required(value) or "must be a string")
+    def _text(self, path: str, value: Any) -> str:
+        try:
+            return text_from_wire(value)
+        except InvalidValue as error:
+            self._add_error(path, _required(value) or str(error))
             return ""
-        text = value.strip()
-        if not text.isascii() and (text.isprintable() or not _CONTROL.search(text)):
-            text = unicodedata.normalize("NFC", text)
-        if not text or len(text) > longest:
-            self._add_error(path, f"must have 1 to {longest} characters")
-        elif not text.isprintable() and _CONTROL.search(text):
-            self._add_error(path, "must not contain control characters or lone surrogates")
-        return text
+
+    def _type(self, path: str, value: Any) -> str:
+        try:
+            return type_from_wire(value)
+        except InvalidValue as error:
+            self._add_error(path, _required(value) or str(error))
+            return ""
+
+    def _email(self, path: str, value: Any) -> str:
+        try:
+            return email_from_wire(value)
+        except InvalidValue as error:
+            self._add_error(path, _required(value) or str(error))
+            return ""
 
     def _level(self, path: str, value: Any) -> str:
-        level = value.strip() if isinstance(value, str) else ""
-        if level.casefold() in _LEVELS:
-            return level
+        if isinstance(value, str):
+            if value.lower() in _LEVELS:  # nearly always, and at once
+                return value
+            with suppress(InvalidValue):
+                level = text_from_wire(value)
+                if text_key(level) in _LEVELS:
+                    return level
         self._add_error(path, _required(value) or "must be High, Medium or Low")
         return ""
 

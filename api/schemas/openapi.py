@@ -13,6 +13,7 @@ cap, and says in one sentence why it was or was not billed. Reports add it all u
 - **Ids** are UUIDs or your own: 1 to 200 characters, no control characters, percent-encoded in a path. A master or
   lead whose id is also a path of ours (`batches`) is found by the UUID that we show beside it.
 - **Money** is a decimal string (`"10.00"`) with a currency beside it. **Instants** are RFC 3339 with a time zone.
+- **Texts**: white space of any kind is one space, invisible characters go. A `+` in a query is written `%2B`.
 - **Pages**: as long as `next` is not null, send it as `after`.
 - **Errors** are problem documents (RFC 9457): one sentence in `detail`, every bad field in `errors`.
 - **429 and 503** say in `Retry-After` when to try again, which is safe: a lead that is sent twice counts once.
@@ -28,7 +29,8 @@ _ACTION: dict[str, Any] = {
     "required": ["action_type", "timestamp", "engagement_level"],
     "properties": {
         "action_type": _TEXT | {"examples": ["Form Submission"]},
-        "timestamp": _INSTANT | {"description": "when it happened; at most 6 fraction digits and 24 hours ahead"},
+        "timestamp": _INSTANT
+        | {"description": "when it happened; at most 6 fraction digits but for zeros, and 24 hours ahead"},
         "engagement_level": {"type": "string", "enum": ["High", "Medium", "Low"], "description": "in any case"},
     },
 }

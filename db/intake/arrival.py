@@ -6,6 +6,7 @@ from uuid import UUID
 
 from billing.actions import Action
 from billing.leads import Lead
+from billing.texts import text_key
 from db.core.row_keys import customer_uuid, lead_uuid, product_uuid
 from db.ledger.case import Customer
 
@@ -34,7 +35,7 @@ class Arrival:
         self.id = lead_uuid(self.lead.source, self.lead.external_id)
         self.product_id = product_uuid(self.lead.product)
         self.customer_id = customer_uuid(self.lead.customer)
-        self.lead_type_key = self.lead.lead_type.casefold()
+        self.lead_type_key = text_key(self.lead.lead_type)
 
     def set_problem(self, problem: str, detail: str) -> None:
         """Mark the lead for the quarantine, with the reason and a detail for people to read."""

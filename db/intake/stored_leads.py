@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.texts import text_key
 from db.intake.arrival import Arrival
 
 _COLUMNS = [
@@ -39,7 +40,7 @@ async def find(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID
     rows = await connection.fetch(
         "SELECT id, customer_id, product_id, lead_type FROM leads WHERE id = ANY($1::uuid[])", list(set(ids))
     )
-    stored = {row["id"]: StoredLead(row["customer_id"], row["product_id"], row["lead_type"].casefold()) for row in rows}
+    stored = {row["id"]: StoredLead(row["customer_id"], row["product_id"], text_key(row["lead_type"])) for row in rows}
     if stored:
         for row in await connection.fetch(
             "SELECT id, lead_id, billing_period FROM actions WHERE lead_id = ANY($1::uuid[])", list(stored)

@@ -12,6 +12,7 @@ import asyncpg
 from billing.actions import Action
 from billing.affected_range import affected_keys, affected_range, displacing_can_free_others, needs_all_winners
 from billing.policy import Policy
+from billing.texts import text_key
 from db.ledger import period_counters, reading, winners
 from db.ledger.case import Case, Customer
 
@@ -39,7 +40,7 @@ async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> 
     customers = [(case.customer, case.policy.first_open) for case in cases]
     for place, lead_type, verdict in await reading.open_verdicts(connection, customers):
         cases[place].recorded[verdict.action.id] = verdict
-        priced[place].append(_priced_again(verdict.action, lead_type.casefold(), cases[place].policy))
+        priced[place].append(_priced_again(verdict.action, text_key(lead_type), cases[place].policy))
     frozen = await winners.frozen_by_key(
         connection,
         {

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Action, HoldStatus, Outcome, Verdict
+from billing.texts import text_key
 from db.core.totals_rows import Row
 from db.ledger.case import Customer
 
@@ -157,9 +158,9 @@ def _verdict(
         lead_id,
         product_id,
         action_type,
-        action_type.casefold(),
+        text_key(action_type),
         engagement_level,
-        engagement_level.casefold(),
+        text_key(engagement_level),
         occurred_at,
         occurrence,
         key,

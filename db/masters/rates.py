@@ -6,6 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.texts import text_key
+
 
 @dataclass(frozen=True, slots=True)
 class NewRate:
@@ -103,14 +105,14 @@ async def insert(connection: asyncpg.Connection, rate: NewRate) -> int | None:
         rate.lead_type,
         rate.action_type,
         rate.engagement_level,
-        _casefolded(rate.lead_type),
-        _casefolded(rate.action_type),
-        _casefolded(rate.engagement_level),
+        _key(rate.lead_type),
+        _key(rate.action_type),
+        _key(rate.engagement_level),
         rate.amount_minor,
         rate.effective_from,
     )
     return rule_id
 
 
-def _casefolded(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
+def _key(text: str | None) -> str | None:
+    return None if text is None else text_key(text)

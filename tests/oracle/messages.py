@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tests.oracle.keys import CUSTOMERS, row_key
 from tests.oracle.model import ActionId, LeadId
-from tests.oracle.values import clean, fold, instant, plain_id
+from tests.oracle.values import fold, instant, plain_id
 
 WireLead = Mapping[str, Any]
 Reason = Literal["unknown_product", "unknown_customer", "conflict"]
@@ -40,7 +40,6 @@ class Message:
 
 def lead_identity(source: str, lead_id: str) -> LeadId:
     """A lead's identity. A UUID is one in any letter case, but only without a source."""
-    source = clean(source)
     return LeadId(source, plain_id(lead_id) if not source else lead_id)
 
 

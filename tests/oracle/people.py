@@ -87,5 +87,13 @@ class People:
 
 
 def plain_email(email: str) -> str:
-    """An e-mail as it is compared: lower case, not folded, for weiß@ and weiss@ are two people."""
-    return clean(email).lower()
+    """An e-mail as it is compared: lower case, not folded, for weiß@ and weiss@ are two people; an ASCII domain."""
+    name, _, domain = clean(email).lower().partition("@")
+    labels = domain.translate(dict.fromkeys(map(ord, "。．｡"), ".")).split(".")
+    return f"{clean(name)}@{'.'.join(map(_ascii, labels))}"
+
+
+def _ascii(label: str) -> str:
+    """A label of a domain in the ASCII form of today's standard (IDNA 2008), in which ß is a letter of its own."""
+    label = clean(label)
+    return label if label.isascii() else f"xn--{label.encode('punycode').decode()}"

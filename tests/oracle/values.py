@@ -5,6 +5,12 @@ import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 
+_INVISIBLE = [
+    (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
+    (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+]  # fmt: skip
+
 UUID_FORM = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
@@ -13,13 +19,27 @@ class Refused(Exception):
 
 
 def clean(text: str) -> str:
-    """A text as it is kept: NFC and trimmed (R1)."""
-    return unicodedata.normalize("NFC", text).strip()
+    """A text as it is kept (R1): nothing invisible, one space for any white space, none at the ends, NFC."""
+    words, word = [], ""
+    for character in text:
+        if any(first <= ord(character) <= last for first, last in _INVISIBLE):
+            continue
+        if _is_white(character):
+            words.append(word)
+            word = ""
+        else:
+            word += character
+    return unicodedata.normalize("NFC", " ".join(each for each in [*words, word] if each))
 
 
 def fold(text: str) -> str:
     """A text as it is compared where case does not matter: lead types, action types, levels."""
-    return clean(text).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", clean(text)).casefold())
+
+
+def _is_white(character: str) -> bool:
+    """White space as Unicode has it, without the separators U+001C to U+001F; a blank of braille is one, too."""
+    return (character.isspace() and not "\x1c" <= character <= "\x1f") or character == "\u2800"
 
 
 def plain_id(text: str) -> str:
