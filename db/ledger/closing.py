@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.errors import RuleViolation
-from billing.periods import name_of_period, previous_period
+from billing.periods import FIRST_PERIOD, name_of_period, previous_period
 from billing.policy import Policy
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
@@ -60,7 +60,15 @@ async def close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: i
     if await reevaluation.stale_customers(connection, partner_id):
         return False
     await held_actions.move_to_next_period(connection, policy, period)
-    await connection.execute("UPDATE partners SET closed_through = $2 WHERE id = $1", partner_id, period)
+    await connection.execute(
+        """
+        UPDATE partners SET closed_through = $2,
+            closed_from = CASE WHEN closed_through IS NULL THEN $2 ELSE closed_from END
+        WHERE id = $1
+        """,
+        partner_id,
+        period,
+    )
     return True
 
 
@@ -79,10 +87,17 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
         partner_id,
         period,
     )
+    # The first period that was ever closed leaves nothing closed behind, or a mistyped year could not be taken back.
     await connection.execute(
-        "UPDATE partners SET closed_through = $2, policy_version = policy_version + 1 WHERE id = $1",
+        """
+        UPDATE partners SET policy_version = policy_version + 1,
+            closed_through = CASE WHEN closed_from IS DISTINCT FROM $2 THEN $3::int END,
+            closed_from = CASE WHEN closed_from IS DISTINCT FROM $2 THEN closed_from END
+        WHERE id = $1
+        """,
         partner_id,
-        previous_period(period),
+        period,
+        previous_period(period) if period > FIRST_PERIOD else None,
     )
     await credit_lines.turn_into_returns(connection, partner_id, period)
     return await reevaluation.start(uow, [partner_id])

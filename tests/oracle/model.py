@@ -43,6 +43,7 @@ class Partner:
     calendar: Calendar
     terms: TermsHistory
     closed_through: str | None = None
+    closed_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

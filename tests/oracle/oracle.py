@@ -168,6 +168,8 @@ class Oracle:
             raise Refused(f"{partner} is closed through {owner.closed_through}")
         if any(action.billing_period < checked(period) and not action.frozen for action in actions):
             raise Refused(f"{partner} has open actions before {period}")
+        if owner.closed_through is None:
+            owner.closed_from = period
         owner.closed_through = period
         for action in actions:
             if action.billing_period == period and action.held:
@@ -182,7 +184,10 @@ class Oracle:
         owner = self._partner(partner)
         if owner.closed_through != checked(period):
             raise Refused(f"{partner} is closed through {owner.closed_through}")
-        owner.closed_through = preceding(period)
+        if owner.closed_from == period:
+            owner.closed_from = owner.closed_through = None
+        else:
+            owner.closed_through = preceding(period)
         for action in self._by_partner[owner.external_id]:
             if action.billing_period == period:
                 action.frozen = False

@@ -27,10 +27,12 @@ partners = Table(
     Column("billing_email", Text),
     Column("currency", Text, nullable=False),
     Column("closed_through", Integer),
+    Column("closed_from", Integer),
     Column("policy_version", BigInteger, nullable=False, server_default="1"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint(period_check("closed_through"), name="closed_through"),
+    CheckConstraint("closed_from <= closed_through", name="closed_from"),
 )
 
 partner_terms = Table(

@@ -236,3 +236,33 @@ async def test_r10_what_is_closed_or_returned_cannot_be_held(world: World) -> No
         action_id(click("a")): "counted",
         action_id(click("b", MAY)): "returned",
     }
+
+
+async def _closed(world: World) -> tuple[int | None, int | None]:
+    async with transaction(world.engine, readonly=True) as connection:
+        row = await connection.fetchrow("SELECT closed_from, closed_through FROM partners WHERE external_id = 'new'")
+    assert row is not None
+    return row["closed_from"], row["closed_through"]
+
+
+async def test_r11_a_first_closing_with_a_mistyped_year_can_be_taken_back(world: World) -> None:
+    await world.partner("new")
+    assert await world.close("new", "2014-04")
+    assert await _closed(world) == (201404, 201404)
+    assert await world.reopen("new", "2014-04")
+    assert await _closed(world) == (None, None)
+    assert not await world.reopen("new", "2014-03")
+    assert await world.close("new", "2024-04")
+    assert await world.close("new", "2024-05")
+    assert await world.reopen("new", "2024-05")
+    assert await _closed(world) == (202404, 202404)
+
+
+async def test_r11_the_first_month_there_is_can_be_reopened(world: World) -> None:
+    await world.partner("new")
+    assert await world.close("new", "1900-01")
+    async with transaction(world.engine) as connection:  # as a release before 0.3 closed it
+        await connection.execute("UPDATE partners SET closed_from = NULL WHERE external_id = 'new'")
+    async with world.unit_of_work() as uow:
+        await closing.reopen(uow, Policies(), world.partners["new"], 190001)
+    assert await _closed(world) == (None, None)
