@@ -6,6 +6,11 @@ from billing.errors import InvalidValue
 
 _AMOUNT = re.compile(r"(0|[1-9][0-9]{0,12})(?:\.([0-9]{1,2}))?")
 
+MOST_PER_ACTION_MINOR = 1_000_000_00
+"""The most that a rule of the rate card may ask for one action; 92 billion of them fit into a sum of BIGINT."""
+MOST_MINOR = 1_000_000_000_00
+"""The most that any other amount may be that a caller sets, like a cap."""
+
 CURRENCIES = frozenset(
     """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC
@@ -29,6 +34,14 @@ def minor_from_amount(amount: object) -> int:
         raise InvalidValue('must be a decimal string with at most two decimals, like "12.50"')
     units, decimals = match.groups()
     return int(units) * 100 + int((decimals or "").ljust(2, "0"))
+
+
+def amount_up_to(most_minor: int, amount: object) -> int:
+    """The same; an amount over the limit raises InvalidValue, too."""
+    minor = minor_from_amount(amount)
+    if minor > most_minor:
+        raise InvalidValue(f"must not be more than {amount_from_minor(most_minor)}")
+    return minor
 
 
 def amount_from_minor(minor: int) -> str:

@@ -1,6 +1,7 @@
 """Field types that the request models share; the error of each says what it accepts."""
 
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from api.schemas.instants import day_from_text, day_or_instant_from_text, instan
 from billing.errors import InvalidValue
 from billing.identity import check_id
 from billing.leads import EngagementLevel
-from billing.money import check_currency, minor_from_amount
+from billing.money import MOST_MINOR, MOST_PER_ACTION_MINOR, amount_up_to, check_currency
 from billing.periods import period_from_text
 from billing.terms import DuplicateWindow, window_from_wire
 from billing.texts import LONGEST_TEXT, text_from_wire, text_key
@@ -66,8 +67,25 @@ Level = Annotated[
 ]
 Amount = Annotated[
     int,
-    BeforeValidator(minor_from_amount),
-    WithJsonSchema({"type": "string", "pattern": r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,2})?$", "examples": ["10.00"]}),
+    BeforeValidator(partial(amount_up_to, MOST_MINOR)),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^((0|[1-9][0-9]{0,8})(\.[0-9]{1,2})?|1000000000(\.00?)?)$",
+            "examples": ["10.00"],
+        }
+    ),
+]
+RateAmount = Annotated[
+    int,
+    BeforeValidator(partial(amount_up_to, MOST_PER_ACTION_MINOR)),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^((0|[1-9][0-9]{0,5})(\.[0-9]{1,2})?|1000000(\.00?)?)$",
+            "examples": ["10.00"],
+        }
+    ),
 ]
 Currency = Annotated[str, AfterValidator(check_currency), WithJsonSchema({"type": "string", "examples": ["EUR"]})]
 Timezone = Annotated[

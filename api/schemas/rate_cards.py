@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.schemas.fields import Amount, Body, Id, Instant, Level, Text
+from api.schemas.fields import Body, Id, Instant, Level, RateAmount, Text
 from api.wire import amount_out, instant_out
 from db.masters.rates import StoredRate
 
@@ -17,7 +17,7 @@ class RateIn(Body):
     lead_type: Text | None = None
     action_type: Text | None = None
     engagement_level: Level | None = None
-    amount: Amount | None
+    amount: RateAmount | None
     effective_from: Instant | None = Field(None, description="by default as early as closed periods allow")
 
 

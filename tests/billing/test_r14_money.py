@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.errors import InvalidValue
-from billing.money import CURRENCIES, amount_from_minor, check_currency, minor_from_amount
+from billing.money import (
+    CURRENCIES,
+    MOST_MINOR,
+    MOST_PER_ACTION_MINOR,
+    amount_from_minor,
+    amount_up_to,
+    check_currency,
+    minor_from_amount,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +75,19 @@ def test_r14_a_currency_has_two_minor_digits(code: str) -> None:
     with pytest.raises(InvalidValue):
         check_currency(code)
     assert {"EUR", "USD", "GBP"} <= CURRENCIES
+
+
+@pytest.mark.parametrize(
+    ("most_minor", "most", "too_much"),
+    [
+        (MOST_PER_ACTION_MINOR, "1000000.00", "1000000.01"),
+        (MOST_MINOR, "1000000000.00", "1000000000.01"),
+    ],
+)
+def test_r14_an_amount_has_a_limit_so_that_sums_fit(most_minor: int, most: str, too_much: str) -> None:
+    """A rate of 9,999,999,999,999.99 was taken, and the sum of 9,224 actions was too large for BIGINT."""
+    assert amount_up_to(most_minor, most) == most_minor
+    assert most_minor * 10_000_000 < 2**63
+    with pytest.raises(InvalidValue) as refusal:
+        amount_up_to(most_minor, too_much)
+    assert str(refusal.value) == f"must not be more than {most}"

@@ -136,6 +136,8 @@ BAD_PARTNERS: list[tuple[Any, str]] = [
     (ACME | {"cap": "-1"}, "#/cap"),
     (ACME | {"cap": "1e3"}, "#/cap"),
     (ACME | {"cap": "9" * 14}, "#/cap"),
+    (ACME | {"cap": "1000000000.01"}, "#/cap"),
+    (ACME | {"overage_unit_cost": "1000000000.01"}, "#/overage_unit_cost"),
     (ACME | {"cap": "١"}, "#/cap"),
     (ACME | {"cap_scope": "weekly"}, "#/cap_scope"),
     (ACME | {"dedup_window": 0}, "#/dedup_window"),

@@ -96,6 +96,8 @@ async def test_a_rule_prices_what_is_open_again_and_null_ends_it(
         ({"amount": 5}, "#/amount"),
         ({"amount": "5.001"}, "#/amount"),
         ({"amount": "-5"}, "#/amount"),
+        ({"amount": "1000000.01"}, "#/amount"),
+        ({"amount": "9999999999999.99"}, "#/amount"),
         ({"amount": "5", "engagement_level": "Top"}, "#/engagement_level"),
         ({"amount": "5", "lead_type": ""}, "#/lead_type"),
         ({"amount": "5", "lead_type": "a\0"}, "#/lead_type"),
