@@ -10,6 +10,7 @@ from api import docs, problems
 from api.access.authentication import AuthenticationMiddleware
 from api.access.key_cache import KeyCache
 from api.fast_path import FastPathMiddleware
+from api.head import HeadMiddleware
 from api.request_context import RequestContextMiddleware
 from api.request_spans import TracingMiddleware
 from api.routes import (
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
     )
+    app.add_middleware(HeadMiddleware)  # innermost: the fast path does not pass it
     app.add_middleware(FastPathMiddleware)
     app.add_middleware(AdmissionMiddleware)
     app.add_middleware(AuthenticationMiddleware)

@@ -9,7 +9,7 @@ from api.access.permissions import Permission, requires
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import Body, LongText
+from api.schemas.fields import Body, LongText, UuidPath
 from api.schemas.verdicts import action_out_from_line
 from api.state import state_of, unit_of_work
 from api.wire import json_response
@@ -31,7 +31,7 @@ class ReasonIn(Body):
 
 
 @router.get("/{action_id}", dependencies=[requires(Permission.READ)], response_model=answers.Action)
-async def get_action(request: Request, action_id: UUID) -> Response:
+async def get_action(request: Request, action_id: UuidPath) -> Response:
     """One action with every figure behind its verdict, and the sentence that explains it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         line = await explained_actions.action_line(connection, action_id)
@@ -41,19 +41,19 @@ async def get_action(request: Request, action_id: UUID) -> Response:
 
 
 @router.post("/{action_id}/hold", dependencies=[_BILL], response_model=answers.Action)
-async def hold_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
+async def hold_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
     """Set an action aside: it is not billed, holds no key and uses no cap until it is released."""
     return await _change(request, action_id, body, holds.hold)
 
 
 @router.post("/{action_id}/release", dependencies=[_BILL], response_model=answers.Action)
-async def release_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
+async def release_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
     """Let a held action count again."""
     return await _change(request, action_id, body, holds.release)
 
 
 @router.post("/{action_id}/return", dependencies=[_BILL], response_model=answers.Action)
-async def return_action(request: Request, action_id: UUID, body: ReasonIn) -> Response:
+async def return_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
     """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
     return await _change(request, action_id, body, holds.return_action)
 

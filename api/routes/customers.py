@@ -1,6 +1,8 @@
 """Customers: the people whose interest is billed, known by their e-mail (R12)."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, requires
 from api.ids import customer_id_of
@@ -10,7 +12,7 @@ from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.customers import CustomerChange, CustomerIn, customer_out_from_customer
-from api.schemas.fields import IdPath
+from api.schemas.fields import IdPath, QueryId
 from api.state import state_of, unit_of_work
 from api.wire import json_response
 from billing.leads import Person
@@ -43,9 +45,21 @@ async def create_customer(request: Request, body: CustomerIn) -> Response:
 
 
 @router.get("", dependencies=[_READ], response_model=answers.Page[answers.Customer])
-async def list_customers(request: Request, limit: Limit = 50, after: After = None) -> Response:
-    """Customers by external id."""
+async def list_customers(
+    request: Request,
+    customer: Annotated[
+        QueryId | None, Query(description="this one alone, by its own id, or an alias of it, or by its UUID")
+    ] = None,
+    limit: Limit = 50,
+    after: After = None,
+) -> Response:
+    """Customers by external id. With `customer` it is that one or none, also if its id is a word of a path."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
+        if customer:
+            one = await customer_id_of(connection, customer)
+            return json_response(
+                {"items": [customer_out_from_customer(await customers.read(connection, one))], "next": None}
+            )
         found = await customers.read_page(connection, after=place_from_cursor(after, str), limit=limit)
     following = cursor_from_place(found[-1].external_id) if len(found) == limit else None
     return json_response({"items": [customer_out_from_customer(each) for each in found], "next": following})

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictInt
@@ -11,7 +10,7 @@ from api.access.permissions import Permission, requires
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import Body, Text
+from api.schemas.fields import Body, Text, UuidPath
 from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from db.access import api_keys
@@ -52,7 +51,7 @@ async def list_keys(request: Request) -> Response:
 
 
 @router.post("/{key_id}/rotate", status_code=201, response_model=answers.RotatedKey)
-async def rotate_key(request: Request, key_id: UUID, body: RotationIn) -> Response:
+async def rotate_key(request: Request, key_id: UuidPath, body: RotationIn) -> Response:
     """Make a new key with the same name and scopes; the old one works on for the overlap."""
     async with unit_of_work(request) as uow:
         made = await api_keys.rotate(uow, state_of(request).keys, key_id, timedelta(seconds=body.overlap_s))
@@ -62,7 +61,7 @@ async def rotate_key(request: Request, key_id: UUID, body: RotationIn) -> Respon
 
 
 @router.delete("/{key_id}", status_code=204)
-async def revoke_key(request: Request, key_id: UUID) -> Response:
+async def revoke_key(request: Request, key_id: UuidPath) -> Response:
     """End a key; every process refuses it within two seconds."""
     async with unit_of_work(request) as uow:
         revoked = await api_keys.revoke(uow, state_of(request).keys, key_id)

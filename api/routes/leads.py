@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
@@ -14,7 +15,7 @@ from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import DayOrInstant, IdPath, QueryId, QueryText
+from api.schemas.fields import DayOrInstant, IdPath, QueryId, QueryText, UuidPath
 from api.schemas.leads import LeadsIn, leads_from_body
 from api.schemas.openapi import LEADS_BODY
 from api.schemas.verdicts import lead_out_from_lead, lead_out_from_view, lead_summary_out
@@ -90,7 +91,7 @@ async def list_batches(request: Request, limit: Limit = 50, after: After = None)
 
 
 @router.get("/leads/batches/{batch_id}", dependencies=[_READ], response_model=answers.Batch)
-async def get_batch(request: Request, batch_id: UUID) -> Response:
+async def get_batch(request: Request, batch_id: UuidPath) -> Response:
     """What became of the leads of one request; `waiting` until all are decided."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         status = await request_status.status(connection, batch_id)
@@ -99,9 +100,13 @@ async def get_batch(request: Request, batch_id: UUID) -> Response:
     return json_response(_batch_out(status))
 
 
-@router.get("/leads", dependencies=[_READ], response_model=answers.Page[answers.LeadSummary])
+@router.get("/leads", dependencies=[_READ], response_model=answers.Page[answers.LeadSummary | answers.Lead])
 async def list_leads(
     request: Request,
+    lead_id: Annotated[
+        QueryId | None, Query(description="this lead alone, as GET /leads/{lead_id} tells of it")
+    ] = None,
+    source: Annotated[QueryId | None, Query(description="with lead_id: the source the lead was sent with")] = None,
     customer: QueryId | None = None,
     partner: QueryId | None = None,
     product: QueryId | None = None,
@@ -115,8 +120,14 @@ async def list_leads(
     """Decided leads with their totals, newest first.
 
     By product, lead type and outcome a page looks through 10,000 leads at most: it may hold fewer than `limit`, even
-    none, and yet have a `next`.
+    none, and yet have a `next`. With `lead_id` it is that lead or none, whatever its state: so is every id found, also
+    one that is a word of a path, like `batches`.
     """
+    if lead_id or source:
+        _refuse_beside_lead_id(request)
+        async with transaction(state_of(request).engine, readonly=True) as connection:
+            found = await _find_lead(connection, source or "", lead_id or "")
+        return json_response({"items": [found] if found else [], "next": None})
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = leads_on_record.LeadFilter(
             customer_id=await customer_id_of(connection, customer) if customer else None,
@@ -145,20 +156,39 @@ async def get_lead(
 ) -> Response:
     """A lead with the verdict of every action and the reason for it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        for row_id in possible_lead_ids(source or "", lead_id):
-            view = await leads_on_record.view(connection, row_id)
-            if view:
-                return json_response(lead_out_from_view(view))
-            waiting = await inbox.waiting_lead(connection, row_id)
-            if waiting:
-                return json_response(lead_out_from_lead(waiting, "waiting"))
-            quarantined = await quarantine.find_lead(connection, row_id)
-            if quarantined:
-                return json_response(_quarantined_out(quarantined.lead, quarantined.reason, quarantined.detail))
-            dead = await dead_letters.find_lead(connection, row_id)
-            if dead:
-                return json_response(_quarantined_out(dead, "fault", _FAULT))
-    raise Problem(404, f"There is no lead {lead_id!r}.")
+        found = await _find_lead(connection, source or "", lead_id)
+    if found is None:
+        raise Problem(404, f"There is no lead {lead_id!r}.")
+    return json_response(found)
+
+
+async def _find_lead(connection: asyncpg.Connection, source: str, lead_id: str) -> dict[str, Any] | None:
+    """A lead wherever it is: on record, waiting, in quarantine or among the dead letters."""
+    for row_id in possible_lead_ids(source, lead_id):
+        view = await leads_on_record.view(connection, row_id)
+        if view:
+            return lead_out_from_view(view)
+        waiting = await inbox.waiting_lead(connection, row_id)
+        if waiting:
+            return lead_out_from_lead(waiting, "waiting")
+        quarantined = await quarantine.find_lead(connection, row_id)
+        if quarantined:
+            return _quarantined_out(quarantined.lead, quarantined.reason, quarantined.detail)
+        dead = await dead_letters.find_lead(connection, row_id)
+        if dead:
+            return _quarantined_out(dead, "fault", _FAULT)
+    return None
+
+
+def _refuse_beside_lead_id(request: Request) -> None:
+    """Problem 400 for a source without a lead, and for conditions beside a lead, which would be ignored."""
+    given = request.query_params.keys()
+    errors = [FieldError(f"query:{name}", "cannot be combined with lead_id") for name in given - {"lead_id", "source"}]
+    if "lead_id" not in given:
+        errors = [FieldError("query:source", "needs lead_id beside it")]
+    if errors:
+        errors.sort(key=lambda error: error.pointer)
+        raise Problem(400, f"{errors[0].pointer} {errors[0].detail}.", errors)
 
 
 async def _read(request: Request, state: State, now: datetime) -> LeadsIn:

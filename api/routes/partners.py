@@ -1,9 +1,9 @@
 """Partners: the companies that pay, with their terms."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, requires
 from api.ids import partner_id_of
@@ -12,7 +12,7 @@ from api.problems import FieldError, Problem
 from api.routes.tasks import task_out
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import IdPath, PeriodQuery
+from api.schemas.fields import IdPath, PeriodQuery, QueryId
 from api.schemas.partners import PartnerChange, PartnerIn, TermsIn, partner_out_from_partner
 from api.state import state_of, unit_of_work
 from api.wire import amount_out, json_response
@@ -59,9 +59,17 @@ async def create_partner(request: Request, body: PartnerIn) -> Response:
 
 
 @router.get("", dependencies=[_READ], response_model=answers.Page[answers.Partner])
-async def list_partners(request: Request, limit: Limit = 50, after: After = None) -> Response:
-    """Partners by external id."""
+async def list_partners(
+    request: Request,
+    partner: Annotated[QueryId | None, Query(description="this one alone, by its own id, or by its UUID")] = None,
+    limit: Limit = 50,
+    after: After = None,
+) -> Response:
+    """Partners by external id. With `partner` it is that one or none, also if its id is a word of a path."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
+        if partner:
+            one = await partner_id_of(connection, partner)
+            return json_response({"items": [_partner_out(await partners.read(connection, one))], "next": None})
         found = await partners.read_page(connection, after=place_from_cursor(after, str), limit=limit)
     following = cursor_from_place(found[-1].external_id) if len(found) == limit else None
     return json_response({"items": [partner_out_from_partner(each) for each in found], "next": following})

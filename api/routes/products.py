@@ -1,6 +1,8 @@
 """Products: what partners offer."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, requires
 from api.ids import partner_id_of, product_id_of
@@ -8,7 +10,7 @@ from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import IdPath
+from api.schemas.fields import IdPath, QueryId
 from api.schemas.products import ProductChange, ProductIn, product_out_from_product
 from api.state import state_of, unit_of_work
 from api.wire import json_response
@@ -37,9 +39,19 @@ async def create_product(request: Request, body: ProductIn) -> Response:
 
 
 @router.get("", dependencies=[_READ], response_model=answers.Page[answers.Product])
-async def list_products(request: Request, limit: Limit = 50, after: After = None) -> Response:
-    """Products by external id."""
+async def list_products(
+    request: Request,
+    product: Annotated[QueryId | None, Query(description="this one alone, by its own id, or by its UUID")] = None,
+    limit: Limit = 50,
+    after: After = None,
+) -> Response:
+    """Products by external id. With `product` it is that one or none, also if its id is a word of a path."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
+        if product:
+            one = await product_id_of(connection, product)
+            return json_response(
+                {"items": [product_out_from_product(await products.read(connection, one))], "next": None}
+            )
         found = await products.read_page(connection, after=place_from_cursor(after, str), limit=limit)
     following = cursor_from_place(found[-1].external_id) if len(found) == limit else None
     return json_response({"items": [product_out_from_product(each) for each in found], "next": following})

@@ -17,7 +17,7 @@ from api.problems import FieldError, Problem
 from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import Body, Day, Id, Period, PeriodQuery, QueryId
+from api.schemas.fields import Body, Day, Id, Period, PeriodQuery, QueryId, UuidPath
 from api.schemas.reports import customer_out, report_out, version_out
 from api.state import State, state_of, unit_of_work
 from api.wire import json_response
@@ -96,7 +96,7 @@ async def rebuild_report(request: Request, body: RebuildIn) -> Response:
 )
 async def get_report(
     request: Request,
-    report_id: UUID,
+    report_id: UuidPath,
     kind: Annotated[
         Literal["json", "csv", "md"] | None, Query(alias="format", description="default: as Accept asks")
     ] = None,
@@ -122,7 +122,9 @@ async def get_report(
 
 
 @router.get("/{report_id}/customers", dependencies=[_READ], response_model=answers.Page[answers.CustomerPart])
-async def list_report_customers(request: Request, report_id: UUID, limit: Limit = 100, after: After = None) -> Response:
+async def list_report_customers(
+    request: Request, report_id: UuidPath, limit: Limit = 100, after: After = None
+) -> Response:
     """All customers of a report, page by page."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
@@ -134,7 +136,7 @@ async def list_report_customers(request: Request, report_id: UUID, limit: Limit 
 
 
 @router.get("/{report_id}/versions", dependencies=[_READ], response_model=answers.Page[answers.ReportVersion])
-async def list_report_versions(request: Request, report_id: UUID) -> Response:
+async def list_report_versions(request: Request, report_id: UuidPath) -> Response:
     """The versions that were written of a report, newest first, with their files."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         await _found(connection, report_id)

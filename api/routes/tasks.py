@@ -9,6 +9,7 @@ from api.access.permissions import Permission, requires
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
+from api.schemas.fields import UuidPath
 from api.state import state_of
 from api.wire import instant_out, json_response
 from db.core.engine import transaction
@@ -18,7 +19,7 @@ router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
 
 
 @router.get("/{task_id}", dependencies=[requires(Permission.READ)], response_model=answers.Task)
-async def get_task(request: Request, task_id: UUID) -> Response:
+async def get_task(request: Request, task_id: UuidPath) -> Response:
     """A task's state, progress, result and error."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         task = await records.read(connection, task_id)

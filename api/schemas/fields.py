@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from fastapi import Path, Query
@@ -17,6 +18,7 @@ from billing.periods import period_from_text
 from billing.terms import DuplicateWindow, window_from_wire
 from billing.texts import LONGEST_TEXT, text_from_wire, text_key
 from billing.zones import check_timezone
+from db.core.row_keys import uuid_from_text
 from db.masters.emails import LONGEST_EMAIL, email_from_wire
 
 LONGEST_PREFERENCES = 10_000
@@ -26,6 +28,13 @@ _PERIOD = "^(19|[2-9][0-9])[0-9]{2}-(0[1-9]|1[0-2])$"
 
 def _long_text(value: object) -> str:
     return text_from_wire(value, LONGEST_LONG_TEXT)
+
+
+def _uuid(value: object) -> UUID:
+    key = uuid_from_text(value) if isinstance(value, str) else None
+    if key is None:
+        raise InvalidValue('must be a UUID, like "0f8fad5b-d9cb-469f-a165-70867728950e"')
+    return key
 
 
 def _level(value: str) -> str:
@@ -133,6 +142,7 @@ IdPath = Annotated[
     Path(description="its own id or UUID"),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200}),
 ]
+UuidPath = Annotated[UUID, Path(), BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 QueryText = Text
 QueryId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_id)]
 

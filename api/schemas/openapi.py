@@ -10,8 +10,9 @@ Leads come in at `POST /leads`. Every action of a lead is valued, billed at most
 cap, and says in one sentence why it was or was not billed. Reports add it all up per partner and month.
 
 - **Key**: every path but `/health`, `/ready` and the documentation wants `Authorization: Bearer <key>`.
-- **Ids** are UUIDs or your own: 1 to 200 characters, no control characters, percent-encoded in a path. A master or
-  lead whose id is also a path of ours (`batches`) is found by the UUID that we show beside it.
+- **Ids** are UUIDs or your own: 1 to 200 characters, no control characters, percent-encoded in a path. A lead,
+  partner, product or customer whose id is also a path of ours (`batches`, `acme/terms`) is found by its list:
+  `GET /leads?lead_id=batches`, `GET /api/partners?partner=acme/terms`.
 - **Money** is a decimal string (`"10.00"`) with a currency beside it. **Instants** are RFC 3339 with a time zone.
 - **Texts**: white space of any kind is one space, invisible characters go. A `+` in a query is written `%2B`.
 - **Pages**: as long as `next` is not null, send it as `after`.

@@ -7,7 +7,8 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from scripts.cli.client import Client, Refused
+from billing.identity import RowKeys
+from scripts.cli.client import Client, ClientError, Refused
 from scripts.cli.connection import api_command
 from scripts.cli.output import (
     OUTCOME_STYLES,
@@ -21,6 +22,8 @@ from scripts.cli.output import (
     print_json,
     print_panel,
 )
+
+_uuid_from_text = RowKeys(lambda octets: UUID(bytes=octets)).from_text
 
 Source = Annotated[str | None, typer.Option(help="The source that the lead was sent with, if any.")]
 
@@ -117,10 +120,11 @@ def print_action(action: dict[str, Any], target: Console) -> None:
 
 
 def _action(client: Client, text: str) -> dict[str, Any] | None:
-    try:
-        action: dict[str, Any] = client.get(f"/api/actions/{UUID(text)}")
-    except ValueError:
+    action_id = _uuid_from_text(text)
+    if action_id is None:
         return None
+    try:
+        action: dict[str, Any] = client.get(f"/api/actions/{action_id}")
     except Refused as refused:
         if refused.status != 404:
             raise
@@ -129,8 +133,11 @@ def _action(client: Client, text: str) -> dict[str, Any] | None:
 
 
 def _lead(client: Client, text: str, source: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = client.get(f"/leads/{quote(text, safe='')}", source=source)
-    return found
+    # By the list, which finds every id: in a path "batches" is another resource.
+    found: list[dict[str, Any]] = client.get("/leads", lead_id=text, source=source)["items"]
+    if not found:
+        raise ClientError(f"There is no lead {text!r}" + (f" from {source!r}." if source else "."))
+    return found[0]
 
 
 def _print_lead_head(found: dict[str, Any], target: Console) -> None:

@@ -239,6 +239,19 @@ def test_lead_and_batch(leadger: Leadger, stack: Stack, partner: str) -> None:
     assert "1: b: " in shown
 
 
+def test_a_lead_whose_id_is_a_word_of_a_path(leadger: Leadger, stack: Stack, partner: str) -> None:
+    """Failed before: `leadger lead batches` showed no lead but ended in a traceback."""
+    with Client(stack.url, stack.key) as client:
+        named = [_lead(partner, lead_id=name, source=partner) for name in ("batches", "batches/x")]
+        client.wait_for(client.post("/leads", named)["status_url"])
+    for name in ("batches", "batches/x"):
+        assert _json(leadger("lead", name, "--source", partner, "--json"))["lead_id"] == name
+        assert leadger("explain", name, "--source", partner).stdout.count("Why") == 3
+    said = leadger("lead", "batches/none", "--source", partner, status=1).stderr
+    assert said == f"leadger: There is no lead 'batches/none' from {partner!r}.\n"
+    assert leadger("lead", "batches/none", status=1).stderr == "leadger: There is no lead 'batches/none'.\n"
+
+
 def test_hold_release_and_return(leadger: Leadger, partner: str) -> None:
     first, second, _ = _actions(leadger, partner)
     shown = leadger("hold", first["action_id"], "--reason", "asked [the] partner").stdout
