@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from billing.errors import RuleViolation
 from db.core import locks
 from db.core.unit_of_work import Cache, UnitOfWork
 
@@ -43,9 +44,12 @@ async def create(uow: UnitOfWork, name: str, scopes: Sequence[str]) -> NewKey:
 
 
 async def create_first(uow: UnitOfWork, name: str, scopes: Sequence[str], key_hash: bytes) -> bool:
-    """Store the first key of an installation, of whose secret only the hash is known; False if there are keys."""
+    """Store the first key of an installation, of whose secret only the hash is known.
+
+    False if a key can make others, that is, if one with the scope admin is valid for good.
+    """
     await locks.lock_api_keys_exclusive(uow.connection)
-    if await uow.connection.fetchval("SELECT EXISTS (SELECT FROM api_keys)"):
+    if await _admin_keys(uow.connection):
         return False
     await _insert(uow.connection, name, scopes, key_hash)
     return True
@@ -69,7 +73,15 @@ async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta
 
 
 async def revoke(uow: UnitOfWork, cache: Cache, key_id: UUID) -> bool:
-    """End a key at once; False if there is none that is not revoked yet."""
+    """End a key at once; False if there is none that is not revoked yet.
+
+    RuleViolation if it is the last one that can make others: nobody could get in any more.
+    """
+    await locks.lock_api_keys_exclusive(uow.connection)
+    if await _admin_keys(uow.connection) == [key_id]:
+        raise RuleViolation(
+            "This is the last key with the scope admin that does not expire; make another one before you revoke it."
+        )
     status = await uow.connection.execute(
         "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL", key_id
     )
@@ -107,6 +119,14 @@ def new_secret() -> str:
 def hash_of(secret: str) -> bytes:
     """What is stored of a secret."""
     return sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+async def _admin_keys(connection: asyncpg.Connection) -> list[UUID]:
+    """The keys that can make others and do not expire."""
+    rows = await connection.fetch(
+        "SELECT id FROM api_keys WHERE 'admin' = ANY(scopes) AND revoked_at IS NULL AND expires_at IS NULL"
+    )
+    return [row["id"] for row in rows]
 
 
 async def _insert(connection: asyncpg.Connection, name: str, scopes: Sequence[str], key_hash: bytes) -> UUID:

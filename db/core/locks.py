@@ -216,7 +216,7 @@ async def lock_names_exclusive(connection: asyncpg.Connection) -> None:
 
 
 async def lock_api_keys_exclusive(connection: asyncpg.Connection) -> None:
-    """Be the only one who creates API keys until the transaction ends, so that there is one first key."""
+    """Be the only one who changes API keys until the transaction ends: one is the first, and one admin key stays."""
     await connection.execute("LOCK TABLE api_keys IN EXCLUSIVE MODE")
 
 

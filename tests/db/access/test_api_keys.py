@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.errors import RuleViolation
 from db.access import api_keys
 from db.access.api_keys import ApiKey
 from db.core.engine import transaction
@@ -45,6 +46,34 @@ async def test_of_two_first_keys_at_once_only_one_is_stored(engine: AsyncEngine)
         assert [key.name for key in await api_keys.list_all(connection)] == [f"key {stored.index(True)}"]
 
 
+async def test_of_the_last_two_admin_keys_only_one_can_be_revoked(engine: AsyncEngine) -> None:
+    keys = [await valid_key(engine, await new_key(engine)) for _ in range(2)]
+
+    async def revoke(key: ApiKey) -> str:
+        try:
+            async with unit_of_work(engine, publish_nothing) as uow:
+                assert await api_keys.revoke(uow, CountingCache(), key.id)
+                await asyncio.sleep(0.05)
+        except RuleViolation as refusal:
+            return str(refusal)
+        return "revoked"
+
+    assert sorted(await asyncio.gather(*map(revoke, keys))) == [
+        "This is the last key with the scope admin that does not expire; make another one before you revoke it.",
+        "revoked",
+    ]
+    async with transaction(engine, readonly=True) as connection:
+        assert [key.revoked_at is None for key in await api_keys.list_all(connection)].count(True) == 1
+
+
+async def test_where_no_admin_key_is_left_there_is_a_first_one_again(engine: AsyncEngine) -> None:
+    assert await create_first(engine, "first")
+    assert not await create_first(engine, "second")
+    async with transaction(engine) as connection:  # as a release before 0.3 let it be revoked
+        await connection.execute("UPDATE api_keys SET revoked_at = clock_timestamp()")
+    assert await create_first(engine, "third")
+
+
 async def rotate(uow: UnitOfWork, cache: CountingCache, key_id: UUID) -> bool:
     return await api_keys.rotate(uow, cache, key_id, timedelta(hours=1)) is not None
 
@@ -53,6 +82,7 @@ async def rotate(uow: UnitOfWork, cache: CountingCache, key_id: UUID) -> bool:
 async def test_a_cache_is_cleared_only_when_a_change_is_committed(
     engine: AsyncEngine, change: Callable[[UnitOfWork, CountingCache, UUID], Awaitable[bool]]
 ) -> None:
+    await new_key(engine, "another")
     key = await valid_key(engine, await new_key(engine))
     cache = CountingCache()
     with suppress(ZeroDivisionError):
