@@ -15,7 +15,7 @@ ARGS ?=
 PORT ?= 8000
 LEADS ?= 100000
 
-# $(call need,VARIABLE,why): fail with one sentence unless the variable is set.
+# $(call need,VARIABLE,why): fail with a message unless the variable is set.
 need = if [ -z "$${$(1):-}" ]; then echo "make $@: set $(1) $(2)" >&2; exit 1; fi
 
 .PHONY: help

@@ -48,7 +48,7 @@ async def run_until_locked(connection: AsyncConnection) -> None:
 
 
 async def main() -> None:
-    """Open one connection and migrate; the turn goes with the connection."""
+    """Open one connection and migrate; the advisory lock ends with the connection."""
     url = context.config.attributes.get("database_url") or os.environ["DATABASE_URL"]
     settings = Settings(database_url=url, redis_url="redis://unused", database_command_timeout_s=_LONGEST_STATEMENT_S)
     engine = create_engine(settings, "leadger-migrate", pool_size=1)

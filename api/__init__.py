@@ -1,1 +1,1 @@
-"""The front door: FastAPI routes, what they take and give, and who may use them."""
+"""The HTTP API: FastAPI routes, what they take and give, and who may use them."""

@@ -81,7 +81,7 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
-    """The problem as a response."""
+    """An RFC 9457 document with at most MOST_ERRORS field errors; `errors_left_out` counts the rest."""
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status_code).phrase,

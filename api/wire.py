@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON response."""
+    """A response encoded by msgspec, so `content` holds only what that encodes: wire values, dicts and lists."""
     return _JsonResponse(_encode(content), status, headers or {})
 
 

@@ -1,4 +1,4 @@
-"""Refusals of the domain. The message is one sentence for a person.
+"""Refusals of the domain. The message is for a person and says what to do.
 
 BillingError
 ├── InvalidValue     a text that is not an amount, a period, an id …

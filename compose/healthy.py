@@ -1,4 +1,4 @@
-"""The health check of the image: exits 0 if what process 1 runs is alive, else 1 with one sentence.
+"""The health check of the image: exits 0 if what process 1 runs is alive, else 1 with a message.
 
 Alive, not ready: a database that is away is no reason to replace a container. `/ready` tells the rest.
 """
@@ -30,7 +30,7 @@ def role_of(words: list[str]) -> str | None:
 
 
 def fault_of(role: str | None) -> str | None:
-    """What is wrong with the process, as one sentence; nothing is known to be wrong with any other command."""
+    """What is wrong with the process, as a message; nothing is known to be wrong with any other command."""
     match role:
         case "api":
             return _http_fault(int(os.environ["GRANIAN_PORT"]), "/health")

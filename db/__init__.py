@@ -1,1 +1,1 @@
-"""All that speaks to Postgres and Redis: tables, queries, locks, settings, logging, the doorbell."""
+"""All that speaks to Postgres and Redis: tables, queries, locks, settings, logging, notifications."""

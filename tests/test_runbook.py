@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from db.core.settings import Settings
 from scripts.cli.app import app
-from tests.compose.test_observability import _told
+from tests.compose.test_observability import reported_metrics
 
 ROOT = Path(__file__).parent.parent
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
@@ -87,7 +87,7 @@ def test_every_alarm_of_cloudwatch_leads_to_a_section() -> None:
     assert '"${each.value.says}. What to do: docs/operations.md#${each.value.see}"' in ALARMS
 
 
-def test_nothing_that_must_ring_is_without_an_alarm() -> None:
+def test_nothing_that_must_be_noticed_is_without_an_alarm() -> None:
     rules = {rule["annotations"]["runbook"].partition("#")[2] for rule in _rules()}
     alarms = set(_alarms().values())
     for anchor in (
@@ -139,7 +139,7 @@ def test_every_link_inside_leads_somewhere() -> None:
 
 def test_every_metric_setting_and_log_event_that_it_names_is_there() -> None:
     """What is renamed in the code and not here would be looked for in vain."""
-    told, around = _told(), _deployment()
+    told, around = reported_metrics(), _deployment()
     sources = _sources() + around
     settings = {f"LEADGER_{name.upper()}" for name in Settings.model_fields}
     for span in _code(RUNBOOK):
@@ -166,7 +166,7 @@ def test_every_command_that_it_has_people_type_exists() -> None:
 
 
 def test_every_figure_that_cloudwatch_reads_from_a_log_is_logged() -> None:
-    """Failed before: nobody logged `inbox_measured`, so the alarm about the inbox would have rung for ever."""
+    """Failed before: nobody logged `inbox_measured`, so the alarm about the inbox would never have been cleared."""
     sources = _sources()
     lines = re.findall(r'event = \\"(\w+)\\".*?value = "(.+?)"', LOG_METRICS)
     assert len(lines) >= 7

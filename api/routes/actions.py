@@ -42,7 +42,7 @@ async def get_action(request: Request, action_id: UuidPath) -> Response:
 
 @router.post("/{action_id}/hold", dependencies=[_BILL], response_model=answers.Action)
 async def hold_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
-    """Set an action aside: it is not billed, holds no key and uses no cap until it is released."""
+    """Put an action on hold: it is not billed, holds no key and uses no cap until it is released."""
     return await _change(request, action_id, body, holds.hold)
 
 

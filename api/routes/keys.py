@@ -66,7 +66,7 @@ async def revoke_key(request: Request, key_id: UuidPath) -> Response:
     async with unit_of_work(request) as uow:
         revoked = await api_keys.revoke(uow, state_of(request).keys, key_id)
     if not revoked:
-        raise Problem(404, f"There is no key {key_id} that still lives.")
+        raise Problem(404, f"There is no key {key_id} that is still valid.")
     return Response(status_code=204)
 
 

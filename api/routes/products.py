@@ -59,7 +59,7 @@ async def list_products(
 
 @router.get("/{product:path}", dependencies=[_READ], response_model=answers.Product)
 async def get_product(request: Request, product: IdPath) -> Response:
-    """One product."""
+    """One product, by its own id or its UUID; 404 if there is none."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         found = await products.read(connection, await product_id_of(connection, product))
     return json_response(product_out_from_product(found))

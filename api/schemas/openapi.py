@@ -16,7 +16,7 @@ cap, and says in one sentence why it was or was not billed. Reports add it all u
 - **Money** is a decimal string (`"10.00"`) with a currency beside it. **Instants** are RFC 3339 with a time zone.
 - **Texts**: white space of any kind is one space, invisible characters go. A `+` in a query is written `%2B`.
 - **Pages**: as long as `next` is not null, send it as `after`.
-- **Errors** are problem documents (RFC 9457): one sentence in `detail`, every bad field in `errors`.
+- **Errors** are problem documents (RFC 9457): a message in `detail`, every bad field in `errors`.
 - **429 and 503** say in `Retry-After` when to try again, which is safe: a lead that is sent twice counts once.
 """
 
@@ -82,7 +82,7 @@ _PROBLEM: dict[str, Any] = {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "what is wrong, in one sentence"},
+        "detail": {"type": "string", "description": "the message: what is wrong and what to do"},
         "instance": {"type": "string", "format": "uri-reference"},
         "request_id": {"type": "string", "description": "under which the log tells more"},
         "errors": {

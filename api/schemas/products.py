@@ -17,14 +17,14 @@ class ProductIn(Body):
 
 
 class ProductChange(Body):
-    """What to change of a product."""
+    """What to change; a field that is left out stays as it is, and only the description may be null."""
 
     name: Text | None = None
     description: LongText | None = None
 
 
 def product_out_from_product(product: Product) -> dict[str, Any]:
-    """A product."""
+    """The JSON of `answers.Product`; `partner` is the partner's own id."""
     return {
         "product_id": product.id,
         "external_id": product.external_id,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 class ActorKind(StrEnum):
-    """What an actor is."""
+    """A person who has signed in, an API key, or Leadger itself when no request is behind a change."""
 
     USER = "user"
     KEY = "key"

@@ -1,10 +1,10 @@
-"""Errors by their cause, for the door and the workers alike.
+"""Errors by their cause, for the API and the workers alike.
 
-what went wrong         what the door answers           what a worker does
+what went wrong         what the API answers            what a worker does
 ----------------------  ------------------------------  ---------------------------------------------------
 DATABASE_UNAVAILABLE    503, try again soon             tries again later; no lead is to blame
 FileUnavailable         503, try again soon             tries again later
-BillingError            400 or 409 with its sentence    ends the task with its sentence (`billing.errors`)
+BillingError            400 or 409 with its message     ends the task with its message (`billing.errors`)
 anything else           500, logged and counted         isolates the lead or fails the task, logged and counted
 """
 
@@ -14,7 +14,7 @@ import asyncpg
 
 
 class FileUnavailable(Exception):
-    """A report file or its folder cannot be read or written just now; the message is one sentence."""
+    """A report file or its folder cannot be read or written just now; the message is for a person."""
 
 
 DATABASE_UNAVAILABLE = (

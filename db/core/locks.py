@@ -235,10 +235,10 @@ async def ensure_customer_states(connection: asyncpg.Connection, versions: Mappi
     await connection.execute(
         """
         INSERT INTO customer_states (partner_id, customer_id, policy_version)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS met (partner_id, customer_id, policy_version)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS wanted (partner_id, customer_id, policy_version)
         WHERE (
             SELECT true FROM customer_states AS known
-            WHERE known.partner_id = met.partner_id AND known.customer_id = met.customer_id
+            WHERE known.partner_id = wanted.partner_id AND known.customer_id = wanted.customer_id
         ) IS NULL
         ON CONFLICT DO NOTHING
         """,

@@ -19,12 +19,12 @@ async def empty_inbox(connection: asyncpg.Connection, older_than_days: int, most
     emptied = await connection.fetch(
         """
         WITH next AS (
-            SELECT id, done_at < clock_timestamp() - make_interval(days => $2) AS ripe
+            SELECT id, done_at < clock_timestamp() - make_interval(days => $2) AS is_due
             FROM inbox WHERE id > $1 ORDER BY id LIMIT $3
         )
         UPDATE inbox SET payload = '', lead_ids = '{}' FROM next
         WHERE inbox.id = next.id
-            AND next.id < coalesce((SELECT min(id) FROM next WHERE ripe IS NOT TRUE), 9223372036854775807)
+            AND next.id < coalesce((SELECT min(id) FROM next WHERE is_due IS NOT TRUE), 9223372036854775807)
         RETURNING inbox.id
         """,
         await counters.one(connection, _EMPTIED_THROUGH),

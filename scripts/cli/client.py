@@ -106,7 +106,7 @@ class Client:
         return self._json(self.send("POST", path, content=body, headers=headers, params=query))
 
     def delete(self, path: str) -> None:
-        """DELETE."""
+        """DELETE, sent once: a second one would be answered with 404. Raises Refused or Unreachable."""
         self.send("DELETE", path, repeatable=False)
 
     def send(self, method: str, path: str, *, repeatable: bool = True, **request: Any) -> httpx.Response:

@@ -17,7 +17,7 @@ from tests.compose.observability import FOLDER, panels, rules
 _METRIC = re.compile(r"\b(?:leadger|process|python)_[a-z_]+\b")
 
 
-def _told() -> set[str]:
+def reported_metrics() -> set[str]:
     """The names in /metrics."""
     figures = Figures(
         accepted=1,
@@ -41,18 +41,18 @@ def _expressions() -> Iterator[str]:
             yield target["expr"]
 
 
-def test_every_expression_asks_for_metrics_that_are_told() -> None:
-    told = _told()
-    assert "leadger_leads_accepted_total" in told
+def test_every_expression_asks_for_metrics_that_arereported_metrics() -> None:
+    reported = reported_metrics()
+    assert "leadger_leads_accepted_total" in reported
     for expression in _expressions():
         asked = set(_METRIC.findall(expression))
         assert asked or expression.startswith("up{"), expression
-        assert asked <= told, expression
+        assert asked <= reported, expression
 
 
 def test_every_metric_of_ours_is_on_the_dashboard() -> None:
     shown = {name for panel in panels() for t in panel["targets"] for name in _METRIC.findall(t["expr"])}
-    ours = {name for name in _told() if name.startswith("leadger_") and not name.endswith("_created")}
+    ours = {name for name in reported_metrics() if name.startswith("leadger_") and not name.endswith("_created")}
     ours -= {f"{name}_total" for name in DEPRECATED}
     assert ours <= shown
 
@@ -90,10 +90,10 @@ def test_every_panel_asks_the_source_that_grafana_is_given() -> None:
     assert asked == [{"type": source["type"], "uid": source["uid"]}] * len(asked)
 
 
-def test_every_alert_is_seen_to_ring() -> None:
+def test_every_alert_fires_in_a_test() -> None:
     cases = yaml.safe_load((FOLDER / "alerts.test.yml").read_text())["tests"]
-    rung = {check["alertname"] for case in cases for check in case["alert_rule_test"] if check["exp_alerts"]}
-    assert rung >= {rule["alert"] for rule in rules()}
+    fired = {check["alertname"] for case in cases for check in case["alert_rule_test"] if check["exp_alerts"]}
+    assert fired >= {rule["alert"] for rule in rules()}
 
 
 def test_prometheus_takes_the_rules_and_they_fire_when_they_should() -> None:

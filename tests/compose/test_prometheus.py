@@ -76,7 +76,7 @@ def _without_lines(prometheus: Prometheus, *expressions: str) -> list[str]:
 
 
 def _as_figures(rule: str) -> str:
-    """A rule's expression with figures where it compares: it has a line wherever the rule could ring."""
+    """A rule's expression with figures where it compares: it has a line wherever the rule could fire."""
     return re.sub(r"(==|[<>])", r"\1 bool", rule).replace("unless", "and")
 
 
@@ -118,23 +118,25 @@ def test_every_panel_draws_lines_and_names_them(prometheus: Prometheus, panel: d
         _as_figures("max(leadger_inbox_oldest_seconds) > 60 unless max(leadger_paused_seconds) > 0"),
     ],
 )
-def test_what_nobody_tells_has_no_line(prometheus: Prometheus, expression: str) -> None:
+def test_a_metric_that_nobody_reports_has_no_line(prometheus: Prometheus, expression: str) -> None:
     assert _without_lines(prometheus, expression) == [expression]
 
 
-def test_a_dead_letter_rings_until_it_is_mended_and_nothing_else_does(watched: Stack, prometheus: Prometheus) -> None:
-    def ringing() -> list[tuple[str, ...]]:
+def test_a_dead_letter_fires_an_alert_until_it_is_fixed_and_nothing_else_does(
+    watched: Stack, prometheus: Prometheus
+) -> None:
+    def firing() -> list[tuple[str, ...]]:
         alerts = prometheus.ask("alerts")["alerts"]
         return [(each["labels"]["alertname"], each["state"], each["annotations"]["summary"]) for each in alerts]
 
-    _eventually(ringing, [])
+    _eventually(firing, [])
     _execute(watched.database_url, _FAULT)
     with Client(watched.url, watched.key) as client:
         poison = ("Poison", "High", "2024-04-10T09:00:00Z")
         sent = client.post("/leads", lead("poisoned", poison, customer="customer-123", product="product-abc"))
         client.wait_for(sent["status_url"], timeout_s=30)
     summary = "1 leads could not be decided because of a fault; the rest of their batches was billed."
-    _eventually(ringing, [("LeadgerDeadLetters", "firing", summary)])
+    _eventually(firing, [("LeadgerDeadLetters", "firing", summary)])
     _execute(watched.database_url, _MENDED)
     assert _leadger(watched, "dead-letters", "retry") == "1 leads wait again to be decided.\n"
-    _eventually(ringing, [])
+    _eventually(firing, [])

@@ -1,4 +1,4 @@
-"""Every statement of door, worker, sweeper and readers, on the oldest Postgres: that it runs, and what it reads."""
+"""Every statement of API, worker, sweeper and readers, on the oldest Postgres: that it runs, and what it reads."""
 
 from tests.scripts.dev.test_bench_plans import (
     place,

@@ -176,7 +176,7 @@ def test_the_tasks_run_the_image_as_it_is_made(smallest: Made) -> None:
         assert opened <= set(ports.split())
 
 
-def test_the_door_opens_to_whom_it_is_told(smallest: Made, local: Made) -> None:
+def test_the_gateway_has_the_routes_of_its_settings(smallest: Made, local: Made) -> None:
     def routes(made: Made) -> set[str]:
         return {one.values["route_key"] for one in made.resources if one.type == "aws_apigatewayv2_route"}
 

@@ -131,6 +131,6 @@ async def test_r9_the_figure_goes_back_when_the_period_is_rebuilt(
     assert await figure(world) == 0
 
 
-def test_r9_beat_rings_for_the_check(settings: Settings) -> None:
+def test_r9_beat_starts_the_check(settings: Settings) -> None:
     entry = beat_schedule(settings.model_copy(update={"invariants_interval_s": 60.0}))["ledger.check_invariants"]
     assert (entry["task"], entry["schedule"]) == (invariants.check_invariants.name, 60)

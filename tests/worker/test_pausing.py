@@ -54,10 +54,10 @@ async def decided(world: World) -> int:
     return count
 
 
-async def test_neither_the_doorbell_nor_the_sweeper_has_leads_decided(runtime: Runtime, world: World) -> None:
+async def test_neither_a_notification_nor_the_sweeper_has_leads_decided(runtime: Runtime, world: World) -> None:
     await world.accept(*distinct(3, APRIL, customer="ann", product="crm"))
     await pause(world)
-    assert await leads.empty_inbox(runtime)  # there is nothing to ring again for
+    assert await leads.empty_inbox(runtime)  # no further message is needed
     await empty_quarantine(runtime)
     assert await decided(world) == 0
     await resume(world)

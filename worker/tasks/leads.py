@@ -53,7 +53,7 @@ async def empty_inbox(runtime: Runtime) -> bool:
     while time.monotonic() < slice_ends:
         try:
             await pauses.refuse_if_paused(engine)
-            settled = await worker_batch.process_inbox(engine, runtime.policies, most_leads)
+            decided = await worker_batch.process_inbox(engine, runtime.policies, most_leads)
         except Paused:
             return True
         except TRANSIENT as error:
@@ -63,7 +63,7 @@ async def empty_inbox(runtime: Runtime) -> bool:
                 return True  # the rows still wait; the sweeper comes again
             await asyncio.sleep(random.uniform(0, 0.1 * 2**tries))  # noqa: S311 - jitter is no secret
             continue
-        if not settled:
+        if not decided:
             return True
         tries = 0
     return False

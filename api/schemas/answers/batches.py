@@ -41,7 +41,7 @@ class ActionCounts(Answer):
 
 
 class LeadProblem(Answer):
-    """Why a lead of a batch was set aside."""
+    """Why a lead of a batch was quarantined."""
 
     index: int
     lead_id: str

@@ -7,7 +7,7 @@ from api.schemas.answers.base import Answer
 
 
 class Product(Answer):
-    """A product."""
+    """What a lead can be about; `partner` is the partner's own id."""
 
     product_id: UUID
     external_id: str

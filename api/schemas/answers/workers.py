@@ -38,7 +38,7 @@ class StuckPart(Answer):
 
 
 class Notified(Answer):
-    """How many parts of batches were rung for."""
+    """For how many parts of batches a notification was sent."""
 
     notified_for: int
     rung_for: int = Field(deprecated=True, description="the former name of `notified_for`; goes with release 0.3")

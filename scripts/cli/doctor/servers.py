@@ -22,7 +22,7 @@ _PING_S = 1.0
 _PINGS = 4
 _MOST_SKEW_S = 5
 _LEAST_POSTGRES = 15
-_LONGESTSWEEP_S = 10.0
+_LONGEST_SWEEP_S = 10.0
 
 
 def database(settings: Settings) -> Iterator[Finding]:
@@ -76,7 +76,7 @@ def worker(settings: Settings) -> Finding:
 
 def beat(settings: Settings) -> Finding:
     """Whether beat runs: the workers count the sweeps they were sent, and one comes every few seconds."""
-    if settings.sweep_interval_s > _LONGESTSWEEP_S:
+    if settings.sweep_interval_s > _LONGEST_SWEEP_S:
         return unknown(
             "Beat", f"it starts the sweeper only every {settings.sweep_interval_s:g} s", "watch `leads.sweep` in Flower"
         )

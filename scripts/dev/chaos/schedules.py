@@ -27,7 +27,7 @@ def beat_absent(scene: Scene) -> None:
             batch_id = post_unheard(scene)
             time.sleep(3 * scene.place.sweep_interval_s)
             state = scene.client.get(f"/leads/batches/{batch_id}")["state"]
-            scene.expect(state == "waiting", f"a batch nobody rang for is {state}, so nothing was shown")
+            scene.expect(state == "waiting", f"a batch without a notification is {state}, so nothing was shown")
         finally:
             began = time.monotonic()
             scene.stack.start("beat")

@@ -1,6 +1,6 @@
 resource "aws_apigatewayv2_api" "main" {
   name          = var.name
-  description   = "Leadger's public door"
+  description   = "Leadger's public API"
   protocol_type = "HTTP"
 }
 

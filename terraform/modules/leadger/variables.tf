@@ -116,7 +116,7 @@ variable "cpu_architecture" {
 }
 
 variable "gateway" {
-  description = "The public door: throttling, routes (null for those of the gateway module), and the certificate of the load balancer behind it."
+  description = "The public gateway: throttling, routes (null for those of the gateway module), and the certificate of the load balancer behind it."
   type = object({
     requests_per_s = optional(number, 500)
     burst_requests = optional(number, 1000)

@@ -13,7 +13,7 @@ locals {
     }
     leads-refused = {
       namespace = local.namespace, metric = "LeadsRefused", dimensions = {}, statistic = "Sum", over = 0, minutes = 2
-      says      = "The door refuses leads because too many wait"
+      says      = "The api refuses leads because too many wait"
       see       = "leads-are-refused"
     }
     paused = {
@@ -66,7 +66,7 @@ locals {
     }
     tasks-fail = {
       namespace = local.namespace, metric = "TasksFailed", dimensions = {}, statistic = "Sum", over = 0, period_s = 3600
-      says      = "A task of the workers failed within an hour; one that beat rings for fails again and again, but rarely"
+      says      = "A task of the workers failed within an hour; a scheduled one fails again at its next run"
       see       = "a-task-fails"
     }
     gateway-5xx = {
@@ -101,7 +101,7 @@ locals {
     beat-absent = {
       namespace = "ECS/ContainerInsights", metric = "RunningTaskCount", dimensions = local.service["beat"], statistic = "Minimum"
       under     = 1, minutes = 5, missing = "breaching"
-      says      = "Beat does not run: nothing lost is rung for again, no report is written"
+      says      = "Beat does not run: leads whose notification was lost wait, no report is written"
       see       = "beat-is-away"
     }
   }

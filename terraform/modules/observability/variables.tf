@@ -31,7 +31,7 @@ variable "replica_identifiers" {
 }
 
 variable "database_storage_gb" {
-  description = "Storage of the database at the start; the alarm rings when a tenth of it is free."
+  description = "Storage of the database at the start; the alarm is raised when a tenth of it is free."
   type        = number
   default     = 20
 }

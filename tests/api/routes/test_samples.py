@@ -19,7 +19,7 @@ async def test_the_four_lead_sample(client: httpx.AsyncClient, engine: AsyncEngi
         await client.post("/api/customers", json=body)
     accepted = await client.post("/leads", content=LEADS)
     assert accepted.status_code == 202, accepted.text
-    assert await worker_batch.process_inbox(engine, policies, 1000) == 2  # two customers lie in two lanes
+    assert await worker_batch.process_inbox(engine, policies, 1000) == 2  # two customers lie in two partitions
     status = (await client.get(accepted.json()["status_url"])).json()
     assert status["state"] == "done"
     assert status["leads"] == {"new": 4, "extended": 0, "replayed": 0, "quarantined": 0}

@@ -19,7 +19,7 @@ from tests.world import World, domain_leads
 
 
 async def put(world: World, *sent: Wire) -> list[asyncpg.Record]:
-    """One request in the inbox as the door writes it; returns its rows."""
+    """One request in the inbox as the API writes it; returns its rows."""
     request = inbox.Accepted(uuid4(), "test", datetime.now(UTC), domain_leads(*sent))
     async with transaction(world.engine) as connection:
         await inbox.add(connection, [request])

@@ -1,4 +1,4 @@
-"""R13: what is refused at the door is named, field by field, and leaves nothing behind."""
+"""R13: what the API refuses is named, field by field, and leaves nothing behind."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

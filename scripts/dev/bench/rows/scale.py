@@ -50,7 +50,7 @@ def scale(bench: Bench) -> list[Figure]:
             bench.servers.drop(database)
     bench.texts["scale"] = _text(runs, at_work, taken_over_s)
     beats = Figure(f"scale: beats at work, of {_BEATS}", "1", "", [at_work], meets=at_work == 1)
-    beats.notes = [f"the other one took over {taken_over_s:.1f} s after one that rang was killed"]
+    beats.notes = [f"the other one took over {taken_over_s:.1f} s after the active one was killed"]
     return [*(_figure(workers, each, runs[1]) for workers, each in runs.items()), beats]
 
 

@@ -54,12 +54,12 @@ run "alarms_and_a_dashboard" {
       aws_cloudwatch_metric_alarm.main["beat-absent"].comparison_operator == "LessThanThreshold"
       && aws_cloudwatch_metric_alarm.main["beat-absent"].dimensions == tomap({ ClusterName = "leadger-test", ServiceName = "beat" })
     )
-    error_message = "The alarm rings when beat does not run."
+    error_message = "The alarm is raised when beat does not run."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.main["database-storage"].threshold == 20 * 1024 * 1024 * 1024 / 10
-    error_message = "The alarm rings when a tenth of the disk is left."
+    error_message = "The alarm is raised when a tenth of the disk is left."
   }
 
   assert {
