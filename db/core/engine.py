@@ -26,9 +26,6 @@ For a thousand customers Postgres prefers to scan all of fifty thousand. A cache
 they were then; planning again for each batch costs less than one wrong index.
 """
 
-Connection = asyncpg.Connection
-"""What every query in `db` takes: a connection inside a transaction that its caller opened and commits."""
-
 
 def create_engine(
     settings: Settings,
