@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.errors import CannotStart
+from scripts.local.launcher.private_folder import make_private
 
 _NEEDED_MB = 150  # a new database, its log of changes and the log files
 _MESSAGES = {
@@ -72,9 +73,10 @@ def hold_home(path: Path, url: str) -> Iterator[Home]:
     home = Home(path.resolve())
     try:
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(home.path)
         home.logs.mkdir(exist_ok=True)
         _require_space(home.path)
-        lock = os.open(home.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(home.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise CannotStart(message(error, home.path)) from None
     try:

@@ -24,6 +24,37 @@ def test_the_folder_is_made_and_closed_to_others(tmp_path: Path) -> None:
         assert home.logs.is_dir()
 
 
+def test_a_folder_that_is_there_is_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with hold_home(tmp_path, _URL):
+        assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("planted", ["flower-password", "logs/api.log", "logs"])
+def test_a_link_in_a_folder_that_others_could_write_to_is_refused(tmp_path: Path, planted: str) -> None:
+    home, victim = tmp_path / "home", tmp_path / "victim"
+    victim.mkdir()
+    (home / planted).parent.mkdir(parents=True)
+    (home / planted).symlink_to(victim)
+    home.chmod(0o777)
+    assert _refusal(home) == (
+        f"{home / planted} is a link, and others could write to {home}: "
+        "remove what you did not put there, then start again."
+    )
+    assert list(victim.iterdir()) == []
+    home.chmod(0o755)  # where only the owner could, the link is the owner's own
+    if planted != "logs":
+        with hold_home(home, _URL):
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_the_home_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    assert _refusal(tmp_path) == f"{tmp_path} belongs to another user: choose another folder with --home."
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_home_in_use_is_refused_with_url_and_pid_until_it_is_free(tmp_path: Path) -> None:
     with hold_home(tmp_path, _URL):
         assert _refusal(tmp_path) == (
