@@ -33,6 +33,7 @@ TASK_MODULES = [
     "worker.tasks.reports",
     "worker.tasks.invariants",
     "worker.tasks.retention",
+    "worker.tasks.former_names",
 ]
 
 

@@ -9,6 +9,7 @@ RUNNER = Runner(
         Kind("reevaluate", reevaluation.reevaluate),
         Kind("rebuild", rebuilding.rebuild),
         Kind(rebuilding.SUBTASK, rebuilding.judge_customers),
+        Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),
         Kind("retry_quarantine", quarantine.retry_quarantined),
         Kind("erase", erasure.erase),
     ]

@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 
 PROCESS_LEADS = "leads.process"
 SWEEP = "leads.sweep"
-RETRY_QUARANTINE = "quarantine.replay"
+RETRY_QUARANTINE = "quarantine.retry"
 RUN_TASK = "tasks.run"
 RUN_SUBTASKS = "tasks.run_subtasks"
 SNAPSHOT_REPORTS = "reports.snapshot"
 CHECK_INVARIANTS = "ledger.check_invariants"
-APPLY_RETENTION = "retention.forget"
+APPLY_RETENTION = "retention.delete"
+
+FORMER_RETRY_QUARANTINE = "quarantine.replay"
+FORMER_RUN_SUBTASKS = "tasks.help"
+FORMER_APPLY_RETENTION = "retention.forget"
+FORMER_NAMES = (FORMER_RETRY_QUARANTINE, FORMER_RUN_SUBTASKS, FORMER_APPLY_RETENTION)
+"""What older releases still send; workers take it for one more release, and nothing sends it."""
 
 LEADS = "leads"
 BACKGROUND = "background"

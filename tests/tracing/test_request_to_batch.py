@@ -169,7 +169,7 @@ def test_a_background_task_is_in_the_trace_of_its_request(recorded: Recorded) ->
     task = recorded.child(recorded.child(request, "publish tasks.run"), "tasks.run")
     assert task.service == "leadger-worker"
     done = [line for line in recorded.log if line["event"] == "task_done"]
-    assert sorted(line["kind"] for line in done) == ["rebuild", "rebuild_share"]
+    assert sorted(line["kind"] for line in done) == ["rebuild", "rebuild_range"]
     assert {(line["request_id"], line["trace_id"]) for line in done} == {("rebuild", request.trace)}
 
 

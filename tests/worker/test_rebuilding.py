@@ -50,7 +50,7 @@ async def task_id(world: World, monkeypatch: pytest.MonkeyPatch) -> UUID:
 async def subtask_ids(world: World) -> list[UUID]:
     async with transaction(world.engine, readonly=True) as connection:
         rows = await connection.fetch(
-            "SELECT id FROM tasks WHERE kind = 'rebuild_share' ORDER BY arguments ->> 'first'"
+            "SELECT id FROM tasks WHERE kind IN ('rebuild_range', 'rebuild_share') ORDER BY arguments ->> 'first'"
         )
     return [row["id"] for row in rows]
 
@@ -203,6 +203,24 @@ def test_a_helper_asks_for_the_next_subtask_by_a_message_of_its_own(
     monkeypatch.setattr(background, "publish", lambda message, _: sent.append(message))
     background.run_subtasks("a", "b")
     assert sent == expected
+
+
+async def test_a_rebuild_that_an_older_release_began_goes_on_with_its_own_subtasks(
+    runtime: Runtime, world: World, task_id: UUID
+) -> None:
+    """0.2.0 called the kind `rebuild_share` and the argument `shares`."""
+    attempt = Job(runtime, await task(world, task_id), die, die)
+    before = await rebuilding.create_subtasks(attempt)
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE tasks SET kind = 'rebuild_share' WHERE parent_id = $1", task_id)
+        await connection.execute(
+            "UPDATE tasks SET arguments = arguments - 'subtask_ids'"
+            " || jsonb_build_object('shares', arguments -> 'subtask_ids') WHERE id = $1",
+            task_id,
+        )
+    await RUNNER.run(runtime, task_id)
+    await check_all_is_right(world, task_id)
+    assert sorted(await subtask_ids(world)) == sorted(before)
 
 
 async def test_nothing_to_judge_is_no_subtask(runtime: Runtime, world: World) -> None:

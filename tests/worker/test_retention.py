@@ -181,12 +181,12 @@ async def test_a_lead_that_is_set_aside_again_in_this_moment_stays(world: World,
     await world.check()
 
 
-def test_beat_rings_for_it_and_the_worker_knows_it(settings: Settings) -> None:
+def test_beat_starts_it_and_the_worker_knows_it(settings: Settings) -> None:
     program = """
 from worker.app import app
 app.loader.import_default_modules()
 assert {entry["task"] for entry in app.conf.beat_schedule.values()} <= set(app.tasks)
-print(app.conf.beat_schedule["retention.forget"]["schedule"])
+print(app.conf.beat_schedule["retention.delete"]["schedule"])
 """
     environment = {**os.environ, "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)

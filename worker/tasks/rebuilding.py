@@ -18,11 +18,17 @@ from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS
 from worker.runner import Job
 
-SUBTASK = "rebuild_share"
-"""The kind of the tasks that a rebuild is divided into, as older releases call it."""
+SUBTASK = "rebuild_range"
+"""The kind of the tasks that a rebuild is divided into."""
 
-_SUBTASK_IDS = "shares"
-"""The argument that holds them, once they are there, as older releases call it."""
+FORMER_SUBTASK = "rebuild_share"
+"""What 0.1 and 0.2.0 called it: a subtask that they left behind is still run. It goes with the next release."""
+
+_SUBTASK_IDS = "subtask_ids"
+"""The argument of a rebuild that holds them, once they are there."""
+
+_FORMER_SUBTASK_IDS = "shares"
+"""What 0.1 and 0.2.0 called it: a rebuild that they began goes on with its own subtasks."""
 
 _POLL_INTERVAL_S = 0.1
 
@@ -60,8 +66,9 @@ async def judge_customers(job: Job) -> dict[str, Any]:
 async def create_subtasks(job: Job) -> list[UUID]:
     """Divide a rebuild, once, and ask for another process's help if there is more than one subtask."""
     arguments, runtime = job.task.arguments, job.runtime
-    if _SUBTASK_IDS in arguments:
-        return [UUID(each) for each in arguments[_SUBTASK_IDS]]
+    for name in (_SUBTASK_IDS, _FORMER_SUBTASK_IDS):
+        if name in arguments:
+            return [UUID(each) for each in arguments[name]]
     report = {"partner_id": arguments["partner_id"], "period": arguments["period"]}
     ranges = await ledger.customer_ranges(
         runtime.engine, runtime.policies, UUID(report["partner_id"]), report["period"]

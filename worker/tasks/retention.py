@@ -36,7 +36,7 @@ async def delete_old(runtime: Runtime) -> None:
         "quarantined": await _delete_all(runtime, days, partial(_delete_resolved, "quarantine")),
         "dead_letters": await _delete_all(runtime, days, partial(_delete_resolved, "dead_letters")),
     }
-    log.info("settled_leads_forgotten", older_than_days=days, **deleted)
+    log.info("decided_leads_deleted", older_than_days=days, **deleted)
     days = runtime.settings.task_retention_days
     tasks = await _delete_all(runtime, days, records.delete_finished)
     log.info("finished_tasks_deleted", older_than_days=days, tasks=tasks)

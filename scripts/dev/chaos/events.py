@@ -23,7 +23,7 @@ _SPOIL = """
         WHERE partner_id = (SELECT id FROM partners WHERE external_id = $1) AND period = 202404 RETURNING true
     ) SELECT count(*) FROM spoilt
 """
-_SHARES_AT_WORK = "SELECT count(*) FROM tasks WHERE kind = 'rebuild_share' AND state = 'running'"
+_RUNNING_SUBTASKS = "SELECT count(*) FROM tasks WHERE kind = 'rebuild_range' AND state = 'running'"
 
 
 def events(scene: Scene) -> None:
@@ -63,7 +63,7 @@ def rebuild_killed(scene: Scene) -> None:
 
 def _wait_for_two_at_work(scene: Scene) -> None:
     deadline = time.monotonic() + _TASK_S
-    while scene.fetchval(_SHARES_AT_WORK) < 2:
+    while scene.fetchval(_RUNNING_SUBTASKS) < 2:
         if time.monotonic() > deadline:
             raise Stuck("no second worker runs subtasks of the rebuild")
         time.sleep(0.02)

@@ -12,7 +12,17 @@ import redis
 
 from db.core.settings import Settings
 from db.core.unit_of_work import Message
-from db.tasks.notifications import BACKGROUND, LEADS, LEGACY, PROCESS_LEADS, ROUTES, RUN_SUBTASKS, RUN_TASK, Notifier
+from db.tasks.notifications import (
+    BACKGROUND,
+    FORMER_NAMES,
+    LEADS,
+    LEGACY,
+    PROCESS_LEADS,
+    ROUTES,
+    RUN_SUBTASKS,
+    RUN_TASK,
+    Notifier,
+)
 
 _APP = """
 import json
@@ -41,7 +51,8 @@ def valkey(settings: Settings) -> Iterator["redis.Redis"]:
 
 
 def test_every_task_has_a_queue_and_a_worker_without_a_word_takes_from_all(app: dict[str, Any]) -> None:
-    assert app == {"tasks": sorted(ROUTES), "queues": sorted([LEADS, BACKGROUND, LEGACY])}
+    tasks = sorted([*ROUTES, *FORMER_NAMES])
+    assert app == {"tasks": tasks, "queues": sorted([LEADS, BACKGROUND, LEGACY])}
 
 
 @pytest.mark.parametrize(
@@ -56,3 +67,25 @@ def test_leads_and_background_tasks_do_not_wait_for_each_other(
     notifier.publish(Message(task, ("1",)), "request")
     notifier.close()
     assert [each for each in valkey.scan_iter() if valkey.type(each) == b"list"] == [key]
+
+
+_RUN_BY_FORMER_NAME = """
+import json
+from worker import process
+from worker.app import app
+from worker.tasks import background
+app.loader.import_default_modules()
+ran = []
+process.run = lambda work: ran.append(work.__name__) or False
+for name in ("quarantine.replay", "retention.forget"):
+    app.tasks[name].run()
+app.tasks["tasks.help"].run("a", "b")
+print(json.dumps(ran))
+"""
+
+
+def test_messages_of_older_releases_do_what_they_did(settings: Settings) -> None:
+    env = os.environ | {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    program = [sys.executable, "-c", _RUN_BY_FORMER_NAME]
+    ran = subprocess.run(program, env=env, check=True, capture_output=True, text=True)
+    assert json.loads(ran.stdout) == ["empty_quarantine", "delete_old", "<lambda>"]

@@ -88,7 +88,7 @@ async def test_a_task_is_due_once_its_message_should_have_come(engine: AsyncEngi
         assert await records.due(connection) == []
         await age(connection, "created_at = created_at - interval '6 s'")
         assert await records.due(connection) == [task_id]
-        subtask_id = await records.create(connection, "rebuild_share", {}, "request", parent_id=task_id)
+        subtask_id = await records.create(connection, "rebuild_range", {}, "request", parent_id=task_id)
         await age(connection, "created_at = created_at - interval '6 s'")
         assert await records.due(connection) == [task_id]
         await records.fail(connection, [task_id, subtask_id], "no")
@@ -120,7 +120,7 @@ async def test_tasks_that_finished_long_ago_are_deleted_with_their_subtasks(engi
     old, unfinished, recent = [await start(engine, sent) for _ in range(3)]
     async with transaction(engine) as connection:
         for parent_id in (old, unfinished, recent):
-            subtask_id = await records.create(connection, "rebuild_share", {}, "request", parent_id=parent_id)
+            subtask_id = await records.create(connection, "rebuild_range", {}, "request", parent_id=parent_id)
             await records.finish(connection, subtask_id, {})
         await records.finish(connection, old, {})
         await age(connection, "finished_at = finished_at - interval '91 days' WHERE finished_at IS NOT NULL")

@@ -1,0 +1,27 @@
+"""Messages by the task names of 0.1 and 0.2.0, so that an upgrade drops none; they go with the next release."""
+
+from celery import shared_task
+
+from db.tasks.notifications import FORMER_APPLY_RETENTION, FORMER_RETRY_QUARANTINE, FORMER_RUN_SUBTASKS
+from worker import process
+from worker.tasks.background import run_subtasks
+from worker.tasks.quarantine import empty_quarantine
+from worker.tasks.retention import delete_old
+
+
+@shared_task(name=FORMER_RETRY_QUARANTINE)
+def retry_quarantine() -> None:
+    """What `quarantine.retry` does."""
+    process.run(empty_quarantine)
+
+
+@shared_task(name=FORMER_APPLY_RETENTION)
+def apply_retention() -> None:
+    """What `retention.delete` does."""
+    process.run(delete_old)
+
+
+@shared_task(name=FORMER_RUN_SUBTASKS)
+def run_former_subtasks(*task_ids: str) -> None:
+    """What `tasks.run_subtasks` does; `run`, because calling the task would begin a second span."""
+    run_subtasks.run(*task_ids)
