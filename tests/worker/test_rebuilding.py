@@ -69,6 +69,10 @@ async def die(*_: Any) -> None:
     raise Killed
 
 
+async def run_nothing(_: UUID) -> bool:
+    return False
+
+
 async def test_two_processes_take_the_subtasks_from_both_ends(
     runtime: Runtime,
     helper: Runtime,
@@ -209,7 +213,7 @@ async def test_a_rebuild_that_an_older_release_began_goes_on_with_its_own_subtas
     runtime: Runtime, world: World, task_id: UUID
 ) -> None:
     """0.2.0 called the kind `rebuild_share` and the argument `shares`."""
-    attempt = Job(runtime, await task(world, task_id), die, die)
+    attempt = Job(runtime, await task(world, task_id), die, run_nothing)
     before = await rebuilding.create_subtasks(attempt)
     async with transaction(world.engine) as connection:
         await connection.execute("UPDATE tasks SET kind = 'rebuild_share' WHERE parent_id = $1", task_id)
