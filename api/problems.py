@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from billing.errors import InvalidValue, RuleViolation
-from db.core.errors import DATABASE_UNAVAILABLE, FileUnavailable
+from db.core.errors import DATABASE_UNAVAILABLE, FileUnavailable, unavailable_because
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
             return Problem(error.status_code, detail, headers=dict(error.headers or {}))
         case _ if isinstance(error, DATABASE_UNAVAILABLE):
             log.warning("database_unavailable", error=repr(error))
-            return _database_unavailable()
+            return _database_unavailable(error)
         case FileUnavailable():
             log.warning("files_unavailable", error=str(error))
             return Problem(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
@@ -102,11 +102,11 @@ def path_of(request: Request) -> str:
     return quote(request.scope["path"], errors="replace")
 
 
-def _database_unavailable() -> Problem:
-    """Postgres cannot be reached: nothing was acknowledged, and trying again soon is right."""
+def _database_unavailable(error: Exception) -> Problem:
+    """Postgres cannot do it just now: nothing was acknowledged, and trying again soon is right."""
     return Problem(
         503,
-        "The database cannot be reached just now; try again in a moment. A lead that is sent twice counts once.",
+        f"{unavailable_because(error)}; try again in a moment. A lead that is sent twice counts once.",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 

@@ -8,8 +8,11 @@ from typing import Any
 import asyncpg
 import msgspec
 import sqlalchemy.exc
+import sqlalchemy.pool
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.core.errors import OUTDATED_CONNECTION
 from db.core.settings import Settings
 
 CONNECT_TIMEOUT_S = 10.0
@@ -53,7 +56,7 @@ def create_engine(
             **(_BY_KEY if for_batches else {}),
         },
     )
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=pool_size or settings.database_pool_size,
@@ -62,6 +65,42 @@ def create_engine(
         pool_use_lifo=True,
         json_deserializer=msgspec.json.decode,
     )
+    generations = _Generations()
+    event.listen(engine.sync_engine, "connect", generations.opened)
+    event.listen(engine.sync_engine, "checkout", generations.taken)
+    return engine
+
+
+class _Generations:
+    """Which connections of an engine may be used again.
+
+    A failover and a migration concern all connections at once. So where one turns out to be outdated, none of those
+    that were open then is used again: each would fail once, and those that only read would never tell.
+    """
+
+    _KEY = "leadger"
+
+    def __init__(self) -> None:
+        self._newest = 0
+
+    def opened(self, _: Any, entry: sqlalchemy.pool.ConnectionPoolEntry) -> None:
+        """Remember what generation a new connection is of."""
+        entry.info[self._KEY] = (self, self._newest)
+
+    def taken(self, _: Any, entry: sqlalchemy.pool.ConnectionPoolEntry, __: Any) -> None:
+        """Refuse a connection of an older generation; SQLAlchemy then opens another one."""
+        if entry.info[self._KEY][1] != self._newest:
+            raise sqlalchemy.exc.DisconnectionError
+
+    @classmethod
+    def of(cls, connection: sqlalchemy.pool.PoolProxiedConnection) -> "_Generations":
+        """Those of the engine that opened a connection."""
+        generations: _Generations = connection.info[cls._KEY][0]
+        return generations
+
+    def begin_next(self) -> None:
+        """Use no connection again that is open now."""
+        self._newest += 1
 
 
 async def _connect(url: str, **options: Any) -> asyncpg.Connection:
@@ -100,9 +139,9 @@ async def transaction(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIt
             ):
                 begun = True
                 yield raw
-        except BaseException:
+        except BaseException as error:
             # After a failed BEGIN, asyncpg believes for ever that the connection is in a transaction.
-            if not begun or raw.is_closed() or raw.is_in_transaction():
+            if not begun or raw.is_closed() or raw.is_in_transaction() or isinstance(error, OUTDATED_CONNECTION):
                 await pooled.invalidate()
             raise
 
@@ -112,13 +151,20 @@ async def _pooled(engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, a
     """A connection of the pool: SQLAlchemy's and the one of asyncpg inside it."""
     try:
         async with engine.connect() as pooled:
-            raw = (await pooled.get_raw_connection()).driver_connection
+            proxied = await pooled.get_raw_connection()
+            raw = proxied.driver_connection
             assert raw is not None
             if raw.is_closed():  # the server closed it while it was idle in the pool
                 await pooled.invalidate()
-                raw = (await pooled.get_raw_connection()).driver_connection
+                proxied = await pooled.get_raw_connection()
+                raw = proxied.driver_connection
                 assert raw is not None
-            yield pooled, raw
+            generations = _Generations.of(proxied)
+            try:
+                yield pooled, raw
+            except OUTDATED_CONNECTION:
+                generations.begin_next()
+                raise
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
         # Statements bypass SQLAlchemy, so only getting a connection can raise one of its errors.
         raise ConnectionError(f"Postgres gives no connection: {error}") from error

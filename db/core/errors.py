@@ -17,7 +17,20 @@ class FileUnavailable(Exception):
     """A report file or its folder cannot be read or written just now; the message is for a person."""
 
 
+OUTDATED_CONNECTION = (
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.InvalidCachedStatementError,
+    asyncpg.exceptions.UndefinedColumnError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+"""What a connection raises that was good once: its server became read-only in a failover, or its plans are older than
+the schema. The same statement works on a new connection as soon as the server is as it should be.
+
+A column that is missing for good is code before its migration; that is a fault of the environment as well.
+"""
+
 DATABASE_UNAVAILABLE = (
+    *OUTDATED_CONNECTION,
     asyncpg.exceptions.TransactionRollbackError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.OperatorInterventionError,
@@ -34,6 +47,20 @@ DATABASE_UNAVAILABLE = (
 A connection that breaks in the middle of a statement can leave asyncpg in a state that it calls an internal error.
 `db.core.engine` raises ConnectionError when connecting fails, so the OSError of a file is never one of these.
 """
+
+
+
+def unavailable_because(error: BaseException) -> str:
+    """Why Postgres cannot do what was asked, for whoever asked: "The database …" without a full stop."""
+    match error:
+        case asyncpg.exceptions.ReadOnlySQLTransactionError():
+            return "The database takes no writes just now"
+        case asyncpg.exceptions.DiskFullError():
+            return "The disk of the database is full"
+        case _ if isinstance(error, OUTDATED_CONNECTION):
+            return "The tables of the database are being changed just now"
+    return "The database cannot be reached just now"
+
 
 TRANSIENT = (*DATABASE_UNAVAILABLE, FileUnavailable)
 """Faults of the environment: no lead and no request is to blame, and trying again helps."""
