@@ -11,6 +11,7 @@ from api.access.authentication import AuthenticationMiddleware
 from api.access.key_cache import KeyCache
 from api.fast_path import FastPathMiddleware
 from api.head import HeadMiddleware
+from api.readiness import Readiness
 from api.request_context import RequestContextMiddleware
 from api.request_spans import TracingMiddleware
 from api.routes import (
@@ -59,16 +60,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         engine = create_engine(settings, "leadger-api", connection_class=connection_class())
         notifier = Notifier(settings)
         backpressure = Backpressure(engine, settings)
+        inbox = InboxWriter(engine, lambda request_id: notifier.publish(Message(PROCESS_LEADS), request_id))
         app.state.leadger = State(
             settings=settings,
             engine=engine,
             notifier=notifier,
-            inbox=InboxWriter(engine, lambda request_id: notifier.publish(Message(PROCESS_LEADS), request_id)),
+            inbox=inbox,
             policies=Policies(),
             keys=KeyCache(engine),
             limiter=RateLimiter(settings.rate_limit_per_s),
             backpressure=backpressure,
             concurrency=ConcurrencyLimit(),
+            readiness=Readiness(engine, settings, backpressure, inbox),
             downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
         )
         async with backpressure.measuring():

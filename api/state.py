@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.key_cache import KeyCache
 from api.access.permissions import caller_of
+from api.readiness import Readiness
 from api.traffic.backpressure import Backpressure
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
@@ -33,6 +34,7 @@ class State:
     limiter: RateLimiter
     backpressure: Backpressure
     concurrency: ConcurrencyLimit
+    readiness: Readiness
     downloads: asyncio.Semaphore
     """Slow clients that download reports hold half of the database connections at most."""
 

@@ -16,7 +16,8 @@ async def failed_over(database_url: str) -> AsyncIterator[None]:
     try:
         await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         await owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()", name
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
+            name,
         )
         try:
             yield

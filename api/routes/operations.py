@@ -1,10 +1,5 @@
 """For operators: is it alive, can it accept, and the figures."""
 
-import asyncio
-from datetime import UTC, datetime
-
-import asyncpg
-import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -16,18 +11,11 @@ from api.schemas import answers
 from api.state import state_of
 from api.wire import json_response
 from db.core.engine import transaction
-from db.core.errors import DATABASE_UNAVAILABLE
 from db.core.version import version
-from db.intake import backlog
-from db.tasks import pauses
-from db.telemetry import business_figures, health
+from db.telemetry import business_figures
 from db.telemetry.metrics import registry_with
 
-log = structlog.get_logger()
-
 router = APIRouter(route_class=Route, tags=["operations"])
-_PATIENCE_S = 3.0
-_MOST_ROWS_COUNTED = 10_000
 
 
 @router.get("/health", response_model=answers.Health)
@@ -39,26 +27,10 @@ async def live() -> Response:
 @router.get("/ready", response_model=answers.Readiness)
 async def ready(request: Request) -> Response:
     """Whether leads can be accepted: Postgres and its schema. What else is missing is listed as `degraded`."""
-    state = state_of(request)
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            async with transaction(state.engine, readonly=True) as connection:
-                missing = await health.missing_migrations(connection)
-                waited_s = 0.0 if missing else await backlog.waited_s(connection)
-                waiting = 0 if missing else await backlog.leads(connection, _MOST_ROWS_COUNTED)
-                pause = None if missing else await pauses.current(connection)
-    except (*DATABASE_UNAVAILABLE, asyncpg.PostgresError):
-        raise Problem(503, "Postgres cannot be reached.", headers={"Retry-After": "2"}) from None
-    if missing:
-        raise Problem(503, f"The database schema is not up to date: {missing}. Run `alembic upgrade head`.")
-    paused_s = (datetime.now(UTC) - pause.paused_at).total_seconds() if pause else 0.0
-    log.info("inbox_measured", oldest_s=round(waited_s, 3), waiting=waiting, paused_s=paused_s)
-    degraded = await asyncio.to_thread(health.degraded, state.settings, waited_s)
-    if pause:
-        degraded.append(f"paused: {pause.message()}")
-    if refusing := state.backpressure.level().message():
-        degraded.append(f"backpressure: {refusing}")
-    return json_response({"status": "degraded" if degraded else "ok", "degraded": degraded})
+    found = await state_of(request).readiness.now()
+    if found.fault:
+        raise Problem(503, found.fault, headers={"Retry-After": "2"})
+    return json_response({"status": "degraded" if found.degraded else "ok", "degraded": found.degraded})
 
 
 @router.get(

@@ -29,6 +29,9 @@ the schema. The same statement works on a new connection as soon as the server i
 A column that is missing for good is code before its migration; that is a fault of the environment as well.
 """
 
+CANNOT_WRITE = (asyncpg.exceptions.ReadOnlySQLTransactionError, asyncpg.exceptions.DiskFullError)
+"""What a server raises that answers questions and writes nothing."""
+
 DATABASE_UNAVAILABLE = (
     *OUTDATED_CONNECTION,
     asyncpg.exceptions.TransactionRollbackError,
@@ -47,7 +50,6 @@ DATABASE_UNAVAILABLE = (
 A connection that breaks in the middle of a statement can leave asyncpg in a state that it calls an internal error.
 `db.core.engine` raises ConnectionError when connecting fails, so the OSError of a file is never one of these.
 """
-
 
 
 def unavailable_because(error: BaseException) -> str:

@@ -1,12 +1,14 @@
 """Group commit: requests that arrive while one commit is under way share the next one (R2)."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import autocommit
+from db.core.errors import CANNOT_WRITE
 from db.intake import inbox
 from db.telemetry import tracing
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 _MOST_LEADS_PER_COMMIT = 20_000
+_RECENT_S = 5.0
 
 _Waiting = tuple[inbox.Accepted, asyncio.Future[None], "Span | None"]
 
@@ -26,6 +29,12 @@ class InboxWriter:
         self._after_commit = after_commit
         self._waiting: list[_Waiting] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._refused_write: Exception | None = None
+        self._refused_at = 0.0
+
+    def refused_write(self) -> Exception | None:
+        """Why the server could not write the last commit, if that was a moment ago; then it is worth another try."""
+        return self._refused_write if time.monotonic() - self._refused_at < _RECENT_S else None
 
     async def write(self, request: inbox.Accepted) -> None:
         """Return when the request is committed; raises what the commit raised, and then nothing was accepted."""
@@ -53,6 +62,8 @@ class InboxWriter:
                             self._acknowledge(group)
                         group = self._next_group()
             except Exception as error:
+                if isinstance(error, CANNOT_WRITE):
+                    self._refused_write, self._refused_at = error, time.monotonic()
                 for _, committed, _ in group:
                     if not committed.done():
                         committed.set_exception(error)
@@ -62,6 +73,7 @@ class InboxWriter:
         for _, committed, _ in group:
             if not committed.done():
                 committed.set_result(None)
+        self._refused_write = None
         self._after_commit(group[0][0].request_id)
 
     def _next_group(self) -> list[_Waiting]:

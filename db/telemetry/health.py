@@ -1,16 +1,17 @@
 """Whether the servers work: what acceptance needs, and what only delays billing."""
 
+import asyncio
 from datetime import datetime
 from functools import cache
 
 import asyncpg
 import redis
+import redis.asyncio
 from alembic.script import ScriptDirectory
 
 from db.core.migrate import alembic_config
 from db.core.settings import Settings
 
-_WAITING_TOO_LONG_S = 60.0
 _REDIS_TIMEOUT_S = 1.0
 
 
@@ -45,17 +46,24 @@ def _revisions() -> list[str]:
     return [script.revision for script in ScriptDirectory.from_config(alembic_config("")).walk_revisions()]
 
 
-def degraded(settings: Settings, waiting_s: float) -> list[str]:
-    """What does not work although leads are accepted, as messages; blocks for up to a second."""
-    faults = []
+async def refuse_read_only(connection: asyncpg.Connection) -> None:
+    """Raise ReadOnlySQLTransactionError if new connections to this server could not write, or this one could not."""
+    if await connection.fetchval(
+        "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool"
+    ):
+        raise asyncpg.ReadOnlySQLTransactionError("the server takes no writes")
+
+
+async def queue_fault(settings: Settings) -> str:
+    """Why no message can be sent, after a second at the most; empty if nothing is wrong."""
+    client = redis.asyncio.Redis.from_url(
+        settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S
+    )
     try:
-        client = redis.Redis.from_url(
-            settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S
-        )
-        client.ping()
-        client.close()
-    except redis.RedisError:
-        faults.append("redis: cannot be reached")
-    if waiting_s > _WAITING_TOO_LONG_S:
-        faults.append(f"worker: leads have waited for {waiting_s:.0f} s")
-    return faults
+        async with client, asyncio.timeout(_REDIS_TIMEOUT_S):
+            await client.ping()
+    except redis.ResponseError:  # its disk is full, or it is loading its data
+        return "redis: takes no messages"
+    except (redis.RedisError, TimeoutError):
+        return "redis: cannot be reached"
+    return ""

@@ -15,17 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
 from db.core.engine import create_engine, transaction
+from db.core.errors import CANNOT_WRITE, TRANSIENT
 from db.core.migrate import upgrade
 from db.core.settings import Settings
-from db.intake import inbox
+from db.intake import inbox, worker_batch
 from db.intake.inbox import Accepted
 from db.intake.payloads import leads_from_payload
+from db.ledger.policies import Policies
 from db.reports import leads_on_record
+from db.telemetry import health
 from scripts.dev.bench.usage import of_folder
 from scripts.local.embedded.ports import free_port
 from scripts.local.embedded.postgres import Postgres, prepare_postgres
 from scripts.local.processes.process import Process
-from tests.api.world import Json, accept, check_problem, get, lead
+from tests.api.world import Json, accept, bill, check_problem, get, lead, make_masters
+from tests.failover import failed_over
 from tests.keys import new_key
 
 SQL_WORDS = ("SELECT", "INSERT", "inbox", "relation", "column", "asyncpg", "Error", "Traceback")
@@ -95,12 +99,12 @@ async def _stored(url: str) -> set[str]:
         await connection.close()
 
 
-def _check_database_unavailable(response: httpx.Response) -> None:
+def _check_database_unavailable(
+    response: httpx.Response, because: str = "The database cannot be reached just now"
+) -> None:
     document = check_problem(response, 503)
     assert response.headers["retry-after"] == "2"
-    assert document["detail"] == (
-        "The database cannot be reached just now; try again in a moment. A lead that is sent twice counts once."
-    )
+    assert document["detail"] == f"{because}; try again in a moment. A lead that is sent twice counts once."
 
 
 async def test_without_postgres_nothing_is_acknowledged_and_afterwards_all_goes_on(
@@ -166,7 +170,6 @@ async def test_a_2xx_is_kept_whenever_postgres_is_killed(
         asyncpg.exceptions.AdminShutdownError("terminating connection"),
         asyncpg.exceptions.DeadlockDetectedError("deadlock detected"),
         asyncpg.exceptions.LockNotAvailableError("canceling statement due to lock timeout"),
-        asyncpg.exceptions.DiskFullError("could not extend file"),
         ConnectionResetError("peer"),
         TimeoutError(),
     ],
@@ -182,6 +185,122 @@ async def test_a_fault_of_the_moment_is_a_503(
     monkeypatch.setattr(inbox, "add", fail)
     _check_database_unavailable(await shared_client.get("/leads"))
     _check_database_unavailable(await shared_client.post("/leads", json=lead()))
+
+
+@pytest.mark.parametrize(
+    ("error", "because"),
+    [
+        (asyncpg.exceptions.DiskFullError("could not extend file"), "The disk of the database is full"),
+        (asyncpg.exceptions.ReadOnlySQLTransactionError("no"), "The database takes no writes just now"),
+        (
+            asyncpg.exceptions.InvalidCachedStatementError("cached plan must not change result type"),
+            "The tables of the database are being changed just now",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_database_that_answers_and_does_not_write_is_a_503_with_its_reason(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, error: Exception, because: str
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "add", fail)
+        _check_database_unavailable(await client.post("/leads", json=lead()), because)
+    if isinstance(error, CANNOT_WRITE):
+        assert check_problem(await client.get("/ready"), 503)["detail"] == f"{because}."
+    await accept(client, lead())
+    assert await get(client, "/ready") == {"status": "ok", "degraded": []}
+
+
+async def test_a_failover_costs_no_write_and_needs_no_restart(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, database_url: str
+) -> None:
+    """Case 48: the server goes away, comes back read-only, and writes again while its connections stay open."""
+    await make_masters(client)
+    await accept(client, lead("before"))
+    taken_no_writes = "The database takes no writes just now"
+    async with failed_over(database_url):
+        await asyncio.sleep(0.1)  # until the pool has heard that its connections are closed
+        assert check_problem(await client.get("/ready"), 503)["detail"] == f"{taken_no_writes}."
+        for path, body in (
+            ("/leads", lead("meanwhile")),
+            ("/leads?dry_run=true", lead("tried")),
+            ("/api/partners", {"external_id": "p", "name": "P"}),
+            ("/api/workers/pause", {"reason": "failover"}),
+        ):
+            _check_database_unavailable(await client.post(path, json=body), taken_no_writes)
+        with pytest.raises(TRANSIENT):
+            await worker_batch.process_inbox(engine, policies, 1000)
+        assert (await client.get("/leads")).status_code == 200
+    # The connections that are open still write nothing; the first write to find out replaces them all.
+    _check_database_unavailable(await client.post("/leads", json=lead("meanwhile")), taken_no_writes)
+    await accept(client, lead("after"))
+    assert await get(client, "/ready") == {"status": "ok", "degraded": []}
+    assert await worker_batch.process_inbox(engine, policies, 1000)
+    for lead_id, status in (("before", 200), ("meanwhile", 404), ("after", 200)):
+        assert (await client.get(f"/leads/{lead_id}")).status_code == status
+    assert (await get(client, "/leads/after"))["state"] == "done"
+    assert (await get(client, "/api/quarantine/dead-letters"))["items"] == []
+
+
+async def test_no_read_of_leads_is_a_500_while_tables_change(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
+) -> None:
+    """Case 49."""
+    await make_masters(client)
+    await bill(client, engine, policies, lead())
+    changes = (
+        "ADD COLUMN probe integer",
+        "DROP COLUMN probe",
+        "ALTER COLUMN lead_type TYPE varchar",
+        "ALTER COLUMN lead_type TYPE text",
+    )
+    statuses = set()
+    for change in changes:
+        await asyncio.gather(*(client.get("/leads/lead-1") for _ in range(8)))
+        async with transaction(engine) as connection:
+            await connection.execute(f"ALTER TABLE leads {change}")
+        for _ in range(3):
+            answers = [await client.get("/leads/lead-1"), await client.get("/leads")]
+            statuses |= {answer.status_code for answer in answers}
+        assert {answer.status_code for answer in answers} == {200}
+        await accept(client, lead("later"))
+    assert statuses <= {200, 503}
+
+
+async def test_everybody_may_ask_whether_it_is_ready_and_nothing_waits_for_that(
+    database_url: str, engine: AsyncEngine, admin_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    measure = health.missing_migrations
+
+    async def count(connection: asyncpg.Connection) -> str | None:
+        nonlocal asked
+        asked += 1
+        return await measure(connection)
+
+    monkeypatch.setattr(health, "missing_migrations", count)
+    silent = socket.create_server(("127.0.0.1", 0), backlog=100)
+    settings = Settings(
+        database_url=database_url, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}", home=tmp_path
+    )
+    app = create_app(settings)
+    headers = {"Authorization": f"Bearer {admin_key}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client,
+    ):
+        crowd = [asyncio.create_task(client.get("/ready")) for _ in range(60)]
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        await accept(client, *(lead(f"lead-{number}", lead_type="x" * 200) for number in range(400)))
+        assert time.monotonic() - started < 0.8
+        assert {answer.status_code for answer in await asyncio.gather(*crowd)} == {200}
+        assert asked == 1
+    silent.close()
 
 
 async def test_an_unexpected_database_error_is_a_500_without_any_sql(

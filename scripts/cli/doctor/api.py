@@ -147,7 +147,9 @@ class ApiCheck:
         for entry in degraded:
             part, _, detail = entry.partition(": ")
             if fix := _ON_PURPOSE.get(part):
-                self._paused |= part == "paused"
+                if part == "paused":
+                    self._paused = True
+                    detail = _pause(client) or detail
                 yield warning(part.capitalize(), detail, fix)
                 continue
             yield broken(f"{part.capitalize()}, says the API", detail, _DEGRADED.get(part, "see the logs"))
@@ -197,3 +199,12 @@ def _may(client: Client, method: str, path: str, request: dict[str, Any]) -> boo
             raise
         return refused.status == 400
     return True
+
+
+def _pause(client: Client) -> str:
+    """Who paused the workers, when and why, which only a key that may read is told."""
+    try:
+        pause = client.get("/api/workers")["pause"]
+    except ClientError:
+        return ""
+    return f"since {pause['paused_at']} by {pause['paused_by']}: {pause['reason']}" if pause else ""

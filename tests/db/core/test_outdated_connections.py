@@ -1,8 +1,8 @@
 """Connections that were good once: a failover made their server read-only, or a migration outdated their plans."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import asyncpg
 import pytest
@@ -38,7 +38,9 @@ async def _all_connections(engine: AsyncEngine, count: int = 8) -> AsyncIterator
 
 @pytest.mark.parametrize("opened", [transaction, autocommit])
 async def test_after_a_failover_one_refused_write_replaces_all_connections(
-    engine: AsyncEngine, database_url: str, opened: type[asyncpg.Connection]
+    engine: AsyncEngine,
+    database_url: str,
+    opened: Callable[[AsyncEngine], AbstractAsyncContextManager[asyncpg.Connection]],
 ) -> None:
     async with failed_over(database_url):
         async with _all_connections(engine) as pids:
