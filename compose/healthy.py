@@ -57,9 +57,11 @@ def _http_fault(port: int, path: str) -> str | None:
 
 
 def _worker_fault(role: str) -> str | None:
+    from db.core.settings import Settings  # takes a moment, which the other roles need not wait for
+
     name = f"{role}@{socket.gethostname()}"
     command = ["celery", "inspect", "--timeout", "5", "--destination", name, "ping"]
-    environment = {**os.environ, "CELERY_BROKER_URL": os.environ["REDIS_URL"]}
+    environment = {**os.environ, "CELERY_BROKER_URL": Settings().redis_url}
     try:
         # Its words are ours, but for the host's name.
         done = subprocess.run(  # noqa: S603

@@ -1,6 +1,6 @@
 """Connections to Postgres: one engine per process, made at the root of the process and handed down."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy.pool
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.core.errors import OUTDATED_CONNECTION
+from db.core.errors import OUTDATED_CONNECTION, UnusableDatabase
 from db.core.settings import Settings
 
 CONNECT_TIMEOUT_S = 10.0
@@ -49,7 +49,7 @@ def create_engine(
         connection_class=connection_class,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=settings.database_command_timeout_s,
-        server_settings={
+        session={
             "application_name": application_name,
             "timezone": "UTC",
             "lock_timeout": "30s",
@@ -103,14 +103,30 @@ class _Generations:
         self._newest += 1
 
 
-async def _connect(url: str, **options: Any) -> asyncpg.Connection:
-    """Connect; raises ConnectionError where the system or the network refuses."""
+async def _connect(url: str, session: Mapping[str, str], **options: Any) -> asyncpg.Connection:
+    """Connect; raises ConnectionError where the system or the network refuses, or where texts would be damaged.
+
+    The settings of the session are set once it is there: PgBouncer refuses a connection that begins with them.
+    """
     try:
-        return await asyncpg.connect(url, **options)
+        connection: asyncpg.Connection = await asyncpg.connect(url, **options)
     except ConnectionError:
         raise
     except OSError as error:
         raise ConnectionError(f"Postgres cannot be reached: {error}") from error
+    encoding = connection.get_settings().server_encoding
+    if encoding != "UTF8":
+        connection.terminate()
+        raise UnusableDatabase(
+            f"The database is encoded in {encoding}, which cannot hold every name: make one with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+    try:
+        await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in session.items()))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 @asynccontextmanager

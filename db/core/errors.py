@@ -17,6 +17,10 @@ class FileUnavailable(Exception):
     """A report file or its folder cannot be read or written just now; the message is for a person."""
 
 
+class UnusableDatabase(ConnectionError):
+    """A database that can be reached and must not be used as it is; the message is one sentence."""
+
+
 OUTDATED_CONNECTION = (
     asyncpg.exceptions.ReadOnlySQLTransactionError,
     asyncpg.exceptions.InvalidCachedStatementError,
@@ -57,6 +61,8 @@ def unavailable_because(error: BaseException) -> str:
     match error:
         case asyncpg.exceptions.ReadOnlySQLTransactionError():
             return "The database takes no writes just now"
+        case UnusableDatabase():
+            return str(error)
         case asyncpg.exceptions.DiskFullError():
             return "The disk of the database is full"
         case _ if isinstance(error, OUTDATED_CONNECTION):

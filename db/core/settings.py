@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     def _redis_url_is_redis(cls, url: str) -> str:
         if urlsplit(url).scheme not in {"redis", "rediss"}:
             raise ValueError("REDIS_URL must begin with redis:// or rediss://")
+        parts = urlsplit(url)
+        if parts.scheme == "rediss" and "ssl_cert_reqs=" not in parts.query:
+            # Celery's library would take any certificate.
+            query = f"{parts.query}&ssl_cert_reqs=required" if parts.query else "ssl_cert_reqs=required"
+            url = urlunsplit(parts._replace(query=query))
         return url
 
     @field_validator("log_level")
