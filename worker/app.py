@@ -1,6 +1,6 @@
 """Celery and its configuration. Nothing is connected at import; each child makes its runtime when it starts.
 
-Redelivery by Redis is no recovery path (it takes minutes): the rows in Postgres are the jobs, and the sweeper finds
+Redelivery by Redis is no recovery path (it takes minutes): the rows in Postgres are the work, and the sweeper finds
 those nobody works on.
 """
 

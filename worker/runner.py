@@ -41,7 +41,7 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Attempt:
     """One attempt of a task, as its handler gets it. `run` makes an attempt of another task, here and now."""
 
     runtime: Runtime
@@ -50,7 +50,7 @@ class Job:
     run: Callable[[UUID], Awaitable[bool]]
 
 
-Handler = Callable[[Job], Awaitable[dict[str, Any]]]
+Handler = Callable[[Attempt], Awaitable[dict[str, Any]]]
 """Does what a task is for and returns its result. It can be killed anywhere and is then called again."""
 
 
@@ -100,7 +100,7 @@ class Runner:
             await records.retry_later(connection, task.id, f"This worker knows no {task.kind}.", delay_s)
             return False
         try:
-            result = await kind.handler(Job(runtime, task, progress, run))
+            result = await kind.handler(Attempt(runtime, task, progress, run))
         except Paused:
             await records.requeue(connection, task.id)
             return False

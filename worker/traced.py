@@ -6,7 +6,7 @@ from celery import Celery, Task
 
 from db.tasks.notifications import REQUEST_ID_HEADER
 from db.telemetry import tracing
-from worker import failures
+from worker import task_failures
 
 
 class TracedCelery(Celery):
@@ -33,5 +33,5 @@ class TracedTask(Task[Any, Any]):
             try:
                 return super().__call__(*args, **kwargs)
             except Exception:
-                failures.report(self.name, task_id, request_id)
+                task_failures.report(self.name, task_id, request_id)
                 raise

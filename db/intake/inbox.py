@@ -1,4 +1,4 @@
-"""The inbox: every accepted request as rows, which are the jobs (R2). A message in Redis only announces them."""
+"""The inbox: every accepted request as rows, which are the work to do (R2). A message in Redis only announces them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

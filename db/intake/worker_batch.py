@@ -22,9 +22,9 @@ from db.intake import dead_letters, decision, inbox, quarantine
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
-from db.intake.isolation import Claimed, Poison, run_isolating_poison
 from db.intake.payloads import lead_from_payload, leads_from_payload, payload_from_lead
 from db.intake.people import ensure_people_in_own_transaction
+from db.intake.poison_search import Claimed, Poison, run_isolating_poison
 from db.intake.request_result import result_from_arrivals
 from db.ledger.policies import Policies
 from db.telemetry import counters, tracing

@@ -16,8 +16,8 @@ from db.intake import worker_batch
 from db.ledger.policies import Policies
 from scripts.local.launcher import commands
 from scripts.local.processes.process import Process
-from worker.kinds import RUNNER
 from worker.runtime import Runtime
+from worker.task_kinds import RUNNER
 
 Json = dict[str, Any]
 

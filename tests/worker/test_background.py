@@ -16,8 +16,8 @@ from db.tasks.records import Task
 from db.telemetry import counters
 from tests.builders import distinct, lead
 from tests.world import World
-from worker.kinds import RUNNER
 from worker.runtime import Runtime
+from worker.task_kinds import RUNNER
 from worker.tasks import leads
 from worker.tasks.quarantine import empty_quarantine
 

@@ -9,7 +9,7 @@ import structlog
 from billing.actions import Action
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
-from db.intake import isolation, matching
+from db.intake import matching, poison_search
 from db.intake.arrival import Arrival
 from tests.builders import Wire, lead, person
 from tests.chaos.statements import Statements, watched
@@ -48,7 +48,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
         return make(arrival, *rest)
 
     monkeypatch.setattr(matching, "price_action", fail)
-    monkeypatch.setattr(isolation, "log", structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]))
+    monkeypatch.setattr(poison_search, "log", structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]))
     monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # no pauses between two tries
 
 

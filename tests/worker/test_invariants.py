@@ -11,9 +11,9 @@ from db.tasks import records
 from db.telemetry import business_figures
 from tests.builders import distinct, lead
 from tests.world import World
-from worker.kinds import RUNNER
 from worker.runtime import Runtime
 from worker.schedule import beat_schedule
+from worker.task_kinds import RUNNER
 from worker.tasks import invariants
 
 Logged = list[MutableMapping[str, Any]]

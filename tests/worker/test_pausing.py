@@ -16,8 +16,8 @@ from tests.asked import asked_by
 from tests.builders import distinct, lead
 from tests.worker.test_background import due
 from tests.world import World
-from worker.kinds import RUNNER
 from worker.runtime import Runtime, create_runtime
+from worker.task_kinds import RUNNER
 from worker.tasks import leads
 from worker.tasks.quarantine import empty_quarantine
 

@@ -19,9 +19,9 @@ from tests.builders import distinct
 from tests.worker.test_background import APRIL, Killed, create, due, spoil, task
 from tests.world import World
 from worker import process
-from worker.kinds import RUNNER
-from worker.runner import Job
+from worker.runner import Attempt
 from worker.runtime import Runtime, create_runtime
+from worker.task_kinds import RUNNER
 from worker.tasks import background, rebuilding
 
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve", "fay")
@@ -117,8 +117,8 @@ async def test_a_subtask_whose_process_is_killed_is_run_all_the_same(
 
     create_subtasks = rebuilding.create_subtasks
 
-    async def create_and_have_a_helper_killed(job: Job) -> list[UUID]:
-        subtask_ids = await create_subtasks(job)
+    async def create_and_have_a_helper_killed(attempt: Attempt) -> list[UUID]:
+        subtask_ids = await create_subtasks(attempt)
         await help_and_die(tuple(map(str, subtask_ids)))
         return subtask_ids
 
@@ -213,7 +213,7 @@ async def test_a_rebuild_that_an_older_release_began_goes_on_with_its_own_subtas
     runtime: Runtime, world: World, task_id: UUID
 ) -> None:
     """0.2.0 called the kind `rebuild_share` and the argument `shares`."""
-    attempt = Job(runtime, await task(world, task_id), die, run_nothing)
+    attempt = Attempt(runtime, await task(world, task_id), die, run_nothing)
     before = await rebuilding.create_subtasks(attempt)
     async with transaction(world.engine) as connection:
         await connection.execute("UPDATE tasks SET kind = 'rebuild_share' WHERE parent_id = $1", task_id)

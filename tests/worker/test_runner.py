@@ -14,9 +14,9 @@ from db.tasks import records
 from db.tasks.pauses import Paused
 from db.telemetry import counters
 from tests.worker.test_background import Killed
-from worker.kinds import RUNNER
-from worker.runner import Handler, Job, Kind, Runner, retry_delay_s
+from worker.runner import Attempt, Handler, Kind, Runner, retry_delay_s
 from worker.runtime import Runtime
+from worker.task_kinds import RUNNER
 
 
 async def create(runtime: Runtime, kind: str = "test") -> UUID:
@@ -44,7 +44,7 @@ def failing(*errors: BaseException | None) -> Handler:
     """Ends its attempts with these errors, then with none."""
     ends = iter(errors)
 
-    async def handler(_: Job) -> dict[str, Any]:
+    async def handler(_: Attempt) -> dict[str, Any]:
         if error := next(ends, None):
             raise error
         return {"answer": 42}

@@ -8,8 +8,8 @@ from celery import shared_task
 from db.core.unit_of_work import Message
 from db.tasks.notifications import RUN_SUBTASKS, RUN_TASK, publish
 from worker import process
-from worker.kinds import RUNNER
 from worker.runtime import Runtime
+from worker.task_kinds import RUNNER
 
 
 @shared_task(name=RUN_TASK)

@@ -13,14 +13,14 @@ from db.core.engine import transaction
 from db.privacy import erased_files, erased_payloads, erasure
 from db.privacy.erasure import Erased
 from db.tasks import records
-from worker.runner import Job
+from worker.runner import Attempt
 from worker.runtime import Runtime
 
 
-async def erase(job: Job) -> dict[str, Any]:
+async def erase(attempt: Attempt) -> dict[str, Any]:
     """Erase the person; the result says how many rows and files held the identity."""
-    runtime, customer_id = job.runtime, UUID(job.task.arguments["customer_id"])
-    erased = await _erase_names(job, customer_id)
+    runtime, customer_id = attempt.runtime, UUID(attempt.task.arguments["customer_id"])
+    erased = await _erase_names(attempt, customer_id)
     async with transaction(runtime.engine) as connection:
         # Waits until reports that are being written with the name are finished, so that they are rewritten too.
         await locks.lock_names_exclusive(connection)
@@ -28,20 +28,20 @@ async def erase(job: Job) -> dict[str, Any]:
     # Until nothing changes, because a lead may have moved from one table to another in the meantime.
     while changed := await _erase_payloads(runtime, erased):
         rows += changed
-    files = await _erase_files(job, customer_id, erased)
+    files = await _erase_files(attempt, customer_id, erased)
     async with transaction(runtime.engine) as connection:
         await erasure.clear_remembered_identity(connection, customer_id)
     return {"rows": rows, "files": files}
 
 
-async def _erase_names(job: Job, customer_id: UUID) -> Erased:
+async def _erase_names(attempt: Attempt, customer_id: UUID) -> Erased:
     """Erase the names, once, and keep them in the task, in the same transaction."""
-    arguments = job.task.arguments
+    arguments = attempt.task.arguments
     if arguments.get("erased"):
         return msgspec.convert(arguments["erased"], Erased)
-    async with job.runtime.unit_of_work(job.task.request_id) as uow:
+    async with attempt.runtime.unit_of_work(attempt.task.request_id) as uow:
         erased = await erasure.erase_names(uow.connection, customer_id, arguments["asked_as"])
-        await records.add_arguments(uow.connection, job.task.id, {"erased": msgspec.to_builtins(erased)})
+        await records.add_arguments(uow.connection, attempt.task.id, {"erased": msgspec.to_builtins(erased)})
     return erased
 
 
@@ -56,16 +56,16 @@ async def _erase_payloads(runtime: Runtime, erased: Erased) -> int:
     return changed
 
 
-async def _erase_files(job: Job, customer_id: UUID, erased: Erased) -> int:
-    async with transaction(job.runtime.engine, readonly=True) as connection:
+async def _erase_files(attempt: Attempt, customer_id: UUID, erased: Erased) -> int:
+    async with transaction(attempt.runtime.engine, readonly=True) as connection:
         reports = await erased_files.reports_that_may_show(connection, customer_id)
         actions = await erased_files.action_ids(connection, customer_id)
     count = 0
     for done, report in enumerate(reports):
-        await job.progress(done, len(reports))
-        async with transaction(job.runtime.engine) as connection:
+        await attempt.progress(done, len(reports))
+        async with transaction(attempt.runtime.engine) as connection:
             count += await erased_files.erase(
-                connection, job.runtime.settings, report, customer_id, actions, erased.identity.emails
+                connection, attempt.runtime.settings, report, customer_id, actions, erased.identity.emails
             )
-    await job.progress(len(reports), len(reports))
+    await attempt.progress(len(reports), len(reports))
     return count

@@ -10,7 +10,7 @@ from db.tasks import pauses
 from db.tasks.notifications import RETRY_QUARANTINE
 from db.tasks.pauses import Paused
 from worker import process
-from worker.runner import Job
+from worker.runner import Attempt
 from worker.runtime import Runtime
 
 _MOST_BY_ID = 10_000
@@ -31,15 +31,15 @@ async def empty_quarantine(runtime: Runtime) -> None:
             released = await worker_batch.retry_quarantined(runtime.engine, runtime.policies)
 
 
-async def retry_quarantined(job: Job) -> dict[str, Any]:
+async def retry_quarantined(attempt: Attempt) -> dict[str, Any]:
     """Decide quarantined leads again: those with some ids, or all."""
-    engine, policies, ids = job.runtime.engine, job.runtime.policies, job.task.arguments["ids"]
+    engine, policies, ids = attempt.runtime.engine, attempt.runtime.policies, attempt.task.arguments["ids"]
     await pauses.refuse_if_paused(engine)
     if ids is not None:
         return {"released": await worker_batch.retry_quarantined(engine, policies, _MOST_BY_ID, ids)}
     released = 0
     while count := await worker_batch.retry_quarantined(engine, policies):
         released += count
-        await job.progress(released, released)
+        await attempt.progress(released, released)
         await pauses.refuse_if_paused(engine)
     return {"released": released}

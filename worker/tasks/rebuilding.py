@@ -16,7 +16,7 @@ from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange
 from db.reports import snapshots
 from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS
-from worker.runner import Job
+from worker.runner import Attempt
 
 SUBTASK = "rebuild_range"
 """The kind of the tasks that a rebuild is divided into."""
@@ -37,13 +37,13 @@ class SubtaskFailed(BillingError):
     """The customers of one subtask could not be judged; the message is the subtask's error."""
 
 
-async def rebuild(job: Job) -> dict[str, Any]:
+async def rebuild(attempt: Attempt) -> dict[str, Any]:
     """Re-evaluate a report from its stored actions, correct what differs, and write a version if anything did."""
-    runtime = job.runtime
-    partner_id, period = UUID(job.task.arguments["partner_id"]), job.task.arguments["period"]
-    subtask_ids = await create_subtasks(job)
+    runtime = attempt.runtime
+    partner_id, period = UUID(attempt.task.arguments["partner_id"]), attempt.task.arguments["period"]
+    subtask_ids = await create_subtasks(attempt)
     judged, counters = await run_concurrently(
-        _judge(job, subtask_ids),
+        _judge(attempt, subtask_ids),
         ledger.correct_counters(runtime.engine, runtime.policies, partner_id, period),
     )
     result: dict[str, Any] = judged | {"counters_corrected": counters}
@@ -51,21 +51,21 @@ async def rebuild(job: Job) -> dict[str, Any]:
     return result
 
 
-async def judge_customers(job: Job) -> dict[str, Any]:
+async def judge_customers(attempt: Attempt) -> dict[str, Any]:
     """Judge the customers of one range again."""
-    arguments = job.task.arguments
+    arguments = attempt.task.arguments
     until = UUID(arguments["until"]) if arguments["until"] else None
     customers = CustomerRange(UUID(arguments["first"]), until, arguments["customers"])
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    runtime = job.runtime
+    runtime = attempt.runtime
     return asdict(
-        await ledger.judge_range(runtime.engine, runtime.policies, partner_id, period, customers, job.progress)
+        await ledger.judge_range(runtime.engine, runtime.policies, partner_id, period, customers, attempt.progress)
     )
 
 
-async def create_subtasks(job: Job) -> list[UUID]:
+async def create_subtasks(attempt: Attempt) -> list[UUID]:
     """Divide a rebuild, once, and ask for another process's help if there is more than one subtask."""
-    arguments, runtime = job.task.arguments, job.runtime
+    arguments, runtime = attempt.task.arguments, attempt.runtime
     for name in (_SUBTASK_IDS, _FORMER_SUBTASK_IDS):
         if name in arguments:
             return [UUID(each) for each in arguments[name]]
@@ -73,7 +73,7 @@ async def create_subtasks(job: Job) -> list[UUID]:
     ranges = await ledger.customer_ranges(
         runtime.engine, runtime.policies, UUID(report["partner_id"]), report["period"]
     )
-    async with runtime.unit_of_work(job.task.request_id) as uow:
+    async with runtime.unit_of_work(attempt.task.request_id) as uow:
         subtask_ids = [
             await records.create(
                 uow.connection,
@@ -81,33 +81,33 @@ async def create_subtasks(job: Job) -> list[UUID]:
                 report | asdict(each),
                 uow.request_id,
                 total=each.customers,
-                parent_id=job.task.id,
+                parent_id=attempt.task.id,
             )
             for each in ranges
         ]
-        await records.add_arguments(uow.connection, job.task.id, {_SUBTASK_IDS: subtask_ids})
+        await records.add_arguments(uow.connection, attempt.task.id, {_SUBTASK_IDS: subtask_ids})
         if len(subtask_ids) > 1:
             uow.notify(RUN_SUBTASKS, *map(str, subtask_ids))
     return subtask_ids
 
 
-async def _judge(job: Job, subtask_ids: list[UUID]) -> dict[str, Any]:
+async def _judge(attempt: Attempt, subtask_ids: list[UUID]) -> dict[str, Any]:
     """Run the subtasks that nobody has run, and wait for the one that another process runs."""
-    while (judged := await _sum_of_results(job, subtask_ids)) is None:
+    while (judged := await _sum_of_results(attempt, subtask_ids)) is None:
         ran = False
         for subtask_id in subtask_ids:
-            if await job.run(subtask_id):
+            if await attempt.run(subtask_id):
                 ran = True
-                await _report_progress(job, subtask_ids)
+                await _report_progress(attempt, subtask_ids)
         if not ran:
             await asyncio.sleep(_POLL_INTERVAL_S)
-    await _report_progress(job, subtask_ids)
+    await _report_progress(attempt, subtask_ids)
     return judged
 
 
-async def _sum_of_results(job: Job, subtask_ids: list[UUID]) -> dict[str, Any] | None:
+async def _sum_of_results(attempt: Attempt, subtask_ids: list[UUID]) -> dict[str, Any] | None:
     """The result of all subtasks; None while some are unfinished. If one failed, fails all and raises SubtaskFailed."""
-    async with transaction(job.runtime.engine) as connection:
+    async with transaction(attempt.runtime.engine) as connection:
         subtasks = await records.read_all(connection, subtask_ids)
         errors = [each.error or "" for each in subtasks if each.state == "failed"]
         if errors:
@@ -122,7 +122,7 @@ async def _sum_of_results(job: Job, subtask_ids: list[UUID]) -> dict[str, Any] |
     return sums | {"differences": differences[:MOST_DIFFERENCES]}
 
 
-async def _report_progress(job: Job, subtask_ids: list[UUID]) -> None:
+async def _report_progress(attempt: Attempt, subtask_ids: list[UUID]) -> None:
     """Store how far all subtasks are together."""
-    async with transaction(job.runtime.engine, readonly=True) as connection:
-        await job.progress(*await records.progress_of_all(connection, subtask_ids))
+    async with transaction(attempt.runtime.engine, readonly=True) as connection:
+        await attempt.progress(*await records.progress_of_all(connection, subtask_ids))

@@ -1,6 +1,6 @@
 """What the routes answer, for the OpenAPI document. A test compares every answer with it, so neither can drift."""
 
-from api.schemas.answers.base import Answer, FieldFault, Page, Totals
+from api.schemas.answers.base import Answer, FieldError, Page, Totals
 from api.schemas.answers.batches import Accepted, ActionCounts, Batch, LeadCounts, LeadProblem
 from api.schemas.answers.customers import Customer
 from api.schemas.answers.keys import Key, NewKey, RotatedKey
@@ -35,7 +35,7 @@ __all__ = [
     "CustomerPart",
     "DeadLetter",
     "DryRun",
-    "FieldFault",
+    "FieldError",
     "Health",
     "Key",
     "Lead",

@@ -37,7 +37,7 @@ class Totals(Answer):
     returned: Money
 
 
-class FieldFault(Answer):
+class FieldError(Answer):
     """One bad field."""
 
     pointer: str

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.answers.base import Answer, FieldFault
+from api.schemas.answers.base import Answer, FieldError
 
 
 class Accepted(Answer):
@@ -15,7 +15,7 @@ class Accepted(Answer):
     batch_id: UUID
     accepted: int
     status_url: str
-    rejected: list[FieldFault] | None = Field(None, description="only with ?partial=true")
+    rejected: list[FieldError] | None = Field(None, description="only with ?partial=true")
 
 
 class LeadCounts(Answer):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.answers.base import Answer, FieldFault, Money, Month, Totals
+from api.schemas.answers.base import Answer, FieldError, Money, Month, Totals
 from billing.actions import Outcome
 
 
@@ -111,4 +111,4 @@ class DryRun(Answer):
 
     dry_run: Literal[True]
     leads: list[Lead]
-    rejected: list[FieldFault]
+    rejected: list[FieldError]

@@ -15,8 +15,8 @@ from db.intake import (
     dead_letters,
     decision,
     inbox,
-    isolation,
     matching,
+    poison_search,
     quarantine,
     request_status,
     stored_leads,
@@ -82,17 +82,17 @@ async def test_a_lead_that_was_fixed_in_the_meantime_is_no_dead_letter_again(
 ) -> None:
     """Two workers find the same poison; while the second still remembers it, the lead is fixed and retried."""
     await world.put(poisoned())
-    find = isolation.find_poison
+    find = poison_search.find_poison
 
     async def find_while_the_other_worker_is_faster_and_the_lead_is_fixed(*arguments: Any) -> Any:
         found = await find(*arguments)
-        poison.setattr(isolation, "find_poison", find)
+        poison.setattr(poison_search, "find_poison", find)
         await worker_batch.process_inbox(world.engine, Policies(), 100)
         poison.undo()
         assert await retry(world) == 1
         return found
 
-    poison.setattr(isolation, "find_poison", find_while_the_other_worker_is_faster_and_the_lead_is_fixed)
+    poison.setattr(poison_search, "find_poison", find_while_the_other_worker_is_faster_and_the_lead_is_fixed)
     await worker_batch.process_inbox(world.engine, Policies(), 100)
     assert await letters(world) == []
     world.oracle.accept(poisoned())
