@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from billing.errors import BillingError
-
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _MOST_CACHED = 20_000
 
@@ -33,8 +31,11 @@ class Rate(NamedTuple):
     amount_minor: int
 
 
-class UnpricedAction(BillingError):
-    """No rule prices the action; the shipped card prices every level, so this card is damaged."""
+class UnpricedAction(Exception):
+    """No rule prices the action; the shipped card prices every level, so this card is damaged.
+
+    It is no refusal (`billing.errors`): nobody asked for anything wrong. It is logged and counted as a fault of ours.
+    """
 
 
 class RateCard:

@@ -4,6 +4,7 @@ how the attempt ends        what the runner does
 --------------------------  -----------------------------------------------------------------------------------
 with a result               the task is done
 BillingError                the task has failed, with the error's message
+SubtaskFailed               the task has failed, with the message of the subtask, whose attempt was logged and counted
 Paused                      the task waits for the next sweep; the attempt does not count
 TRANSIENT, Interrupted      another attempt later, after a delay that grows up to half a minute
 any other error             logged and counted; another attempt if its kind allows one, or the task has failed
@@ -38,6 +39,10 @@ _LONGEST_DELAY_S = 30.0
 
 class Interrupted(Exception):
     """A transient error ended an attempt; another one follows later."""
+
+
+class SubtaskFailed(Exception):
+    """A subtask of the task has failed; the message is the subtask's error, which was logged and counted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,8 @@ class Runner:
         except Paused:
             await records.requeue(connection, task.id)
             return False
-        except BillingError as refusal:
-            await records.fail(connection, [task.id], str(refusal))
+        except (BillingError, SubtaskFailed) as ended:
+            await records.fail(connection, [task.id], str(ended))
         except (*TRANSIENT, Interrupted) as error:
             log.warning("task_interrupted", kind=task.kind, error=repr(error))
             with suppress(*TRANSIENT):  # Postgres may be what is away

@@ -4,8 +4,13 @@ what went wrong         what the API answers            what a worker does
 ----------------------  ------------------------------  ---------------------------------------------------
 DATABASE_UNAVAILABLE    503, try again soon             tries again later; no lead is to blame
 FileUnavailable         503, try again soon             tries again later
-BillingError            400 or 409 with its message     ends the task with its message (`billing.errors`)
+InvalidValue            400 with its message            ends the task with its message (`billing.errors`)
+RuleViolation           409 with its message            ends the task with its message (`billing.errors`)
+Paused                  is not raised there             leaves it to the next sweep; no attempt counts
+SubtaskFailed           is not raised there             ends the task with the message of its subtask, counted once
 anything else           500, logged and counted         isolates the lead or fails the task, logged and counted
+
+`UnpricedAction`, a damaged rate card, is one of the last kind.
 """
 
 import ssl

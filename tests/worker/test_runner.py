@@ -8,13 +8,14 @@ import asyncpg
 import pytest
 
 from billing.errors import InvalidValue
+from billing.rates import UnpricedAction
 from db.core.engine import transaction
 from db.core.errors import FileUnavailable
 from db.tasks import records
 from db.tasks.pauses import Paused
 from db.telemetry import counters
 from tests.worker.test_background import Killed
-from worker.runner import Attempt, Handler, Kind, Runner, retry_delay_s
+from worker.runner import Attempt, Handler, Kind, Runner, SubtaskFailed, retry_delay_s
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
 
@@ -78,6 +79,22 @@ async def test_a_refusal_fails_the_task_with_its_message(runtime: Runtime) -> No
     found = await row(runtime, task_id)
     assert (found["state"], found["attempts"], found["error"]) == ("failed", 1, "no")
     assert await failures(runtime) == 0
+
+
+async def test_a_damaged_rate_card_is_a_fault_of_ours_and_counted(runtime: Runtime) -> None:
+    task_id = await create(runtime)
+    assert await Runner([Kind("test", failing(UnpricedAction("no rate")))]).run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["error"]) == ("failed", "An unexpected error: UnpricedAction('no rate')")
+    assert await failures(runtime) == 1
+
+
+async def test_a_failed_subtask_fails_its_task_with_the_same_message_and_is_counted_once(runtime: Runtime) -> None:
+    task_id = await create(runtime)
+    assert await Runner([Kind("test", failing(SubtaskFailed("An unexpected error: no")))]).run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["error"]) == ("failed", "An unexpected error: no")
+    assert await failures(runtime) == 0  # the attempt of the subtask has counted it
 
 
 async def test_a_kind_may_allow_several_attempts_for_unexpected_errors(runtime: Runtime) -> None:

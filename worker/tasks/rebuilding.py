@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from billing.errors import BillingError
 from db.core.concurrently import run_concurrently
 from db.core.engine import transaction
 from db.ledger import rebuild as ledger
@@ -16,7 +15,7 @@ from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange
 from db.reports import snapshots
 from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS
-from worker.runner import Attempt
+from worker.runner import Attempt, SubtaskFailed
 
 SUBTASK = "rebuild_range"
 """The kind of the tasks that a rebuild is divided into."""
@@ -31,10 +30,6 @@ _FORMER_SUBTASK_IDS = "shares"
 """What 0.1 and 0.2.0 called it: a rebuild that they began goes on with its own subtasks."""
 
 _POLL_INTERVAL_S = 0.1
-
-
-class SubtaskFailed(BillingError):
-    """The customers of one subtask could not be judged; the message is the subtask's error."""
 
 
 async def rebuild(attempt: Attempt) -> dict[str, Any]:
