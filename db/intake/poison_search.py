@@ -16,7 +16,7 @@ from db.core.errors import TRANSIENT
 from db.core.row_keys import lead_uuid
 from db.intake import decision
 from db.intake.arrival import Arrival
-from db.intake.people import ensure_people_in_own_transaction
+from db.intake.people import ensure_people
 from db.intake.rollback import rolled_back
 from db.ledger.policies import Policies
 
@@ -74,7 +74,7 @@ async def _error_of(engine: AsyncEngine, leads: Sequence[Lead]) -> str | None:
     try:
         async with rolled_back(engine) as connection:
             arrivals = [Arrival(lead, lead.actions[0].occurred_at) for lead in leads]
-            people = await ensure_people_in_own_transaction(engine, connection, arrivals)
+            people = await ensure_people(connection, arrivals)  # nobody is created for a trial
             await decision.process(connection, Policies(), arrivals, people)
     except TRANSIENT:
         raise

@@ -26,8 +26,8 @@ from db.intake.arrival import Arrival
 from db.intake.dead_letters import DeadLetter
 from db.ledger import counting, verdicts, winners
 from db.ledger.policies import Policies
-from tests.builders import Wire, distinct, lead
-from tests.world import World
+from tests.builders import Wire, distinct, lead, person
+from tests.world import World, domain_leads
 
 AT = "2024-04-10T09:00:00Z"
 
@@ -75,6 +75,16 @@ async def test_a_poison_lead_in_500_is_a_dead_letter_and_the_rest_is_billed(
         status = await request_status.status(connection, letter.batch_id)
     assert status is not None
     assert (status.state, status.leads["new"], status.leads["dead"]) == ("done", 99, 1)
+
+
+async def test_a_trial_leaves_nothing_behind_not_even_the_person_of_a_lead(
+    world: World, poison: pytest.MonkeyPatch
+) -> None:
+    (bad,) = domain_leads(poisoned("nobody") | {"customer": person("no@body.example")})
+    found = await poison_search.find_poison(world.engine, [(1, bad)])
+    assert list(found.values()) == ["ZeroDivisionError('poison')"]
+    async with transaction(world.engine, readonly=True) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM customers WHERE email = 'no@body.example'") == 0
 
 
 async def test_a_lead_that_was_fixed_in_the_meantime_is_no_dead_letter_again(
