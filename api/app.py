@@ -95,7 +95,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(FastPathMiddleware)
     app.add_middleware(AdmissionMiddleware)
     app.add_middleware(AuthenticationMiddleware)
-    app.add_middleware(RequestContextMiddleware)
+    writes_access_log = settings.access_log and settings.log_level in {"DEBUG", "INFO"}
+    app.add_middleware(RequestContextMiddleware, writes_access_log=writes_access_log)
     if tracing.is_configured():
         app.add_middleware(TracingMiddleware)
     problems.install(app)

@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from billing.errors import InvalidValue, RuleViolation
 from db.core.errors import DATABASE_UNAVAILABLE, FileUnavailable, unavailable_because
@@ -67,6 +68,8 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
         case RequestValidationError():
             errors = [_field_error_from_pydantic(each) for each in error.errors()]
             return Problem(400, f"{errors[0].pointer} {errors[0].detail}." if errors else "Not valid.", errors)
+        case ClientDisconnect():
+            return Problem(400, "The connection broke before the body was complete; nothing was stored.")
         case HTTPException():
             details = {404: f"There is nothing at {path_of(request)}.", 405: f"{request.method} is not allowed here."}
             detail = details.get(error.status_code, str(error.detail))
@@ -126,6 +129,7 @@ def install(app: FastAPI) -> None:
         InvalidValue,
         RequestValidationError,
         FileUnavailable,
+        ClientDisconnect,
         *DATABASE_UNAVAILABLE,
     ):
         app.add_exception_handler(kind, answer)

@@ -1,6 +1,7 @@
-"""What every request gets: a request id, a log line if it fails, and an answer even to an unexpected error."""
+"""What every request gets: a request id, a line in the log, and an answer even to an unexpected error."""
 
 import re
+import time
 from collections.abc import Awaitable
 from os import urandom
 
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.headers import header
 from api.problems import Problem, problem_from, problem_response
+from db.telemetry import access_log
 
 log = structlog.get_logger()
 
@@ -17,10 +19,15 @@ _VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestContextMiddleware:
-    """Reads X-Request-ID or makes one, binds it to the log, and sends it back."""
+    """Reads X-Request-ID or makes one, binds it to the log, and sends it back.
 
-    def __init__(self, app: ASGIApp) -> None:
+    With `writes_access_log`, every answer is a line in the log, found by the request id that the answer carries. It has
+    the route and not the path or the query, because these hold ids of people.
+    """
+
+    def __init__(self, app: ASGIApp, writes_access_log: bool = False) -> None:
         self._app = app
+        self._writes_access_log = writes_access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -32,11 +39,14 @@ class RequestContextMiddleware:
         scope["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = False
+        status = 0
+        began = time.perf_counter()
 
         def send_with_id(message: Message) -> Awaitable[None]:
-            nonlocal started
+            nonlocal started, status
             if message["type"] == "http.response.start":
                 started = True
+                status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             return send(message)
 
@@ -52,7 +62,19 @@ class RequestContextMiddleware:
             problem = problem or _unexpected(request_id)
             await problem_response(request, problem)(scope, receive, send_with_id)
         finally:
+            if self._writes_access_log:
+                duration_ms = round((time.perf_counter() - began) * 1000, 1)
+                key = scope["caller"].actor.name if "caller" in scope else ""
+                access_log.write(request_id, scope["method"], route_of(scope), status, duration_ms, key)
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+def route_of(scope: Scope) -> str:
+    """The path of the route, with the names of its parameters; the fast path and refusals reach no route."""
+    if "route" in scope:
+        route: str = scope["route"].path
+        return route
+    return "/leads" if scope["path"] == "/leads" else ""
 
 
 def _unexpected(request_id: str) -> Problem:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.request_context import route_of
 from db.telemetry import tracing
 
 _UNTRACED_PATHS = {"/health", "/ready", "/metrics"}
@@ -41,17 +42,9 @@ class TracingMiddleware:
                 await self._app(scope, receive, send_and_keep_status)
             finally:
                 if span:
-                    route = _route(scope)
+                    route = route_of(scope)
                     span.update_name(f"{method} {route}".rstrip())
                     tracing.set_attributes({"http.route": route, "http.response.status_code": status})
                     tracing.set_attributes({"leadger.request_id": scope["request_id"]})
                     if status >= 500:
                         tracing.mark_failed(str(status))
-
-
-def _route(scope: Scope) -> str:
-    """The path of the route, with the names of its parameters; the fast path and refusals reach no route."""
-    if "route" in scope:
-        route: str = scope["route"].path
-        return route
-    return "/leads" if scope["path"] == "/leads" else ""

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     log_level: str = Field("INFO", validation_alias=AliasChoices("LOG_LEVEL", "log_level"))
 
+    access_log: bool = Field(True, description="one line in the log per answer of the API")
+
     home: Path = Field(Path(".leadger"), description="folder for embedded data, logs and report files")
     report_files_url: str = Field(
         "", description="where report files go, e.g. s3://bucket/reports; empty: HOME/reports"

@@ -186,3 +186,21 @@ def test_a_strange_key_is_no_key(shared_server: tuple[str, Process], header: byt
     )
     assert status == 401
     assert json.loads(body)["status"] == 401
+
+
+@pytest.mark.parametrize("path", [b"/leads", b"/leads?partial=true", b"/api/partners"])
+@pytest.mark.parametrize(
+    "body", [b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Content-Length: 100\r\n\r\n{"], ids=["chunks", "dropped"]
+)
+def test_an_upload_that_breaks_off_is_no_fault_of_ours(
+    shared_server: tuple[str, Process], shared_key: str, path: bytes, body: bytes
+) -> None:
+    request = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer "
+    parts = urlsplit(shared_server[0])
+    assert parts.hostname
+    assert parts.port
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        connection.sendall(request + shared_key.encode() + b"\r\n" + body)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65536)
+    assert not answer or answer.startswith(b"HTTP/1.1 400")
