@@ -10,10 +10,10 @@ import httpx
 
 from db.access.api_keys import SCOPES
 from scripts.local.embedded.ports import free_port
+from scripts.local.first_key import first_key
 from scripts.local.launcher import commands
 from scripts.local.launcher.home import Home
 from scripts.local.processes.process import Command, Process
-from scripts.operations.first_key import first_key
 
 _START_S = 60.0
 

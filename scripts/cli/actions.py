@@ -5,10 +5,10 @@ from uuid import UUID
 
 import typer
 
-from scripts.cli.client import Client
 from scripts.cli.connection import api_command
 from scripts.cli.explain import print_action
-from scripts.cli.output import Json, console, print_json
+from scripts.client import Client
+from scripts.console import Json, console, print_json
 
 Action = Annotated[UUID, typer.Argument(metavar="ACTION", help="The action's UUID; `leadger lead` shows it.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it becomes part of the explanation.")]

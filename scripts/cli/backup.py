@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts.cli.connection import home, one_message
-from scripts.cli.output import Json, console, note, print_json, progress, say_error
+from scripts.cli.connection import home
+from scripts.console import Json, console, note, one_message, print_json, progress, say_error
 
 if TYPE_CHECKING:
     from scripts.operations.backup.manifest import Manifest

@@ -2,8 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from scripts.cli.client import Client, ClientError
-from scripts.cli.output import say_error
+from scripts.client import Client
+from scripts.console import one_message
 from scripts.errors import CannotStart
 from scripts.local.launcher.home import DevEnv, read_dev_env
 
@@ -59,16 +58,6 @@ def api_command(run: Callable[Concatenate[Client, P], None]) -> Callable[..., No
 
     command.__signature__ = _with_connection_options(run)  # type: ignore[attr-defined]  # Typer reads the options there
     return command
-
-
-@contextmanager
-def one_message() -> Iterator[None]:
-    """End the command with one message on standard error and status 1 where it cannot be done."""
-    try:
-        yield
-    except (ClientError, CannotStart) as error:
-        say_error(str(error))
-        raise typer.Exit(1) from None
 
 
 def connect(url: str | None, key: str | None) -> Client:

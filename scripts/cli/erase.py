@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import typer
 
-from scripts.cli.client import Client
 from scripts.cli.connection import api_command
-from scripts.cli.output import Json, console, follow_task, print_json
+from scripts.client import Client
+from scripts.console import Json, console, follow_task, print_json
 from scripts.errors import CannotStart
 
 

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from billing.identity import RowKeys
-from scripts.cli.client import Client, ClientError, Refused
 from scripts.cli.connection import api_command
-from scripts.cli.output import (
+from scripts.client import Client, ClientError, Refused
+from scripts.console import (
     OUTCOME_STYLES,
     Json,
     add_row,

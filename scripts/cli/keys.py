@@ -8,9 +8,9 @@ from uuid import UUID
 
 import typer
 
-from scripts.cli.client import Client
-from scripts.cli.connection import Key, Url, api_command, connect, one_message
-from scripts.cli.output import Json, add_row, console, moment, new_table, note, print_json, print_list
+from scripts.cli.connection import Key, Url, api_command, connect
+from scripts.client import Client
+from scripts.console import Json, add_row, console, moment, new_table, note, one_message, print_json, print_list
 from scripts.errors import CannotStart
 
 keys = typer.Typer(help="API keys: make, list, rotate and revoke them.", no_args_is_help=True)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.cli.connection import one_message
-from scripts.cli.output import console
+from scripts.console import console, one_message
 from scripts.errors import CannotStart
 
 

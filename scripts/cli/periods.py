@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import typer
 
-from scripts.cli.client import Client
 from scripts.cli.connection import api_command
-from scripts.cli.output import Json, add_row, console, follow_task, new_table, outcome, print_json
+from scripts.client import Client
+from scripts.console import Json, add_row, console, follow_task, new_table, outcome, print_json
 from scripts.errors import CannotStart
 
 Partner = Annotated[str, typer.Argument(help="The partner's id.")]

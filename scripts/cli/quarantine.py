@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from scripts.cli.client import Client
 from scripts.cli.connection import api_command
-from scripts.cli.output import (
+from scripts.client import Client
+from scripts.console import (
     Json,
     Limit,
     add_row,

@@ -11,11 +11,11 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from scripts.cli.client import Client
 from scripts.cli.connection import api_command
-from scripts.cli.output import Json, console, note
 from scripts.cli.periods import month
 from scripts.cli.report_tables import print_report, print_reports
+from scripts.client import Client
+from scripts.console import Json, console, note
 from scripts.errors import CannotStart
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from scripts.cli.output import add_row, moment, new_table, note
+from scripts.console import add_row, moment, new_table, note
 
 _CUSTOMERS_SENT = 100  # what a report carries; the others are on pages of their own
 _FIGURES = {

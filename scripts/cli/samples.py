@@ -1,8 +1,8 @@
 """`leadger samples`: the sample leads, billed by a running Leadger, and their reports."""
 
-from scripts.cli.client import Client
 from scripts.cli.connection import api_command
-from scripts.cli.output import console
+from scripts.client import Client
+from scripts.console import console
 from scripts.samples.sample_leads import load, print_reports
 
 

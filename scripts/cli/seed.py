@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
-from scripts.cli.client import Client
 from scripts.cli.connection import api_command
 from scripts.cli.ingest.command import follow, print_counts
 from scripts.cli.ingest.lead_entries import Entry
 from scripts.cli.ingest.upload import Counts, Intake
-from scripts.cli.output import Json, console, note, print_json, progress
 from scripts.cli.report_tables import print_reports
+from scripts.client import Client
+from scripts.console import Json, console, note, print_json, progress
 from scripts.errors import CannotStart
 
 if TYPE_CHECKING:

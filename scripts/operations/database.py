@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.core.migrate import upgrade
 from scripts.errors import CannotStart
-from scripts.operations.first_key import create_first_key
+from scripts.local.first_key import create_first_key
 
 
 def store_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> None:

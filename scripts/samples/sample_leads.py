@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from scripts.cli.client import Client
+from scripts.client import Client
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 _PARTNERS = ("globex", "acme")

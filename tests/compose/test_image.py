@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.local.embedded import postgres, valkey
 from scripts.local.embedded.ports import free_port
 from tests.compose import builder

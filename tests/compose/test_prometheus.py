@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.cli.app import app
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.local.embedded import valkey
 from tests.builders import lead
 from tests.compose.observability import panels, rules

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from db.access.api_keys import SCOPES
-from scripts.operations.first_key import first_key
+from scripts.local.first_key import first_key
 
 _ROOT = Path(__file__).parents[2]
 _LOADED = "import sys; print(sorted(name for name in sys.modules if name.startswith('opentelemetry')))"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from db.core.migrate import ROOT, downgrade, upgrade
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.dev.chaos.judgement import judge
 from scripts.dev.chaos.scene import Scene, opened_scene
 from scripts.dev.chaos.stack import Place

@@ -20,8 +20,8 @@ from db.core.settings import Settings
 from scripts.dev.chaos.judgement import judge
 from scripts.dev.chaos.scene import opened_scene
 from scripts.dev.chaos.stack import Place
+from scripts.local.first_key import first_key
 from scripts.local.launcher.home import Home
-from scripts.operations.first_key import first_key
 from tests.builders import lead
 from tests.release import Release, release
 from tests.scripts.processes import wait_until

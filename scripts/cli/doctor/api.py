@@ -11,8 +11,8 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from db.core.version import version
-from scripts.cli.client import Client, ClientError, Refused, Unreachable
 from scripts.cli.doctor.findings import Examined, Finding, broken, fine, unknown, warning
+from scripts.client import Client, ClientError, Refused, Unreachable
 
 _PATIENCE_S = 10.0
 _PROBE_S = 12.0

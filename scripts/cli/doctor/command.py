@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from scripts.cli.connection import Key, Url, find_address, home
-from scripts.cli.output import Json, console, print_json
+from scripts.console import Json, console, print_json
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "broken": ("✘", "red"), "unknown": ("?", "blue")}
 _PART_WIDTH = 16

@@ -14,9 +14,9 @@ from db.core.settings import Settings
 from db.core.version import version
 from scripts.cli.doctor.api import ApiCheck
 from scripts.cli.doctor.findings import Examined, Finding, broken, fine, unknown, warning
-from scripts.cli.doctor.running import embedded_urls
 from scripts.cli.doctor.servers import beat, database, queue, worker
 from scripts.local.launcher.home import read_dev_env
+from scripts.local.running import embedded_urls
 
 _LITTLE_SPACE_MB = 1000
 _NO_SPACE_MB = 150

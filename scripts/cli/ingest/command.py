@@ -12,12 +12,12 @@ import typer
 from rich.progress import Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-from scripts.cli.client import Client, ClientError
 from scripts.cli.connection import api_command
 from scripts.cli.ingest.lead_entries import Unreadable
 from scripts.cli.ingest.lead_files import Format, open_source, read_leads
 from scripts.cli.ingest.upload import Counts, Intake, RejectedLine
-from scripts.cli.output import Json, add_row, console, new_table, note, print_json, progress
+from scripts.client import Client, ClientError
+from scripts.console import Json, add_row, console, new_table, note, print_json, progress
 from scripts.errors import CannotStart
 
 REJECTED = 2

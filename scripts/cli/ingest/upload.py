@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.cli.client import Client, Refused
 from scripts.cli.ingest.lead_entries import BadLines, Entry, Line
+from scripts.client import Client, Refused
 
 BATCH_LEADS = 1000
 BATCH_BYTES = 4 * 1024 * 1024

@@ -14,7 +14,7 @@ import asyncpg
 from billing.periods import text_from_period
 from db.core.row_keys import partner_uuid
 from db.ledger import recount
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.dev.chaos.history import History
 from scripts.dev.chaos.stack import Place
 from scripts.dev.chaos.world import World

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from scripts.cli.client import Client, ClientError
+from scripts.client import Client, ClientError
 from scripts.dev.chaos.history import History
 from scripts.dev.chaos.judgement import Judgement, judge
 from scripts.dev.chaos.load import Load, Sender, Stuck

@@ -18,12 +18,12 @@ from scripts.dev.chaos.trees import PART
 from scripts.local.embedded.ports import free_port, require_free
 from scripts.local.embedded.postgres import prepare_postgres
 from scripts.local.embedded.valkey import prepare_valkey
+from scripts.local.first_key import first_key
 from scripts.local.launcher import commands
 from scripts.local.launcher.child import Child
 from scripts.local.launcher.home import Home
 from scripts.local.launcher.logs import ProcessLogs
 from scripts.local.processes.process import Command
-from scripts.operations.first_key import first_key
 
 _START_S = 90.0
 PARTS = ("worker", "background", "api", "beat")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scripts.cli.client import Client
+from scripts.client import Client
 from tests.oracle import CapScope, Oracle, Window
 
 Lead = dict[str, Any]

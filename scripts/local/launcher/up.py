@@ -19,18 +19,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.core.migrate import upgrade
 from db.core.settings import Settings
-from scripts.cli.client import Client, ClientError
+from scripts.client import Client, ClientError
 from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port, require_free
 from scripts.local.embedded.postgres import prepare_postgres
 from scripts.local.embedded.valkey import prepare_valkey
+from scripts.local.first_key import development_key
 from scripts.local.launcher import commands
 from scripts.local.launcher.flower import flower_login
 from scripts.local.launcher.home import DevEnv, Home, hold_home, message, write_dev_env
 from scripts.local.launcher.leftovers import end_leftovers, mark
 from scripts.local.launcher.supervisor import Supervisor
 from scripts.local.launcher.watch import CodeWatch
-from scripts.operations.first_key import development_key
 from scripts.samples.sample_leads import load, print_reports
 
 _START_S = 60.0

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from db.access.api_keys import hash_of, new_secret
-from scripts.cli.connection import one_message
-from scripts.cli.output import console, note
+from scripts.console import console, note, one_message
 from scripts.errors import CannotStart
 from scripts.operations.aws.installation import Installation, find
 from scripts.operations.aws.services import Services

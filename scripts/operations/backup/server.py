@@ -12,10 +12,10 @@ import asyncpg
 from pydantic import ValidationError
 
 from db.core.settings import Settings
-from scripts.cli.doctor.running import embedded_urls
 from scripts.errors import CannotStart
 from scripts.local.embedded import postgres
 from scripts.local.launcher.home import hold_home
+from scripts.local.running import embedded_urls
 from scripts.operations.database import database_errors_as_one_message
 from scripts.operations.migration.settings import administrator_url
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from db.access import api_keys
 from scripts.cli.app import app
-from scripts.cli.client import Client
+from scripts.client import Client
 from tests.stack import Stack
 
 Leadger = Callable[..., Result]

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from db.core.row_keys import customer_uuid
 from scripts.cli.app import app
-from scripts.cli.client import Client
+from scripts.client import Client
 from tests.stack import Stack
 
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from scripts.cli.app import app
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.samples.sample_leads import SAMPLES
 from tests.stack import Stack
 

@@ -9,11 +9,11 @@ from typing import BinaryIO
 
 import pytest
 
-from scripts.cli.client import Client
 from scripts.cli.ingest import lead_entries
 from scripts.cli.ingest.lead_entries import BadLines, Entry, Line, Unreadable
 from scripts.cli.ingest.lead_files import Format, open_source, read_leads
 from scripts.cli.ingest.upload import Intake, RejectedLine
+from scripts.client import Client
 from tests.stack import Stack
 
 HEADER = "lead_id,customer_id,product_id,lead_type,action_type,engagement_level,timestamp"

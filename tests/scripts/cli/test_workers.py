@@ -15,7 +15,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from scripts.cli.app import app
-from scripts.cli.client import Client
+from scripts.client import Client
 from tests.stack import Stack
 
 

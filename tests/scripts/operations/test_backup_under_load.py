@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.cli.app import app
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.dev.chaos.history import History
 from scripts.dev.chaos.judgement import judge
 from scripts.dev.chaos.load import Load, Sender

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from db.core import locks
 from db.core.scram import verifier_from_password
 from scripts.cli.app import app
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port
 from scripts.operations.migration.secret import Secret

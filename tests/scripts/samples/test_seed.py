@@ -8,7 +8,7 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
-from scripts.cli.client import Client
+from scripts.client import Client
 from scripts.samples.seed import LEAD_TYPES, Plan, make_leads, make_masters
 from tests.stack import Stack
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.cli.client import Client, Refused
 from scripts.cli.ingest.lead_entries import Entry, Line
 from scripts.cli.ingest.upload import Intake
+from scripts.client import Client, Refused
 from scripts.local.embedded import valkey
 from tests.conftest import _database, _execute
 from tests.stack import running_stack

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Te
 from rich.table import Table
 from rich.text import Text
 
-from scripts.cli.client import Client, ClientError
+from scripts.client import Client, ClientError
+from scripts.errors import CannotStart
 
 _WIDE = 1000  # so that nothing is cut off in a pipe or a file
 
@@ -54,6 +55,16 @@ def note(text: str) -> None:
 def say_error(text: str) -> None:
     """One message about what went wrong."""
     print(f"leadger: {text}", file=sys.stderr)
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """End the command with one message on standard error and status 1 where it cannot be done."""
+    try:
+        yield
+    except (ClientError, CannotStart) as error:
+        say_error(str(error))
+        raise typer.Exit(1) from None
 
 
 def print_json(value: Any) -> None:
