@@ -1,16 +1,21 @@
 """Every kind of background task."""
 
+from db.intake import closing_request
+from db.intake import quarantine as quarantined_leads
+from db.ledger import rebuild as ledger_rebuild
+from db.ledger import reevaluation as ledger_reevaluation
+from db.privacy import erasure as privacy
 from worker.runner import Kind, Runner
 from worker.tasks import closing, erasure, quarantine, rebuilding, reevaluation
 
 RUNNER = Runner(
     [
-        Kind("close", closing.close),
-        Kind("reevaluate", reevaluation.reevaluate),
-        Kind("rebuild", rebuilding.rebuild),
+        Kind(closing_request.KIND, closing.close),
+        Kind(ledger_reevaluation.KIND, reevaluation.reevaluate),
+        Kind(ledger_rebuild.KIND, rebuilding.rebuild),
         Kind(rebuilding.SUBTASK, rebuilding.judge_customers),
         Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),
-        Kind("retry_quarantine", quarantine.retry_quarantined),
-        Kind("erase", erasure.erase),
+        Kind(quarantined_leads.RETRY, quarantine.retry_quarantined),
+        Kind(privacy.KIND, erasure.erase),
     ]
 )

@@ -23,10 +23,10 @@ from api.state import State, state_of, unit_of_work
 from api.wire import json_response
 from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
 from db.core.engine import transaction
+from db.ledger import rebuild
 from db.reports import live_report, report_customers, report_files, report_versions
 from db.reports.formats import FORMATS, blocks
 from db.reports.live_report import Report
-from db.tasks import records
 
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
 _READ = requires(Permission.READ)
@@ -84,7 +84,7 @@ async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     """Re-evaluate a report from the stored actions, correct what differs and say what did."""
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, body.partner)
-        task_id = await records.start(uow, "rebuild", {"partner_id": partner_id, "period": body.period})
+        task_id = await rebuild.start(uow, partner_id, body.period)
     return task_started(task_id)
 
 

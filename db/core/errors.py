@@ -16,6 +16,7 @@ anything else           500, logged and counted         isolates the lead or fai
 import ssl
 
 import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 
 
 class FileUnavailable(Exception):
@@ -74,6 +75,9 @@ def unavailable_because(error: BaseException) -> str:
             return "The tables of the database are being changed just now"
     return "The database cannot be reached just now"
 
+
+DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
+"""Whatever a database that is away, refuses or is no Leadger's makes a command fail with."""
 
 TRANSIENT = (*DATABASE_UNAVAILABLE, FileUnavailable)
 """Faults of the environment: no lead and no request is to blame, and trying again helps."""

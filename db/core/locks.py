@@ -15,13 +15,15 @@ A transaction takes its locks in this order, whichever of them it needs:
                               terms or rates
  7. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
                               whoever changes verdicts
- 8. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
- 9. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
+ 8. period (unique key)       a partner's period, inserted in ascending key order by whoever first uses it
+ 9. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
+10. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
                               or erases a person from its files (two must not rewrite one file)
-10. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly
-11. quarantine (unique key)   inserted in ascending content id order, like leads
+11. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly
+12. quarantine (unique key)   inserted in ascending content id order, like leads
 
-The table of API keys is locked alone in a transaction, by whoever creates the first key of an installation.
+The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one. A task's dedup
+key (unique key) is inserted last. Retention updates decided rows of the inbox, which nobody else locks any more.
 
 Two locks are held by a session and not by a transaction: that of a background task for as long as the task runs, and
 that of the schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends

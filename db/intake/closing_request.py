@@ -16,6 +16,9 @@ from db.tasks import pauses
 from db.tasks import records as tasks
 from db.tasks.records import Progress
 
+KIND = "close"
+"""The kind of its background task."""
+
 _PAUSE_S = 0.1
 
 
@@ -30,7 +33,7 @@ async def request_close(uow: UnitOfWork, policies: Policies, partner_id: UUID, p
     await closing.check_can_close(connection, policy, period, now)
     newest = await inbox.newest_waiting(connection)
     arguments = {"partner_id": partner_id, "period": period, "newest_waiting": newest}
-    return await tasks.start(uow, "close", arguments)
+    return await tasks.start(uow, KIND, arguments)
 
 
 async def decide_accepted_before(

@@ -14,6 +14,9 @@ from db.intake.arrival import Arrival
 from db.intake.payloads import lead_from_payload, payload_from_lead
 from db.tasks import records as tasks
 
+RETRY = "retry_quarantine"
+"""The kind of the background task that evaluates quarantined leads again."""
+
 _SELECT = "SELECT id, batch_id, received_at, reason, detail, payload FROM quarantine"
 
 
@@ -102,7 +105,7 @@ async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> Quarantine
 
 async def start_retry(uow: UnitOfWork, ids: Sequence[int] | None) -> UUID:
     """Start the task that evaluates quarantined leads again, all or the given rows; returns its id."""
-    return await tasks.start(uow, "retry_quarantine", {"ids": ids})
+    return await tasks.start(uow, RETRY, {"ids": ids})
 
 
 def _lead_from_row(row: asyncpg.Record) -> QuarantinedLead:

@@ -18,15 +18,21 @@ from billing.money import amount_from_minor
 from billing.policy import Policy
 from db.core import locks
 from db.core.engine import transaction
+from db.core.unit_of_work import UnitOfWork
 from db.ledger import recount, reevaluation
 from db.ledger.case import Case
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
+from db.tasks import records as tasks
 from db.tasks.records import Progress
 
 ACTIONS_PER_RANGE = 40_000
 _ACTIONS_AT_ONCE = 5_000  # more of them no longer fit into the cache of a processor
 MOST_DIFFERENCES = 100
+
+
+KIND = "rebuild"
+"""The kind of its background task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,12 @@ class RangeResult:
     actions: int
     verdicts_corrected: int
     differences: list[dict[str, Any]]
+
+
+async def start(uow: UnitOfWork, partner_id: UUID, period: int) -> UUID:
+    """Start the task that rebuilds a report and return its id; while one for the same report runs, that one's id."""
+    arguments = {"partner_id": partner_id, "period": period}
+    return await tasks.start(uow, KIND, arguments, dedup_key=str(report_uuid(partner_id, period)))
 
 
 async def customer_ranges(
@@ -104,11 +116,13 @@ async def judge_range(
 
 
 async def correct_counters(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> int:
-    """Count the verdicts of a report again and correct its counters; returns how many were wrong."""
+    """Count the verdicts of a report again and correct its counters; returns how many were wrong.
+
+    It counts in a second transaction within the first, on another connection: a snapshot that begins after the lock.
+    """
     async with transaction(engine) as connection:
         policy = await _policy(connection, policies, partner_id)
         await locks.lock_report_exclusive(connection, report_uuid(partner_id, period))
-        # The snapshot begins after the lock, so it sees what another rebuild has corrected.
         async with transaction(engine, readonly=True) as snapshot:
             found = await recount.drift(snapshot, partner_id, period)
         if found.count:

@@ -16,12 +16,15 @@ from db.ledger.periods import store_periods
 from db.ledger.policies import Policies
 from db.tasks import records as tasks
 
+KIND = "reevaluate"
+"""The kind of its background task."""
+
 _CUSTOMERS_AT_ONCE = 100
 
 
 async def start(uow: UnitOfWork, partner_ids: Sequence[UUID]) -> UUID:
     """Start the task that judges the stale customers of partners again; returns its id."""
-    return await tasks.start(uow, "reevaluate", {"partner_ids": partner_ids})
+    return await tasks.start(uow, KIND, {"partner_ids": partner_ids})
 
 
 async def stale_customers(connection: asyncpg.Connection, partner_id: UUID) -> int:

@@ -20,6 +20,9 @@ from db.tasks import records
 from db.telemetry import counters
 from db.telemetry.counters import PEOPLE_ERASED
 
+KIND = "erase"
+"""The kind of its background task."""
+
 
 @dataclass(frozen=True, slots=True)
 class Erased:
@@ -31,7 +34,7 @@ class Erased:
 
 async def start(uow: UnitOfWork, customer_id: UUID, asked_as: str) -> UUID:
     """Start the task that erases a person, whom the caller named by the id `asked_as`; returns the task's id."""
-    return await records.start(uow, "erase", {"customer_id": customer_id, "asked_as": asked_as})
+    return await records.start(uow, KIND, {"customer_id": customer_id, "asked_as": asked_as})
 
 
 async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_as: str) -> Erased:

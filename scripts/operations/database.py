@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import asyncpg
 from alembic.util.exc import CommandError
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
+from db.core.errors import DATABASE_ERRORS
 from db.core.migrate import upgrade
 from scripts.errors import CannotStart
 from scripts.local.first_key import create_first_key
@@ -41,6 +41,6 @@ def database_errors_as_one_message(named_by: str) -> Iterator[None]:
         raise CannotStart(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
     except CommandError as error:
         raise CannotStart(f"The database of {named_by} cannot be migrated by this release: {error}.") from None
-    except (OSError, ValueError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*DATABASE_ERRORS, ValueError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise CannotStart(f"The database of {named_by} cannot be used: {reason}") from None

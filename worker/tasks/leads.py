@@ -10,10 +10,9 @@ from celery import shared_task
 
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
-from db.core.unit_of_work import Message
 from db.intake import worker_batch
 from db.tasks import pauses, records
-from db.tasks.notifications import PROCESS_LEADS, REQUEST_ID_HEADER, RUN_TASK, SWEEP, publish
+from db.tasks.notifications import PROCESS_LEADS, REQUEST_ID_HEADER, RUN_TASK, SWEEP, continue_later
 from db.tasks.pauses import Paused
 from db.telemetry import counters
 from worker import process
@@ -32,14 +31,14 @@ def process_leads(self: Any) -> None:
     ids = {"request_id": self.request.get(REQUEST_ID_HEADER, ""), "task_id": self.request.id}
     with structlog.contextvars.bound_contextvars(**ids):  # the next task of this process is not of this request
         if not process.run(empty_inbox):
-            publish(Message(PROCESS_LEADS), "")  # a message of its own, or a sweep would wait while leads keep coming
+            continue_later(PROCESS_LEADS)
 
 
 @shared_task(name=SWEEP)
 def sweep() -> None:
     """Do what no message came for: a lost message, an emptied Redis or a killed worker costs one interval."""
     if not process.run(empty_inbox):
-        publish(Message(PROCESS_LEADS), "")
+        continue_later(PROCESS_LEADS)
     process.run(empty_quarantine)
     process.run(announce_due_tasks)
     process.run(record_sweep)

@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import asyncpg
 import redis
 from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from db.core.engine import create_engine, transaction
+from db.core.errors import DATABASE_ERRORS
 from db.core.settings import Settings
 from db.tasks.notifications import BACKGROUND, LEADS, SWEEP, broker_configuration
 from db.telemetry import health
@@ -29,7 +29,7 @@ def database(settings: Settings) -> Iterator[Finding]:
     """Whether Postgres answers, is new enough, has the newest schema, and knows the time."""
     try:
         yield from asyncio.run(_database(settings))
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*DATABASE_ERRORS, ValueError) as error:
         reason = str(error).partition("\n")[0] or "it does not answer"
         yield broken("Database", reason, "start PostgreSQL, or correct DATABASE_URL")
 

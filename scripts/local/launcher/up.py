@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import httpx
 import redis
 from pydantic import ValidationError
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
+from db.core.errors import DATABASE_ERRORS
 from db.core.migrate import upgrade
 from db.core.settings import Settings
 from scripts.client import Client, ClientError
@@ -136,7 +135,7 @@ def _start_servers(supervisor: Supervisor, home: Home) -> Servers:
 def _migrate(database_url: str) -> None:
     try:
         upgrade(database_url)
-    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
+    except DATABASE_ERRORS as error:
         reason = str(error).partition("\n")[0]
         raise CannotStart(f"The database at {_place(database_url)} cannot be used: {reason}") from None
 
