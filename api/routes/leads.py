@@ -26,9 +26,9 @@ from billing.actions import Outcome
 from billing.leads import Lead
 from db.core.engine import transaction
 from db.intake import dead_letters, inbox, quarantine, request_status
+from db.intake.batch_ids import new_batch_id
 from db.intake.dry_run import TriedLead, try_leads
 from db.intake.inbox import Accepted
-from db.intake.request_ids import new_batch_id
 from db.intake.request_status import RequestStatus
 from db.reports import leads_on_record
 from db.reports.leads_on_record import LeadView

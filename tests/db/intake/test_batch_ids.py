@@ -2,7 +2,7 @@
 
 import time
 
-from db.intake.request_ids import new_batch_id
+from db.intake.batch_ids import new_batch_id
 
 
 def test_batch_ids_are_uuids_of_version_7_and_all_different() -> None:
