@@ -16,7 +16,7 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it becomes part 
 
 @api_command
 def hold(client: Client, action: Action, reason: Reason, as_json: Json = False) -> None:
-    """Put an action on hold: until it is released it is not billed, and others are judged as if it were not there."""
+    """Put an action on hold: until it is released it is not billed, and others are decided as if it were not there."""
     _change(client, action, "hold", reason, as_json)
 
 

@@ -17,7 +17,7 @@ Period = Annotated[str, typer.Argument(metavar="PERIOD", help="The month, like 2
 
 @api_command
 def rebuild(client: Client, partner: Partner, period: Period, as_json: Json = False) -> None:
-    """Judge a partner's month again from its stored actions, correct what differs and say what did.
+    """Re-evaluate a partner's month from its stored actions, correct what differs and say what did.
 
     Nothing should ever differ; verdicts of a closed month are frozen, of it only the counters are counted again.
     """
@@ -28,7 +28,7 @@ def rebuild(client: Client, partner: Partner, period: Period, as_json: Json = Fa
         return
     corrected = result["verdicts_corrected"], result["counters_corrected"]
     console().print(
-        f"{result['customers']:,} customers and {result['actions']:,} actions were judged again; "
+        f"{result['customers']:,} customers and {result['actions']:,} actions were re-evaluated; "
         + (
             "nothing differed."
             if corrected == (0, 0)
@@ -61,13 +61,13 @@ def close(client: Client, partner: Partner, period: Period, as_json: Json = Fals
 
 @api_command
 def reopen(client: Client, partner: Partner, period: Period, as_json: Json = False) -> None:
-    """Open a partner's newest closed month again, if it is not billed; its actions are judged anew."""
+    """Open a partner's newest closed month again, if it is not billed; its actions are re-evaluated."""
     result = _change(client, partner, period, "reopen")
     if as_json:
         print_json(result)
     else:
         console().print(
-            f"{partner} {period} is open again; {result['customers']:,} customers were judged anew.",
+            f"{partner} {period} is open again; {result['customers']:,} customers were re-evaluated.",
             markup=False,
             soft_wrap=True,
         )

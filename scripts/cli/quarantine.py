@@ -50,9 +50,9 @@ def list_quarantine(
 @quarantine.command("retry")
 @api_command
 def retry_quarantine(client: Client, ids: Ids = None, as_json: Json = False) -> None:
-    """Judge quarantined leads again; those that still cannot be billed stay where they are."""
+    """Decide quarantined leads again; those that still cannot be billed stay where they are."""
     accepted = client.post("/api/quarantine/retry", {"ids": _numbers(ids)})
-    result = follow_task(client, accepted, "Judging the quarantine")
+    result = follow_task(client, accepted, "Deciding the quarantine")
     if as_json:
         print_json(result)
     else:

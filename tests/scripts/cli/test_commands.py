@@ -264,7 +264,7 @@ def test_hold_release_and_return(leadger: Leadger, partner: str) -> None:
 
 def test_rebuild_close_and_reopen(leadger: Leadger, partner: str) -> None:
     said = leadger("rebuild", partner, "2024-04").stdout
-    assert said == "1 customers and 3 actions were judged again; nothing differed.\n"
+    assert said == "1 customers and 3 actions were re-evaluated; nothing differed.\n"
     assert leadger("close", partner, "2024-04").stdout.startswith(f"{partner} 2024-04 is closed")
     assert leadger("close", partner, "2024-04", status=1).stderr == "leadger: April 2024 is already closed.\n"
     assert "closed, version" in leadger("report", partner, "--period", "2024-04").stdout
