@@ -1,7 +1,7 @@
 """Valuation (R5): the rate card, its effective-dated rules and which of them prices an action."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -16,12 +16,20 @@ Conditions = tuple[UUID | None, UUID | None, str | None, str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class RateRule:
-    """From `effective_from` on, actions that meet the conditions cost `amount_minor`; None ends the override."""
+    """From `effective_from` on, actions that meet the conditions cost `amount_minor`; None ends the override.
+
+    An ended rule counts for instants before `until` only.
+    """
 
     id: int
     conditions: Conditions
     amount_minor: int | None
     effective_from: datetime = BEGINNING
+    until: datetime | None = None
+
+    def counts_at(self, instant: datetime) -> bool:
+        """Whether the instant lies in the time for which the rule counts."""
+        return self.effective_from <= instant and (self.until is None or instant < self.until)
 
 
 class Rate(NamedTuple):
@@ -42,8 +50,8 @@ class RateCard:
     """The rules that can price the actions of one partner.
 
     A rule that names more important dimensions wins: (partner, product, lead type, action type, level) compare in that
-    order. Among rules that name the same dimensions the latest start at or before the action's instant wins; if its
-    amount is None, those dimensions do not count and the next ones do.
+    order. Among rules that name the same dimensions the latest start at or before the action's instant wins, and of two
+    with one start the newer; if its amount is None, those dimensions do not count and the next ones do.
     """
 
     __slots__ = ("_masks", "_prices", "_rules", "partner_id")
@@ -51,7 +59,7 @@ class RateCard:
     def __init__(self, partner_id: UUID, rules: Iterable[RateRule]) -> None:
         self.partner_id = partner_id
         self._rules: dict[Conditions, list[RateRule]] = {}
-        for rule in sorted(rules, key=lambda rule: rule.effective_from):
+        for rule in sorted(rules, key=lambda rule: (rule.effective_from, rule.id)):
             if rule.conditions[0] in (None, partner_id):
                 self._rules.setdefault(rule.conditions, []).append(rule)
         masks = {tuple(name is not None for name in conditions) for conditions in self._rules}
@@ -74,10 +82,16 @@ class RateCard:
             raise UnpricedAction(f"no rate for engagement level {level_key!r}")
         return rate
 
+    def counting(self, conditions: Conditions, instant: datetime) -> int | None:
+        """The id of the rule with exactly these conditions that counts at the instant; None if there is none."""
+        rule = _latest(self._rules.get(conditions, ()), instant)
+        return None if rule is None else rule.id
+
     def _timeline(self, dimensions: Conditions) -> tuple[list[datetime], list[Rate | None]]:
         """The rates that hold for actions of these dimensions, by the instant from which each holds."""
         matching = [rules for mask in self._masks if (rules := self._rules.get(_masked(dimensions, mask)))]
-        starts = sorted({BEGINNING, *(rule.effective_from for rules in matching for rule in rules)})
+        bounds = {bound for rules in matching for rule in rules for bound in (rule.effective_from, rule.until)}
+        starts = sorted({BEGINNING, *(bound for bound in bounds if bound is not None)})
         return starts, [_rate_at(matching, start) for start in starts]
 
 
@@ -90,7 +104,12 @@ def _masked(dimensions: Conditions, mask: tuple[bool, ...]) -> Conditions:
 
 def _rate_at(matching: list[list[RateRule]], instant: datetime) -> Rate | None:
     for rules in matching:
-        latest = bisect_right(rules, instant, key=lambda rule: rule.effective_from) - 1
-        if latest >= 0 and (amount := rules[latest].amount_minor) is not None:
-            return Rate(rules[latest].id, amount)
+        latest = _latest(rules, instant)
+        if latest is not None and latest.amount_minor is not None:
+            return Rate(latest.id, latest.amount_minor)
     return None
+
+
+def _latest(rules: Sequence[RateRule], instant: datetime) -> RateRule | None:
+    """The rule that counts at the instant, of rules with the same conditions in the order of their starts."""
+    return next((rule for rule in reversed(rules) if rule.counts_at(instant)), None)

@@ -20,6 +20,8 @@ from billing.errors import BillingError, RuleViolation
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
 from billing.periods import period_from_text, text_from_period
+from billing.policy_changes import InvalidRate
+from billing.rate_starts import Start
 from billing.terms import CapScope, window_from_wire
 from billing.totals import TOTALS_COLUMNS, Totals
 from billing.zones import check_timezone
@@ -29,10 +31,11 @@ from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
 from db.core.unit_of_work import Message, UnitOfWork, unit_of_work
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
-from db.ledger import closing, holds, policy_changes, rebuild, recount, reevaluation
+from db.ledger import closing, holds, policy_changes, rate_changes, rebuild, recount, reevaluation
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
 from db.ledger.policy_changes import PartnerUpdate
+from db.ledger.rate_changes import RateChanged
 from db.masters import customers, partners, products
 from db.masters.partners import NewPartner
 from db.masters.rates import NewRate
@@ -106,6 +109,8 @@ class World:
         self.policies = Policies()
         self.oracle = Oracle()
         self.partners: dict[str, UUID] = {}
+        self.rule_ids = {number: number + 1 for number in range(6)}
+        """The id of each rule of the rate card, by the oracle's number; the first ones come with Leadger."""
         self.published: list[Message] = []
         """What was sent after commits; no worker gets it, since `work` and `settle` do what it asks for."""
         self.now = EARLIER  # no period that has ended by now begins again in another time zone
@@ -155,12 +160,10 @@ class World:
         engagement_level: str | None = None,
         effective_from: str | None = None,
     ) -> bool:
-        """A rate rule, and everything judged again by it. False if both sides refuse it."""
-        refused = False
-        try:
-            self.oracle.add_rate(amount, partner, product, lead_type, action_type, engagement_level, effective_from)
-        except Refused:
-            refused = True
+        """A rate rule, an instant or a period as its start. False if both sides refuse it.
+
+        Stale customers stay so until `settle`. `rule_ids` has its id, in the order of the oracle's numbers.
+        """
         new = NewRate(
             partner_id=partner_uuid(partner) if partner else None,
             product_id=product_uuid(product) if product else None,
@@ -168,15 +171,47 @@ class World:
             action_type=action_type,
             engagement_level=engagement_level,
             amount_minor=None if amount is None else minor_from_amount(amount),
-            effective_from=datetime.fromisoformat(effective_from) if effective_from else None,
+            start=rate_start(effective_from),
         )
+        named = (partner, product, lead_type, action_type, engagement_level, effective_from)
+        return await self._rate_change(
+            lambda: self.oracle.add_rate(amount, *named),
+            lambda uow: rate_changes.create_rate(uow, self.policies, new),
+        )
+
+    async def change_rate(self, number: int, amount: str | None) -> bool:
+        """Another amount for the rule that the oracle knows by this number. False if both sides refuse it."""
+        minor = None if amount is None else minor_from_amount(amount)
+        return await self._rate_change(
+            lambda: self.oracle.change_rate(number, amount),
+            lambda uow: rate_changes.change_rate(uow, self.policies, self.rule_ids[number], minor),
+        )
+
+    async def end_rate(self, number: int) -> bool:
+        """The end of the rule that the oracle knows by this number. False if both sides refuse it."""
+        return await self._rate_change(
+            lambda: self.oracle.end_rate(number),
+            lambda uow: rate_changes.end_rate(uow, self.policies, self.rule_ids[number]),
+        )
+
+    async def _rate_change(
+        self, expected: Callable[[], int | None], change: Callable[[UnitOfWork], Awaitable[RateChanged]]
+    ) -> bool:
+        refused = False
+        number: int | None = None
+        try:
+            number = expected()
+        except Refused:
+            refused = True
         try:
             async with self.unit_of_work() as uow:
-                await policy_changes.create_rate(uow, self.policies, new)
-        except RuleViolation:
+                changed = await change(uow)
+        except (RuleViolation, InvalidRate):
             assert refused
         else:
             assert not refused
+            if number is not None:
+                self.rule_ids[number] = changed.rule_id
         return not refused
 
     async def terms(self, partner: str, from_period: str, **changes: Any) -> bool:
@@ -518,6 +553,13 @@ class World:
                 periods = await periods_used(connection, partner_id)
             for period in periods:
                 assert await self.rebuild(partner_id, period) == (0, 0)
+
+
+def rate_start(text: str | None) -> Start:
+    """The start of a rule as the wire says it: an instant, a period or none."""
+    if text is None:
+        return None
+    return period_from_text(text) if len(text) == len("2024-05") else datetime.fromisoformat(text)
 
 
 def terms_fields(terms: dict[str, Any]) -> dict[str, Any]:

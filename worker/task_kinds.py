@@ -2,17 +2,19 @@
 
 from db.intake import closing_request
 from db.intake import quarantine as quarantined_leads
+from db.ledger import rate_preview as ledger_rate_preview
 from db.ledger import rebuild as ledger_rebuild
 from db.ledger import reevaluation as ledger_reevaluation
 from db.privacy import erasure as privacy
 from worker.runner import Kind, Runner
-from worker.tasks import closing, erasure, quarantine, rebuilding, reevaluation
+from worker.tasks import closing, erasure, quarantine, rate_preview, rebuilding, reevaluation
 
 RUNNER = Runner(
     [
         Kind(closing_request.KIND, closing.close),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),
+        Kind(ledger_rate_preview.KIND, rate_preview.preview_rate),
         Kind(rebuilding.SUBTASK, rebuilding.judge_customers),
         Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),
         Kind(quarantined_leads.RETRY, quarantine.retry_quarantined),

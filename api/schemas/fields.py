@@ -49,6 +49,12 @@ def _period(value: object) -> int:
     return period_from_text(value)
 
 
+def _start(value: object) -> datetime | int:
+    return (
+        period_from_text(value) if isinstance(value, str) and len(value) == len("2024-05") else instant_from_text(value)
+    )
+
+
 def _preferences(value: dict[str, Any]) -> dict[str, Any]:
     try:
         text = msgspec.json.encode(value)
@@ -117,6 +123,16 @@ Instant = Annotated[
     datetime,
     BeforeValidator(instant_from_text),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2024-04-01T00:00:00Z"]}),
+]
+Start = Annotated[
+    datetime | int,
+    BeforeValidator(_start),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": _PERIOD}, {"type": "string", "format": "date-time"}],
+            "examples": ["2024-05", "2024-05-01T00:00:00Z"],
+        }
+    ),
 ]
 Day = Annotated[
     date,

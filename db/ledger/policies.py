@@ -1,7 +1,7 @@
 """What decides a partner's verdicts: terms, time zones, stored periods and rates, read and cached."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -10,8 +10,10 @@ import asyncpg
 
 from billing.periods import Calendar
 from billing.policy import Policy
-from billing.rates import BEGINNING, RateCard, RateRule
+from billing.rate_starts import CardRule, Span
+from billing.rates import RateCard, RateRule
 from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory
+from db.masters.rates import span_from_row
 
 
 class Policies:
@@ -65,24 +67,34 @@ async def read_policies(connection: asyncpg.Connection, partners: Sequence[async
     starts: dict[UUID, dict[int, datetime]] = defaultdict(dict)
     for row in await connection.fetch("SELECT * FROM periods WHERE partner_id = ANY($1::uuid[])", ids):
         starts[row["partner_id"]][row["period"]] = row["starts_at"]
-    rules = [
-        rule_from_row(row)
-        for row in await connection.fetch(
-            "SELECT * FROM rate_rules WHERE partner_id IS NULL OR partner_id = ANY($1::uuid[])", ids
+    rules: dict[UUID | None, list[CardRule]] = defaultdict(list)
+    for row in await connection.fetch(
+        """
+        SELECT * FROM rate_rules
+        WHERE (partner_id IS NULL OR partner_id = ANY($1::uuid[])) AND (
+            ended_at IS NULL
+            OR EXISTS (SELECT FROM rate_rule_spans WHERE rule_id = rate_rules.id AND partner_id = ANY($1::uuid[]))
         )
-    ]
-    rules_by_partner: dict[UUID | None, list[RateRule]] = defaultdict(list)
-    for rule in rules:
-        rules_by_partner[rule.conditions[0]].append(rule)
+        """,
+        ids,
+    ):
+        rules[row["partner_id"]].append(rule_from_row(row))
+    spans: dict[UUID, dict[int, Span]] = defaultdict(dict)
+    for row in await connection.fetch("SELECT * FROM rate_rule_spans WHERE partner_id = ANY($1::uuid[])", ids):
+        spans[row["partner_id"]][row["rule_id"]] = span_from_row(row)
+    calendars = {row["id"]: Calendar(zones[row["id"]], starts[row["id"]]) for row in partners}
     return {
         row["id"]: Policy(
             partner_id=row["id"],
             currency=row["currency"],
             version=row["policy_version"],
             closed_through=row["closed_through"],
-            calendar=Calendar(zones[row["id"]], starts[row["id"]]),
+            calendar=calendars[row["id"]],
             terms=TermsHistory(terms[row["id"]]),
-            card=RateCard(row["id"], [*rules_by_partner[None], *rules_by_partner[row["id"]]]),
+            card=RateCard(
+                row["id"],
+                _rules_of_partner([*rules[None], *rules[row["id"]]], calendars[row["id"]], spans[row["id"]]),
+            ),
         )
         for row in partners
     }
@@ -97,9 +109,9 @@ def terms_from_row(row: asyncpg.Record) -> Terms:
     )
 
 
-def rule_from_row(row: asyncpg.Record) -> RateRule:
+def rule_from_row(row: asyncpg.Record) -> CardRule:
     """A row of rate_rules as the domain knows it."""
-    return RateRule(
+    return CardRule(
         id=row["id"],
         conditions=(
             row["partner_id"],
@@ -109,5 +121,11 @@ def rule_from_row(row: asyncpg.Record) -> RateRule:
             row["level_key"],
         ),
         amount_minor=row["amount_minor"],
-        effective_from=row["effective_from"] or BEGINNING,
+        start=row["effective_from"] or row["from_period"],
+        is_ended=row["ended_at"] is not None,
     )
+
+
+def _rules_of_partner(rules: Iterable[CardRule], calendar: Calendar, spans: Mapping[int, Span]) -> list[RateRule]:
+    counting = (rule.of_partner(calendar, spans.get(rule.id, Span())) for rule in rules)
+    return [rule for rule in counting if rule is not None]

@@ -1,6 +1,6 @@
-"""Changes of terms, time zones and rates (R16): one transaction that locks, refuses or writes, and has it re-evaluated.
+"""Changes of terms and time zones (R16): one transaction that locks, refuses or writes, and has it re-evaluated.
 
-Who changes what prices and caps actions waits for the batches of the partners it affects, and keeps new ones out until
+Who changes what caps actions waits for the batches of the partners it affects, and keeps new ones out until
 the change is committed. The change raises their policy version, which makes their customers stale, and starts the task
 that evaluates those again.
 """
@@ -13,15 +13,13 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.errors import RuleViolation
 from billing.policy import Policy
-from billing.policy_changes import InvalidRate, check_term_dates, start_of_rate, start_of_terms, start_of_timezone
+from billing.policy_changes import check_term_dates, start_of_terms, start_of_timezone
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import reevaluation
 from db.ledger.policies import Policies
-from db.masters import partners, rates, terms
-from db.masters.rates import NewRate
+from db.masters import partners, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +34,6 @@ class PartnerUpdate:
     terms: Mapping[str, Any] = field(default_factory=dict)
     effective_period: int | None = None
     timezone: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RateCreated:
-    """A new rule, and the task that re-evaluates what it prices."""
-
-    rule_id: int
-    task_id: UUID
 
 
 async def change_partner(
@@ -63,43 +53,6 @@ async def change_partner(
         await _change_timezone(uow.connection, policy, update.timezone, now)
     uow.after_commit(policies.clear)
     return await reevaluation.start(uow, [partner_id]) if update.terms or update.timezone else None
-
-
-async def create_rate(uow: UnitOfWork, policies: Policies, rate: NewRate) -> RateCreated:
-    """Add a rule to the rate card and re-evaluate the open actions that it can price.
-
-    InvalidRate if an engagement level would have no price, or the product is another partner's. RuleViolation if it
-    would start in a closed period, or a rule with the same conditions and start exists (R5).
-    """
-    if rate.amount_minor is None and not (rate.partner_id or rate.product_id or rate.lead_type or rate.action_type):
-        raise InvalidRate("amount", "must not be null for a rule that names a level only")
-    partner_ids = await lock_affected_partners(uow.connection, rate.partner_id, rate.product_id)
-    if rate.product_id and not partner_ids:
-        raise InvalidRate("product", "is not a product of this partner")
-    in_force = await policies.load(uow.connection, partner_ids)
-    start = start_of_rate(in_force.values(), rate.effective_from)
-    rule_id = await rates.insert(uow.connection, replace(rate, effective_from=start))
-    if rule_id is None:
-        raise RuleViolation("A rule with the same conditions and the same start exists.")
-    await partners.raise_policy_version(uow.connection, partner_ids)
-    uow.after_commit(policies.clear)
-    return RateCreated(rule_id, await reevaluation.start(uow, partner_ids))
-
-
-async def lock_affected_partners(
-    connection: asyncpg.Connection, partner_id: UUID | None, product_id: UUID | None
-) -> list[UUID]:
-    """Lock the partners whose actions a rule for this partner and product can price, and return them.
-
-    A rule for all partners reads them under its lock: one that is created meanwhile waits and then finds the rule.
-    """
-    if partner_id is None and product_id is None:
-        await locks.lock_rate_card_exclusive(connection)
-        return await rates.affected_partners(connection, None, None)
-    affected = await rates.affected_partners(connection, partner_id, product_id)
-    for affected_id in affected:  # one at most: a product belongs to one partner
-        await locks.lock_partner_exclusive(connection, affected_id)
-    return affected
 
 
 async def _change_terms(

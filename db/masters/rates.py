@@ -1,11 +1,13 @@
-"""The rules of the rate card (R5)."""
+"""The rules of the rate card (R5). A rule is never changed: it ends, and another one may take its place."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
+from billing.rate_starts import Span, Start
 from billing.texts import text_key
 
 
@@ -13,7 +15,7 @@ from billing.texts import text_key
 class NewRate:
     """A rule to add. A condition of None is "any", an amount of None ends the override.
 
-    `effective_from` None is the beginning of time, or later if R16 says so.
+    `start` None is the first open period of each partner that it touches.
     """
 
     partner_id: UUID | None
@@ -22,55 +24,93 @@ class NewRate:
     action_type: str | None
     engagement_level: str | None
     amount_minor: int | None
-    effective_from: datetime | None
+    start: Start = None
+
+    @property
+    def names_level_only(self) -> bool:
+        """Whether it names a level at most, like the rules that price whatever no other rule prices."""
+        return not (self.partner_id or self.product_id or self.lead_type or self.action_type)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRate:
-    """A rule of the card; `partner` and `product` are external ids."""
+    """A rule of the card. `spans` are the partners for which it starts later, or ended after it had counted."""
 
     id: int
+    rate: NewRate
     partner: str | None
     product: str | None
-    lead_type: str | None
-    action_type: str | None
-    engagement_level: str | None
-    amount_minor: int | None
-    effective_from: datetime | None
     created_at: datetime
+    created_by: str | None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    replaced_by: int | None = None
+    replaces: tuple[int, ...] = ()
+    spans: Mapping[UUID, Span] = field(default_factory=dict)
 
 
 _RATES = """
-    SELECT rate_rules.*, partners.external_id AS partner, products.external_id AS product
+    SELECT rate_rules.*, partners.external_id AS partner, products.external_id AS product,
+        ARRAY(SELECT id FROM rate_rules AS earlier WHERE earlier.replaced_by = rate_rules.id ORDER BY id) AS replaces
     FROM rate_rules LEFT JOIN partners ON partners.id = rate_rules.partner_id
     LEFT JOIN products ON products.id = rate_rules.product_id
 """
 
 
 async def read(connection: asyncpg.Connection, rule_id: int) -> StoredRate | None:
-    """One rule."""
+    """One rule with all its spans."""
     row = await connection.fetchrow(f"{_RATES} WHERE rate_rules.id = $1", rule_id)
-    return stored_rate_from_row(row) if row else None
+    if row is None:
+        return None
+    return stored_rate_from_row(row, (await _spans(connection, [rule_id], None)).get(rule_id, {}))
 
 
-async def read_page(connection: asyncpg.Connection, *, after: int, limit: int) -> list[StoredRate]:
-    """Rules by id, oldest first."""
-    rows = await connection.fetch(f"{_RATES} WHERE rate_rules.id > $1 ORDER BY rate_rules.id LIMIT $2", after, limit)
-    return [stored_rate_from_row(row) for row in rows]
+async def read_page(
+    connection: asyncpg.Connection, *, after: int, limit: int, partner_id: UUID | None = None, ended: bool = False
+) -> list[StoredRate]:
+    """Rules by id, oldest first; of a partner, those that can price its actions, with its spans only.
+
+    Without `ended`, only rules in force.
+    """
+    rows = await connection.fetch(
+        f"""
+        {_RATES} WHERE rate_rules.id > $1 AND ($4 OR rate_rules.ended_at IS NULL) AND (
+            $3::uuid IS NULL
+            OR coalesce(rate_rules.partner_id, products.partner_id, $3) = $3
+        )
+        ORDER BY rate_rules.id LIMIT $2
+        """,
+        after,
+        limit,
+        partner_id,
+        ended,
+    )
+    spans = await _spans(connection, [row["id"] for row in rows], partner_id) if partner_id else {}
+    return [stored_rate_from_row(row, spans.get(row["id"], {})) for row in rows]
 
 
-def stored_rate_from_row(row: asyncpg.Record) -> StoredRate:
-    """A row of rate_rules with external ids."""
+def stored_rate_from_row(row: asyncpg.Record, spans: Mapping[UUID, Span]) -> StoredRate:
+    """A row of the query above."""
     return StoredRate(
         id=row["id"],
+        rate=NewRate(
+            partner_id=row["partner_id"],
+            product_id=row["product_id"],
+            lead_type=row["lead_type"],
+            action_type=row["action_type"],
+            engagement_level=row["engagement_level"],
+            amount_minor=row["amount_minor"],
+            start=row["effective_from"] or row["from_period"],
+        ),
         partner=row["partner"],
         product=row["product"],
-        lead_type=row["lead_type"],
-        action_type=row["action_type"],
-        engagement_level=row["engagement_level"],
-        amount_minor=row["amount_minor"],
-        effective_from=row["effective_from"],
         created_at=row["created_at"],
+        created_by=row["created_by"],
+        ended_at=row["ended_at"],
+        ended_by=row["ended_by"],
+        replaced_by=row["replaced_by"],
+        replaces=tuple(row["replaces"]),
+        spans=spans,
     )
 
 
@@ -90,15 +130,40 @@ async def affected_partners(
     return [row["id"] for row in rows]
 
 
-async def insert(connection: asyncpg.Connection, rate: NewRate) -> int | None:
-    """Store a rule and return its id; None if one with the same conditions and start exists (R5)."""
+async def in_force(connection: asyncpg.Connection, rate: NewRate) -> int | None:
+    """The rule in force with the same conditions and start (R5), under the lock of the partners that it touches."""
+    instant, period = _start_columns(rate.start)
     rule_id: int | None = await connection.fetchval(
+        """
+        SELECT id FROM rate_rules
+        WHERE partner_id IS NOT DISTINCT FROM $1 AND product_id IS NOT DISTINCT FROM $2
+            AND lead_type_key IS NOT DISTINCT FROM $3 AND action_type_key IS NOT DISTINCT FROM $4
+            AND level_key IS NOT DISTINCT FROM $5 AND effective_from IS NOT DISTINCT FROM $6
+            AND from_period IS NOT DISTINCT FROM $7 AND ended_at IS NULL
+        """,
+        rate.partner_id,
+        rate.product_id,
+        _key(rate.lead_type),
+        _key(rate.action_type),
+        _key(rate.engagement_level),
+        instant,
+        period,
+    )
+    return rule_id
+
+
+async def insert(
+    connection: asyncpg.Connection, rate: NewRate, later: Mapping[UUID, int], created_by: str | None
+) -> int:
+    """Store a rule, which starts later for some partners, and return its id."""
+    instant, period = _start_columns(rate.start)
+    rule_id: int = await connection.fetchval(
         """
         INSERT INTO rate_rules (
             partner_id, product_id, lead_type, action_type, engagement_level, lead_type_key, action_type_key, level_key,
-            amount_minor, effective_from
-        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-        ON CONFLICT DO NOTHING RETURNING id
+            amount_minor, effective_from, from_period, created_by
+        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        RETURNING id
         """,
         rate.partner_id,
         rate.product_id,
@@ -109,9 +174,69 @@ async def insert(connection: asyncpg.Connection, rate: NewRate) -> int | None:
         _key(rate.action_type),
         _key(rate.engagement_level),
         rate.amount_minor,
-        rate.effective_from,
+        instant,
+        period,
+        created_by,
+    )
+    await connection.execute(
+        """
+        INSERT INTO rate_rule_spans (rule_id, partner_id, from_period)
+        SELECT $1, * FROM unnest($2::uuid[], $3::int[])
+        """,
+        rule_id,
+        list(later),
+        list(later.values()),
     )
     return rule_id
+
+
+async def end(connection: asyncpg.Connection, rule_id: int, until: Mapping[UUID, int], ended_by: str) -> None:
+    """End a rule. For partners with closed periods in which it counted, it counts until the period given."""
+    await connection.execute(
+        "UPDATE rate_rules SET ended_at = clock_timestamp(), ended_by = $2 WHERE id = $1", rule_id, ended_by
+    )
+    await connection.execute(
+        """
+        INSERT INTO rate_rule_spans (rule_id, partner_id, until_period)
+        SELECT $1, * FROM unnest($2::uuid[], $3::int[])
+        ON CONFLICT (partner_id, rule_id) DO UPDATE SET until_period = excluded.until_period
+        """,
+        rule_id,
+        list(until),
+        list(until.values()),
+    )
+
+
+async def note_replaced(connection: asyncpg.Connection, rule_id: int, replaced_by: int) -> None:
+    """Keep which rule took the place of an ended one."""
+    await connection.execute("UPDATE rate_rules SET replaced_by = $2 WHERE id = $1", rule_id, replaced_by)
+
+
+async def _spans(
+    connection: asyncpg.Connection, rule_ids: Sequence[int], partner_id: UUID | None
+) -> dict[int, dict[UUID, Span]]:
+    """The spans of rules, of all partners or of one."""
+    spans: dict[int, dict[UUID, Span]] = {}
+    for row in await connection.fetch(
+        """
+        SELECT * FROM rate_rule_spans
+        WHERE rule_id = ANY($1::bigint[]) AND ($2::uuid IS NULL OR partner_id = $2)
+        """,
+        list(rule_ids),
+        partner_id,
+    ):
+        spans.setdefault(row["rule_id"], {})[row["partner_id"]] = span_from_row(row)
+    return spans
+
+
+def span_from_row(row: asyncpg.Record) -> Span:
+    """A row of rate_rule_spans."""
+    return Span(row["from_period"], row["until_period"])
+
+
+def _start_columns(start: Start) -> tuple[datetime | None, int | None]:
+    """A start as the columns effective_from and from_period."""
+    return (start, None) if isinstance(start, datetime) else (None, start)
 
 
 def _key(text: str | None) -> str | None:

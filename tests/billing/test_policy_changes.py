@@ -8,7 +8,7 @@ import pytest
 from billing.errors import RuleViolation
 from billing.periods import Calendar
 from billing.policy import Policy
-from billing.policy_changes import check_term_dates, start_of_rate, start_of_terms, start_of_timezone
+from billing.policy_changes import check_term_dates, start_of_terms, start_of_timezone
 from billing.rates import RateCard
 from billing.terms import Terms, TermsHistory
 
@@ -66,21 +66,3 @@ def test_r16_a_time_zone_starts_with_the_first_period_that_has_begun_in_neither_
     now: datetime, old: str, new: str, start: int
 ) -> None:
     assert start_of_timezone(policy(timezone=old), new, now) == start
-
-
-def test_r16_a_rate_starts_as_asked_or_as_early_as_closed_periods_allow() -> None:
-    april_10 = datetime(2024, 4, 10, tzinfo=UTC)
-    may, may_in_berlin = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 4, 30, 22, tzinfo=UTC)
-    open_ones, berlin, utc = [policy(), policy()], policy(APRIL, "Europe/Berlin"), policy(APRIL)
-    assert start_of_rate([], None) is None
-    assert start_of_rate(open_ones, None) is None
-    assert start_of_rate(open_ones, april_10) == april_10
-    assert start_of_rate([*open_ones, berlin], None) == may_in_berlin
-    assert start_of_rate([berlin, utc], None) == may
-    assert start_of_rate([berlin, utc], may) == may
-    with pytest.raises(RuleViolation) as refusal:
-        start_of_rate([berlin, utc], may_in_berlin)
-    assert str(refusal.value) == (
-        "The rule would start in a closed period of a partner it touches; "
-        "it can start at 2024-05-01T00:00:00Z or later."
-    )

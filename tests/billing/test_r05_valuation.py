@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.rates import BEGINNING, Conditions, RateCard, RateRule, UnpricedAction
+from tests.oracle.periods import Calendar
 from tests.oracle.rates import Dimensions
 from tests.oracle.rates import RateCard as OracleCard
 
@@ -72,6 +73,21 @@ def test_r5_the_latest_start_at_or_before_the_instant_wins_and_null_ends_an_over
     assert prices == [1000, 700, 700, 1000, 0]
 
 
+def test_r5_of_two_rules_with_one_start_the_newer_counts_and_an_ended_one_until_its_end() -> None:
+    own: Conditions = (PARTNER, None, None, None, None)
+    end, tick = START + timedelta(days=10), timedelta(microseconds=1)
+    for rules in (
+        [RateRule(7, own, 700, START, end), RateRule(8, own, 800, end), RateRule(6, own, 600, START)],
+        [RateRule(6, own, 600, START), RateRule(8, own, 800, end), RateRule(7, own, 700, START, end)],
+    ):
+        card = RateCard(PARTNER, [*SHIPPED, *rules])
+        instants = (START - tick, START, end - tick, end)
+        assert [card.price(PRODUCT, "any", "any", "high", at).amount_minor for at in instants] == [1000, 700, 700, 800]
+        assert [card.counting(own, at) for at in instants] == [None, 7, 7, 8]
+    card = RateCard(PARTNER, [*SHIPPED, RateRule(6, own, 600, START), RateRule(9, own, 900, START + tick, end)])
+    assert card.price(PRODUCT, "any", "any", "high", end) == (6, 600)
+
+
 def test_r5_the_rules_of_another_partner_do_not_count() -> None:
     rules = [*SHIPPED, RateRule(7, (OTHER, None, None, None, None), 1)]
     assert RateCard(PARTNER, rules).price(PRODUCT, "any", "any", "high", START).amount_minor == 1000
@@ -105,5 +121,5 @@ def test_r5_the_price_is_the_oracles(rules: dict[tuple[Conditions, datetime], in
     numbered = enumerate(rules.items(), start=10)
     card = RateCard(PARTNER, [*SHIPPED, *(RateRule(n, of, minor, start) for n, ((of, start), minor) in numbered)])
     at = START + timedelta(days=day)
-    expected = oracle.price(Dimensions(str(PARTNER), str(PRODUCT), "type", "action", "high"), at)
+    expected = oracle.price(Dimensions(str(PARTNER), str(PRODUCT), "type", "action", "high"), at, Calendar("UTC"))
     assert card.price(PRODUCT, "type", "action", "high", at).amount_minor == expected

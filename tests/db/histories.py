@@ -50,7 +50,6 @@ class Cast:
     """The present e-mail of each; none of an erased person."""
     missing_products: dict[str, str]
     missing_customers: dict[str, str]
-    rules: list[tuple[dict[str, Any], str | None]] = field(default_factory=list)
     known: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     former_emails: list[str] = field(default_factory=list)
 
@@ -107,11 +106,25 @@ async def rate(draw: Draw, world: World, cast: Cast) -> None:
     if draw(st.booleans()):
         named["lead_type"] = draw(st.sampled_from(LEAD_TYPES))
     amount = draw(st.sampled_from(["0.00", "0.01", "3.33", "7.00", "40.00", None]))
-    start = draw(st.sampled_from([None, *(f"{month}-{day}T00:00:00Z" for month in MONTHS for day in ("01", "05"))]))
-    if (named, start) not in cast.rules:
-        cast.rules.append((named, start))
-        note(f"rate {named} {amount} from {start}")
-        await world.rate(amount, effective_from=start, **named)
+    instants = (f"{month}-{day}T00:00:00Z" for month in MONTHS for day in ("01", "05"))
+    start = draw(st.sampled_from([None, *MONTHS, *instants]))
+    note(f"rate {named} {amount} from {start}")
+    await world.rate(amount, effective_from=start, **named)
+
+
+async def rate_change(draw: Draw, world: World) -> None:
+    """Another amount for a rule of one of the partners, or its end; those that Leadger ships with stay."""
+    numbers = [number for number in world.rule_ids if number > 5]
+    if not numbers:
+        return
+    number = draw(st.sampled_from(numbers))
+    amount = draw(st.sampled_from(["0.00", "1.00", "20.00", None]))
+    if draw(st.booleans()):
+        note(f"change rate {number}: {amount}")
+        await world.change_rate(number, amount)
+    else:
+        note(f"end rate {number}")
+        await world.end_rate(number)
 
 
 def instant(draw: Draw) -> datetime:
@@ -179,6 +192,7 @@ async def event(draw: Draw, world: World, cast: Cast, kinds: Sequence[str] = EVE
         await world.terms(partner, draw(st.sampled_from(MONTHS)), **terms(draw))
     elif kind == "rate":
         await rate(draw, world, cast)
+        await rate_change(draw, world)
     elif kind == "master":
         await missing_master(draw, world, cast)
     elif kind in ("hold", "release", "return"):

@@ -52,7 +52,7 @@ def judge(actions: Sequence[Action], card: RateCard) -> None:
 def _value(action: Action, card: RateCard) -> int:
     lead = action.lead
     named = Dimensions(lead.partner.external_id, lead.product, lead.lead_type, action.id.action_type, action.id.level)
-    return card.price(named, action.id.instant)
+    return card.price(named, action.id.instant, lead.partner.calendar)
 
 
 def _credited(credited: Sequence[Action], period: str) -> int:

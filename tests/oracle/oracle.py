@@ -10,8 +10,8 @@ from tests.oracle.judge import evaluation_order, judge
 from tests.oracle.messages import Reason, WireLead, lead_identity
 from tests.oracle.model import Action, ActionId, ActionRef, Credit, Partner, Totals, Verdict
 from tests.oracle.people import People, Person
-from tests.oracle.periods import Calendar, checked, following, preceding
-from tests.oracle.rates import ALWAYS, RateCard, dimensions
+from tests.oracle.periods import PERIOD_FORM, Calendar, checked, following, preceding
+from tests.oracle.rates import ALWAYS, RateCard, Rule, dimensions
 from tests.oracle.terms import KEEP, CapScope, Keep, Terms, TermsHistory, Window
 from tests.oracle.totals import totals_of
 from tests.oracle.values import Refused, fold, instant, minor_units, plain_id
@@ -124,20 +124,81 @@ class Oracle:
         action_type: str | None = None,
         engagement_level: str | None = None,
         effective_from: str | None = None,
-    ) -> None:
-        """Add a rule to the card; it starts, by default, as soon as no partner it touches has a closed period (R16)."""
+    ) -> int:
+        """Add a rule to the card, or replace the one with the same conditions and start; returns its number.
+
+        A start is an instant or a period; without one, the rule starts with each partner's first open period (R16).
+        """
         self.settle()
         touched = self._touched(partner, product)
-        earliest = ALWAYS
-        for owner in touched:
-            if owner.closed_through is not None:
-                earliest = max(earliest, owner.calendar.start(following(owner.closed_through)))
-        start = earliest if effective_from is None else instant(effective_from)
-        if start < earliest:
-            raise Refused(f"the rule can start at {earliest} or later")
+        closing = [owner for owner in touched if owner.closed_through is not None]
+        later: dict[str, str] = {}
+        start: datetime | str
+        if effective_from is None:
+            start = ALWAYS
+            later = {owner.external_id: _first_open(owner) for owner in closing}
+            if later and (partner is not None or product is not None):
+                start, later = next(iter(later.values())), {}
+        elif PERIOD_FORM.fullmatch(effective_from):
+            start = effective_from
+            if any(start < _first_open(owner) for owner in closing):
+                raise Refused(f"{start} is closed")
+        else:
+            start = instant(effective_from)
+            if any(start < owner.calendar.start(_first_open(owner)) for owner in closing):
+                raise Refused(f"{start} lies in a closed period")
         conditions = dimensions(partner, product, lead_type, action_type, engagement_level)
-        self._card.add(conditions, start, None if amount is None else minor_units(amount))
+        amount_minor = None if amount is None else minor_units(amount)
+        if amount_minor is None and not any(conditions[:4]):
+            raise Refused("a level has a price")
+        replaced = self._card.same(conditions, start)
+        if replaced is not None:
+            self._end(replaced)
+        rule = self._card.add(conditions, start, amount_minor, later)
+        self._rates_changed()
+        return rule.number
+
+    def change_rate(self, number: int, amount: str | None) -> int:
+        """Another amount for a rule, in open periods; returns the number of the rule that takes its place."""
+        self.settle()
+        rule = self._card.rules[number]
+        if rule.until is not None or (amount is None and not any(rule.conditions[:4])):
+            raise Refused(f"rule {number} has ended, or prices a level")
+        touched = self._touched(rule.conditions.partner, rule.conditions.product)
+        later, start = dict(rule.later), rule.start
         for owner in touched:
+            if owner.closed_through is None:
+                continue
+            opens = owner.calendar.start(_first_open(owner))
+            if rule.begins(owner.external_id, owner.calendar) < opens:
+                if self._card.counting(rule.conditions, owner.external_id, opens, owner.calendar) is not rule:
+                    raise Refused(f"another rule has followed {number}")
+                later[owner.external_id] = _first_open(owner)
+        if later and (rule.conditions.partner is not None or rule.conditions.product is not None):
+            start, later = next(iter(later.values())), {}
+        self._end(rule)
+        new = self._card.add(rule.conditions, start, None if amount is None else minor_units(amount), later)
+        self._rates_changed()
+        return new.number
+
+    def end_rate(self, number: int) -> None:
+        """End a rule: it counts in closed periods only."""
+        self.settle()
+        rule = self._card.rules[number]
+        if rule.until is not None or (not any(rule.conditions[:4]) and rule.conditions.level and rule.start == ALWAYS):
+            raise Refused(f"rule {number} has ended, or prices a level")
+        self._end(rule)
+        self._rates_changed()
+
+    def _end(self, rule: Rule) -> None:
+        rule.until = {
+            owner.external_id: _first_open(owner)
+            for owner in self._touched(rule.conditions.partner, rule.conditions.product)
+            if owner.closed_through is not None
+        }
+
+    def _rates_changed(self) -> None:
+        for owner in self._partners.values():
             self._judge_again(owner)
 
     # -- leads
@@ -321,3 +382,9 @@ class Oracle:
 def _account(action: Action) -> Account:
     """The partner and the person: verdicts of different accounts have nothing to do with each other."""
     return (action.lead.partner.external_id, action.lead.person.key)
+
+
+def _first_open(partner: Partner) -> str:
+    """The first period of a partner with closed ones that is open."""
+    assert partner.closed_through is not None
+    return following(partner.closed_through)

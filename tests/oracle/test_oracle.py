@@ -236,11 +236,18 @@ def test_r5_the_latest_start_counts_by_the_actions_instant_and_null_ends_it() ->
     assert [v.value_minor for v in oracle.verdicts("acme")] == [300, 400, 400, 300, 300, 600]
 
 
-def test_r5_an_ended_default_still_prices_by_level() -> None:
+def test_r5_a_level_has_a_price() -> None:
     oracle = accept(world(), lead("a", CLICK))
-    oracle.add_rate("11.00", engagement_level="High", effective_from="2024-04-01T00:00:00Z")
+    number = oracle.add_rate("11.00", engagement_level="High", effective_from="2024-04-01T00:00:00Z")
     assert summary(oracle) == [("a", "billed", 1100)]
-    oracle.add_rate(None, engagement_level="High", effective_from="2024-04-02T00:00:00Z")
+    for refused in (
+        lambda: oracle.add_rate(None, engagement_level="High", effective_from="2024-04-02T00:00:00Z"),
+        lambda: oracle.change_rate(number, None),
+        lambda: oracle.end_rate(0),
+    ):
+        with pytest.raises(Refused):
+            refused()
+    oracle.end_rate(number)
     assert summary(oracle) == [("a", "billed", 1000)]
 
 
@@ -252,11 +259,45 @@ def test_r5_an_ended_default_still_prices_by_level() -> None:
         {"partner": "acme", "effective_from": "2024-04-01T02:00:00+02:00"},
     ],
 )
-def test_r5_a_second_rule_with_the_same_conditions_and_start_is_refused(rule: dict[str, str]) -> None:
-    oracle = world()
-    oracle.add_rate("4.00", partner="acme", effective_from="2024-04-01T00:00:00Z")
+def test_r5_a_second_rule_with_the_same_conditions_and_start_replaces_the_first(rule: dict[str, str]) -> None:
+    oracle = accept(world(), lead("a", ("Signup", "High", CLICK[2]), lead_type="Referral"))
+    first = oracle.add_rate("4.00", partner="acme", effective_from="2024-04-01T00:00:00Z")
+    if "partner" not in rule:
+        oracle.end_rate(first)
+        first = oracle.add_rate("4.00", **rule)
+    oracle.add_rate("5.00", **rule)
     with pytest.raises(Refused):
-        oracle.add_rate("5.00", **rule)
+        oracle.change_rate(first, "6.00")
+    value = 2000 if rule == {"engagement_level": "HIGH"} else 500
+    assert [v.value_minor for v in oracle.verdicts("acme")] == [value]
+
+
+def test_r16_a_rule_for_all_starts_with_the_first_open_period_of_each_partner() -> None:
+    """One Berlin partner with a closed April moved the start of everybody into the middle of a UTC partner's month."""
+    oracle = world()
+    oracle.add_partner("berlin", timezone="Europe/Berlin")
+    oracle.close("berlin", "2024-04")
+    instants = ("2024-03-31T23:00:00Z", "2024-04-30T21:00:00Z", "2024-04-30T23:00:00Z")
+    accept(oracle, *(lead(f"l{i}", (f"T{i}", "Medium", at)) for i, at in enumerate(instants)))
+    oracle.add_rate("9.00", engagement_level="Medium")
+    assert [v.value_minor for v in oracle.verdicts("acme")] == [900, 900, 900]
+    oracle.add_rate("7.00", engagement_level="Medium", effective_from="2024-05")
+    assert [v.value_minor for v in oracle.verdicts("acme")] == [900, 900, 900]
+    with pytest.raises(Refused):
+        oracle.add_rate("7.00", engagement_level="Medium", effective_from="2024-04")
+
+
+def test_r16_a_changed_rule_leaves_closed_periods_alone() -> None:
+    oracle = accept(world(), lead("a", CLICK))
+    number = oracle.add_rate("4.00", partner="acme", action_type="Click")
+    oracle.close("acme", "2024-04")
+    changed = oracle.change_rate(number, "6.00")
+    accept(oracle, *days("High", "2024-04-20T00:00:00Z", "2024-05-20T00:00:00Z"))
+    assert [v.value_minor for v in oracle.verdicts("acme")] == [400, 400, 600]
+    with pytest.raises(Refused):
+        oracle.change_rate(number, "8.00")
+    oracle.end_rate(changed)
+    assert [v.value_minor for v in oracle.verdicts("acme")] == [400, 400, 1000]
 
 
 def test_r5_a_late_action_is_priced_by_its_own_instant() -> None:
@@ -871,9 +912,10 @@ def test_r16_nothing_reaches_into_a_closed_period() -> None:
     for named in ({"partner": "acme"}, {"product": "crm"}, {"action_type": "Click"}):
         with pytest.raises(Refused):
             oracle.add_rate("1.00", effective_from=too_early, **named)
+        with pytest.raises(Refused):
+            oracle.add_rate("1.00", effective_from="2024-04", **named)
         oracle.add_rate("1.00", **named)
-        with pytest.raises(Refused):  # it is there: without a start, a rule starts with the first open period
-            oracle.add_rate("1.00", effective_from="2024-04-30T22:00:00Z", **named)
+        oracle.add_rate("1.00", effective_from="2024-04-30T22:00:00Z", **named)
     oracle.add_rate("1.00", partner="other")
     oracle.add_rate("1.00", product="their", effective_from=too_early)
     oracle.set_terms("acme", "2024-05", cap=None)

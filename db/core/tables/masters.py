@@ -8,11 +8,13 @@ from sqlalchemy import (
     Date,
     ForeignKey,
     Identity,
+    Index,
     Integer,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -130,16 +132,37 @@ rate_rules = Table(
     Column("amount_minor", BigInteger),
     Column("effective_from", INSTANT),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
-    UniqueConstraint(
+    Column("from_period", Integer),
+    Column("created_by", Text),
+    Column("ended_at", INSTANT),
+    Column("ended_by", Text),
+    Column("replaced_by", BigInteger),
+    Index(
+        "uq_rate_rules_in_force",
         "partner_id",
         "product_id",
         "lead_type_key",
         "action_type_key",
         "level_key",
         "effective_from",
-        name="uq_rate_rules_conditions",
+        "from_period",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
         postgresql_nulls_not_distinct=True,
     ),
     CheckConstraint("level_key IN ('high', 'medium', 'low')", name="level"),
     CheckConstraint("amount_minor >= 0", name="amount"),
+    CheckConstraint("from_period IS NULL OR effective_from IS NULL AND " + period_check("from_period"), name="start"),
+    CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended"),
+)
+
+rate_rule_spans = Table(
+    "rate_rule_spans",
+    metadata,
+    Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
+    Column("rule_id", BigInteger, ForeignKey("rate_rules.id"), primary_key=True, index=True),
+    Column("from_period", Integer),
+    Column("until_period", Integer),
+    CheckConstraint(period_check("from_period"), name="from_period"),
+    CheckConstraint(period_check("until_period"), name="until_period"),
 )

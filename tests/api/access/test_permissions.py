@@ -53,6 +53,8 @@ NEEDED: dict[str, Permission | None] = {
     "change_customer": Permission.ADMIN,
     "erase_customer": Permission.ADMIN,
     "create_rate": Permission.ADMIN,
+    "change_rate": Permission.ADMIN,
+    "end_rate": Permission.ADMIN,
     "list_rates": Permission.READ,
     "get_rate": Permission.READ,
     "get_action": Permission.READ,

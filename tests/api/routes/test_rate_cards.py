@@ -71,7 +71,14 @@ async def test_a_rule_prices_what_is_open_again_and_null_ends_it(
         "amount": "7.50",
         "effective_from": "2024-05-01T00:00:00Z",
         "created_at": made["created_at"],
+        "created_by": made["created_by"],
+        "ended_at": None,
+        "ended_by": None,
+        "replaces": [],
+        "replaced_by": None,
+        "counts": None,
     }
+    assert made["created_by"]
     assert await get(client, f"/api/rate-cards/{made['rule_id']}") == made
     await finish_tasks(engine, policies, settings)
     assert await _values(client) == ["10.00", "7.50", "7.50"]
@@ -119,26 +126,148 @@ async def test_what_is_no_rule(
     assert await row_counts(shared_engine) == before
 
 
-async def test_two_rules_with_the_same_conditions_and_start_are_refused(
-    client: httpx.AsyncClient, engine: AsyncEngine
+async def test_a_rule_with_the_same_conditions_and_start_replaces_the_other(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
 ) -> None:
     await make_masters(client)
-    rules: list[Json] = [
-        {"engagement_level": "HIGH", "amount": "11"},
-        {"lead_type": "email campaign", "action_type": "CLICK", "engagement_level": "high", "amount": "1"},
+    await bill(client, engine, policies, lead("x", action(at="2024-04-01T00:00:00Z")))
+    start = "2024-01-01T00:00:00Z"
+    rules: list[tuple[Json, Json]] = [
+        ({"engagement_level": "High"}, {"engagement_level": "HIGH"}),
+        ({"partner": "acme", "effective_from": start}, {"partner": "acme", "effective_from": start}),
+        (
+            {"product": "widget", "lead_type": "Straße", "effective_from": start},
+            {"product": "widget", "lead_type": "STRASSE", "effective_from": "2024-01-01T01:00:00+01:00"},
+        ),
+        ({"partner": "acme", "effective_from": "2024-05"}, {"partner": "acme", "effective_from": "2024-05"}),
     ]
-    for fields in ({"partner": "acme"}, {"product": "widget", "lead_type": "Straße"}):
-        start = {"effective_from": "2024-01-01T00:00:00Z"}
-        await make(client, "rate-cards", **fields, **start, amount="3")
-        rules.append({**fields, **start, "amount": "4"})
-    rules.append(
-        {"product": "widget", "lead_type": "STRASSE", "amount": "4", "effective_from": "2024-01-01T01:00:00+01:00"}
-    )
+    for named, same in rules:
+        first = await make(client, "rate-cards", **named, amount="3")
+        second = await make(client, "rate-cards", **same, amount="4")
+        assert second["replaces"] == [first["rule_id"]]
+        old = await get(client, f"/api/rate-cards/{first['rule_id']}")
+        assert (old["replaced_by"], old["amount"], old["ended_by"]) == (
+            second["rule_id"],
+            "3.00",
+            second["created_by"],
+        )
+        assert old["ended_at"] is not None
+    await finish_tasks(engine, policies, settings)
+    assert await _values(client) == ["4.00"]
+
+
+async def test_a_changed_and_an_ended_rule_stay_readable(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    await make_masters(client)
+    sent = [action(at="2024-04-01T00:00:00Z"), action("Other", at="2024-05-01T00:00:00Z")]
+    await bill(client, engine, policies, lead("x", *sent))
+    wrong = await make(client, "rate-cards", partner="acme", amount="100.00")
+    path = f"/api/rate-cards/{wrong['rule_id']}"
+    right = (await client.patch(path, json={"amount": "7.00"})).json()
+    assert (right["amount"], right["replaces"], right["effective_from"]) == ("7.00", [wrong["rule_id"]], None)
+    await finish_tasks(engine, policies, settings)
+    assert await _values(client) == ["7.00", "7.00"]
+    assert (await client.post("/api/partners/acme/periods/2024-04/close")).status_code == 202
+    await finish_tasks(engine, policies, settings)
     before = await row_counts(engine)
-    for rule in rules:
-        document = check_problem(await client.post("/api/rate-cards", json=rule), 409)
-        assert document["detail"] == "A rule with the same conditions and the same start exists."
+    document = check_problem(await client.patch(path, json={"amount": "8.00"}), 409)
+    assert document["detail"] == f"Rule {wrong['rule_id']} has ended. Rule {right['rule_id']} has taken its place."
+    check_problem(await client.delete(path), 409)
+    check_problem(await client.patch("/api/rate-cards/999999", json={"amount": "8.00"}), 404)
+    check_problem(await client.delete("/api/rate-cards/999999"), 404)
+    document = check_problem(await client.delete("/api/rate-cards/1"), 409)
+    assert document["detail"] == "Every engagement level has a price; change the amount of this rule instead."
+    document = check_problem(await client.patch("/api/rate-cards/1", json={"amount": None}), 400)
+    assert document["errors"] == [
+        {"pointer": "#/amount", "detail": "must not be null for a rule that names a level only"}
+    ]
+    check_problem(await client.patch("/api/rate-cards/1", json={"amount": "1000000.01"}), 400)
     assert await row_counts(engine) == before
+    ended = (await client.delete(f"/api/rate-cards/{right['rule_id']}")).json()
+    assert ended["task"]["task_id"]
+    assert ended["ended_by"] == right["created_by"]
+    await finish_tasks(engine, policies, settings)
+    assert await _values(client) == ["7.00", "10.00"]
+    rate = (await get(client, "/leads/x"))["actions"][0]["rate"]
+    assert (rate["rule_id"], rate["rule"], rate["amount"]) == (right["rule_id"], "acme", "7.00")
+    listed = await get_all(client, "/api/rate-cards", limit=4, partner="acme", ended=True)
+    assert [(each["rule_id"], each["counts"]) for each in listed[6:]] == [
+        (wrong["rule_id"], {"ever": False, "since": None, "until": None}),
+        (right["rule_id"], {"ever": True, "since": None, "until": "2024-05-01T00:00:00Z"}),
+    ]
+    assert len(await get_all(client, "/api/rate-cards", limit=4)) == 6
+
+
+async def test_the_rules_of_a_partner(client: httpx.AsyncClient) -> None:
+    await make_masters(client)
+    await make(client, "partners", external_id="globex", name="Globex", timezone="Europe/Berlin")
+    made = [
+        await make(client, "rate-cards", partner="acme", amount="1"),
+        await make(client, "rate-cards", product="widget", amount="2"),
+        await make(client, "rate-cards", action_type="Click", amount="3", effective_from="2024-05"),
+        await make(client, "rate-cards", partner="globex", amount="4"),
+    ]
+    ids = [each["rule_id"] for each in made]
+    assert made[2]["effective_from"] == "2024-05"
+    acme = await get_all(client, "/api/rate-cards", limit=4, partner="acme")
+    globex = await get_all(client, "/api/rate-cards", limit=4, partner="globex")
+    assert [each["rule_id"] for each in acme[6:]] == ids[:3]
+    assert [each["rule_id"] for each in globex[6:]] == ids[2:]
+    assert acme[8]["counts"]["since"] == "2024-05-01T00:00:00Z"
+    assert globex[6]["counts"]["since"] == "2024-04-30T22:00:00Z"
+    check_problem(await client.get("/api/rate-cards", params={"partner": "nobody"}), 404)
+
+
+async def test_a_preview_says_what_would_differ_and_changes_nothing(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    await make_masters(client)
+    sent = [
+        action(f"T{month}{number}", "Low", at=f"2024-0{month}-01T00:00:00Z") for month in (4, 5, 6) for number in (1, 2)
+    ]
+    await bill(client, engine, policies, lead("x", *sent))
+    assert (await client.post("/api/partners/acme/periods/2024-04/close")).status_code == 202
+    rule = await make(client, "rate-cards", partner="acme", amount="3.00", effective_from="2024-06")
+    await finish_tasks(engine, policies, settings)
+    before = await row_counts(engine)
+
+    async def differences(method: str, path: str, **request: Any) -> Json:
+        answer = await client.request(method, path, params={"dry_run": "true"}, **request)
+        assert answer.status_code == 202
+        assert answer.headers["Location"] == answer.json()["status_url"]
+        await finish_tasks(engine, policies, settings)
+        task: Json = await get(client, answer.json()["status_url"])
+        return task
+
+    def difference(period: str, minor: str) -> Json:
+        return {
+            "partner": "acme",
+            "period": period,
+            "currency": "EUR",
+            "actions": 2,
+            "gross": minor,
+            "billed": minor,
+        }
+
+    one = f"/api/rate-cards/{rule['rule_id']}"
+    whole = {"complete": True, "customers": 1, "actions": 4}
+    created = await differences("POST", "/api/rate-cards", json={"engagement_level": "Low", "amount": "2.50"})
+    assert created["result"] == whole | {"differences": [difference("2024-05", "1.00")]}
+    changed = await differences("PATCH", one, json={"amount": "60.00"})
+    assert changed["result"] == whole | {
+        "differences": [difference("2024-06", "114.00") | {"billed": "94.00"}],
+    }
+    ended = await differences("DELETE", one)
+    assert ended["result"] == whole | {"differences": [difference("2024-06", "-2.00")]}
+    refused = await differences(
+        "POST", "/api/rate-cards", json={"partner": "acme", "amount": "1", "effective_from": "2024-04"}
+    )
+    assert refused["state"] == "failed"
+    assert refused["error"].startswith("The rule cannot start in April 2024, which a partner that it touches has")
+    after = await row_counts(engine)
+    assert {table for table in after if after[table] != before[table]} == {"tasks"}
+    assert await _values(client) == ["2.00"] * 4 + ["3.00"] * 2
 
 
 async def test_a_rule_names_masters_that_belong_together(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -164,8 +293,8 @@ async def test_closed_periods_keep_their_rates_and_terms(
     rule: dict[str, Any] = {"lead_type": "Website Visit", "amount": "1", "effective_from": "2024-04-30T23:59:59Z"}
     document = check_problem(await client.post("/api/rate-cards", json=rule), 409)
     assert document["detail"] == (
-        "The rule would start in a closed period of a partner it touches; "
-        "it can start at 2024-05-01T00:00:00Z or later."
+        "The rule would start in a closed period of a partner it touches; it can start at 2024-05-01T00:00:00Z or "
+        "later, or without a start with the first open period of each partner."
     )
     document = check_problem(
         await client.patch("/api/partners/acme", json={"cap": "1", "effective_period": "2024-04"}), 409
@@ -173,7 +302,11 @@ async def test_closed_periods_keep_their_rates_and_terms(
     assert document["detail"] == ("Terms cannot start in April 2024: it is closed; the first open period is May 2024.")
     assert await row_counts(engine) == before
     made = await make(client, "rate-cards", **rule | {"effective_from": None})
-    assert made["effective_from"] == "2024-05-01T00:00:00Z"
+    assert made["effective_from"] is None
+    (counting,) = [
+        each for each in await get_all(client, "/api/rate-cards", partner="acme") if each["rule_id"] == made["rule_id"]
+    ]
+    assert counting["counts"] == {"ever": True, "since": "2024-05-01T00:00:00Z", "until": None}
     changed = await client.patch("/api/partners/acme", json={"cap": "1"})
     assert changed.json()["terms_since"] == "2024-05"
     await bill(client, engine, policies, lead("y", action("Other", at="2024-05-01T00:00:00Z")))

@@ -11,7 +11,7 @@ from billing.policy_changes import InvalidRate
 from db.core.engine import transaction
 from db.core.row_keys import product_uuid
 from db.core.unit_of_work import Message
-from db.ledger import policy_changes
+from db.ledger import policy_changes, rate_changes
 from db.ledger.policy_changes import PartnerUpdate
 from db.masters.rates import NewRate
 from db.tasks.notifications import RUN_TASK
@@ -27,7 +27,7 @@ async def version(world: World, partner: str = "acme") -> int:
 
 async def rows(world: World) -> list[Any]:
     """Everything that a change writes."""
-    tables = ("partners", "partner_terms", "partner_time_zones", "periods", "rate_rules", "tasks")
+    tables = ("partners", "partner_terms", "partner_time_zones", "periods", "rate_rules", "rate_rule_spans", "tasks")
     async with transaction(world.engine, readonly=True) as connection:
         return [await connection.fetch(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
 
@@ -42,7 +42,7 @@ async def change_partner(world: World, **update: Any) -> UUID | None:
 async def create_rate(world: World, **rate: Any) -> UUID:
     async with world.unit_of_work() as uow:
         values = {name: getattr(ANY, name) for name in ANY.__slots__} | rate
-        return (await policy_changes.create_rate(uow, world.policies, NewRate(**values))).task_id
+        return (await rate_changes.create_rate(uow, world.policies, NewRate(**values))).task_id
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_r16_a_changed_currency_is_not_hidden_by_the_cache(world: World) -
     ("change", "refusal"),
     [
         (lambda world: change_partner(world, fields={"name": "No"}, terms={"csm": "X"}, effective_period=202404), 409),
-        (lambda world: create_rate(world, effective_from=LATER), 409),
+        (lambda world: create_rate(world, start=202404), 409),
         (
             lambda world: create_rate(world, product_id=product_uuid("crm"), partner_id=world.partners["other"]),
             "product",
@@ -100,7 +100,7 @@ async def test_r16_a_refused_change_writes_and_announces_nothing(
 ) -> None:
     await world.partner("other")
     await world.close("acme", "2024-04")
-    await create_rate(world, effective_from=LATER)
+    await create_rate(world, start=LATER)
     world.published.clear()
     before = await rows(world)
     with pytest.raises(BillingError) as refused:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from billing.rate_starts import Span
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid, product_uuid
 from db.masters import rates
@@ -15,24 +16,27 @@ NEW = NewRate(
     action_type="Click",
     engagement_level="High",
     amount_minor=None,
-    effective_from=datetime(2024, 4, 1, tzinfo=UTC),
+    start=datetime(2024, 4, 1, tzinfo=UTC),
 )
 
 
-async def test_r5_a_rule_is_read_as_it_was_stored_and_stored_once(world: World) -> None:
+async def test_r5_a_rule_is_read_as_it_was_stored(world: World) -> None:
+    acme = world.partners["acme"]
     async with world.unit_of_work() as uow:
-        rule_id = await rates.insert(uow.connection, NEW)
-        assert rule_id is not None
-        assert await rates.insert(uow.connection, NEW) is None
+        rule_id = await rates.insert(uow.connection, NEW, {acme: 202405}, "key")
+        assert await rates.in_force(uow.connection, NEW) == rule_id
         stored = await rates.read(uow.connection, rule_id)
-        (newest,) = await rates.read_page(uow.connection, after=rule_id - 1, limit=9)
+        (newest,) = await rates.read_page(uow.connection, after=rule_id - 1, limit=9, partner_id=acme)
         assert await rates.read(uow.connection, rule_id + 10) is None
+        await rates.end(uow.connection, rule_id, {acme: 202406}, "other")
+        assert await rates.in_force(uow.connection, NEW) is None
+        assert await rates.read_page(uow.connection, after=rule_id - 1, limit=9) == []
+        (ended,) = await rates.read_page(uow.connection, after=rule_id - 1, limit=9, partner_id=acme, ended=True)
     assert stored is not None
-    assert (
-        stored
-        == newest
-        == StoredRate(rule_id, "acme", "crm", "Straße", "Click", "High", None, NEW.effective_from, stored.created_at)
-    )
+    spans = {acme: Span(202405)}
+    assert stored == newest == StoredRate(rule_id, NEW, "acme", "crm", stored.created_at, "key", spans=spans)
+    assert ended.ended_at is not None
+    assert (ended.ended_by, ended.spans) == ("other", {acme: Span(202405, 202406)})
 
 
 async def test_r16_a_rule_affects_the_partners_that_it_can_price(world: World) -> None:
