@@ -13,6 +13,7 @@ from typing import Any
 
 from api.body import BOM, json_from_body
 from api.problems import MOST_ERRORS, FieldError, Problem
+from api.schemas.crowded import refuse_crowded
 from api.schemas.instants import instant_from_text
 from api.schemas.repeated import repeated_names
 from billing.errors import InvalidValue
@@ -63,6 +64,7 @@ def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int
 
 
 def _values(body: bytes, most_leads: int) -> Sequence[tuple[int, str, Any]]:
+    refuse_crowded(body, most_leads)
     value = json_from_body(body)
     if not isinstance(value, list):
         return [(0, "#", value)]
@@ -75,6 +77,7 @@ def _lines(body: bytes, result: LeadsIn, most_leads: int) -> Iterable[tuple[int,
     for index, line in enumerate(_full_lines(body)):
         if index == most_leads:
             raise Problem(413, f"A request may hold {most_leads} leads at most; this one holds more.")
+        refuse_crowded(line, most_leads)
         try:
             value = json_from_body(line)
         except Problem as problem:

@@ -11,8 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from db.telemetry.access_log import EVENT
+
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red", "white")
 _NAME_WIDTH = 8
+_ACCESS = f'"event":"{EVENT}"'
 _ERROR = re.compile(r"\b(FATAL|PANIC|[A-Za-z]*Error)\b")
 FILE_BYTES = 5_000_000
 _OLD_FILES = 3
@@ -41,6 +44,8 @@ class ProcessLogs:
             file = self._files[name]
             colour = _COLOURS[list(self._files).index(name) % len(_COLOURS)]
         file.emit(logging.makeLogRecord({"msg": line}))
+        if _ACCESS in line:  # one per answer, which would hide everything else on the terminal
+            return
         # Rich exits when the other end of a pipe is gone; we only stop writing to it.
         with suppress(OSError, SystemExit):
             self._console.print(Text.assemble((f"{name:<{_NAME_WIDTH}}| ", colour), line), soft_wrap=True)

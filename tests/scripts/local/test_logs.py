@@ -59,3 +59,14 @@ def test_neither_a_full_disk_nor_a_closed_terminal_stops_the_process_that_writes
     with os.fdopen(writing) as closed:
         subprocess.run([sys.executable, "-c", program, str(tmp_path)], stdout=closed, check=True)
     assert (tmp_path / "beat.log").stat().st_size == 50_001
+
+
+def test_answers_of_the_api_are_in_its_file_and_not_on_the_terminal(tmp_path: Path) -> None:
+    shown = io.StringIO()
+    logs = ProcessLogs(tmp_path, Console(file=shown))
+    line = '{"method":"GET","route":"/leads","event":"request_served","request_id":"r"}'
+    logs.write("api", line)
+    logs.write("api", "started")
+    logs.close()
+    assert (tmp_path / "api.log").read_text() == f"{line}\nstarted\n"
+    assert shown.getvalue() == "api     | started\n"

@@ -1,0 +1,46 @@
+"""Bodies that hold more values than leads of their size can, found before a value is decoded.
+
+Decoded, a value of three bytes takes up to a hundred; sixteen megabytes of them would take half a gigabyte, which a
+process never gives back. So a body that is crowded is counted first, and only as far as the limit.
+"""
+
+import re
+
+from api.problems import Problem
+
+_LEAST_BYTES = 64 * 1024
+_CROWDED = 24
+"""Bytes per comma or opening bracket. An action has three commas in eighty bytes; only very short leads have more."""
+_LEAST_BYTES_PER_MARK = 8
+"""No valid lead has as many brackets and commas as that, texts left out."""
+_DEEPEST = 64
+_MARK = re.compile(rb'(?s)"(?:[^"\\]|\\.)*+"?|[{}\[\],]')
+"""A text, also one that does not end, so that no byte is looked at twice; a bracket; a comma."""
+
+
+def refuse_crowded(body: bytes, most_leads: int) -> None:
+    """Problem 413 for a list of more leads than that, or for more values than leads of this size can have."""
+    size = len(body)
+    if size < _LEAST_BYTES or (
+        body.count(b",") * _CROWDED <= size and (body.count(b"{") + body.count(b"[")) * _CROWDED <= size
+    ):
+        return
+    leads = depth = marks = 0
+    is_list = body[:1024].lstrip()[:1] == b"["
+    for match in _MARK.finditer(body):
+        mark = body[match.start()]
+        if mark == ord('"'):
+            continue
+        marks += 1
+        if marks * _LEAST_BYTES_PER_MARK > size:
+            raise Problem(413, "The body holds more values than leads of its size can have.")
+        if mark in b"{[":
+            depth += 1
+            if depth > _DEEPEST:
+                return  # the decoder refuses it
+        elif mark in b"}]":
+            depth -= 1
+        elif depth == 1:
+            leads += 1
+            if is_list and leads >= most_leads:
+                raise Problem(413, f"A request may hold {most_leads} leads at most; this one holds more.")
