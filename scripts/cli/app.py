@@ -15,6 +15,7 @@ from scripts.cli.keys import keys
 from scripts.cli.migrate import migrate
 from scripts.cli.periods import close, rebuild, reopen
 from scripts.cli.quarantine import dead_letters, quarantine
+from scripts.cli.rates import rates
 from scripts.cli.report import report
 from scripts.cli.samples import samples
 from scripts.cli.seed import seed
@@ -72,5 +73,6 @@ app.command(rich_help_panel=_BILLING)(reopen)
 app.command(rich_help_panel=_BILLING)(hold)
 app.command(rich_help_panel=_BILLING)(release)
 app.command("return", rich_help_panel=_BILLING)(return_action)
+app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)

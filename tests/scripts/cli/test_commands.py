@@ -26,7 +26,7 @@ from tests.stack import Stack
 Leadger = Callable[..., Result]
 COMMANDS = (
     "up doctor migrate backup restore samples seed pause resume ingest lead explain batch quarantine dead-letters "
-    "stuck report rebuild close reopen hold release return keys erase"
+    "stuck report rebuild close reopen hold release return rates keys erase"
 ).split()
 
 
@@ -347,3 +347,46 @@ def test_the_first_key_comes_from_the_database_and_only_once(
     said = _run("keys", "create", "x", "--first", status=1).stderr
     assert "cannot be used" in said
     assert "secret" not in said
+
+
+def test_rates_are_listed_set_and_ended_and_previewed(leadger: Leadger, partner: str) -> None:
+    leadger("close", partner, "2024-03")
+    preview = _json(leadger("rates", "set", "8.00", "--partner", partner, "--dry-run", "--json"))
+    assert preview == {
+        "complete": True,
+        "customers": 1,
+        "actions": 3,
+        "differences": [
+            {
+                "partner": partner,
+                "period": "2024-04",
+                "currency": "EUR",
+                "actions": 3,
+                "gross": "2.00",
+                "billed": "4.00",
+            }
+        ],
+    }
+    shown = leadger("rates", "set", "8.00", "--partner", partner, "--dry-run")
+    assert re.search(rf"{partner} +2024-04 +3 +\+2\.00 +\+4\.00 +EUR", shown.stdout)
+    assert "Nothing was changed." in shown.stderr
+    assert [each["value"] for each in _actions(leadger, partner)] == ["10.00", "10.00", "2.00"]
+    made = _json(leadger("rates", "set", "80.00", "--partner", partner, "--from", "2024-04", "--json"))
+    assert (made["effective_from"], made["judged"]) == ("2024-04", {"customers": 1})
+    shown = leadger("rates", "set", "8.00", "--rule", made["rule_id"])
+    changed = int(re.findall(r"Rule (\d+)", shown.stdout)[0])
+    assert shown.stdout == (
+        f"Rule {changed} ({partner}) counts: 8.00; it replaces rule {made['rule_id']}. 1 customers were re-evaluated.\n"
+    )
+    assert [each["value"] for each in _actions(leadger, partner)] == ["8.00", "8.00", "8.00"]
+    listed = leadger("rates", "list", "--partner", partner).stdout
+    assert re.search(rf"{changed} +{partner} +8\.00 +2024-04-01T00:00:00Z", listed)
+    assert str(made["rule_id"]) not in {line.split()[0] for line in listed.splitlines() if line.split()}
+    ended = leadger("rates", "end", changed)
+    assert ended.stdout == f"Rule {changed} ({partner}) has ended. 1 customers were re-evaluated.\n"
+    found = _json(leadger("rates", "list", "--partner", partner, "--ended", "--json"))
+    states = [(each["rule_id"], each["replaced_by"], each["counts"]["ever"]) for each in found if each["partner"]]
+    assert states == [(made["rule_id"], changed, False), (changed, None, False)]
+    again = leadger("rates", "end", changed, status=1)
+    assert f"Rule {changed} has ended." in again.stderr
+    leadger("rates", "set", "8.00", "--rule", changed, "--partner", partner, status=2)
