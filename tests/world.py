@@ -37,6 +37,7 @@ from db.ledger.policies import Policies
 from db.ledger.policy_changes import PartnerUpdate
 from db.ledger.rate_changes import RateChanged
 from db.masters import customers, partners, products
+from db.masters.emails import email_from_wire
 from db.masters.partners import NewPartner
 from db.masters.rates import NewRate
 from db.masters.terms import PartnerTerms
@@ -145,7 +146,7 @@ class World:
         """A person, or an alias of one; what waited for the id is decided."""
         self.oracle.add_customer(external_id, address, external_id)
         async with transaction(self.engine) as connection:
-            found = await customers.ensure(connection, {external_id: Person(external_id, address.casefold().strip())})
+            found = await customers.ensure(connection, {external_id: Person(external_id, email_from_wire(address))})
         await self.empty_quarantine()
         return found[customer_uuid(external_id)]
 

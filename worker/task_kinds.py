@@ -5,9 +5,10 @@ from db.intake import quarantine as quarantined_leads
 from db.ledger import rate_preview as ledger_rate_preview
 from db.ledger import rebuild as ledger_rebuild
 from db.ledger import reevaluation as ledger_reevaluation
+from db.ledger import text_rules as ledger_text_rules
 from db.privacy import erasure as privacy
 from worker.runner import Kind, Runner
-from worker.tasks import closing, erasure, quarantine, rate_preview, rebuilding, reevaluation
+from worker.tasks import closing, erasure, quarantine, rate_preview, rebuilding, reevaluation, text_rules
 
 RUNNER = Runner(
     [
@@ -19,5 +20,6 @@ RUNNER = Runner(
         Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),
         Kind(quarantined_leads.RETRY, quarantine.retry_quarantined),
         Kind(privacy.KIND, erasure.erase),
+        Kind(ledger_text_rules.KIND, text_rules.apply_text_rules, max_attempts=5),
     ]
 )

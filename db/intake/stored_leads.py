@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
 from operator import attrgetter
 from uuid import UUID
 
 import asyncpg
 
+from billing.identity import microseconds
 from billing.texts import text_key
+from db.core.row_keys import action_uuid
 from db.intake.arrival import Arrival
 
 _COLUMNS = [
@@ -42,13 +46,38 @@ async def find(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID
     )
     stored = {row["id"]: StoredLead(row["customer_id"], row["product_id"], text_key(row["lead_type"])) for row in rows}
     if stored:
-        for row in await connection.fetch(
-            "SELECT id, lead_id, billing_period FROM actions WHERE lead_id = ANY($1::uuid[])", list(stored)
-        ):
+        rows = await connection.fetch(
+            """
+            SELECT id, lead_id, billing_period,
+                CASE WHEN octet_length(action_type) <> char_length(action_type) OR action_type LIKE '%  %'
+                    THEN (action_type, engagement_level, occurred_at) END AS texts
+            FROM actions WHERE lead_id = ANY($1::uuid[]) ORDER BY occurrence
+            """,
+            list(stored),
+        )
+        for row in rows:
             lead = stored[row["lead_id"]]
             lead.actions.add(row["id"])
             lead.periods.add(row["billing_period"])
+        for row in rows:
+            if row["texts"]:
+                _add_identity_of_today(stored[row["lead_id"]].actions, row["lead_id"], *row["texts"])
     return stored
+
+
+def _add_identity_of_today(
+    known: set[UUID], lead_id: UUID, action_type: str, engagement_level: str, occurred_at: datetime
+) -> None:
+    """Add the id of an action by today's rules of texts (R1), by which the same lead identifies it when it comes again.
+
+    It is another one than the stored id if an older release took the text as it was.
+    """
+    type_key = text_key(action_type)
+    if type_key == action_type.casefold():
+        return
+    level_key, occurred_us = text_key(engagement_level), microseconds(occurred_at)
+    numbers = (action_uuid(lead_id, type_key, level_key, occurred_us, occurrence) for occurrence in count())
+    known.add(next(action_id for action_id in numbers if action_id not in known))
 
 
 async def add(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> None:

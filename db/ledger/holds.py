@@ -8,7 +8,9 @@ from billing.actions import WINNING, HoldStatus, Outcome
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
 from billing.policy import Policy
+from billing.texts import text_key
 from db.core import locks
+from db.core.row_keys import duplicate_key
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import credit_lines, reevaluation, winners
 from db.ledger.policies import Policies
@@ -44,7 +46,7 @@ async def return_action(uow: UnitOfWork, policies: Policies, action_id: UUID, re
     if not await credit_lines.book(connection, action, policy.first_open, reason):
         return
     if Outcome(action["outcome"]) in WINNING:
-        await winners.release_key(connection, action["duplicate_key"], action["id"], policy.first_open)
+        await winners.release_keys(connection, _keys(action), action["id"], policy.first_open)
     await reevaluation.rejudge(connection, policies, action["partner_id"], [action["customer_id"]])
 
 
@@ -62,6 +64,13 @@ async def _lock(connection: asyncpg.Connection, policies: Policies, action_id: U
     action = await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
     assert action is not None
     return action, in_force[owner["partner_id"]]
+
+
+def _keys(action: asyncpg.Record) -> set[UUID]:
+    """The duplicate key of a frozen action, and the one it would have by today's rules of texts (R1)."""
+    type_key, level_key = text_key(action["action_type"]), text_key(action["engagement_level"])
+    customer = action["partner_id"], action["customer_id"]
+    return {action["duplicate_key"], duplicate_key(*customer, action["product_id"], type_key, level_key)}
 
 
 async def _change_hold_status(

@@ -75,10 +75,35 @@ async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
         await connection.copy_records_to_table("winners", records=added, columns=_WINNER_COLUMNS)
 
 
-async def release_key(connection: asyncpg.Connection, key: UUID, action_id: UUID, period: int) -> None:
-    """Free the key of a returned frozen winner from a billing period on (R11)."""
+async def release_keys(connection: asyncpg.Connection, keys: Iterable[UUID], action_id: UUID, period: int) -> None:
+    """Free the keys of a returned frozen winner from a billing period on (R11): two if its texts read otherwise now."""
     await connection.execute(
-        "UPDATE winners SET released_from = $3 WHERE duplicate_key = $1 AND action_id = $2", key, action_id, period
+        "UPDATE winners SET released_from = $3 WHERE duplicate_key = ANY($1::uuid[]) AND action_id = $2",
+        list(keys),
+        action_id,
+        period,
+    )
+
+
+async def hold_key_too(connection: asyncpg.Connection, key: UUID, held: UUID, action_id: UUID, first_open: int) -> None:
+    """Let the frozen winner of the key `held` hold another one, too, unless another frozen one holds that already.
+
+    One of an open period gives it up, and has to be judged again.
+    """
+    await connection.execute(
+        f"""
+        INSERT INTO winners ({", ".join(_WINNER_COLUMNS)})
+        SELECT {", ".join("$1" if name == "duplicate_key" else name for name in _WINNER_COLUMNS)}
+        FROM winners WHERE duplicate_key = $2 AND action_id = $3
+        ON CONFLICT (duplicate_key, slot, released_from) DO UPDATE SET action_id = excluded.action_id,
+            billing_period = excluded.billing_period, own_period = excluded.own_period,
+            occurred_at = excluded.occurred_at
+        WHERE winners.billing_period >= $4
+        """,  # noqa: S608 - names of our own columns
+        key,
+        held,
+        action_id,
+        first_open,
     )
 
 

@@ -22,7 +22,7 @@ CAPS = [None, "0.00", "0.01", "5.00", "17.00", "25.00", "100.00"]
 WINDOWS: list[Any] = ["forever", "period", 1, 3, 10, 40]
 ZONES = ["UTC", "UTC", "Pacific/Kiritimati", "Etc/GMT+12", "America/Sao_Paulo", "Europe/Berlin", "Asia/Kathmandu"]
 LEVELS = ["High", "Medium", "Low", "HIGH", "low"]
-TYPES = ["Click", "Signup", "click", "Demo", "Call"]
+TYPES = ["Click", "Signup", "cl\u00adICK\u00a0", "Demo", "Call"]
 EVENTS = (
     ["close"] * 3
     + ["reopen"]

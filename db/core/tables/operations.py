@@ -70,6 +70,18 @@ pauses = Table(
     CheckConstraint("(resumed_at IS NULL) = (resumed_by IS NULL)", name="resumed"),
 )
 
+text_findings = Table(
+    "text_findings",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("other_id", Text),
+    Column("detail", Text, nullable=False),
+    Column("found_at", INSTANT, nullable=False, server_default=NOW),
+    UniqueConstraint("kind", "subject_id"),
+)
+
 tallies = Table(
     "tallies",
     metadata,

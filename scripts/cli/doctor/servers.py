@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from db.core.engine import create_engine, transaction
 from db.core.errors import DATABASE_ERRORS
 from db.core.settings import Settings
+from db.masters import text_findings
 from db.tasks.notifications import BACKGROUND, LEADS, SWEEP, broker_configuration
 from db.telemetry import health
 from scripts.cli.doctor.findings import Finding, broken, fine, unknown, warning
@@ -106,6 +107,7 @@ async def _database(settings: Settings) -> list[Finding]:
             missing = await health.missing_migrations(connection)
             now = await health.clock(connection)
             size = await health.server_size(connection)
+            found = {} if missing else await text_findings.count(connection)
     finally:
         await engine.dispose()
     findings = [fine("Database", f"PostgreSQL {major} answers; {size}")]
@@ -117,6 +119,10 @@ async def _database(settings: Settings) -> list[Finding]:
         if missing
         else fine("Schema", "it is the newest")
     )
+    if found:
+        detail = ", ".join(f"{number} of kind {kind}" for kind, number in found.items())
+        fix = "look at them in the table text_findings (docs/operations.md); delete a row to be done with it"
+        findings.append(warning("Texts", f"what an older release stored reads otherwise now: {detail}", fix))
     apart_s = abs((datetime.now(UTC) - now).total_seconds())
     if apart_s > _MOST_SKEW_S:
         detail = f"this machine's and the database's are {apart_s:.0f} s apart"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
+from billing.texts import text_key
 from scripts.cli.ingest.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, Unreadable, encode
 
 CSV_COLUMNS = (
@@ -116,7 +117,7 @@ class _Remembered:
 
 
 def _key(cells: dict[str, str]) -> str:
-    kind = cells.get("lead_type", "").strip().casefold()
+    kind = text_key(cells.get("lead_type", ""))
     return json.dumps([cells.get(name, "") for name in ("source", "lead_id", "customer_id", "product_id")] + [kind])
 
 

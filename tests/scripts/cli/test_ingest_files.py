@@ -101,7 +101,7 @@ def test_rows_of_one_lead_are_one_lead_wherever_they_stand() -> None:
 action_type,engagement_level,timestamp
 l1,,c1,,,p1,Event,Visit,Low,2024-04-01T10:00:00Z
 l2,crm,c1,,,p1,Event,Visit,Low,2024-04-01T10:00:00Z
-l1,,c1,Ann,ann@example.com,p1,EVENT,Visit,Low,2024-04-01T10:00:00Z
+l1,,c1,Ann,ann@example.com,p1,\u00a0EV\u200bENT,Visit,Low,2024-04-01T10:00:00Z
 l2,,c1,,,p1,Event,Visit,Low,2024-04-01T10:00:00Z
 l1,,c2,,,p1,Event,"Vis,it",High,2024-04-02T10:00:00Z
 """
