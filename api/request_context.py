@@ -15,14 +15,15 @@ from db.telemetry import access_log
 
 log = structlog.get_logger()
 
+_NO_GUESSING = (b"x-content-type-options", b"nosniff")
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestContextMiddleware:
     """Reads X-Request-ID or makes one, binds it to the log, and sends it back.
 
-    With `writes_access_log`, every answer is a line in the log, found by the request id that the answer carries. It has
-    the route and not the path or the query, because these hold ids of people.
+    No browser guesses an answer's type. With `writes_access_log`, every answer is a line in the log, found by the
+    request id that the answer carries. It has the route, not the path or the query: these hold ids of people.
     """
 
     def __init__(self, app: ASGIApp, writes_access_log: bool = False) -> None:
@@ -47,7 +48,11 @@ class RequestContextMiddleware:
             if message["type"] == "http.response.start":
                 started = True
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                    _NO_GUESSING,
+                ]
             return send(message)
 
         try:

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from api.access.permissions import Permission, requires
 from api.ids import customer_id_of, partner_id_of
+from api.negotiation import accepted
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routes.tasks import task_started
@@ -31,7 +32,8 @@ from db.reports.live_report import Report
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
 _READ = requires(Permission.READ)
 _CUSTOMERS_SHOWN = 100
-_MEDIA_TYPES = {"csv": "text/csv", "md": "text/markdown"}
+_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "md": "text/markdown"}
+_KINDS = {media_type: kind for kind, media_type in _MEDIA_TYPES.items()}
 
 
 class RebuildIn(Body):
@@ -145,8 +147,10 @@ async def list_report_versions(request: Request, report_id: UuidPath) -> Respons
 
 
 def _accepted_kind(request: Request) -> str:
-    accept = request.headers.get("accept", "")
-    return next((kind for kind, media_type in _MEDIA_TYPES.items() if media_type in accept), "json")
+    media_type = accepted(",".join(request.headers.getlist("accept")), tuple(_KINDS))
+    if media_type is None:
+        raise Problem(406, f"A report comes as {', '.join(_KINDS)}; Accept asks for none of them.")
+    return _KINDS[media_type]
 
 
 async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int]:

@@ -8,8 +8,8 @@ import fsspec
 
 from db.masters.erased import erased_email
 from db.privacy.rewriting import AS_IT_IS
-from db.reports.csv_format import csv_row
-from db.reports.markdown_format import md_cell
+from db.reports.csv_format import cell_as_given, csv_row
+from db.reports.markdown_format import md_cell, md_cell_of_first_release
 
 
 def csv_without_person(lines: Iterator[str], customer_id: UUID, actions: Set[str]) -> Iterator[str]:
@@ -26,17 +26,17 @@ def csv_without_person(lines: Iterator[str], customer_id: UUID, actions: Set[str
 
 def markdown_without_person(lines: Iterator[str], customer_id: UUID, emails: Iterable[str]) -> Iterator[str]:
     """The lines of a Markdown file, table rows that begin with one of the e-mails without it."""
-    beginnings = tuple(f"| {md_cell(email)} | " for email in emails)
+    beginnings = tuple(f"| {written(email)} | " for email in emails for written in (md_cell, md_cell_of_first_release))
     for line in lines:
         found = next((beginning for beginning in beginnings if line.startswith(beginning)), None)
         yield f"| {md_cell(erased_email(customer_id))} | {line.removeprefix(found)}" if found else line
 
 
 def emails_in_csv(url: str, actions: Set[str]) -> set[str]:
-    """The e-mails that a CSV file shows for actions, with and without the quote that defuses them for spreadsheets."""
+    """The e-mails that a CSV file shows for actions, with and without the quotes that defuse them for spreadsheets."""
     try:
         with fsspec.open(url, "r", newline="", **AS_IT_IS) as file:
             shown = {row["customer_email"] for row in csv.DictReader(file) if row["action_id"] in actions}
     except FileNotFoundError:
         return set()
-    return shown | {email.removeprefix("'") for email in shown}
+    return shown | {cell_as_given(email) for email in shown}

@@ -41,7 +41,12 @@ COLUMNS = (
     "reason",
 )
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
-_FORMULA_STARTS = frozenset("=+-@\t\r")
+_SIGNS = r'[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20]'
+# Where the list separator is a semicolon or a tab, a spreadsheet splits a cell of ours there; it takes full-width signs
+# for the signs of a formula, and may drop white space and quotes before them.
+_FORMULA = re.compile(rf"((?:^|[;\t\r\n])(?={_SIGNS})|^(?=[\t\r]))")
+_QUOTE_OF_OURS = re.compile(rf"(^|[;\t\r\n])'(?={_SIGNS})")
+_FORMULA_IN_A_ROW = re.compile(rf"(?:^|[,;\t\r\n]){_SIGNS}|(?:^|,)[\t\r]")
 _ZERO = amount_from_minor(0)
 _Cells = tuple[str, ...]
 
@@ -68,11 +73,19 @@ def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
 
 def csv_row(cells: Iterable[str]) -> str:
     """One line of a CSV file, with nothing in it that a spreadsheet takes for a formula."""
-    safe = [_defused(cell) if cell[:1] in _FORMULA_STARTS else cell for cell in cells]
+    safe = list(cells)
     row = ",".join(safe)
+    if _FORMULA_IN_A_ROW.search(row):
+        safe = [_defused(cell) for cell in safe]
+        row = ",".join(safe)
     # The writer looks at each character by itself, and few rows have anything for it to quote.
     quoted = row.count(",") >= len(safe) or '"' in row or "\n" in row or "\r" in row
     return _quoted(safe) if quoted or not row else row + "\n"
+
+
+def cell_as_given(cell: str) -> str:
+    """A cell without the quotes that keep spreadsheets from taking it for a formula."""
+    return _QUOTE_OF_OURS.sub(r"\1", cell)
 
 
 def _quoted(cells: Sequence[str]) -> str:
@@ -82,7 +95,7 @@ def _quoted(cells: Sequence[str]) -> str:
 
 
 def _defused(cell: str) -> str:
-    return cell if _AMOUNT.fullmatch(cell) else "'" + cell
+    return cell if _AMOUNT.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
 
 
 def _cells(line: Line) -> _Cells:

@@ -1,5 +1,6 @@
 """A report as a page in Markdown: the table of actions, credits, subtotals per product, totals and the explanation."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,6 +15,9 @@ from db.reports.live_report import Report
 from db.reports.report_lines import BookedCredit
 
 _TEXTS_REMEMBERED = 1_000
+# Markdown as GitHub has it: strike-through, sums between dollar signs and bare addresses mean something too.
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\|`*_[]~$:!"})
+_LINK = re.compile(r"\b(www)(\.)", re.IGNORECASE)
 
 
 def head(report: Report) -> str:
@@ -62,6 +66,11 @@ def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
 @lru_cache(_TEXTS_REMEMBERED)
 def md_cell(cell: str) -> str:
     """A text as the cell of a table in Markdown; most texts of a report stand in many of its rows."""
+    return _LINK.sub(r"\1\\\2", cell.translate(_ESCAPED))
+
+
+def md_cell_of_first_release(cell: str) -> str:
+    """A text as files of release 0.1 have it, which escaped less."""
     escaped = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
     return escaped.replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
 

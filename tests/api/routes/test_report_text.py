@@ -13,15 +13,17 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from db.reports import live_report, report_lines, report_versions, snapshots
-from db.reports.csv_format import csv_row
+from db.reports.csv_format import cell_as_given, csv_row
 from db.reports.explained_actions import Line
 from db.reports.formats import FORMATS, blocks
+from db.reports.markdown_format import md_cell
 from tests.api.world import Json, action, bill, finish_tasks, get, lead, make, make_masters
 
 WANTED = Path(__file__).parent / "report_text"
@@ -137,14 +139,58 @@ async def test_all_files_of_a_version_are_written_in_one_pass_over_its_lines(
     assert len(list(settings.home.glob("reports/2024-04/*"))) == len(FORMATS) == 2
 
 
-@given(st.lists(st.text(st.sampled_from('a,"\n\r\t =+-@;\x00é1.0'), max_size=4), max_size=4))
+CELLS = st.lists(st.text(st.sampled_from('a,"\n\t =+-@;\uff1d\uff0b\uff0d\uff20é1.0'), max_size=6), max_size=4)
+FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20\t\r](?!\d+\.\d\d\Z)")
+
+
+@given(CELLS)
 @example([])
 @example([""])
 @example(["", ""])
 @example(["-1.00", "-1.0", "a,b", 'c"d'])
-def test_a_csv_row_is_what_a_csv_writer_writes_of_defused_cells(cells: list[str]) -> None:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerow(
-        "'" + cell if re.match(r"[=+\-@\t\r](?!\d+\.\d\d\Z)|[=+@\t\r]", cell) else cell for cell in cells
-    )
-    assert csv_row(cells) == buffer.getvalue()
+@example(["Click;=1+1", 'a;"=1', "\uff1d1+1", " =1"])
+def test_no_cell_begins_a_formula_wherever_a_spreadsheet_splits(cells: list[str]) -> None:
+    """Case 46: at commas, and where the list separator is another one, at that."""
+    text = csv_row(cells)
+    if cells:
+        (row,) = csv.reader(io.StringIO(text, newline=""))
+        for cell, given_cell in zip(row, cells, strict=True):
+            assert cell_as_given(cell).removeprefix("'") == cell_as_given(given_cell).removeprefix("'")
+        assert not [cell for cell in row if FORMULA.match(cell)]
+    for separator in ";\t":
+        for row in csv.reader(io.StringIO("a," + text, newline=""), delimiter=separator):
+            assert not [cell for cell in row if FORMULA.match(cell.lstrip(' "'))]
+
+
+def test_plain_cells_and_amounts_are_written_as_they_are() -> None:
+    assert csv_row(["-1.00", "a-b", "3;4", "x@y.example", "a = b"]) == "-1.00,a-b,3;4,x@y.example,a = b\n"
+    assert csv_row(["Click;=1+1", "\uff1d3+3", "=1", "-1.0"]) == "Click;'=1+1,'\uff1d3+3,'=1,'-1.0\n"
+
+
+@pytest.mark.parametrize("address", ["=x@y.example", "a;=b@y.example", "plain@y.example", "'x@y.example"])
+def test_an_address_is_found_again_behind_our_quotes(address: str) -> None:
+    """An erasure looks for it in the Markdown of the same version."""
+    (row,) = csv.reader([csv_row([address])])
+    assert cell_as_given(row[0]) == address
+
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+@given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=30))
+@example("R&copy;D | ~~old~~ _new_ $5 and $10 https://x.example <b>#1</b>")
+@example("1. step")
+@example("www.y.example")
+@example("![a](b)")
+@example("\\|")
+def test_a_name_in_markdown_is_rendered_exactly(name: str) -> None:
+    """Case 47."""
+    head = "| a | b |\n|---|---|\n"
+    tokens = MARKDOWN.parse(f"{head}| {md_cell(name)} | x |\n")
+    cells = [token for token in tokens if token.type == "inline"]
+    assert len(cells) == 4
+    children = cells[2].children or []
+    assert {child.type for child in children} <= {"text", "text_special"}
+    assert "".join(child.content for child in children) == name
+    written = md_cell(name)
+    assert not re.search(r"(?<!\\)\$|(?<!\\)://|www\.", written)

@@ -142,6 +142,35 @@ async def test_the_twenty_row_sample_as_csv(shared_client: httpx.AsyncClient, sa
     assert asked.text == response.text
 
 
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/json, text/csv;q=0.1", "application/json"),
+        ("TEXT/CSV", "text/csv; charset=utf-8"),
+        ("text/csv;q=0, */*", "application/json"),
+    ],
+)
+async def test_a_report_comes_in_the_form_that_is_liked_best(
+    shared_client: httpx.AsyncClient, sample: Json, accept: str, media_type: str
+) -> None:
+    path = f"/billing/reports/{sample['report_id']}"
+    response = await shared_client.get(path, headers={"accept": accept})
+    assert (response.status_code, response.headers["content-type"]) == (200, media_type)
+    check_problem(await shared_client.get(path, headers={"accept": "application/pdf"}), 406)
+
+
+async def test_no_browser_guesses_a_type(shared_client: httpx.AsyncClient, sample: Json) -> None:
+    path = f"/billing/reports/{sample['report_id']}"
+    for answer in (
+        await shared_client.get(path, params={"format": "csv"}),
+        await shared_client.get("/nowhere"),
+        await shared_client.get("/health"),
+        await shared_client.post("/leads", content=b"{"),
+        await shared_client.get(path, headers={"authorization": "Bearer wrong"}),
+    ):
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+
+
 async def test_the_twenty_row_sample_as_markdown(shared_client: httpx.AsyncClient, sample: Json) -> None:
     response = await shared_client.get(f"/billing/reports/{sample['report_id']}", params={"format": "md"})
     assert response.headers["content-type"] == "text/markdown; charset=utf-8"
