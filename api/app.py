@@ -47,6 +47,12 @@ from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
 from db.telemetry.traced_connection import connection_class
 
+_ACCEPTING_CONNECTIONS = 3
+"""One commits, one looks keys up, one measures what waits and whether all is well."""
+
+LOCK_TIMEOUT_S = 5
+"""A request that waits longer for a lock is answered 503, so that its connection serves others."""
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; connections are made when it starts, not here."""
@@ -57,27 +63,32 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         configure_logging(settings.log_level)
         tracing.start("leadger-api")
         tune_garbage_collector()
-        engine = create_engine(settings, "leadger-api", connection_class=connection_class())
+        engine = create_engine(
+            settings, "leadger-api", connection_class=connection_class(), lock_timeout_s=LOCK_TIMEOUT_S
+        )
+        # Leads are accepted on connections that nothing else uses, however many requests wait for locks or read.
+        accepting = create_engine(settings, "leadger-api", _ACCEPTING_CONNECTIONS, connection_class=connection_class())
         notifier = Notifier(settings)
-        backpressure = Backpressure(engine, settings)
-        inbox = InboxWriter(engine, lambda request_id: notifier.publish(Message(PROCESS_LEADS), request_id))
+        backpressure = Backpressure(accepting, settings)
+        inbox = InboxWriter(accepting, lambda request_id: notifier.publish(Message(PROCESS_LEADS), request_id))
         app.state.leadger = State(
             settings=settings,
             engine=engine,
             notifier=notifier,
             inbox=inbox,
             policies=Policies(),
-            keys=KeyCache(engine),
+            keys=KeyCache(accepting),
             limiter=RateLimiter(settings.rate_limit_per_s),
             backpressure=backpressure,
             concurrency=ConcurrencyLimit(),
-            readiness=Readiness(engine, settings, backpressure, inbox),
+            readiness=Readiness(accepting, settings, backpressure, inbox),
             downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
         )
         async with backpressure.measuring():
             yield
         notifier.close()
         await engine.dispose()
+        await accepting.dispose()
         tracing.stop()
 
     app = FastAPI(

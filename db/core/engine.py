@@ -36,6 +36,7 @@ def create_engine(
     pool_size: int | None = None,
     *,
     for_batches: bool = False,
+    lock_timeout_s: int = 30,
     connection_class: type[asyncpg.Connection] = asyncpg.Connection,
 ) -> AsyncEngine:
     """An engine whose connections are opened by asyncpg itself, so that a pasted URL with `sslmode` works.
@@ -52,7 +53,7 @@ def create_engine(
         session={
             "application_name": application_name,
             "timezone": "UTC",
-            "lock_timeout": "30s",
+            "lock_timeout": f"{lock_timeout_s}s",
             **(_BY_KEY if for_batches else {}),
         },
     )

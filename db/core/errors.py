@@ -71,6 +71,8 @@ def unavailable_because(error: BaseException) -> str:
             return str(error)
         case asyncpg.exceptions.DiskFullError():
             return "The disk of the database is full"
+        case asyncpg.exceptions.LockNotAvailableError():
+            return "The same is being changed by others just now"
         case _ if isinstance(error, OUTDATED_CONNECTION):
             return "The tables of the database are being changed just now"
     return "The database cannot be reached just now"

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
+from db.core import locks
 from db.core.engine import create_engine, transaction
 from db.core.errors import CANNOT_WRITE, TRANSIENT
 from db.core.migrate import upgrade
@@ -403,3 +404,34 @@ async def test_a_schema_that_is_not_up_to_date_is_not_ready(client: httpx.AsyncC
         await connection.execute("DROP TABLE alembic_version")
         await connection.execute("ALTER TABLE inbox RENAME TO elsewhere")
     assert "Run `alembic upgrade head`" in check_problem(await client.get("/ready"), 503)["detail"]
+
+
+async def test_requests_that_wait_for_a_lock_keep_no_lead_out_and_end_soon(
+    settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: as many of them as the pool has connections, and leads were refused (503) after ten seconds."""
+    monkeypatch.setattr("api.app.LOCK_TIMEOUT_S", 2)
+    app = create_app(settings)
+    headers = {"Authorization": f"Bearer {await new_key(engine)}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://leadger", headers=headers) as client,
+    ):
+        await make_masters(client)
+        partner_id = (await get(client, "/api/partners/acme"))["partner_id"]
+        async with transaction(engine) as other:
+            await locks.lock_partner_exclusive(other, asyncpg.pgproto.pgproto.UUID(partner_id))
+            waiting = [
+                asyncio.create_task(client.patch("/api/partners/acme", json={"cap": "7.00"}))
+                for _ in range(settings.database_pool_size)
+            ]
+            await asyncio.sleep(0.3)
+            other_key = {"Authorization": f"Bearer {await new_key(engine, 'another')}"}
+            response = await client.post("/leads", json=lead(), headers=other_key)
+            ready = await client.get("/ready")
+            assert not any(each.done() for each in waiting)
+            refused = await asyncio.gather(*waiting)
+        assert (response.status_code, ready.status_code) == (202, 200)
+        assert {(each.status_code, each.headers["Retry-After"]) for each in refused} == {(503, "2")}
+        assert "The same is being changed by others just now" in refused[0].json()["detail"]
+        assert (await get(client, "/api/partners/acme"))["cap"] != "7.00"
