@@ -32,6 +32,14 @@ class Explained(NamedTuple):
     cap_after_minor: int | None
 
 
+class Decision(NamedTuple):
+    """What people decided about an action: why it is held, returned or credited, and which action corrects which."""
+
+    reason: str | None = None
+    corrects: UUID | None = None
+    corrected_by: UUID | None = None
+
+
 class Credit(NamedTuple):
     """The amount credited for a returned action of a closed period, and the period it is booked in (R11)."""
 
@@ -61,17 +69,14 @@ def explain(
 
 
 def reason_text(
-    line: Explained, terms: Terms, currency: str, rule: str, decision_reason: str | None, credit: Credit | None
+    line: Explained, terms: Terms, currency: str, rule: str, decision: Decision, credit: Credit | None
 ) -> str:
-    """Why the action was or was not billed, in one sentence.
-
-    `rule` names the conditions of the rate that prices it, `decision_reason` is why a person held or returned it.
-    """
+    """Why the action was or was not billed, in one sentence; `rule` names the conditions of the rate that prices it."""
     verdict = line.verdict
     action = verdict.action
     value = f"{amount_from_minor(action.value_minor)} {currency}"
     month = name_of_period(action.billing_period)
-    reason = f" ({decision_reason})" if decision_reason else ""
+    reason = f" ({decision.reason})" if decision.reason else ""
     match verdict.outcome:
         case Outcome.BILLED:
             text = f"Billed in full: {value} by the rate for {rule}"
@@ -91,12 +96,15 @@ def reason_text(
         case Outcome.RETURNED:
             text = f"Not billed, because it was returned{reason}; its value is {value} (rate for {rule})"
     if action.billing_period > action.own_period:
-        text += (
-            f"; it belongs to {name_of_period(action.own_period)} and is billed in {month}, the first period still open"
-        )
+        own = name_of_period(action.own_period)  # which may be open again by now
+        text += f"; it belongs to {own}, which was closed before it could be billed there, and is billed in {month}"
     if credit is not None:
         text += f"; {amount_from_minor(credit.amount_minor)} {currency} are credited in {name_of_period(credit.period)}"
         text += f", because it was returned{reason}"
+    if decision.corrected_by is not None:
+        text += f"; it was corrected, and action {decision.corrected_by} stands for it"
+    if decision.corrects is not None:
+        text += f"; it corrects action {decision.corrects}"
     return text + "."
 
 

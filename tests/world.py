@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -31,7 +31,8 @@ from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
 from db.core.unit_of_work import Message, UnitOfWork, unit_of_work
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
-from db.ledger import closing, holds, policy_changes, rate_changes, rebuild, recount, reevaluation
+from db.ledger import closing, corrections, holds, policy_changes, rate_changes, rebuild, recount, reevaluation
+from db.ledger.corrections import Correction
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
 from db.ledger.policy_changes import PartnerUpdate
@@ -392,6 +393,23 @@ class World:
     async def return_action(self, reference: ActionRef) -> bool:
         """Return an action."""
         return await self._change_hold_status(reference, self.oracle.return_, holds.return_action)
+
+    async def correct(self, reference: ActionRef, **right: Any) -> ActionRef | None:
+        """Correct an action: `action_type`, `level`, `at`. The right one, None if both sides refuse."""
+        expected: ActionRef | None = None
+        with suppress(Refused):
+            expected = self.oracle.correct(reference, **right)
+        at = right.get("at")
+        correction = Correction(right.get("action_type"), right.get("level"), at and datetime.fromisoformat(at))
+        try:
+            async with self.unit_of_work() as uow:
+                right_id = await corrections.correct(uow, self.policies, action_id(reference), correction, "because")
+        except BillingError:
+            assert expected is None
+        else:
+            assert expected is not None
+            assert right_id == action_id(expected)
+        return expected
 
     async def _change_hold_status(self, reference: ActionRef, of_oracle: Any, change: Any) -> bool:
         refused = False

@@ -1,21 +1,24 @@
-"""Single actions: why they were billed, and holding, releasing and returning them (R10, R11, R15)."""
+"""Single actions: why they were billed; holding, releasing, returning and correcting them (R3, R10, R11, R15)."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, requires
-from api.problems import Problem
+from api.problems import FieldError, Problem
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import Body, LongText, UuidPath
+from api.schemas.fields import Body, Instant, Level, LongText, Text, UuidPath
+from api.schemas.leads import AHEAD
 from api.schemas.verdicts import action_out_from_line
 from api.state import state_of, unit_of_work
 from api.wire import json_response
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import holds
+from db.ledger import corrections, holds
+from db.ledger.corrections import Correction
 from db.ledger.policies import Policies
 from db.reports import explained_actions
 
@@ -28,6 +31,14 @@ class ReasonIn(Body):
     """Why a person decided so; it is part of the explanation."""
 
     reason: LongText
+
+
+class CorrectionIn(ReasonIn):
+    """What is right about a wrong action; what is not named stays as it is."""
+
+    action_type: Text | None = None
+    engagement_level: Level | None = None
+    occurred_at: Instant | None = None
 
 
 @router.get("/{action_id}", dependencies=[requires(Permission.READ)], response_model=answers.Action)
@@ -48,7 +59,7 @@ async def hold_action(request: Request, action_id: UuidPath, body: ReasonIn) -> 
 
 @router.post("/{action_id}/release", dependencies=[_BILL], response_model=answers.Action)
 async def release_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
-    """Let a held action count again."""
+    """Let a held action count again, or one that was returned in a month that is still open."""
     return await _change(request, action_id, body, holds.release)
 
 
@@ -56,6 +67,26 @@ async def release_action(request: Request, action_id: UuidPath, body: ReasonIn) 
 async def return_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
     """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
     return await _change(request, action_id, body, holds.return_action)
+
+
+@router.post("/{action_id}/correct", dependencies=[_BILL], response_model=answers.Action)
+async def correct_action(request: Request, action_id: UuidPath, body: CorrectionIn) -> Response:
+    """Return a wrong action and judge the right one, which is answered; each names the other. Repeating it is safe."""
+    correction = Correction(body.action_type, body.engagement_level, body.occurred_at)
+    if correction == Correction():
+        detail = "name at least one of action_type, engagement_level and occurred_at"
+        raise Problem(400, "The correction changes nothing.", [FieldError("#", detail)])
+    if body.occurred_at is not None and body.occurred_at > datetime.now(UTC) + AHEAD:
+        detail = "lies more than 24 hours ahead"
+        raise Problem(400, "The request is not valid.", [FieldError("#/occurred_at", detail)])
+    try:
+        async with unit_of_work(request) as uow:
+            right_id = await corrections.correct(uow, state_of(request).policies, action_id, correction, body.reason)
+            line = await explained_actions.action_line(uow.connection, right_id)
+    except LookupError:
+        raise Problem(404, f"There is no action {action_id}.") from None
+    assert line is not None
+    return json_response(action_out_from_line(line))
 
 
 async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Change) -> Response:

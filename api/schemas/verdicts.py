@@ -93,6 +93,8 @@ def action_out_from_line(line: Line) -> dict[str, Any]:
         "cap_after": _amount(explained.cap_after_minor),
         "credited": amount_from_minor(line.credit.amount_minor) if line.credit else None,
         "credited_in": text_from_period(line.credit.period) if line.credit else None,
+        "corrects": line.decision.corrects,
+        "corrected_by": line.decision.corrected_by,
         "reason": line.reason,
     }
 

@@ -29,6 +29,12 @@ async def book(connection: asyncpg.Connection, action: asyncpg.Record, period: i
     return True
 
 
+async def period_of(connection: asyncpg.Connection, action_id: UUID) -> int | None:
+    """The period in which an action was credited; None if it was not."""
+    period: int | None = await connection.fetchval("SELECT period FROM credits WHERE action_id = $1", action_id)
+    return period
+
+
 async def turn_into_returns(connection: asyncpg.Connection, partner_id: UUID, billing_period: int) -> None:
     """Cancel the credits for actions of a period that is reopened; these actions are returned in the period itself."""
     rows = await connection.fetch(

@@ -9,9 +9,9 @@ from uuid import UUID
 import asyncpg
 
 from billing.actions import Outcome
-from billing.explain import Credit, Explained, explain, reason_text
+from billing.explain import Credit, Decision, Explained, explain, reason_text
 from billing.terms import Terms, TermsHistory
-from db.ledger import period_counters, reading, winners
+from db.ledger import corrected, period_counters, reading, winners
 from db.ledger.policies import terms_from_row
 
 _CONDITIONS = ("partner", "product", "lead_type", "action_type", "engagement_level")
@@ -51,13 +51,12 @@ class Line(NamedTuple):
     terms: Terms
     card_version: int
     credit: Credit | None
-    decision_reason: str | None
-    """Why a person held, returned or credited the action."""
+    decision: Decision
 
     @property
     def reason(self) -> str:
         """Why the action was or was not billed, in one sentence."""
-        return reason_text(self.explained, self.terms, self.currency, self.rule, self.decision_reason, self.credit)
+        return reason_text(self.explained, self.terms, self.currency, self.rule, self.decision, self.credit)
 
 
 async def lines_of_customers(
@@ -87,6 +86,8 @@ async def lines_of_customers(
     holders = await winners.by_key(connection, duplicates) if duplicates else {}
     periods = await period_counters.read(connection, [((partner_id, customer), 0) for customer in customer_ids])
     versions = await _card_versions(connection, partner_id, period, customer_ids)
+    corrected_by = dict(await corrected.of_customers(connection, partner_id, customer_ids))
+    corrects = {right_id: wrong_id for wrong_id, right_id in corrected_by.items()}
     by_customer: dict[UUID, list[asyncpg.Record]] = defaultdict(list)
     for row in rows:
         by_customer[row["customer_id"]].append(row)
@@ -112,7 +113,11 @@ async def lines_of_customers(
                     in_force,
                     versions[customer_id],
                     Credit(row["credited_minor"], row["credit_period"]) if row["credit_period"] else None,
-                    row["credit_reason"] or row["standing_reason"],
+                    Decision(
+                        row["credit_reason"] or row["standing_reason"],
+                        corrects.get(action.id),
+                        corrected_by.get(action.id),
+                    ),
                 )
             )
     return lines

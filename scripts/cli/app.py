@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from db.core.version import version
-from scripts.cli.actions import hold, release, return_action
+from scripts.cli.actions import correct, hold, release, return_action
 from scripts.cli.backup import backup, restore
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
@@ -73,6 +73,7 @@ app.command(rich_help_panel=_BILLING)(reopen)
 app.command(rich_help_panel=_BILLING)(hold)
 app.command(rich_help_panel=_BILLING)(release)
 app.command("return", rich_help_panel=_BILLING)(return_action)
+app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)

@@ -115,6 +115,10 @@ def print_action(action: dict[str, Any], target: Console) -> None:
         rows["Cap"] = f"{action['cap_before']} used before, {action['cap_after']} after, of {action['cap']} {currency}"
     if action["credited"]:
         rows["Credited"] = f"{action['credited']} {currency}"
+    if action["corrects"]:
+        rows["Corrects"] = action["corrects"]
+    if action["corrected_by"]:
+        rows["Corrected by"] = action["corrected_by"]
     style = OUTCOME_STYLES.get(action["outcome"], "none")
     print_panel(target, f"{action['action_type']} · {action['engagement_level']}", rows, action["reason"], style)
 

@@ -29,6 +29,7 @@ EVENTS = (
     + ["hold"] * 2
     + ["release"]
     + ["return"] * 3
+    + ["correct"] * 2
     + ["terms", "rate", "master"]
     + ["time zone"] * 2
     + ["person", "erasure", "rebuild"]
@@ -195,11 +196,11 @@ async def event(draw: Draw, world: World, cast: Cast, kinds: Sequence[str] = EVE
         await rate_change(draw, world)
     elif kind == "master":
         await missing_master(draw, world, cast)
-    elif kind in ("hold", "release", "return"):
+    elif kind in ("hold", "release", "return", "correct"):
         found = reference(draw, cast, world)
         if found:
             note(str(found))
-            await change_hold_status(world, kind, found)
+            await (correct(draw, world, found) if kind == "correct" else change_hold_status(world, kind, found))
     elif kind == "time zone":
         await time_zone(draw, world, partner)
     elif kind == "person":
@@ -221,6 +222,15 @@ async def change_hold_status(world: World, kind: str, found: ActionRef) -> None:
         await world.return_action(found)
     elif found in [v.action for p in world.partners for v in world.oracle.verdicts(p) if v.outcome == "held"]:
         await world.release(found)
+
+
+async def correct(draw: Draw, world: World, found: ActionRef) -> None:
+    """Another level or another instant, perhaps in another month."""
+    right = {"level": draw(st.sampled_from(["High", "Medium", "Low"]))}
+    if draw(st.integers(0, 2)) == 0:
+        right = {"at": f"2024-{draw(st.integers(2, 6)):02d}-20T09:00:00Z"}
+    note(f"right {right}")
+    await world.correct(found, **right)
 
 
 async def time_zone(draw: Draw, world: World, partner: str) -> None:

@@ -41,6 +41,11 @@ class Intake:
         lead = self._leads.get(LeadId(identity.source, identity.lead_id))
         return None if lead is None else lead.actions.get(identity)
 
+    def add_action(self, lead: Lead, identity: ActionId) -> Action:
+        """Store an action that no message brought: the right one of a correction."""
+        lead.actions[identity] = _new_action(identity, lead)
+        return lead.actions[identity]
+
     def enter(self) -> Iterator[Action]:
         """Store whatever can enter, in the order of acceptance; yields the actions that are new."""
         if not self._anything_to_do:

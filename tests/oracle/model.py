@@ -104,6 +104,8 @@ class Action:
     frozen: bool = False
     verdict: Verdict | None = None
     credit: Credit | None = None
+    corrects: ActionId | None = None
+    corrected_by: ActionId | None = None
 
     def decided(self) -> Verdict:
         """The verdict of an action that was judged."""

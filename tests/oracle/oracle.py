@@ -210,10 +210,7 @@ class Oracle:
     def settle(self) -> None:
         """Evaluate everything accepted since, and every customer that an event has touched."""
         for action in self._intake.enter():
-            self._by_customer[_account(action)].append(action)
-            self._by_product[action.lead.product].append(action)
-            self._by_partner[action.lead.partner.external_id].append(action)
-            self._stale.add(_account(action))
+            self._add(action)
         for account in self._stale:
             judge(self._by_customer[account], self._card)
         self._stale.clear()
@@ -267,9 +264,11 @@ class Oracle:
         self._stale.add(_account(found))
 
     def release(self, action: ActionRef) -> None:
-        """Release a held action; one that is not held stays as it is."""
+        """Release a held action, or take back a return; one that is neither stays as it is."""
         found = self._open_action(action)
-        found.held = False
+        if found.corrected_by is not None:
+            raise Refused(f"{action} was corrected")
+        found.held = found.returned = False
         self._stale.add(_account(found))
 
     def return_(self, action: ActionRef) -> None:
@@ -288,6 +287,41 @@ class Oracle:
             found.held = False
             found.returned = True
         self._stale.add(_account(found))
+
+    def correct(
+        self, action: ActionRef, action_type: str | None = None, level: str | None = None, at: str | None = None
+    ) -> ActionId:
+        """Return a wrong action and count the right one: that of the same lead, if it has it, else a new one."""
+        wrong = self._action(action)
+        old = wrong.id
+        right = old._replace(
+            action_type=old.action_type if action_type is None else fold(action_type),
+            level=old.level if level is None else fold(level),
+            instant=old.instant if at is None else instant(at),
+            occurrence=1,
+        )
+        if wrong.corrected_by is not None:
+            if wrong.corrected_by._replace(occurrence=1) != right:
+                raise Refused(f"{action} was corrected otherwise")
+            return wrong.corrected_by
+        if right == old._replace(occurrence=1):
+            raise Refused(f"{action} is so already")
+        if wrong.returned or wrong.credit is not None:
+            raise Refused(f"{action} is returned")
+        held = wrong.held
+        self.return_(action)
+        found = None
+        while found is None and (stored := self._intake.action(right)) is not None:
+            if stored.returned or stored.credit is not None or stored.corrects is not None:
+                right = right._replace(occurrence=right.occurrence + 1)
+            else:
+                found = stored
+        if found is None:
+            found = self._intake.add_action(wrong.lead, right)
+            found.held = held
+            self._add(found)
+        wrong.corrected_by, found.corrects = found.id, wrong.id
+        return found.id
 
     # -- answers
 
@@ -343,6 +377,12 @@ class Oracle:
         return list(self._intake.quarantined())
 
     # -- helpers
+
+    def _add(self, action: Action) -> None:
+        self._by_customer[_account(action)].append(action)
+        self._by_product[action.lead.product].append(action)
+        self._by_partner[action.lead.partner.external_id].append(action)
+        self._stale.add(_account(action))
 
     def _partner(self, external_id: str) -> Partner:
         if plain_id(external_id) not in self._partners:

@@ -53,6 +53,8 @@ class Action(Answer):
     cap_after: Money | None
     credited: Money | None
     credited_in: str | None
+    corrects: UUID | None = Field(description="the action that this one stands for")
+    corrected_by: UUID | None = Field(description="the action that stands for this one, which was wrong")
     reason: str = Field(description="why it was or was not billed, in one sentence")
 
 

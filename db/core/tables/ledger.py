@@ -147,3 +147,16 @@ credits_ = Table(
     CheckConstraint(period_check("period"), name="period"),
     CheckConstraint("amount_minor >= 0", name="amount"),
 )
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("wrong_id", Uuid, ForeignKey("actions.id"), primary_key=True),
+    Column("right_id", Uuid, ForeignKey("actions.id"), nullable=False, unique=True),
+    Column("partner_id", Uuid, nullable=False),
+    Column("customer_id", Uuid, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    CheckConstraint("wrong_id <> right_id", name="another"),
+    Index("ix_corrections_customer", "partner_id", "customer_id"),
+)

@@ -61,6 +61,7 @@ NEEDED: dict[str, Permission | None] = {
     "hold_action": Permission.BILL,
     "release_action": Permission.BILL,
     "return_action": Permission.BILL,
+    "correct_action": Permission.BILL,
     "get_task": Permission.READ,
     "list_quarantine": Permission.READ,
     "retry_quarantine": Permission.ADMIN,

@@ -60,7 +60,8 @@ async def test_close_and_reopen(
     await bill(client, engine, policies, late)
     (shown,) = await _actions(client, "late")
     assert (shown["late"], shown["period"], shown["billing_period"]) == (True, "2024-04", "2024-05")
-    assert "it belongs to April 2024 and is billed in May 2024, the first period still open" in shown["reason"]
+    sentence = "it belongs to April 2024, which was closed before it could be billed there, and is billed in May 2024"
+    assert sentence in shown["reason"]
 
     reopening = await client.post("/api/partners/acme/periods/2024-04/reopen")
     assert reopening.status_code == 202
@@ -68,6 +69,9 @@ async def test_close_and_reopen(
     assert (await get(client, reopening.json()["status_url"]))["state"] == "done"
     (report,) = (await get(client, "/billing/reports", period="2024-04"))["items"]
     assert report["final"] is False
+    (shown,) = await _actions(client, "late")  # it stays in May, and April is open, so "the first open one" was wrong
+    assert shown["billing_period"] == "2024-05"
+    assert sentence in shown["reason"]
 
 
 async def test_hold_release_and_return_in_an_open_period(
@@ -90,12 +94,47 @@ async def test_hold_release_and_return_in_an_open_period(
     (report,) = (await get(client, "/billing/reports"))["items"]
     assert (report["totals"]["held"], report["totals"]["billed"]) == ("10.00", "10.00")
     assert (await client.post(f"{path}/release", json=WHY)).json()["outcome"] == "billed"
-    assert check_problem(await client.post(f"{path}/release", json=WHY), 409)["detail"] == "The action is not held."
+    document = check_problem(await client.post(f"{path}/release", json=WHY), 409)
+    assert document["detail"] == "The action is not held or returned."
     assert (await client.post(f"{path}/return", json=WHY)).json()["outcome"] == "returned"
     assert [each["outcome"] for each in await _actions(client)] == ["returned", "billed"]
     check_problem(await client.post(f"{path}/hold", json=WHY), 409)
     (report,) = (await get(client, "/billing/reports"))["items"]
     assert (report["totals"]["returned"], report["totals"]["billed"]) == ("10.00", "10.00")
+    assert (await client.post(f"{path}/release", json=WHY)).json()["outcome"] == "billed"
+    assert [each["outcome"] for each in await _actions(client)] == ["billed", "duplicate"]
+    (report,) = (await get(client, "/billing/reports"))["items"]
+    assert (report["totals"]["returned"], report["totals"]["billed"]) == ("0.00", "10.00")
+
+
+async def test_r3_correcting_an_action(client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies) -> None:
+    """Failed before: there was no way to correct one, and sent again it was billed twice."""
+    await make_masters(client)
+    await bill(client, engine, policies, lead("x"))
+    (wrong,) = await _actions(client)
+    path = f"/api/actions/{wrong['action_id']}/correct"
+    for right, pointer in (
+        ({}, "#"),
+        ({"engagement_level": "Huge"}, "#/engagement_level"),
+        ({"occurred_at": "2200-01-01T00:00:00Z"}, "#/occurred_at"),
+        ({"lead_type": "x"}, "#/lead_type"),
+    ):
+        document = check_problem(await client.post(path, json=WHY | right), 400)
+        assert [error["pointer"] for error in document["errors"]] == [pointer]
+    check_problem(await client.post(path, json=WHY | {"engagement_level": "high"}), 409)
+    assert await _actions(client) == [wrong]
+    corrected = [await client.post(path, json=WHY | {"engagement_level": "Low"}) for _ in range(2)]
+    assert [each.status_code for each in corrected] == [200, 200]
+    assert corrected[0].json() == corrected[1].json()
+    returned, right = sorted(await _actions(client), key=lambda each: each["outcome"], reverse=True)
+    assert right == corrected[0].json()
+    assert (right["outcome"], right["billed"], right["corrects"]) == ("billed", "2.00", wrong["action_id"])
+    assert (returned["outcome"], returned["billed"]) == ("returned", "0.00")
+    assert returned["corrected_by"] == right["action_id"]
+    assert returned["reason"].endswith(f"it was corrected, and action {right['action_id']} stands for it.")
+    assert right["reason"].endswith(f"it corrects action {wrong['action_id']}.")
+    missing = "/api/actions/00000000-0000-0000-0000-000000000000/correct"
+    check_problem(await client.post(missing, json=WHY | {"engagement_level": "Low"}), 404)
 
 
 async def test_returning_a_frozen_action_credits_it_once(

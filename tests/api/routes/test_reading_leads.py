@@ -128,6 +128,8 @@ async def test_every_figure_behind_a_verdict(shared_client: httpx.AsyncClient, s
         "cap_after": "10.00",
         "credited": None,
         "credited_in": None,
+        "corrects": None,
+        "corrected_by": None,
         "reason": (
             f"Not billed: duplicate of action {first['action_id']} of 2024-04-01 00:00:00 UTC; "
             "its value is 10.00 EUR (rate for High)."

@@ -60,9 +60,12 @@ async def closings(draw: Draw, engine: AsyncEngine) -> None:
         for _ in range(draw(st.integers(0, 3))):
             found = histories.reference(draw, cast, world)
             if found:
-                kind = draw(st.sampled_from(["hold", "return", "return", "release"]))
+                kind = draw(st.sampled_from(["hold", "return", "return", "release", "correct"]))
                 note(f"{kind} {found}")
-                await histories.change_hold_status(world, kind, found)
+                if kind == "correct":
+                    await histories.correct(draw, world, found)
+                else:
+                    await histories.change_hold_status(world, kind, found)
         now = await frozen_verdicts(world)
         assert {key: now[key] for key in frozen} == frozen
         frozen = now

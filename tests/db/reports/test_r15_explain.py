@@ -62,7 +62,7 @@ async def test_r15_late_credited_and_without_a_cap(world: World) -> None:
     await world.return_action(("", "a", "Click", "High", "2024-04-10T09:00:00Z", 1))
     assert await reason(world, ("", "late", "Signup", "Low", "2024-04-02T09:00:00Z", 1)) == (
         "Billed in full: 2.00 EUR by the rate for Low, without a cap; "
-        "it belongs to April 2024 and is billed in May 2024, the first period still open."
+        "it belongs to April 2024, which was closed before it could be billed there, and is billed in May 2024."
     )
     assert (await reason(world, ("", "a", "Click", "High", "2024-04-10T09:00:00Z", 1))).endswith(
         "is now used; 10.00 EUR are credited in May 2024, because it was returned (because)."

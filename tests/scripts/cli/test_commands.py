@@ -26,7 +26,7 @@ from tests.stack import Stack
 Leadger = Callable[..., Result]
 COMMANDS = (
     "up doctor migrate backup restore samples seed pause resume ingest lead explain batch quarantine dead-letters "
-    "stuck report rebuild close reopen hold release return rates keys erase"
+    "stuck report rebuild close reopen hold release return correct rates keys erase"
 ).split()
 
 
@@ -260,6 +260,13 @@ def test_hold_release_and_return(leadger: Leadger, partner: str) -> None:
     leadger("release", first["action_id"], "--reason", "it was right")
     assert [each["outcome"] for each in _actions(leadger, partner)] == ["billed", "duplicate", "billed"]
     assert _json(leadger("return", second["action_id"], "--reason", "a mistake", "--json"))["outcome"] == "returned"
+    corrected = _json(leadger("correct", first["action_id"], "--level", "Low", "--reason", "a short call", "--json"))
+    assert (corrected["engagement_level"], corrected["corrects"]) == ("Low", first["action_id"])
+    shown = leadger("explain", first["action_id"]).stdout
+    assert "Corrected by" in shown
+    assert leadger("correct", first["action_id"], "--reason", "x", status=1).stderr.startswith(
+        "leadger: Say what is right"
+    )
 
 
 def test_rebuild_close_and_reopen(leadger: Leadger, partner: str) -> None:
