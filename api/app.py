@@ -38,11 +38,10 @@ from api.traffic.rate_limit import RateLimiter
 from db.core.engine import create_engine
 from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
-from db.core.unit_of_work import Message
 from db.core.version import version
 from db.intake.group_commit import InboxWriter
 from db.ledger.policies import Policies
-from db.tasks.notifications import PROCESS_LEADS, Notifier
+from db.tasks.notifications import Notifier
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
 from db.telemetry.traced_connection import connection_class
@@ -70,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         accepting = create_engine(settings, "leadger-api", _ACCEPTING_CONNECTIONS, connection_class=connection_class())
         notifier = Notifier(settings)
         backpressure = Backpressure(accepting, settings)
-        inbox = InboxWriter(accepting, lambda request_id: notifier.publish(Message(PROCESS_LEADS), request_id))
+        inbox = InboxWriter(accepting, notifier.announce_leads)
         app.state.leadger = State(
             settings=settings,
             engine=engine,

@@ -95,14 +95,6 @@ def publish(message: Message, request_id: str) -> None:
         log.warning("notification_failed", task=message.task, error=repr(error))
 
 
-def continue_later(task: str, *arguments: str, request_id: str = "") -> None:
-    """From a running Celery task: send the message for what is left, behind those of others that wait.
-
-    There is no commit to wait for. Without it one task would hold its process for as long as work comes.
-    """
-    publish(Message(task, arguments), request_id)
-
-
 class Notifier:
     """Sends messages from a thread of its own, so a slow or dead Redis never holds up a request.
 
@@ -128,6 +120,10 @@ class Notifier:
             if span := tracing.current_span():
                 spans.append(span)
             self._changed.notify()
+
+    def announce_leads(self, request_id: str) -> None:
+        """Have the workers told that leads wait, which a request has brought; returns at once."""
+        self.publish(Message(PROCESS_LEADS), request_id)
 
     def close(self) -> None:
         """Send what is pending and stop."""

@@ -21,6 +21,8 @@ _SQL = re.compile(
 )
 _LOCK = re.compile(r"\bFOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE)\b|\bpg_(try_)?advisory_|\bLOCK\s+TABLE\b")
 _LOCK_FILE = "db/core/locks.py"
+_MESSAGE_FILES = ("worker/follow_up.py", "worker/traced.py")
+_SENDS = {"publish", "send_task", "apply_async", "delay"}
 _ALLOWED = re.compile(r"# allowed: \S")
 _PATCHES = {"setattr", "delattr", "patch", "object"}
 
@@ -109,6 +111,17 @@ def no_records_outside_db(module: Module) -> Found:
             yield node.lineno, "asyncpg.Record stays in db/"
 
 
+def messages_only_by_a_commit_or_a_follow_up(module: Module) -> Found:
+    """A unit of work sends messages after its commit; `worker.follow_up` is the one other way, with the request id."""
+    if not module.is_in("api", "billing", "scripts", "worker") or module.is_in("scripts/dev"):
+        return
+    if module.path in _MESSAGE_FILES:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and _last_name(node.func) in _SENDS:
+            yield node.lineno, f"{_last_name(node.func)} goes through a unit of work or worker.follow_up"
+
+
 Rule = Callable[[Module], Found]
 RULES: tuple[Rule, ...] = (
     sql_only_in_db,
@@ -116,6 +129,7 @@ RULES: tuple[Rule, ...] = (
     tests_patch_public_names,
     no_switch_in_the_domain,
     no_records_outside_db,
+    messages_only_by_a_commit_or_a_follow_up,
 )
 
 

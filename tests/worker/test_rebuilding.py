@@ -14,7 +14,6 @@ from db.core.engine import create_engine, transaction
 from db.core.settings import Settings
 from db.core.unit_of_work import Message
 from db.ledger import rebuild, recount, verdicts
-from db.tasks import notifications
 from db.tasks.notifications import RUN_SUBTASKS
 from tests.builders import distinct
 from tests.worker.test_background import APRIL, Killed, create, due, spoil, task
@@ -205,7 +204,7 @@ def test_a_helper_asks_for_the_next_subtask_by_a_message_of_its_own(
     """So that other background tasks pass."""
     sent: list[Message] = []
     monkeypatch.setattr(process, "run", lambda _: is_one_free)
-    monkeypatch.setattr(notifications, "publish", lambda message, _: sent.append(message))
+    monkeypatch.setattr(background, "follow_up", lambda _, task, *ids: sent.append(Message(task, ids)))
     background.run_subtasks("a", "b")
     assert sent == expected
 

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from celery.app.task import Context
 
-from db.tasks.notifications import REQUEST_ID_HEADER, RUN_SUBTASKS, RUN_TASK, continue_later
+from db.tasks.notifications import RUN_SUBTASKS, RUN_TASK
 from worker import process
+from worker.follow_up import follow_up
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
 
@@ -24,8 +26,13 @@ def run_subtasks(self: Any, *task_ids: str) -> None:
 
     Each has a message of its own, so that other background tasks pass them.
     """
+    run_subtasks_on_behalf_of(self.request, task_ids)
+
+
+def run_subtasks_on_behalf_of(request: Context, task_ids: Sequence[str]) -> None:
+    """Run the last subtask that is free; if there was one, a message asks for the next."""
     if process.run(lambda runtime: run_last_free(runtime, task_ids)):
-        continue_later(RUN_SUBTASKS, *task_ids, request_id=self.request.get(REQUEST_ID_HEADER, ""))
+        follow_up(request, RUN_SUBTASKS, *task_ids)
 
 
 async def run_last_free(runtime: Runtime, task_ids: Sequence[str]) -> bool:

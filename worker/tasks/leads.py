@@ -12,10 +12,11 @@ from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.intake import worker_batch
 from db.tasks import pauses, records
-from db.tasks.notifications import PROCESS_LEADS, REQUEST_ID_HEADER, RUN_TASK, SWEEP, continue_later
+from db.tasks.notifications import PROCESS_LEADS, RUN_TASK, SWEEP
 from db.tasks.pauses import Paused
 from db.telemetry import counters
 from worker import process
+from worker.follow_up import follow_up, request_id_of
 from worker.runtime import Runtime
 from worker.tasks.quarantine import empty_quarantine
 
@@ -28,17 +29,18 @@ TIME_SLICE_S = 1.0
 @shared_task(name=PROCESS_LEADS, bind=True)
 def process_leads(self: Any) -> None:
     """Decide what waits in the inbox until nothing does, one time slice per message."""
-    ids = {"request_id": self.request.get(REQUEST_ID_HEADER, ""), "task_id": self.request.id}
+    ids = {"request_id": request_id_of(self.request), "task_id": self.request.id}
     with structlog.contextvars.bound_contextvars(**ids):  # the next task of this process is not of this request
         if not process.run(empty_inbox):
-            continue_later(PROCESS_LEADS)
+            # A message of its own, or a sweep would wait while leads keep coming.
+            follow_up(self.request, PROCESS_LEADS)
 
 
-@shared_task(name=SWEEP)
-def sweep() -> None:
+@shared_task(name=SWEEP, bind=True)
+def sweep(self: Any) -> None:
     """Do what no message came for: a lost message, an emptied Redis or a killed worker costs one interval."""
     if not process.run(empty_inbox):
-        continue_later(PROCESS_LEADS)
+        follow_up(self.request, PROCESS_LEADS)
     process.run(empty_quarantine)
     process.run(announce_due_tasks)
     process.run(record_sweep)

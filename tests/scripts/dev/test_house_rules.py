@@ -32,6 +32,9 @@ def _broken(path: str, *lines: str) -> list[str]:
         ("billing/rates.py", "from billing import money\ndef f():\n    money.DIGITS = 3", "no_switch_in_the_domain"),
         ("api/schemas/masters.py", "def f(row: asyncpg.Record): ...", "no_records_outside_db"),
         ("worker/tasks/leads.py", "from asyncpg import Record", "no_records_outside_db"),
+        ("worker/tasks/leads.py", 'publish(Message("x"), "")', "messages_only_by_a_commit_or_a_follow_up"),
+        ("api/app.py", 'celery.send_task("x")', "messages_only_by_a_commit_or_a_follow_up"),
+        ("worker/tasks/leads.py", "sweep.delay()", "messages_only_by_a_commit_or_a_follow_up"),
     ],
 )
 def test_a_rule_finds_what_breaks_it(path: str, line: str, rule: str) -> None:
@@ -56,6 +59,8 @@ def test_a_rule_finds_what_breaks_it(path: str, line: str, rule: str) -> None:
         ("tests/world.py", "self._partners = {}"),
         ("billing/rates.py", "CARDS = {}\ndef f(CARDS):\n    CARDS[1] = 2"),
         ("billing/rates.py", "def f():\n    cards = {}\n    cards[1] = 2"),
+        ("db/core/unit_of_work.py", "publish(message, request_id)"),
+        ("worker/follow_up.py", "publish(message, request_id)"),
         ("db/masters/products.py", "def f(row: asyncpg.Record): ..."),
     ],
 )

@@ -1,0 +1,17 @@
+"""A message that a Celery task sends itself: there is more of the same to do, and other messages may go first."""
+
+from celery.app.task import Context
+
+from db.core.unit_of_work import Message, Publish
+from db.tasks.notifications import REQUEST_ID_HEADER, publish
+
+
+def request_id_of(request: Context) -> str:
+    """The id of the request on whose behalf a Celery task runs; empty if beat started it."""
+    request_id: str = request.get(REQUEST_ID_HEADER) or ""
+    return request_id
+
+
+def follow_up(request: Context, task: str, *arguments: str, send: Publish = publish) -> None:
+    """Send a message on behalf of the same request; what is to follow a commit goes through a unit of work instead."""
+    send(Message(task, arguments), request_id_of(request))
