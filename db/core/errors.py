@@ -8,7 +8,8 @@ InvalidValue            400 with its message            ends the task with its m
 RuleViolation           409 with its message            ends the task with its message (`billing.errors`)
 Paused                  is not raised there             leaves it to the next sweep; no attempt counts
 SubtaskFailed           is not raised there             ends the task with the message of its subtask, counted once
-anything else           500, logged and counted         isolates the lead or fails the task, logged and counted
+anything else           500, logged and counted         isolates the lead, if it may be its fault, or fails the task;
+                                                        logged and counted
 
 `UnpricedAction`, a damaged rate card, is one of the last kind.
 """
@@ -83,3 +84,21 @@ DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAl
 
 TRANSIENT = (*DATABASE_UNAVAILABLE, FileUnavailable)
 """Faults of the environment: no lead and no request is to blame, and trying again helps."""
+
+_CAUSED_BY_DATA = (
+    asyncpg.exceptions.DataError,
+    asyncpg.exceptions.IntegrityConstraintViolationError,
+    asyncpg.exceptions.ProgramLimitExceededError,
+)
+
+
+def is_fault_of_data(error: BaseException) -> bool:
+    """Whether what a batch holds may have caused an error; else every other batch would fail alike.
+
+    Of what Postgres answers only few kinds are about data: a missing table, right or function is none of them.
+    """
+    if isinstance(error, _CAUSED_BY_DATA):
+        return True
+    return isinstance(error, Exception) and not isinstance(
+        error, (*TRANSIENT, asyncpg.PostgresError, OSError, MemoryError)
+    )

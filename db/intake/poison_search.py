@@ -1,83 +1,96 @@
-"""Isolating poison: leads that make their batch fail are found, so that the rest of the batch is decided.
+"""Isolating poison: a lead that makes its batch fail becomes a dead letter, and the rest of the batch is decided.
 
-Poison is a lead in its row: the same lead in another row may have been fixed in the meantime.
+Poison is only what a lead itself causes. Where a table is missing, a right or the disk, no lead is to blame: the batch
+waits, whatever its leads.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from uuid import UUID
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.leads import Lead
+from billing.actions import Action, Outcome
 from db.core.engine import transaction
-from db.core.errors import TRANSIENT
-from db.core.row_keys import lead_uuid
+from db.core.errors import is_fault_of_data
 from db.intake import decision
 from db.intake.arrival import Arrival
-from db.intake.people import ensure_people
-from db.intake.rollback import rolled_back
+from db.intake.people import ensure_people, ensure_people_in_own_transaction
 from db.ledger.policies import Policies
 
 log = structlog.get_logger()
 
-Claimed = tuple[int, Lead]
-"""(row of the inbox or the quarantine, a lead in it)."""
 
-Poison = Mapping[tuple[int, UUID], str]
-"""The error of each lead that cannot be decided, by row and lead id."""
+@dataclass(slots=True)
+class Decided:
+    """What became of leads: the arrivals in the order they came, and by their place the errors of poison."""
 
-Attempt = Callable[[asyncpg.Connection, list[Claimed], Poison], Awaitable[int]]
-"""Decides a batch: it adds the leads that it claimed to the list, and leaves out those that are poison."""
+    arrivals: list[Arrival] = field(default_factory=list)
+    outcomes: dict[Action, Outcome] = field(default_factory=dict)
+    poison: dict[int, str] = field(default_factory=dict)
+
+    def add(self, later: "Decided") -> None:
+        """Append what became of the leads that followed."""
+        start = len(self.arrivals)
+        self.arrivals += later.arrivals
+        self.outcomes |= later.outcomes
+        self.poison |= {start + place: error for place, error in later.poison.items()}
 
 
-async def run_isolating_poison(engine: AsyncEngine, policies: Policies, attempt: Attempt) -> int:
-    """Run `attempt` in a transaction of its own; if leads that it claimed make it fail, run it again without these.
+class Decide(Protocol):
+    """Decides leads in the transaction of `connection`."""
 
-    Raises the error of the attempt if it is transient, or if no lead is to blame.
+    async def __call__(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Decided:
+        """Return what became of each."""
+
+
+async def run_isolating_poison(
+    engine: AsyncEngine, policies: Policies, attempt: Callable[[asyncpg.Connection, Decide], Awaitable[int]]
+) -> int:
+    """Run `attempt` in a transaction of its own; if data make it fail, run it again so that poison is left out.
+
+    Raises the error of the attempt if no lead can have caused it, and that of the second attempt.
     """
-    poison: dict[tuple[int, UUID], str] = {}
-    while True:
-        claimed: list[Claimed] = []
-        try:
-            async with transaction(engine) as connection:
-                return await attempt(connection, claimed, poison)
-        except TRANSIENT:
-            policies.clear()
-            raise
-        except Exception as error:
-            policies.clear()
-            found = await find_poison(engine, claimed)
-            if not found.keys() - poison.keys():
-                raise
-            log.exception("poison_leads_found", lead_ids=[str(lead_id) for _, lead_id in found], error=repr(error))
-            poison |= found
 
+    async def decide(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Decided:
+        people = await ensure_people_in_own_transaction(engine, connection, arrivals)
+        return Decided(list(arrivals), await decision.process(connection, policies, arrivals, people))
 
-async def find_poison(engine: AsyncEngine, claimed: Sequence[Claimed]) -> dict[tuple[int, UUID], str]:
-    """The leads that cannot be decided even alone, found by trying halves in transactions that are rolled back."""
-    error = await _error_of(engine, [lead for _, lead in claimed])
-    if error is None:
-        return {}
-    if len(claimed) == 1:
-        row_id, lead = claimed[0]
-        return {(row_id, lead_uuid(*lead.identity)): error}
-    middle = len(claimed) // 2
-    return await find_poison(engine, claimed[:middle]) | await find_poison(engine, claimed[middle:])
-
-
-async def _error_of(engine: AsyncEngine, leads: Sequence[Lead]) -> str | None:
-    """Try to decide leads; returns the error for which they are to blame, if there is one."""
-    if not leads:
-        return None
     try:
-        async with rolled_back(engine) as connection:
-            arrivals = [Arrival(lead, lead.actions[0].occurred_at) for lead in leads]
-            people = await ensure_people(connection, arrivals)  # nobody is created for a trial
-            await decision.process(connection, Policies(), arrivals, people)
-    except TRANSIENT:
-        raise
+        async with transaction(engine) as connection:
+            return await attempt(connection, decide)
     except Exception as error:
-        return repr(error)
-    return None
+        policies.clear()
+        if not is_fault_of_data(error):
+            raise
+        log.warning("batch_is_halved", error=repr(error))
+    async with transaction(engine) as connection:
+        return await attempt(connection, _decide_by_halves)
+
+
+async def _decide_by_halves(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Decided:
+    """Decide leads after a savepoint; if they fail, one half after the other, down to the lead that fails by itself.
+
+    Each half is decided for good before the next one is tried, because leads may fail only together: the one that is
+    too much for those before it is poison then, and those before it are billed. As few batches need this, it may hold
+    its locks longer; two of them can deadlock, and then the batch is tried again like after every fault of the moment.
+    """
+    if not arrivals:
+        return Decided()
+    fresh = [Arrival(arrival.lead, arrival.received_at) for arrival in arrivals]
+    try:
+        async with connection.transaction():
+            people = await ensure_people(connection, fresh)  # with the savepoint go the people whom poison describes
+            return Decided(fresh, await decision.process(connection, Policies(), fresh, people))
+    except Exception as error:
+        if not is_fault_of_data(error):
+            raise
+        if len(arrivals) == 1:
+            log.exception("poison_leads_found", lead_ids=[str(arrivals[0].id)], error=repr(error))
+            return Decided(list(arrivals), poison={0: repr(error)})
+    middle = len(arrivals) // 2
+    decided = await _decide_by_halves(connection, arrivals[:middle])
+    decided.add(await _decide_by_halves(connection, arrivals[middle:]))
+    return decided

@@ -1,7 +1,7 @@
 """What a worker does at a time: it decides one batch of leads from the inbox or the quarantine.
 
 These functions take an engine, because each opens transactions of its own: one for the batch, one for the people whom
-its leads describe, and if the batch fails, some that are rolled back, to find the leads that are to blame.
+its leads describe, and if the batch fails, a second one that decides it by halves and leaves out who is to blame.
 """
 
 import time
@@ -18,13 +18,12 @@ from billing.actions import Action, Outcome
 from billing.leads import Lead
 from db.core import locks
 from db.core.engine import commit_asynchronously
-from db.intake import dead_letters, decision, inbox, quarantine
+from db.intake import dead_letters, inbox, quarantine
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
 from db.intake.payloads import lead_from_payload, leads_from_payload, payload_from_lead
-from db.intake.people import ensure_people_in_own_transaction
-from db.intake.poison_search import Claimed, Poison, run_isolating_poison
+from db.intake.poison_search import Decide, run_isolating_poison
 from db.intake.request_result import result_from_arrivals
 from db.ledger.policies import Policies
 from db.telemetry import counters, tracing
@@ -38,12 +37,11 @@ async def process_inbox(engine: AsyncEngine, policies: Policies, most_leads: int
     If the batch fails because of a lead, the lead goes to the dead letters and the rest is billed.
     """
 
-    async def attempt(connection: asyncpg.Connection, claimed: list[Claimed], poison: Poison) -> int:
+    async def attempt(connection: asyncpg.Connection, decide: Decide) -> int:
         await commit_asynchronously(connection)
         chunks = [(chunk, _leads_of(chunk)) for chunk in await inbox.claim(connection, most_leads)]
-        claimed += [(chunk.id, lead) for chunk, leads in chunks if not isinstance(leads, str) for lead in leads]
         if chunks:
-            await _decide_chunks(engine, connection, policies, chunks, poison)
+            await _decide_chunks(connection, decide, chunks)
         return len(chunks)
 
     with tracing.span("leads.batch"):
@@ -58,37 +56,36 @@ async def retry_quarantined(
     Returns how many left the quarantine. `only` names rows to retry whatever their reason.
     """
 
-    async def attempt(connection: asyncpg.Connection, claimed: list[Claimed], poison: Poison) -> int:
+    async def attempt(connection: asyncpg.Connection, decide: Decide) -> int:
         rows = await locks.lock_resolvable_quarantine_rows(connection, most, only)
-        if not rows:
-            return 0
-        leads = [(row, lead_from_payload(row["payload"])) for row in rows]
-        claimed += [(row["id"], lead) for row, lead in leads]
-        arrivals = [(row, Arrival(lead, row["received_at"])) for row, lead in leads]
-        return await _decide_quarantined(engine, connection, policies, arrivals, poison)
+        return await _decide_quarantined(connection, decide, rows) if rows else 0
 
     return await run_isolating_poison(engine, policies, attempt)
 
 
 async def _decide_chunks(
-    engine: AsyncEngine,
-    connection: asyncpg.Connection,
-    policies: Policies,
-    chunks: Sequence[tuple[Chunk, list[Lead] | str]],
-    poison: Poison,
+    connection: asyncpg.Connection, decide: Decide, chunks: Sequence[tuple[Chunk, list[Lead] | str]]
 ) -> None:
     """Decide the leads of claimed rows; what cannot be decided goes to the quarantine or the dead letters."""
     started = time.perf_counter()
-    by_chunk, failures = _arrivals_of(chunks, poison)
-    arrivals = [arrival for of_chunk in by_chunk.values() for arrival in of_chunk]
-    people = await ensure_people_in_own_transaction(engine, connection, arrivals)
-    outcomes = await decision.process(connection, policies, arrivals, people)
-    quarantined = [
-        (chunk.batch_id, arrival) for chunk, _ in chunks for arrival in by_chunk[chunk.id] if arrival.problem
+    origins = [chunk for chunk, leads in chunks if not isinstance(leads, str) for _ in leads]
+    arrivals = [
+        Arrival(lead, chunk.received_at) for chunk, leads in chunks if not isinstance(leads, str) for lead in leads
     ]
+    decided = await decide(connection, arrivals)
+    by_chunk: dict[int, list[Arrival]] = {chunk.id: [] for chunk, _ in chunks}
+    failures = [_damaged(chunk, leads) for chunk, leads in chunks if isinstance(leads, str)]
+    quarantined = []
+    for place, (chunk, arrival) in enumerate(zip(origins, decided.arrivals, strict=True)):
+        if place in decided.poison:
+            failures.append(_failure(chunk, arrival, decided.poison[place]))
+            continue
+        by_chunk[chunk.id].append(arrival)
+        if arrival.problem:
+            quarantined.append((chunk.batch_id, arrival))
     await quarantine.add(connection, quarantined)
     await dead_letters.add(connection, failures)
-    results = _results_of(by_chunk, failures, outcomes)
+    results = _results_of(by_chunk, failures, decided.outcomes)
     await inbox.mark_done(connection, results)
     request_ids = sorted({chunk.request_id for chunk, _ in chunks})
     tracing.set_attributes({"leadger.request_ids": request_ids, "leadger.leads": len(arrivals)})
@@ -96,27 +93,6 @@ async def _decide_chunks(
     log.info("leads_decided", rows=len(results), request_ids=request_ids, **counted)
     batch_us = round((time.perf_counter() - started) * 1_000_000)
     await counters.add(connection, {**counted, "batches": 1, "batch_us": batch_us})
-
-
-def _arrivals_of(
-    chunks: Sequence[tuple[Chunk, list[Lead] | str]], poison: Poison
-) -> tuple[dict[int, list[Arrival]], list[Failure]]:
-    """The arrivals of each row that can be decided, and what cannot: damaged payloads and poison."""
-    by_chunk: dict[int, list[Arrival]] = {}
-    failures: list[Failure] = []
-    for chunk, leads in chunks:
-        if isinstance(leads, str):
-            failures.append(Failure(chunk.id, chunk.batch_id, chunk.received_at, None, chunk.payload, leads))
-            leads = []
-        by_chunk[chunk.id] = arrivals = [Arrival(lead, chunk.received_at) for lead in leads]
-        if poison:
-            failures += [
-                _failure(chunk, arrival, poison[chunk.id, arrival.id])
-                for arrival in arrivals
-                if (chunk.id, arrival.id) in poison
-            ]
-            by_chunk[chunk.id] = [arrival for arrival in arrivals if (chunk.id, arrival.id) not in poison]
-    return by_chunk, failures
 
 
 def _results_of(
@@ -142,26 +118,20 @@ def _leads_by_state(results: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, 
     return counted
 
 
-async def _decide_quarantined(
-    engine: AsyncEngine,
-    connection: asyncpg.Connection,
-    policies: Policies,
-    arrivals: Sequence[tuple[asyncpg.Record, Arrival]],
-    poison: Poison,
-) -> int:
+async def _decide_quarantined(connection: asyncpg.Connection, decide: Decide, rows: Sequence[asyncpg.Record]) -> int:
     """Decide leads of locked rows of the quarantine; returns how many left it. What still has a problem stays."""
-    dead = [(row, arrival) for row, arrival in arrivals if (row["id"], arrival.id) in poison]
-    good = [(row, arrival) for row, arrival in arrivals if (row["id"], arrival.id) not in poison]
-    failures = [
-        Failure(0, row["batch_id"], row["received_at"], arrival.id, row["payload"], poison[row["id"], arrival.id])
-        for row, arrival in dead
-    ]
-    tried = [arrival for _, arrival in good]
-    people = await ensure_people_in_own_transaction(engine, connection, tried)
-    await decision.process(connection, policies, tried, people)
-    resolved = [row["id"] for row, arrival in good if not arrival.problem] + [row["id"] for row, _ in dead]
+    decided = await decide(connection, [Arrival(lead_from_payload(row["payload"]), row["received_at"]) for row in rows])
+    resolved, failures, quarantined = [], [], []
+    for place, (row, arrival) in enumerate(zip(rows, decided.arrivals, strict=True)):
+        if place in decided.poison:
+            error = decided.poison[place]
+            failures.append(Failure(0, row["batch_id"], row["received_at"], arrival.id, row["payload"], error))
+        elif arrival.problem:
+            quarantined.append((row["batch_id"], arrival))
+            continue
+        resolved.append(row["id"])
     await quarantine.resolve(connection, resolved)
-    await quarantine.add(connection, [(row["batch_id"], arrival) for row, arrival in good if arrival.problem])
+    await quarantine.add(connection, quarantined)
     await dead_letters.add(connection, failures)
     return len(resolved)
 
@@ -177,3 +147,7 @@ def _leads_of(chunk: Chunk) -> list[Lead] | str:
 def _failure(chunk: Chunk, arrival: Arrival, error: str) -> Failure:
     payload = payload_from_lead(arrival.lead)
     return Failure(chunk.id, chunk.batch_id, chunk.received_at, arrival.id, payload, error)
+
+
+def _damaged(chunk: Chunk, error: str) -> Failure:
+    return Failure(chunk.id, chunk.batch_id, chunk.received_at, None, chunk.payload, error)

@@ -10,13 +10,13 @@ import pytest
 from billing.actions import Action
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
+from db.core.row_keys import lead_uuid
 from db.core.unit_of_work import unit_of_work
 from db.intake import (
     dead_letters,
     decision,
     inbox,
     matching,
-    poison_search,
     quarantine,
     request_status,
     stored_leads,
@@ -26,7 +26,7 @@ from db.intake.arrival import Arrival
 from db.intake.dead_letters import DeadLetter
 from db.ledger import counting, verdicts, winners
 from db.ledger.policies import Policies
-from tests.builders import Wire, distinct, lead, person
+from tests.builders import Wire, distinct, lead
 from tests.world import World, domain_leads
 
 AT = "2024-04-10T09:00:00Z"
@@ -77,35 +77,79 @@ async def test_a_poison_lead_in_500_is_a_dead_letter_and_the_rest_is_billed(
     assert (status.state, status.leads["new"], status.leads["dead"]) == ("done", 99, 1)
 
 
-async def test_a_trial_leaves_nothing_behind_not_even_the_person_of_a_lead(
-    world: World, poison: pytest.MonkeyPatch
-) -> None:
-    (bad,) = domain_leads(poisoned("nobody") | {"customer": person("no@body.example")})
-    found = await poison_search.find_poison(world.engine, [(1, bad)])
-    assert list(found.values()) == ["ZeroDivisionError('poison')"]
+async def test_leads_that_fail_only_together_are_isolated_and_the_rest_is_billed(world: World) -> None:
+    """Failed before: each half of them could be decided alone, so nothing was isolated, and all waited for ever."""
+    ann, bob = distinct(5, AT, customer="ann", product="crm"), distinct(2, AT, customer="bob", product="erp")
+    async with transaction(world.engine) as connection:
+        await connection.execute("ALTER TABLE customer_periods ADD CONSTRAINT too_many CHECK (actions <= 3)")
+    await world.put(ann[0], ann[1], bob[0], ann[2], ann[3], ann[4], bob[1])
+    await worker_batch.process_inbox(world.engine, world.policies, 100)
+    for one in (*ann[:3], *bob):
+        world.oracle.accept(one)
+    first, second = await letters(world)
+    assert {first.lead_id, second.lead_id} == {lead_uuid(*one.identity) for one in domain_leads(*ann[3:])}
+    assert "too_many" in first.error
     async with transaction(world.engine, readonly=True) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM customers WHERE email = 'no@body.example'") == 0
+        status = await request_status.status(connection, first.batch_id)
+    assert status is not None
+    assert (status.state, status.leads["new"], status.leads["dead"]) == ("done", 5, 2)
+    assert "replayed" not in status.leads or status.leads["replayed"] == 0
+    async with transaction(world.engine) as connection:
+        await connection.execute("ALTER TABLE customer_periods DROP CONSTRAINT too_many")
+    await world.check()
+    assert await retry(world) == 2
+    await world.work()
+    for one in ann[3:]:
+        world.oracle.accept(one)
+    await world.check()
 
 
-async def test_a_lead_that_was_fixed_in_the_meantime_is_no_dead_letter_again(
-    world: World, poison: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "fault",
+    [
+        asyncpg.UndefinedTableError,
+        asyncpg.UndefinedFunctionError,
+        asyncpg.InsufficientPrivilegeError,
+        asyncpg.IndexCorruptedError,
+        MemoryError,
+        PermissionError,
+    ],
+)
+async def test_a_fault_of_the_environment_blames_no_lead(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
-    """Two workers find the same poison; while the second still remembers it, the lead is fixed and retried."""
-    await world.put(poisoned())
-    find = poison_search.find_poison
+    """Failed before: every lead that was tried while it lasted became a dead letter."""
+    await world.accept(*distinct(3, AT, customer="ann", product="crm"), lead(customer="bob", product="erp"))
+    tries = []
 
-    async def find_while_the_other_worker_is_faster_and_the_lead_is_fixed(*arguments: Any) -> Any:
-        found = await find(*arguments)
-        poison.setattr(poison_search, "find_poison", find)
-        await worker_batch.process_inbox(world.engine, Policies(), 100)
-        poison.undo()
-        assert await retry(world) == 1
-        return found
+    async def fail(*_: object) -> None:
+        tries.append(1)
+        raise fault("until somebody mends it")
 
-    poison.setattr(poison_search, "find_poison", find_while_the_other_worker_is_faster_and_the_lead_is_fixed)
-    await worker_batch.process_inbox(world.engine, Policies(), 100)
+    with monkeypatch.context() as patch:
+        patch.setattr(verdicts, "write", fail)
+        with pytest.raises(fault):
+            await worker_batch.process_inbox(world.engine, world.policies, 100)
+    assert len(tries) == 1
+    async with transaction(world.engine) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM leads") == 0
+        assert await connection.fetchval("SELECT count(*) FROM inbox WHERE done_at IS NULL") > 0
     assert await letters(world) == []
-    world.oracle.accept(poisoned())
+    await world.work()
+    await world.check()
+
+
+async def test_leads_wait_while_a_table_is_missing(world: World) -> None:
+    """Failed before: 200 of 200 leads became dead letters while a table had another name for some seconds."""
+    await world.accept(*distinct(20, AT, customer="ann", product="crm"))
+    async with transaction(world.engine) as connection:
+        await connection.execute("ALTER TABLE winners RENAME TO winners_elsewhere")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await worker_batch.process_inbox(world.engine, world.policies, 100)
+    async with transaction(world.engine) as connection:
+        await connection.execute("ALTER TABLE winners_elsewhere RENAME TO winners")
+    assert await letters(world) == []
+    await world.work()
     await world.check()
 
 
