@@ -12,7 +12,7 @@ import asyncpg
 
 _COPY_S = 7 * 86_400.0
 _APPLICATIONS = ("leadger-api", "leadger-worker", "leadger-background")
-_FILLED_BY_MIGRATIONS = frozenset({"rate_rules"})
+_FILLED_BY_MIGRATIONS = frozenset({"rates"})
 
 
 async def revision(connection: asyncpg.Connection) -> str | None:

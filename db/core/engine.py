@@ -50,8 +50,8 @@ def create_engine(
         connection_class=connection_class,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=settings.database_command_timeout_s,
+        server_settings={"application_name": application_name},
         session={
-            "application_name": application_name,
             "timezone": "UTC",
             "lock_timeout": f"{lock_timeout_s}s",
             **(_BY_KEY if for_batches else {}),
@@ -107,7 +107,8 @@ class _Generations:
 async def _connect(url: str, session: Mapping[str, str], **options: Any) -> asyncpg.Connection:
     """Connect; raises ConnectionError where the system or the network refuses, or where texts would be damaged.
 
-    The settings of the session are set once it is there: PgBouncer refuses a connection that begins with them.
+    The settings of the session are set once it is there: PgBouncer refuses a connection that begins with others than
+    the name of the application.
     """
     try:
         connection: asyncpg.Connection = await asyncpg.connect(url, **options)

@@ -60,15 +60,16 @@ async def close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: i
     if await reevaluation.stale_customers(connection, partner_id):
         return False
     await held_actions.move_to_next_period(connection, policy, period)
-    await connection.execute(
-        """
-        UPDATE partners SET closed_through = $2,
-            closed_from = CASE WHEN closed_through IS NULL THEN $2 ELSE closed_from END
-        WHERE id = $1
-        """,
-        partner_id,
-        period,
-    )
+    if policy.closed_through is None:
+        await connection.execute(
+            """
+            INSERT INTO first_closed_periods (partner_id, period) VALUES ($1, $2)
+            ON CONFLICT (partner_id) DO UPDATE SET period = excluded.period
+            """,
+            partner_id,
+            period,
+        )
+    await connection.execute("UPDATE partners SET closed_through = $2 WHERE id = $1", partner_id, period)
     return True
 
 
@@ -88,16 +89,13 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
         period,
     )
     # The first period that was ever closed leaves nothing closed behind, or a mistyped year could not be taken back.
+    was_first = await connection.fetchval(
+        "DELETE FROM first_closed_periods WHERE partner_id = $1 AND period = $2 RETURNING true", partner_id, period
+    )
     await connection.execute(
-        """
-        UPDATE partners SET policy_version = policy_version + 1,
-            closed_through = CASE WHEN closed_from IS DISTINCT FROM $2 THEN $3::int END,
-            closed_from = CASE WHEN closed_from IS DISTINCT FROM $2 THEN closed_from END
-        WHERE id = $1
-        """,
+        "UPDATE partners SET policy_version = policy_version + 1, closed_through = $2::int WHERE id = $1",
         partner_id,
-        period,
-        previous_period(period) if period > FIRST_PERIOD else None,
+        previous_period(period) if period > FIRST_PERIOD and not was_first else None,
     )
     await credit_lines.turn_into_returns(connection, partner_id, period)
     return await reevaluation.start(uow, [partner_id])

@@ -70,17 +70,17 @@ async def read_policies(connection: asyncpg.Connection, partners: Sequence[async
     rules: dict[UUID | None, list[CardRule]] = defaultdict(list)
     for row in await connection.fetch(
         """
-        SELECT * FROM rate_rules
+        SELECT * FROM rates
         WHERE (partner_id IS NULL OR partner_id = ANY($1::uuid[])) AND (
             ended_at IS NULL
-            OR EXISTS (SELECT FROM rate_rule_spans WHERE rule_id = rate_rules.id AND partner_id = ANY($1::uuid[]))
+            OR EXISTS (SELECT FROM rate_spans WHERE rule_id = rates.id AND partner_id = ANY($1::uuid[]))
         )
         """,
         ids,
     ):
         rules[row["partner_id"]].append(rule_from_row(row))
     spans: dict[UUID, dict[int, Span]] = defaultdict(dict)
-    for row in await connection.fetch("SELECT * FROM rate_rule_spans WHERE partner_id = ANY($1::uuid[])", ids):
+    for row in await connection.fetch("SELECT * FROM rate_spans WHERE partner_id = ANY($1::uuid[])", ids):
         spans[row["partner_id"]][row["rule_id"]] = span_from_row(row)
     calendars = {row["id"]: Calendar(zones[row["id"]], starts[row["id"]]) for row in partners}
     return {
@@ -110,7 +110,7 @@ def terms_from_row(row: asyncpg.Record) -> Terms:
 
 
 def rule_from_row(row: asyncpg.Record) -> CardRule:
-    """A row of rate_rules as the domain knows it."""
+    """A row of rates as the domain knows it."""
     return CardRule(
         id=row["id"],
         conditions=(

@@ -50,16 +50,16 @@ class StoredRate:
 
 
 _RATES = """
-    SELECT rate_rules.*, partners.external_id AS partner, products.external_id AS product,
-        ARRAY(SELECT id FROM rate_rules AS earlier WHERE earlier.replaced_by = rate_rules.id ORDER BY id) AS replaces
-    FROM rate_rules LEFT JOIN partners ON partners.id = rate_rules.partner_id
-    LEFT JOIN products ON products.id = rate_rules.product_id
+    SELECT rates.*, partners.external_id AS partner, products.external_id AS product,
+        ARRAY(SELECT id FROM rates AS earlier WHERE earlier.replaced_by = rates.id ORDER BY id) AS replaces
+    FROM rates LEFT JOIN partners ON partners.id = rates.partner_id
+    LEFT JOIN products ON products.id = rates.product_id
 """
 
 
 async def read(connection: asyncpg.Connection, rule_id: int) -> StoredRate | None:
     """One rule with all its spans."""
-    row = await connection.fetchrow(f"{_RATES} WHERE rate_rules.id = $1", rule_id)
+    row = await connection.fetchrow(f"{_RATES} WHERE rates.id = $1", rule_id)
     if row is None:
         return None
     return stored_rate_from_row(row, (await _spans(connection, [rule_id], None)).get(rule_id, {}))
@@ -74,11 +74,11 @@ async def read_page(
     """
     rows = await connection.fetch(
         f"""
-        {_RATES} WHERE rate_rules.id > $1 AND ($4 OR rate_rules.ended_at IS NULL) AND (
+        {_RATES} WHERE rates.id > $1 AND ($4 OR rates.ended_at IS NULL) AND (
             $3::uuid IS NULL
-            OR coalesce(rate_rules.partner_id, products.partner_id, $3) = $3
+            OR coalesce(rates.partner_id, products.partner_id, $3) = $3
         )
-        ORDER BY rate_rules.id LIMIT $2
+        ORDER BY rates.id LIMIT $2
         """,
         after,
         limit,
@@ -135,7 +135,7 @@ async def in_force(connection: asyncpg.Connection, rate: NewRate) -> int | None:
     instant, period = _start_columns(rate.start)
     rule_id: int | None = await connection.fetchval(
         """
-        SELECT id FROM rate_rules
+        SELECT id FROM rates
         WHERE partner_id IS NOT DISTINCT FROM $1 AND product_id IS NOT DISTINCT FROM $2
             AND lead_type_key IS NOT DISTINCT FROM $3 AND action_type_key IS NOT DISTINCT FROM $4
             AND level_key IS NOT DISTINCT FROM $5 AND effective_from IS NOT DISTINCT FROM $6
@@ -159,7 +159,7 @@ async def insert(
     instant, period = _start_columns(rate.start)
     rule_id: int = await connection.fetchval(
         """
-        INSERT INTO rate_rules (
+        INSERT INTO rates (
             partner_id, product_id, lead_type, action_type, engagement_level, lead_type_key, action_type_key, level_key,
             amount_minor, effective_from, from_period, created_by
         ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
@@ -180,7 +180,7 @@ async def insert(
     )
     await connection.execute(
         """
-        INSERT INTO rate_rule_spans (rule_id, partner_id, from_period)
+        INSERT INTO rate_spans (rule_id, partner_id, from_period)
         SELECT $1, * FROM unnest($2::uuid[], $3::int[])
         """,
         rule_id,
@@ -193,11 +193,11 @@ async def insert(
 async def end(connection: asyncpg.Connection, rule_id: int, until: Mapping[UUID, int], ended_by: str) -> None:
     """End a rule. For partners with closed periods in which it counted, it counts until the period given."""
     await connection.execute(
-        "UPDATE rate_rules SET ended_at = clock_timestamp(), ended_by = $2 WHERE id = $1", rule_id, ended_by
+        "UPDATE rates SET ended_at = clock_timestamp(), ended_by = $2 WHERE id = $1", rule_id, ended_by
     )
     await connection.execute(
         """
-        INSERT INTO rate_rule_spans (rule_id, partner_id, until_period)
+        INSERT INTO rate_spans (rule_id, partner_id, until_period)
         SELECT $1, * FROM unnest($2::uuid[], $3::int[])
         ON CONFLICT (partner_id, rule_id) DO UPDATE SET until_period = excluded.until_period
         """,
@@ -209,7 +209,7 @@ async def end(connection: asyncpg.Connection, rule_id: int, until: Mapping[UUID,
 
 async def note_replaced(connection: asyncpg.Connection, rule_id: int, replaced_by: int) -> None:
     """Keep which rule took the place of an ended one."""
-    await connection.execute("UPDATE rate_rules SET replaced_by = $2 WHERE id = $1", rule_id, replaced_by)
+    await connection.execute("UPDATE rates SET replaced_by = $2 WHERE id = $1", rule_id, replaced_by)
 
 
 async def _spans(
@@ -219,7 +219,7 @@ async def _spans(
     spans: dict[int, dict[UUID, Span]] = {}
     for row in await connection.fetch(
         """
-        SELECT * FROM rate_rule_spans
+        SELECT * FROM rate_spans
         WHERE rule_id = ANY($1::bigint[]) AND ($2::uuid IS NULL OR partner_id = $2)
         """,
         list(rule_ids),
@@ -230,7 +230,7 @@ async def _spans(
 
 
 def span_from_row(row: asyncpg.Record) -> Span:
-    """A row of rate_rule_spans."""
+    """A row of rate_spans."""
     return Span(row["from_period"], row["until_period"])
 
 

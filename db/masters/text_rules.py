@@ -55,7 +55,7 @@ async def rekey_rates(connection: asyncpg.Connection) -> list[UUID]:
     """
     await locks.lock_rate_card_exclusive(connection)
     touched: set[UUID] = set()
-    for row in await connection.fetch("SELECT * FROM rate_rules ORDER BY id DESC"):
+    for row in await connection.fetch("SELECT * FROM rates ORDER BY id DESC"):
         keys = [_key(row["lead_type"]), _key(row["action_type"])]
         if keys == [row["lead_type_key"], row["action_type_key"]]:
             continue
@@ -63,7 +63,7 @@ async def rekey_rates(connection: asyncpg.Connection) -> list[UUID]:
         if row["ended_at"] is None and not await _is_newest(connection, row, keys):
             keys = [keys[0], _matches_nothing(row["id"])]
         await connection.execute(
-            "UPDATE rate_rules SET lead_type_key = $2, action_type_key = $3 WHERE id = $1", row["id"], *keys
+            "UPDATE rates SET lead_type_key = $2, action_type_key = $3 WHERE id = $1", row["id"], *keys
         )
     await partners.raise_policy_version(connection, sorted(touched))
     return sorted(touched)
@@ -93,7 +93,7 @@ async def _is_newest(connection: asyncpg.Connection, rule: asyncpg.Record, keys:
     """Whether a rule is the newest of those that have its keys and start now; an older one gives its key up."""
     twin = await connection.fetchval(
         """
-        SELECT id FROM rate_rules WHERE id <> $1 AND partner_id IS NOT DISTINCT FROM $2
+        SELECT id FROM rates WHERE id <> $1 AND partner_id IS NOT DISTINCT FROM $2
             AND product_id IS NOT DISTINCT FROM $3 AND level_key IS NOT DISTINCT FROM $4
             AND effective_from IS NOT DISTINCT FROM $5 AND lead_type_key IS NOT DISTINCT FROM $6
             AND action_type_key IS NOT DISTINCT FROM $7 AND from_period IS NOT DISTINCT FROM $8 AND ended_at IS NULL
@@ -112,9 +112,7 @@ async def _is_newest(connection: asyncpg.Connection, rule: asyncpg.Record, keys:
     detail = "two rules have the same conditions and start now; the older one matches nothing any more"
     await text_findings.add(connection, "rate", str(older), detail, other_id=str(newer))
     if older == twin:
-        await connection.execute(
-            "UPDATE rate_rules SET action_type_key = $2 WHERE id = $1", twin, _matches_nothing(twin)
-        )
+        await connection.execute("UPDATE rates SET action_type_key = $2 WHERE id = $1", twin, _matches_nothing(twin))
     return bool(newer == rule["id"])
 
 

@@ -145,10 +145,10 @@ async def _rules(connection: asyncpg.Connection, ids: Iterable[int]) -> dict[int
     """What each rate rule names, by its id."""
     rows = await connection.fetch(
         """
-        SELECT rate_rules.*, partners.external_id AS partner, products.external_id AS product
-        FROM rate_rules LEFT JOIN partners ON partners.id = rate_rules.partner_id
-        LEFT JOIN products ON products.id = rate_rules.product_id
-        WHERE rate_rules.id = ANY($1::bigint[])
+        SELECT rates.*, partners.external_id AS partner, products.external_id AS product
+        FROM rates LEFT JOIN partners ON partners.id = rates.partner_id
+        LEFT JOIN products ON products.id = rates.product_id
+        WHERE rates.id = ANY($1::bigint[])
         """,
         list(ids),
     )

@@ -1,5 +1,6 @@
 """SQL statements that fail on purpose, with the errors of the real server."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from asyncpg.cursor import Cursor
 _METHODS = ("execute", "fetch", "fetchrow", "fetchval", "copy_records_to_table")
 _CURSOR_METHODS = ("_init", "_exec")
 _BROKEN = "08006"
+_SAVEPOINT_NUMBER = re.compile(r"(?<=asyncpg_savepoint_)\w+?(?=__)")
 
 
 @dataclass
@@ -41,7 +43,7 @@ def watched(statements: Statements) -> Iterator[None]:
 
     def watching(method: Callable[..., Any]) -> Callable[..., Any]:
         async def call(connection: asyncpg.Connection, *arguments: Any, **options: Any) -> Any:
-            await statements.before(connection, plain, str(arguments[0]))
+            await statements.before(connection, plain, _SAVEPOINT_NUMBER.sub("N", str(arguments[0])))
             return await method(connection, *arguments, **options)
 
         return call

@@ -55,6 +55,7 @@ async def test_every_event_is_decided_as_the_oracle_decides_it(engine: AsyncEngi
     assert await world.return_action(clicked("bob's", APRIL))
     await world.check()
 
+    assert await world.close("acme", "2024-03")
     assert await world.close("acme", "2024-04")
     await world.send(click("late", EARLY), click("in time", MAY))
     await world.product("later", "acme")

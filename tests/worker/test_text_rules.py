@@ -200,13 +200,13 @@ async def test_r5_price_rules_are_keyed_anew_and_the_newer_of_two_that_are_one_c
     async with transaction(world.engine) as connection:
         for text, came in OLD.items():
             await connection.execute(
-                "UPDATE rate_rules SET action_type = $2, action_type_key = $3 WHERE action_type = $1",
+                "UPDATE rates SET action_type = $2, action_type_key = $3 WHERE action_type = $1",
                 text,
                 came,
                 came.casefold(),
             )
-        older = await connection.fetchval("SELECT id FROM rate_rules WHERE action_type = 'Form Fill'")
-        newer = await connection.fetchval("SELECT id FROM rate_rules WHERE action_type = $1", OLD["Old 2"])
+        older = await connection.fetchval("SELECT id FROM rates WHERE action_type = 'Form Fill'")
+        newer = await connection.fetchval("SELECT id FROM rates WHERE action_type = $1", OLD["Old 2"])
     await world.put(lead("a", ("Form Fill", "High", APRIL), customer="ann", product="crm"))
     await world.work()
     assert await verdicts(world) == {"a": ("billed", 300)}
@@ -244,12 +244,12 @@ def test_the_migration_starts_the_task_where_something_is_stored(server_url: str
     _execute(server_url, "CREATE DATABASE test_text_rules")
     try:
         url = _database(server_url, "test_text_rules")
-        migrate.upgrade(url, "0013")
+        migrate.upgrade(url, "0012")
         if filled:
             _execute(
                 url, "INSERT INTO customers (id, external_id, name, email) VALUES (gen_random_uuid(), 'a', 'A', 'a@x')"
             )
-        migrate.upgrade(url, "0016")
+        migrate.upgrade(url, "0013")
         assert _fetchval(url, "SELECT count(*) FROM tasks WHERE kind = 'apply_text_rules'") == tasks
     finally:
         _execute(server_url, "DROP DATABASE test_text_rules WITH (FORCE)")

@@ -29,12 +29,18 @@ partners = Table(
     Column("billing_email", Text),
     Column("currency", Text, nullable=False),
     Column("closed_through", Integer),
-    Column("closed_from", Integer),
     Column("policy_version", BigInteger, nullable=False, server_default="1"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint(period_check("closed_through"), name="closed_through"),
-    CheckConstraint("closed_from <= closed_through", name="closed_from"),
+)
+
+first_closed_periods = Table(
+    "first_closed_periods",
+    metadata,
+    Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
+    Column("period", Integer, nullable=False),
+    CheckConstraint(period_check("period"), name="period"),
 )
 
 partner_terms = Table(
@@ -117,8 +123,8 @@ customer_aliases = Table(
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
 )
 
-rate_rules = Table(
-    "rate_rules",
+rates = Table(
+    "rates",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("partner_id", Uuid, ForeignKey("partners.id")),
@@ -138,7 +144,7 @@ rate_rules = Table(
     Column("ended_by", Text),
     Column("replaced_by", BigInteger),
     Index(
-        "uq_rate_rules_in_force",
+        "uq_rates_in_force",
         "partner_id",
         "product_id",
         "lead_type_key",
@@ -156,11 +162,11 @@ rate_rules = Table(
     CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended"),
 )
 
-rate_rule_spans = Table(
-    "rate_rule_spans",
+rate_spans = Table(
+    "rate_spans",
     metadata,
     Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
-    Column("rule_id", BigInteger, ForeignKey("rate_rules.id"), primary_key=True, index=True),
+    Column("rule_id", BigInteger, ForeignKey("rates.id"), primary_key=True, index=True),
     Column("from_period", Integer),
     Column("until_period", Integer),
     CheckConstraint(period_check("from_period"), name="from_period"),

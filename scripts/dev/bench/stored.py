@@ -36,7 +36,7 @@ async def fill(connection: asyncpg.Connection, what: Fill, products_per_partner:
     )
     rule = await connection.fetchval(
         """
-        SELECT id FROM rate_rules WHERE level_key = 'low' AND partner_id IS NULL AND product_id IS NULL
+        SELECT id FROM rates WHERE level_key = 'low' AND partner_id IS NULL AND product_id IS NULL
             AND lead_type_key IS NULL AND action_type_key IS NULL
         """
     )

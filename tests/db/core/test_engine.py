@@ -33,7 +33,7 @@ async def test_a_lost_connection_is_transient_and_the_next_transaction_works(eng
 async def test_a_readonly_transaction_writes_nothing(engine: AsyncEngine) -> None:
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         async with transaction(engine, readonly=True) as connection:
-            await connection.execute("DELETE FROM rate_rules")
+            await connection.execute("DELETE FROM rates")
 
 
 async def test_outside_a_transaction_every_statement_commits_by_itself(engine: AsyncEngine) -> None:

@@ -27,7 +27,7 @@ async def version(world: World, partner: str = "acme") -> int:
 
 async def rows(world: World) -> list[Any]:
     """Everything that a change writes."""
-    tables = ("partners", "partner_terms", "partner_time_zones", "periods", "rate_rules", "rate_rule_spans", "tasks")
+    tables = ("partners", "partner_terms", "partner_time_zones", "periods", "rates", "rate_spans", "tasks")
     async with transaction(world.engine, readonly=True) as connection:
         return [await connection.fetch(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
 

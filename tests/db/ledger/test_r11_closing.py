@@ -243,9 +243,14 @@ async def test_r10_what_is_closed_or_returned_cannot_be_held(world: World) -> No
 
 async def _closed(world: World) -> tuple[int | None, int | None]:
     async with transaction(world.engine, readonly=True) as connection:
-        row = await connection.fetchrow("SELECT closed_from, closed_through FROM partners WHERE external_id = 'new'")
+        row = await connection.fetchrow(
+            """
+            SELECT first.period, closed_through FROM partners
+            LEFT JOIN first_closed_periods AS first ON first.partner_id = partners.id WHERE external_id = 'new'
+            """
+        )
     assert row is not None
-    return row["closed_from"], row["closed_through"]
+    return row["period"], row["closed_through"]
 
 
 async def test_r11_a_first_closing_with_a_mistyped_year_can_be_taken_back(world: World) -> None:
@@ -265,7 +270,7 @@ async def test_r11_the_first_month_there_is_can_be_reopened(world: World) -> Non
     await world.partner("new")
     assert await world.close("new", "1900-01")
     async with transaction(world.engine) as connection:  # as a release before 0.3 closed it
-        await connection.execute("UPDATE partners SET closed_from = NULL WHERE external_id = 'new'")
+        await connection.execute("DELETE FROM first_closed_periods")
     async with world.unit_of_work() as uow:
         await closing.reopen(uow, Policies(), world.partners["new"], 190001)
     assert await _closed(world) == (None, None)

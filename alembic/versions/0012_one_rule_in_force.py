@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0012"
+down_revision = "0011"
 
 _CONDITIONS = ["partner_id", "product_id", "lead_type_key", "action_type_key", "level_key", "effective_from"]
 
@@ -13,10 +13,10 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '500ms'")
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = '0'")  # what is done concurrently waits for others, nobody for it
-        op.execute("DROP INDEX CONCURRENTLY IF EXISTS uq_rate_rules_in_force")  # a start that was broken off
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS uq_rates_in_force")  # a start that was broken off
         op.create_index(
-            "uq_rate_rules_in_force",
-            "rate_rules",
+            "uq_rates_in_force",
+            "rates",
             [*_CONDITIONS, "from_period"],
             unique=True,
             postgresql_where=sa.text("ended_at IS NULL"),
@@ -24,15 +24,13 @@ def upgrade() -> None:
             postgresql_concurrently=True,
         )
     op.execute("SET LOCAL lock_timeout = '500ms'")
-    op.execute("ALTER TABLE rate_rules DROP CONSTRAINT IF EXISTS uq_rate_rules_conditions")
+    op.execute("ALTER TABLE rates DROP CONSTRAINT IF EXISTS uq_rate_rules_conditions")
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '500ms'")
     # The release before knows neither ended rules nor periods as starts. It would count both.
-    op.execute("DELETE FROM rate_rule_spans")
-    op.execute("DELETE FROM rate_rules WHERE ended_at IS NOT NULL OR from_period IS NOT NULL")
-    op.create_unique_constraint(
-        "uq_rate_rules_conditions", "rate_rules", _CONDITIONS, postgresql_nulls_not_distinct=True
-    )
-    op.drop_index("uq_rate_rules_in_force", "rate_rules")
+    op.execute("DELETE FROM rate_spans")
+    op.execute("DELETE FROM rates WHERE ended_at IS NOT NULL OR from_period IS NOT NULL")
+    op.create_unique_constraint("uq_rate_rules_conditions", "rates", _CONDITIONS, postgresql_nulls_not_distinct=True)
+    op.drop_index("uq_rates_in_force", "rates")
