@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from billing.errors import InvalidValue
+
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _MOST_CACHED = 20_000
 
@@ -37,6 +39,14 @@ class Rate(NamedTuple):
 
     rule_id: int
     amount_minor: int
+
+
+class InvalidRate(InvalidValue):
+    """A rule that can never count. `field` names the field that is wrong, the message says what is wrong."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field
 
 
 class UnpricedAction(Exception):

@@ -1,14 +1,11 @@
 """Real servers for every test: one PostgreSQL and one Valkey per test process, a fresh database per test."""
 
-import asyncio
 import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
 import pytest
 import redis
@@ -23,6 +20,7 @@ from db.core.migrate import upgrade
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from scripts.local.embedded import postgres, valkey
+from tests.databases import execute, url_of_database
 from tests.keys import new_key
 from tests.stack import Stack, running_stack
 
@@ -87,8 +85,8 @@ def redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
     """The name of a migrated database that tests are copied from."""
-    _execute(server_url, "CREATE DATABASE template_leadger")
-    upgrade(_database(server_url, "template_leadger"))
+    execute(server_url, "CREATE DATABASE template_leadger")
+    upgrade(url_of_database(server_url, "template_leadger"))
     return "template_leadger"
 
 
@@ -96,9 +94,9 @@ def template(server_url: str) -> str:
 def database_url(server_url: str, template: str) -> Iterator[str]:
     """A fresh, migrated database."""
     name = f"test_{next(_numbers)}"
-    _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _database(server_url, name)
-    _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield url_of_database(server_url, name)
+    execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -114,14 +112,14 @@ def redis_url(redis_server_url: str) -> str:
 def stack(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running Leadger that the tests of this process share: API, worker and beat on servers of their own."""
     folder = tmp_path_factory.mktemp("stack")
-    _execute(server_url, f"CREATE DATABASE test_stack TEMPLATE {template}")
-    database_url = _database(server_url, "test_stack")
+    execute(server_url, f"CREATE DATABASE test_stack TEMPLATE {template}")
+    database_url = url_of_database(server_url, "test_stack")
     with (
         valkey(folder / "valkey", durable=False) as redis_url,
         running_stack(database_url, redis_url, folder / "home") as stack,
     ):
         yield stack
-    _execute(server_url, "DROP DATABASE test_stack WITH (FORCE)")
+    execute(server_url, "DROP DATABASE test_stack WITH (FORCE)")
 
 
 @pytest.fixture
@@ -161,18 +159,3 @@ async def client(app: FastAPI, admin_key: str) -> AsyncIterator[httpx.AsyncClien
     headers = {"Authorization": f"Bearer {admin_key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client:
         yield client
-
-
-def _database(server_url: str, name: str) -> str:
-    return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
-
-
-def _execute(url: str, statement: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())

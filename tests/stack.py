@@ -63,7 +63,7 @@ def running_stack(
             "beat": commands.beat(Home(home), env),
         }.items():
             processes.enter_context(_running(command, home / f"{name}.log"))
-        _wait_until_ready(stack)
+        wait_until_ready(stack)
         yield stack
 
 
@@ -78,7 +78,7 @@ def _running(command: Command, log: Path) -> Iterator[None]:
         process.wait()
 
 
-def _wait_until_ready(stack: Stack) -> None:
+def wait_until_ready(stack: Stack) -> None:
     deadline = time.monotonic() + _START_S
     while True:
         try:

@@ -20,8 +20,8 @@ from billing.errors import BillingError, RuleViolation
 from billing.leads import Lead, Person
 from billing.money import minor_from_amount
 from billing.periods import period_from_text, text_from_period
-from billing.policy_changes import InvalidRate
 from billing.rate_starts import Start
+from billing.rates import InvalidRate
 from billing.terms import CapScope, window_from_wire
 from billing.totals import TOTALS_COLUMNS, Totals
 from billing.zones import check_timezone

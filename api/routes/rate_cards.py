@@ -16,7 +16,7 @@ from api.schemas.fields import QueryId
 from api.schemas.rate_cards import RateChangeIn, RateIn, rate_out_from_stored_rate
 from api.state import state_of, unit_of_work
 from api.wire import json_response
-from billing.policy_changes import InvalidRate
+from billing.rates import InvalidRate
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import rate_changes, rate_preview

@@ -1,11 +1,13 @@
 """Background tasks and how far they are."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, requires
+from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
@@ -14,29 +16,33 @@ from api.state import state_of
 from api.wire import instant_out, json_response
 from db.core.engine import transaction
 from db.tasks import records
+from db.tasks.records import Task
 
 router = APIRouter(route_class=Route, prefix="/api/tasks", tags=["tasks"])
+
+State = Literal["waiting", "running", "done", "failed"]
+
+
+@router.get("", dependencies=[requires(Permission.READ)], response_model=answers.Page[answers.Task])
+async def list_tasks(
+    request: Request, state: State | None = None, kind: str | None = None, limit: Limit = 50, after: After = None
+) -> Response:
+    """Background tasks, the newest first; those that are done are kept for a while, see the settings."""
+    before = place_from_cursor(after, tuple[datetime, UUID])
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        page = await records.page(connection, state=state, kind=kind, before=before, limit=limit)
+    following = cursor_from_place((page[-1].created_at, page[-1].id)) if len(page) == limit else None
+    return json_response({"items": [_task_fields(task) for task in page], "next": following})
 
 
 @router.get("/{task_id}", dependencies=[requires(Permission.READ)], response_model=answers.Task)
 async def get_task(request: Request, task_id: UuidPath) -> Response:
-    """A task's state, progress, result and error."""
+    """How far a task is, what came of it, how often it was tried and who asked for it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         task = await records.read(connection, task_id)
     if task is None:
         raise Problem(404, f"There is no task {task_id}.")
-    return json_response(
-        {
-            "task_id": task.id,
-            "kind": task.kind,
-            "state": task.state,
-            "progress": {"done": task.done, "total": task.total},
-            "result": task.result,
-            "error": task.error,
-            "created_at": instant_out(task.created_at),
-            "finished_at": instant_out(task.finished_at),
-        }
-    )
+    return json_response(_task_fields(task))
 
 
 def task_out(task_id: UUID) -> dict[str, Any]:
@@ -48,3 +54,21 @@ def task_started(task_id: UUID) -> Response:
     """The answer 202 for a task that a use case started."""
     content = task_out(task_id)
     return json_response(content, 202, {"Location": content["status_url"]})
+
+
+def _task_fields(task: Task) -> dict[str, Any]:
+    asked = task.requested_by
+    return {
+        "task_id": task.id,
+        "kind": task.kind,
+        "state": task.state,
+        "progress": {"done": task.done, "total": task.total},
+        "attempts": task.attempts,
+        "next_attempt_at": instant_out(task.next_attempt_at),
+        "last_error": task.last_error,
+        "result": task.result,
+        "error": task.error,
+        "requested_by": {"kind": asked.kind, "name": asked.name} if asked else None,
+        "created_at": instant_out(task.created_at),
+        "finished_at": instant_out(task.finished_at),
+    }

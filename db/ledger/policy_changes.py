@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.policy import Policy
-from billing.policy_changes import check_term_dates, start_of_terms, start_of_timezone
+from billing.term_starts import check_term_dates, start_of_terms, start_of_timezone
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import reevaluation

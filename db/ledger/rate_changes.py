@@ -12,8 +12,8 @@ import asyncpg
 
 from billing.errors import RuleViolation
 from billing.policy import Policy
-from billing.policy_changes import InvalidRate
 from billing.rate_starts import check_start, ends, later_starts
+from billing.rates import InvalidRate
 from billing.texts import text_key
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-from db.core.actor import SYSTEM, Actor
+from db.core.actor import SYSTEM, Actor, ActorKind
 from db.core.unit_of_work import UnitOfWork
 from db.tasks.notifications import RUN_TASK
 
@@ -25,14 +25,18 @@ _json = msgspec.json.Encoder().encode
 _NOTIFICATION_S = 5.0
 """The sweeper leaves a new task for so long to whoever receives its message."""
 
-_COLUMNS = (
-    "id, kind, arguments, request_id, state, done, total, attempts, result, error, created_at, finished_at, parent_id"
-)
+_COLUMNS = """
+    id, kind, arguments, request_id, state, done, total, attempts, next_attempt_at, last_error, result, error,
+    requested_by_kind, requested_by_id, requested_by_name, created_at, finished_at, parent_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A background task; `done` of `total` units are done, `attempts` counts how often it was begun."""
+    """A background task; `done` of `total` units are done, `attempts` counts how often it was begun.
+
+    `last_error` ended the attempt before, `error` the task. `requested_by` None is what an older release started.
+    """
 
     id: UUID
     kind: str
@@ -42,8 +46,11 @@ class Task:
     done: int
     total: int
     attempts: int
+    next_attempt_at: datetime | None
+    last_error: str | None
     result: dict[str, Any] | None
     error: str | None
+    requested_by: Actor | None
     created_at: datetime
     finished_at: datetime | None
     parent_id: UUID | None
@@ -86,7 +93,7 @@ async def create(
 async def read(connection: asyncpg.Connection, task_id: UUID) -> Task | None:
     """One task."""
     row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM tasks WHERE id = $1", task_id)  # noqa: S608 - _COLUMNS is a constant
-    return Task(**row) if row else None
+    return _task_from_row(row) if row else None
 
 
 async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[Task]:
@@ -98,7 +105,33 @@ async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> 
         """,  # noqa: S608 - _COLUMNS is a constant
         task_ids,
     )
-    return [Task(**row) for row in rows]
+    return [_task_from_row(row) for row in rows]
+
+
+async def page(
+    connection: asyncpg.Connection,
+    *,
+    state: str | None,
+    kind: str | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Task]:
+    """Tasks that are no part of another one, the newest first."""
+    created_at, task_id = before or (None, None)
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM tasks
+        WHERE parent_id IS NULL AND ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
+            AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid))
+        ORDER BY created_at DESC, id DESC LIMIT $5
+        """,  # noqa: S608 - _COLUMNS is a constant
+        state,
+        kind,
+        created_at,
+        task_id,
+        limit,
+    )
+    return [_task_from_row(row) for row in rows]
 
 
 async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> tuple[int, int]:
@@ -120,7 +153,7 @@ async def begin(connection: asyncpg.Connection, task_id: UUID) -> Task | None:
         """,  # noqa: S608 - _COLUMNS is a constant
         task_id,
     )
-    return Task(**row) if row else None
+    return _task_from_row(row) if row else None
 
 
 async def report_progress(connection: asyncpg.Connection, task_id: UUID, done: int, total: int) -> None:
@@ -259,3 +292,9 @@ async def _unfinished_twin(connection: asyncpg.Connection, kind: str, dedup_key:
         "SELECT id FROM tasks WHERE kind = $1 AND dedup_key = $2 AND finished_at IS NULL", kind, dedup_key
     )
     return task_id
+
+
+def _task_from_row(row: asyncpg.Record) -> Task:
+    values = dict(row)
+    kind, actor_id, name = (values.pop(f"requested_by_{part}") for part in ("kind", "id", "name"))
+    return Task(**values, requested_by=Actor(ActorKind(kind), actor_id, name) if kind else None)

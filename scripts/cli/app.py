@@ -19,6 +19,7 @@ from scripts.cli.rates import rates
 from scripts.cli.report import report
 from scripts.cli.samples import samples
 from scripts.cli.seed import seed
+from scripts.cli.tasks import tasks
 from scripts.cli.up import up
 from scripts.cli.workers import pause, resume, stuck
 
@@ -57,6 +58,7 @@ app.command(rich_help_panel=_RUN)(backup)
 app.command(rich_help_panel=_RUN)(restore)
 app.command(rich_help_panel=_RUN)(samples)
 app.command(rich_help_panel=_RUN)(seed)
+app.add_typer(tasks, name="tasks", rich_help_panel=_RUN)
 app.command(rich_help_panel=_RUN)(pause)
 app.command(rich_help_panel=_RUN)(resume)
 app.command(rich_help_panel=_LEADS)(ingest)

@@ -24,6 +24,7 @@ _LOCK_FILE = "db/core/locks.py"
 _MESSAGE_FILES = ("worker/follow_up.py", "worker/traced.py")
 _SENDS = {"publish", "send_task", "apply_async", "delay"}
 _ALLOWED = re.compile(r"# allowed: \S")
+_OURS = ("api", "billing", "db", "scripts", "tests", "worker")
 _PATCHES = {"setattr", "delattr", "patch", "object"}
 
 
@@ -77,6 +78,15 @@ def tests_patch_public_names(module: Module) -> Found:
                 yield target.lineno, f"a test patches the private name {target.attr}"
 
 
+def private_names_stay_in_their_module(module: Module) -> Found:
+    """What another module needs has a public name."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in _OURS:
+            for each in node.names:
+                if _is_private(each.name):
+                    yield node.lineno, f"{each.name} is private to {node.module}"
+
+
 def no_switch_in_the_domain(module: Module) -> Found:
     """A function of the domain changes nothing at the level of a module: its arguments decide what it returns."""
     if not module.is_in("billing"):
@@ -127,6 +137,7 @@ RULES: tuple[Rule, ...] = (
     sql_only_in_db,
     locks_only_in_the_lock_file,
     tests_patch_public_names,
+    private_names_stay_in_their_module,
     no_switch_in_the_domain,
     no_records_outside_db,
     messages_only_by_a_commit_or_a_follow_up,

@@ -14,7 +14,7 @@ from scripts.local.embedded.ports import free_port
 from scripts.local.launcher import commands
 from scripts.local.processes.process import Process
 from tests.api.world import lead
-from tests.stack import Stack, _wait_until_ready
+from tests.stack import Stack, wait_until_ready
 
 _ROOT = Path(__file__).parents[2]
 _FILTERS = (_ROOT / "terraform/modules/observability/log_metrics.tf").read_text()
@@ -48,7 +48,7 @@ async def test_ready_logs_how_long_leads_have_waited(
         process = Process(commands.api(port, env), output)
     try:
         stack = Stack(f"http://127.0.0.1:{port}", admin_key, settings.database_url, redis_url, tmp_path)
-        _wait_until_ready(stack)
+        wait_until_ready(stack)
         headers = {"Authorization": f"Bearer {admin_key}"}
         async with httpx.AsyncClient(base_url=stack.url, headers=headers, trust_env=False) as client:
             assert (await client.post("/leads", json=[lead("1"), lead("2")])).status_code == 202

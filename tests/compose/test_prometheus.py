@@ -15,7 +15,7 @@ from scripts.local.embedded import valkey
 from tests.builders import lead
 from tests.compose.observability import panels, rules
 from tests.compose.prometheus import PROGRAM, Prometheus, running_prometheus
-from tests.conftest import _execute
+from tests.databases import execute
 from tests.stack import Stack, running_stack
 
 pytestmark = pytest.mark.skipif(
@@ -33,14 +33,14 @@ _MENDED = "ALTER TABLE actions DROP CONSTRAINT fault"
 def watched(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Leadger of its own, because alarms would tell what other tests did to a shared one."""
     folder = tmp_path_factory.mktemp("watched")
-    _execute(server_url, f"CREATE DATABASE {folder.name} TEMPLATE {template}")
+    execute(server_url, f"CREATE DATABASE {folder.name} TEMPLATE {template}")
     database_url = urlunsplit(urlsplit(server_url)._replace(path=f"/{folder.name}"))
     with (
         valkey(folder / "valkey", durable=False) as redis_url,
         running_stack(database_url, redis_url, folder / "home") as stack,
     ):
         yield stack
-    _execute(server_url, f"DROP DATABASE {folder.name} WITH (FORCE)")
+    execute(server_url, f"DROP DATABASE {folder.name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +130,13 @@ def test_a_dead_letter_fires_an_alert_until_it_is_fixed_and_nothing_else_does(
         return [(each["labels"]["alertname"], each["state"], each["annotations"]["summary"]) for each in alerts]
 
     _eventually(firing, [])
-    _execute(watched.database_url, _FAULT)
+    execute(watched.database_url, _FAULT)
     with Client(watched.url, watched.key) as client:
         poison = ("Poison", "High", "2024-04-10T09:00:00Z")
         sent = client.post("/leads", lead("poisoned", poison, customer="customer-123", product="product-abc"))
         client.wait_for(sent["status_url"], timeout_s=30)
     summary = "1 leads could not be decided because of a fault; the rest of their batches was billed."
     _eventually(firing, [("LeadgerDeadLetters", "firing", summary)])
-    _execute(watched.database_url, _MENDED)
+    execute(watched.database_url, _MENDED)
     assert _leadger(watched, "dead-letters", "retry") == "1 leads wait again to be decided.\n"
     _eventually(firing, [])

@@ -6,7 +6,7 @@ import pytest
 
 from db.core.migrate import upgrade
 from tests.api.conftest import shared_client, shared_engine, shared_key, shared_settings
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 from tests.db.conftest import examples
 from tests.oldest_postgres.server import SUPPORTED, oldest_programs, running_server
 
@@ -28,6 +28,6 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
     """The template of other tests of this process is on the other server."""
-    _execute(server_url, "CREATE DATABASE template_leadger")
-    upgrade(_database(server_url, "template_leadger"))
+    execute(server_url, "CREATE DATABASE template_leadger")
+    upgrade(url_of_database(server_url, "template_leadger"))
     return "template_leadger"

@@ -15,7 +15,7 @@ from scripts.cli.ingest.lead_entries import Entry, Line
 from scripts.cli.ingest.upload import Intake
 from scripts.client import Client, Refused
 from scripts.local.embedded import valkey
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 from tests.stack import running_stack
 
 Answer = tuple[int, dict[str, str]]
@@ -108,8 +108,8 @@ def test_ingestion_goes_on_when_the_inbox_has_room_again(
         return response
 
     monkeypatch.setattr(httpx.Client, "request", noting)
-    _execute(server_url, f"CREATE DATABASE test_small_inbox TEMPLATE {template}")
-    url = _database(server_url, "test_small_inbox")
+    execute(server_url, f"CREATE DATABASE test_small_inbox TEMPLATE {template}")
+    url = url_of_database(server_url, "test_small_inbox")
     limit = {"LEADGER_MAX_INBOX_LEADS": "1500"}
     with (
         valkey(tmp_path / "valkey", durable=False) as redis_url,
@@ -127,6 +127,6 @@ def test_ingestion_goes_on_when_the_inbox_has_room_again(
         intake.flush()
         assert intake.follow(30)
         resume.join()
-    _execute(server_url, "DROP DATABASE test_small_inbox WITH (FORCE)")
+    execute(server_url, "DROP DATABASE test_small_inbox WITH (FORCE)")
     assert statuses == [202, 429, 202]
     assert (intake.counts.accepted, intake.counts.rejected, intake.counts.leads["new"]) == (2000, 0, 2000)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 from tests.upgrade.first_release import restore_database
 
 
@@ -20,7 +20,7 @@ class FirstDatabase:
 @pytest.fixture
 def first_database(server_url: str) -> Iterator[FirstDatabase]:
     """The database of the first release."""
-    _execute(server_url, "CREATE DATABASE test_first_release")
-    url = _database(server_url, "test_first_release")
+    execute(server_url, "CREATE DATABASE test_first_release")
+    url = url_of_database(server_url, "test_first_release")
     yield FirstDatabase(url, restore_database(url))
-    _execute(server_url, "DROP DATABASE test_first_release WITH (FORCE)")
+    execute(server_url, "DROP DATABASE test_first_release WITH (FORCE)")

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from db.core.migrate import ROOT, alembic_config, upgrade
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 
 _VERSIONS = ROOT / "alembic/versions"
 _FILE = """
@@ -69,11 +69,11 @@ class Later:
 
 @pytest.fixture
 def later(server_url: str, template: str, tmp_path: Path) -> Iterator[Later]:
-    _execute(server_url, f"CREATE DATABASE test_later TEMPLATE {template}")
-    url = _database(server_url, "test_later")
+    execute(server_url, f"CREATE DATABASE test_later TEMPLATE {template}")
+    url = url_of_database(server_url, "test_later")
     [newest] = ScriptDirectory.from_config(alembic_config(url)).get_heads()
     yield Later(url, tmp_path, newest)
-    _execute(server_url, "DROP DATABASE test_later WITH (FORCE)")
+    execute(server_url, "DROP DATABASE test_later WITH (FORCE)")
 
 
 def test_a_migration_that_fails_takes_none_before_it_back(later: Later) -> None:
@@ -122,15 +122,15 @@ _OUTSIDE = [file.stem for file in sorted(_VERSIONS.glob("*.py")) if "autocommit_
 @pytest.mark.parametrize("revision", [name.partition("_")[0] for name in _OUTSIDE], ids=_OUTSIDE)
 def test_a_migration_that_was_broken_off_outside_its_transaction_is_run_again(server_url: str, revision: str) -> None:
     """Failed before: what stands before such a block is committed, but the revision is not yet written."""
-    _execute(server_url, "CREATE DATABASE test_broken_off")
-    url = _database(server_url, "test_broken_off")
+    execute(server_url, "CREATE DATABASE test_broken_off")
+    url = url_of_database(server_url, "test_broken_off")
     try:
         upgrade(url, revision)
         before = ScriptDirectory.from_config(alembic_config(url)).get_revision(revision)
-        _execute(url, f"UPDATE alembic_version SET version_num = '{before.down_revision}'")
+        execute(url, f"UPDATE alembic_version SET version_num = '{before.down_revision}'")
         upgrade(url, revision)
     finally:
-        _execute(server_url, "DROP DATABASE test_broken_off WITH (FORCE)")
+        execute(server_url, "DROP DATABASE test_broken_off WITH (FORCE)")
 
 
 @pytest.mark.parametrize(

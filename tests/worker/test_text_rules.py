@@ -16,7 +16,7 @@ from db.ledger import holds
 from db.masters import customers
 from db.tasks import records
 from tests.builders import lead
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 from tests.world import World
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
@@ -241,18 +241,18 @@ async def _return(world: World, action_id: UUID) -> None:
 
 @pytest.mark.parametrize(("filled", "tasks"), [(True, 1), (False, 0)])
 def test_the_migration_starts_the_task_where_something_is_stored(server_url: str, filled: bool, tasks: int) -> None:
-    _execute(server_url, "CREATE DATABASE test_text_rules")
+    execute(server_url, "CREATE DATABASE test_text_rules")
     try:
-        url = _database(server_url, "test_text_rules")
+        url = url_of_database(server_url, "test_text_rules")
         migrate.upgrade(url, "0012")
         if filled:
-            _execute(
+            execute(
                 url, "INSERT INTO customers (id, external_id, name, email) VALUES (gen_random_uuid(), 'a', 'A', 'a@x')"
             )
         migrate.upgrade(url, "0013")
         assert _fetchval(url, "SELECT count(*) FROM tasks WHERE kind = 'apply_text_rules'") == tasks
     finally:
-        _execute(server_url, "DROP DATABASE test_text_rules WITH (FORCE)")
+        execute(server_url, "DROP DATABASE test_text_rules WITH (FORCE)")
 
 
 def _fetchval(url: str, query: str) -> Any:

@@ -21,14 +21,28 @@ class Progress(Answer):
     total: int
 
 
+class Requester(Answer):
+    """Who asked for something: a person, an API key, or Leadger itself."""
+
+    kind: Literal["user", "key", "system"]
+    name: str
+
+
 class Task(Answer):
-    """A background task."""
+    """A background task.
+
+    `last_error` ended the attempt before, and `next_attempt_at` says when it is tried again; `error` ended the task.
+    """
 
     task_id: UUID
     kind: str
     state: Literal["waiting", "running", "done", "failed"]
     progress: Progress
+    attempts: int
+    next_attempt_at: datetime | None
+    last_error: str | None
     result: dict[str, Any] | None
     error: str | None
+    requested_by: Requester | None
     created_at: datetime
     finished_at: datetime | None

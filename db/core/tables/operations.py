@@ -46,6 +46,7 @@ tasks = Table(
     Index("ix_tasks_unfinished", "created_at", postgresql_where=text("finished_at IS NULL")),
     Index("ix_tasks_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     Index("ix_tasks_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("ix_tasks_created_at", "created_at", "id", postgresql_where=text("parent_id IS NULL")),
     # Of equal tasks, at most one is unfinished.
     Index(
         "uq_tasks_dedup_key",

@@ -108,7 +108,7 @@ def main(
                 bench.say(f"{name} took {time.monotonic() - began:.0f} s")
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    _print(figures, curves, texts, sizes)
+    print_figures(figures, curves, texts, sizes)
     if json_file:
         content = page.results(figures, curves, around) | {"texts": texts}
         json_file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -126,7 +126,8 @@ def _chosen(words: Sequence[str]) -> list[str]:
     return names
 
 
-def _print(figures: Sequence[Figure], curves: Sequence[Curve], texts: dict[str, str], sizes: Sizes) -> None:
+def print_figures(figures: Sequence[Figure], curves: Sequence[Curve], texts: dict[str, str], sizes: Sizes) -> None:
+    """Print the table of targets with what was measured, the curves, and what else a row has to say."""
     console = Console()
     console.width = max(console.width, _NARROWEST)
     if figures:

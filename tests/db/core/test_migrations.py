@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.core.migrate import alembic_config, downgrade, upgrade
 from db.core.tables import metadata
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 
 SCHEMA = {
     "columns": """
@@ -32,9 +32,9 @@ SCHEMA = {
 @pytest.fixture
 def empty(server_url: str) -> Iterator[str]:
     """An empty database."""
-    _execute(server_url, "CREATE DATABASE test_migrations")
-    yield _database(server_url, "test_migrations")
-    _execute(server_url, "DROP DATABASE test_migrations WITH (FORCE)")
+    execute(server_url, "CREATE DATABASE test_migrations")
+    yield url_of_database(server_url, "test_migrations")
+    execute(server_url, "DROP DATABASE test_migrations WITH (FORCE)")
 
 
 def schema(url: str) -> dict[str, list[tuple[object, ...]]]:
@@ -81,13 +81,13 @@ def test_the_models_equal_the_result_of_the_migrations(empty: str, server_url: s
     upgrade(empty)
     command.check(alembic_config(empty))
     migrated = schema(empty)
-    _execute(server_url, "CREATE DATABASE test_models")
+    execute(server_url, "CREATE DATABASE test_models")
     try:
-        url = _database(server_url, "test_models")
+        url = url_of_database(server_url, "test_models")
         asyncio.run(_create_all(url))
         modelled = schema(url)
     finally:
-        _execute(server_url, "DROP DATABASE test_models WITH (FORCE)")
+        execute(server_url, "DROP DATABASE test_models WITH (FORCE)")
     for what in ("columns", "constraints", "indexes", "types"):
         assert migrated[what] == modelled[what]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from billing.errors import BillingError, RuleViolation
-from billing.policy_changes import InvalidRate
+from billing.rates import InvalidRate
 from db.core.engine import transaction
 from db.core.row_keys import product_uuid
 from db.core.unit_of_work import Message

@@ -147,3 +147,19 @@ def _locked(stack: Stack) -> Iterator[int]:
             yield connection.get_server_pid()
         finally:
             runner.run(connection.close())
+
+
+def test_background_tasks_are_listed_and_shown(stack: Stack, client: Client) -> None:
+    name = f"tasks-{uuid4().hex[:8]}"
+    client.post("/api/partners", {"external_id": name, "name": "Acme"})
+    task = client.post(f"/api/partners/{name}/periods/2024-04/close")
+    assert client.wait_for(task["status_url"], timeout_s=60)["state"] == "done"
+    listed = json.loads(_leadger(stack, "tasks", "list", "--state", "done", "--limit", 0, "--json").stdout)
+    assert task["task_id"] in [each["task_id"] for each in listed]
+    assert task["task_id"] in _leadger(stack, "tasks", "list", "--limit", 0).stdout
+    shown = _leadger(stack, "tasks", "show", task["task_id"]).stdout
+    assert re.search(r"state +done", shown)
+    assert re.search(r"attempts +1", shown)
+    assert re.search(r"asked by +key ", shown)
+    assert json.loads(_leadger(stack, "tasks", "show", task["task_id"], "--json").stdout)["kind"] == "close"
+    assert "There is no task" in _leadger(stack, "tasks", "show", uuid4(), status=1).output

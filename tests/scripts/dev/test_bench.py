@@ -18,7 +18,7 @@ from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger import invariants
 from scripts.dev.bench import page
-from scripts.dev.bench.__main__ import _print
+from scripts.dev.bench.__main__ import print_figures
 from scripts.dev.bench.bench import percentile
 from scripts.dev.bench.check import WrongTotals, check
 from scripts.dev.bench.expected import Job, expected
@@ -186,7 +186,7 @@ def test_what_is_not_built_is_a_row_that_says_so() -> None:
 def test_the_printed_table_says_what_is_smaller_than_its_target(
     capsys: pytest.CaptureFixture[str], sizes: Sizes, said: str
 ) -> None:
-    _print([Figure("row", "≥ 1", "ms", [2.0], meets=True)], [], {}, sizes)
+    print_figures([Figure("row", "≥ 1", "ms", [2.0], meets=True)], [], {}, sizes)
     printed = " ".join(capsys.readouterr().out.split())
     assert said in printed
     assert ("Smaller sizes" in printed) is bool(said)

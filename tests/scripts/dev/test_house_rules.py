@@ -26,6 +26,8 @@ def _broken(path: str, *lines: str) -> list[str]:
         ("tests/test_x.py", 'patch("db.core._NAME")', "tests_patch_public_names"),
         ("tests/test_x.py", 'patch.object(module, "_NAME")', "tests_patch_public_names"),
         ("tests/test_x.py", "module._NAME = 1", "tests_patch_public_names"),
+        ("tests/test_x.py", "from tests.stack import _wait", "private_names_stay_in_their_module"),
+        ("db/masters/rates.py", "from db.core.engine import _connect", "private_names_stay_in_their_module"),
         ("billing/rates.py", "def f():\n    global card\n    card = 1", "no_switch_in_the_domain"),
         ("billing/rates.py", "def f():\n    globals()['card'] = 1", "no_switch_in_the_domain"),
         ("billing/rates.py", "CARDS = {}\ndef f():\n    CARDS[1] = 2", "no_switch_in_the_domain"),

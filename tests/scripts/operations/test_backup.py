@@ -25,7 +25,7 @@ from scripts.cli.app import app
 from scripts.local.embedded import postgres
 from scripts.local.launcher.home import hold_home
 from tests.builders import lead
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 from tests.s3 import bucket_in_s3
 from tests.world import World
 
@@ -92,14 +92,14 @@ async def source(
     anyio_backend: str, server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Source]:
     """One for all tests that change neither."""
-    url, home = _database(server_url, "backed_up"), tmp_path_factory.mktemp("source") / "home"
-    await asyncio.to_thread(_execute, server_url, f"CREATE DATABASE backed_up TEMPLATE {template}")
+    url, home = url_of_database(server_url, "backed_up"), tmp_path_factory.mktemp("source") / "home"
+    await asyncio.to_thread(execute, server_url, f"CREATE DATABASE backed_up TEMPLATE {template}")
     settings = Settings(database_url=url, redis_url="redis://unused", home=home)
     engine = create_engine(settings, "leadger-test")
     await live(engine, settings)
     await engine.dispose()
     yield Source(url, home, await asyncio.to_thread(back_up, home / "backups", url, home))
-    await asyncio.to_thread(_execute, server_url, "DROP DATABASE backed_up WITH (FORCE)")
+    await asyncio.to_thread(execute, server_url, "DROP DATABASE backed_up WITH (FORCE)")
 
 
 @pytest.fixture
@@ -111,9 +111,9 @@ def taken(source: Source, tmp_path: Path) -> Path:
 @pytest.fixture
 def target(server_url: str) -> Iterator[str]:
     """An empty database."""
-    _execute(server_url, "CREATE DATABASE restored")
-    yield _database(server_url, "restored")
-    _execute(server_url, "DROP DATABASE restored WITH (FORCE)")
+    execute(server_url, "CREATE DATABASE restored")
+    yield url_of_database(server_url, "restored")
+    execute(server_url, "DROP DATABASE restored WITH (FORCE)")
 
 
 def everything(url: str) -> dict[str, list[str]]:
@@ -201,8 +201,8 @@ def test_a_database_that_is_not_empty_is_left_alone_unless_told(
     assert said.startswith("leadger: The database is not empty: it holds actions, ")
     assert said.endswith("Name an empty one, or say --replace to lose what is in it.\n")
     assert everything(settings.database_url) == before
-    _execute(settings.database_url, "UPDATE customers SET name = 'Somebody else'")
-    _execute(settings.database_url, "DELETE FROM quarantine")
+    execute(settings.database_url, "UPDATE customers SET name = 'Somebody else'")
+    execute(settings.database_url, "DELETE FROM quarantine")
     leadger("restore", taken, "--replace", url=settings.database_url, home=settings.home)
     assert everything(settings.database_url) == before
 
@@ -210,16 +210,14 @@ def test_a_database_that_is_not_empty_is_left_alone_unless_told(
 def test_a_backup_of_an_older_release_comes_back_with_the_newest_schema(
     server_url: str, target: str, tmp_path: Path
 ) -> None:
-    _execute(server_url, "CREATE DATABASE older")
-    url = _database(server_url, "older")
+    execute(server_url, "CREATE DATABASE older")
+    url = url_of_database(server_url, "older")
     try:
         upgrade(url, "0003")
-        _execute(
-            url, "INSERT INTO customers (id, external_id, name, email) VALUES (gen_random_uuid(), 'a', 'A', 'a@b')"
-        )
+        execute(url, "INSERT INTO customers (id, external_id, name, email) VALUES (gen_random_uuid(), 'a', 'A', 'a@b')")
         taken = back_up(tmp_path, url, tmp_path)
     finally:
-        _execute(server_url, "DROP DATABASE older WITH (FORCE)")
+        execute(server_url, "DROP DATABASE older WITH (FORCE)")
     assert json.loads((taken / "manifest.json").read_text())["revision"] == "0003"
     leadger("restore", taken, url=target, home=tmp_path)
     upgrade(target)
@@ -326,7 +324,7 @@ def test_a_report_that_is_not_what_it_was_is_told(taken: Path, target: str, tmp_
 def test_counters_that_drifted_before_the_backup_are_told(
     lived: World, settings: Settings, target: str, tmp_path: Path
 ) -> None:
-    _execute(
+    execute(
         settings.database_url,
         "UPDATE customer_periods SET gross_minor = gross_minor + 100, billed_minor = billed_minor + 100"
         " WHERE period = 202405",
@@ -351,14 +349,14 @@ def test_a_lost_report_file_is_named_and_the_rest_is_kept(
 
 
 def test_nothing_is_restored_into_tables_of_others(taken: Path, target: str, tmp_path: Path) -> None:
-    _execute(target, "CREATE TABLE ours (x int)")
+    execute(target, "CREATE TABLE ours (x int)")
     assert "tables that are not Leadger's" in leadger("restore", taken, status=1, url=target, home=tmp_path).stderr
     assert value(target, "SELECT count(*) FROM ours") == 0
 
 
 def test_a_later_schema_is_not_taken_down(taken: Path, target: str, tmp_path: Path) -> None:
     upgrade(target)
-    _execute(target, "UPDATE alembic_version SET version_num = '9999'")
+    execute(target, "UPDATE alembic_version SET version_num = '9999'")
     said = leadger("restore", taken, "--replace", status=1, url=target, home=tmp_path).stderr
     assert said == "leadger: The database has schema 9999 of a later release: restore with that one.\n"
 
@@ -482,9 +480,7 @@ def test_the_embedded_database_is_found_in_its_home_whether_it_runs_or_not(tmp_p
     assert "There is no database in" in leadger("backup", tmp_path / "b", status=1, home=home).stderr
     with hold_home(home, "http://127.0.0.1:1") as held, postgres(held.postgres, durable=False) as url:
         upgrade(url)
-        _execute(
-            url, "INSERT INTO customers (id, external_id, name, email) VALUES (gen_random_uuid(), 'a', 'A', 'a@b')"
-        )
+        execute(url, "INSERT INTO customers (id, external_id, name, email) VALUES (gen_random_uuid(), 'a', 'A', 'a@b')")
         while_it_runs = back_up(tmp_path / "b", "", home)
         said = leadger("restore", while_it_runs, "--replace", status=1, home=home).stderr
         assert said.startswith("leadger: Leadger is already running at http://127.0.0.1:1")

@@ -17,7 +17,7 @@ from scripts.dev.chaos.scene import opened_scene
 from scripts.dev.chaos.stack import Place
 from scripts.local.embedded import valkey
 from scripts.local.launcher.home import Home
-from tests.conftest import _database, _execute
+from tests.databases import execute, url_of_database
 from tests.stack import Stack, running_stack
 
 _AT_ONCE = 200
@@ -25,9 +25,9 @@ _AT_ONCE = 200
 
 @pytest.fixture
 def target(server_url: str) -> Iterator[str]:
-    _execute(server_url, "CREATE DATABASE restored_after_load")
-    yield _database(server_url, "restored_after_load")
-    _execute(server_url, "DROP DATABASE restored_after_load WITH (FORCE)")
+    execute(server_url, "CREATE DATABASE restored_after_load")
+    yield url_of_database(server_url, "restored_after_load")
+    execute(server_url, "DROP DATABASE restored_after_load WITH (FORCE)")
 
 
 def leadger(*words: object, url: str, home: Path, status: int = 0) -> str:

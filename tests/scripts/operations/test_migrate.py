@@ -29,7 +29,7 @@ from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port
 from scripts.operations.migration.secret import Secret
 from scripts.samples.sample_leads import load
-from tests.conftest import _execute
+from tests.databases import execute
 from tests.s3 import bucket_in_s3
 from tests.stack import running_stack
 
@@ -96,8 +96,8 @@ def aws() -> Iterator[str]:
 @pytest.fixture
 def deployment(aws: str, server_url: str) -> Iterator[Deployment]:
     name = f"deployment_{next(_numbers)}"
-    _execute(server_url, f"CREATE ROLE {name}_admin LOGIN CREATEROLE CREATEDB PASSWORD '{ADMIN_PASSWORD}'")
-    _execute(server_url, f"CREATE DATABASE {name} OWNER {name}_admin")
+    execute(server_url, f"CREATE ROLE {name}_admin LOGIN CREATEROLE CREATEDB PASSWORD '{ADMIN_PASSWORD}'")
+    execute(server_url, f"CREATE DATABASE {name} OWNER {name}_admin")
     secrets = boto3.client(
         "secretsmanager", REGION, endpoint_url=aws, aws_access_key_id="test", aws_secret_access_key="test"
     )
@@ -118,9 +118,9 @@ def deployment(aws: str, server_url: str) -> Iterator[Deployment]:
     }
     deployment = Deployment(environment, server_url, secrets, arn)
     yield deployment
-    _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
     for role in ("application_a", "application_b", "application", "admin"):
-        _execute(server_url, f"DROP ROLE IF EXISTS {name}_{role}")
+        execute(server_url, f"DROP ROLE IF EXISTS {name}_{role}")
 
 
 def ask(url: str, query: str, *arguments: object) -> Any:
@@ -225,9 +225,9 @@ def test_a_database_that_lets_nobody_in_is_no_reason_for_another_password(deploy
     deployment.migrate()
     before = deployment.value()
     login = user_of(before)
-    _execute(deployment.server_url, f"ALTER ROLE {login} CONNECTION LIMIT 0")
+    execute(deployment.server_url, f"ALTER ROLE {login} CONNECTION LIMIT 0")
     assert "too many connections" in deployment.migrate(status=1)
-    _execute(deployment.server_url, f"ALTER ROLE {login} CONNECTION LIMIT -1")
+    execute(deployment.server_url, f"ALTER ROLE {login} CONNECTION LIMIT -1")
     assert (deployment.value(), deployment.versions()) == (before, 1)
     assert works(before)
 
@@ -315,7 +315,7 @@ def test_tables_and_sequences_to_come_are_granted(deployment: Deployment) -> Non
 
 def test_no_password_is_in_any_log(deployment: Deployment, server_url: str) -> None:
     """RDS writes every CREATE ROLE and ALTER ROLE into a log that many may read."""
-    _execute(server_url, f"ALTER DATABASE {deployment.name} SET log_statement = 'all'")
+    execute(server_url, f"ALTER DATABASE {deployment.name} SET log_statement = 'all'")
     said = deployment.migrate() + deployment.migrate("--rotate")
     passwords = [str(urlsplit(deployment.value()).password), ADMIN_PASSWORD]
     folder = Path(ask(server_url, "SHOW data_directory"))
@@ -396,7 +396,7 @@ def test_a_secret_that_is_about_to_be_deleted_is_reported(deployment: Deployment
 
 
 def test_an_administrator_without_the_right_to_make_roles_is_reported(deployment: Deployment) -> None:
-    _execute(deployment.server_url, f"ALTER ROLE {deployment.name}_admin NOCREATEROLE")
+    execute(deployment.server_url, f"ALTER ROLE {deployment.name}_admin NOCREATEROLE")
     assert "permission denied to create role" in deployment.migrate(status=1)
 
 

@@ -2,17 +2,9 @@
 
 from datetime import date, datetime
 
-from billing.errors import InvalidValue, RuleViolation
+from billing.errors import RuleViolation
 from billing.periods import name_of_period, next_period, start_of_period
 from billing.policy import Policy
-
-
-class InvalidRate(InvalidValue):
-    """A rate rule that can never count. `field` names the field that is wrong, the message says what is wrong."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(detail)
-        self.field = field
 
 
 def start_of_terms(policy: Policy, asked: int | None) -> int:

@@ -8,8 +8,8 @@ import pytest
 from billing.errors import RuleViolation
 from billing.periods import Calendar
 from billing.policy import Policy
-from billing.policy_changes import check_term_dates, start_of_terms, start_of_timezone
 from billing.rates import RateCard
+from billing.term_starts import check_term_dates, start_of_terms, start_of_timezone
 from billing.terms import Terms, TermsHistory
 
 APRIL, MAY, JUNE = 202404, 202405, 202406
