@@ -1,7 +1,7 @@
 """Periods: calendar months in the partner's time zone, half open. A period is the integer 202404 for April 2024."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -41,6 +41,13 @@ def next_period(period: int) -> int:
 def previous_period(period: int) -> int:
     """The month before."""
     return period - 1 if period % 100 > 1 else period - 89
+
+
+def periods_between(first: int, last: int) -> Iterator[int]:
+    """The months from the first to the last one, both included."""
+    while first <= last:
+        yield first
+        first = next_period(first)
 
 
 def start_of_period(period: int, timezone: str) -> datetime:

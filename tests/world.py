@@ -349,12 +349,8 @@ class World:
             refused = True
         partner_id = self.partners[partner]
         try:
-            while True:
-                async with self.unit_of_work() as uow:
-                    if await closing.close(uow, self.policies, partner_id, period_from_text(period), LATER):
-                        break
-                while await reevaluation.rejudge_some_stale(self.engine, self.policies, partner_id):
-                    pass
+            month = period_from_text(period)
+            await closing.freeze(self.engine, self.unit_of_work, self.policies, partner_id, month, LATER)
         except BillingError:
             assert refused
         else:

@@ -22,17 +22,24 @@ KIND = "close"
 _PAUSE_S = 0.1
 
 
-async def request_close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int, now: datetime) -> UUID:
-    """Start the task that closes a period and return its id; raises RuleViolation if the period cannot be closed now.
+async def request_close(
+    uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int, now: datetime, *, with_earlier: bool = False
+) -> UUID:
+    """Start the task that closes a period, `with_earlier` every open one before it too, and return its id.
 
-    The task remembers the newest waiting row of the inbox: leads accepted later need not be decided first.
+    Raises RuleViolation if the period cannot be closed now. The task remembers the newest waiting row of the inbox:
+    leads accepted later need not be decided first.
     """
     connection = uow.connection
     await locks.lock_partners_shared(connection, [partner_id])
     policy = (await policies.load(connection, [partner_id]))[partner_id]
-    await closing.check_can_close(connection, policy, period, now)
+    periods = [period]
+    if with_earlier:
+        periods = await closing.periods_to_close(connection, policy, period, now)
+    else:
+        await closing.check_can_close(connection, policy, period, now)
     newest = await inbox.newest_waiting(connection)
-    arguments = {"partner_id": partner_id, "period": period, "newest_waiting": newest}
+    arguments = {"partner_id": partner_id, "from": periods[0], "period": period, "newest_waiting": newest}
     return await tasks.start(uow, KIND, arguments)
 
 

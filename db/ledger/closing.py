@@ -1,12 +1,15 @@
 """Closing and reopening periods (R11): what makes verdicts final, and what makes them open again."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.errors import RuleViolation
-from billing.periods import FIRST_PERIOD, name_of_period, previous_period
+from billing.periods import FIRST_PERIOD, name_of_period, periods_between, previous_period
 from billing.policy import Policy
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
@@ -14,19 +17,26 @@ from db.ledger import credit_lines, held_actions, reevaluation
 from db.ledger.policies import Policies
 
 
+async def periods_to_close(connection: asyncpg.Connection, policy: Policy, through: int, now: datetime) -> list[int]:
+    """The open periods through the one given, oldest first; RuleViolation if they cannot be closed now.
+
+    A partner that never closed one begins with its oldest action, and one without any with `through`.
+    """
+    if policy.closed_through is not None and through <= policy.closed_through:
+        raise RuleViolation(f"{name_of_period(through)} is already closed.")
+    if now < policy.calendar.end_of(through):
+        raise RuleViolation(f"{name_of_period(through)} has not ended yet.")
+    first = policy.first_open
+    if policy.closed_through is None:
+        first = await connection.fetchval(
+            "SELECT least($2, min(billing_period)) FROM actions WHERE partner_id = $1", policy.partner_id, through
+        )
+    return list(periods_between(first, through))
+
+
 async def check_can_close(connection: asyncpg.Connection, policy: Policy, period: int, now: datetime) -> None:
     """Raise RuleViolation with the reason if the period cannot be closed now."""
-    if policy.closed_through is not None and period <= policy.closed_through:
-        raise RuleViolation(f"{name_of_period(period)} is already closed.")
-    if now < policy.calendar.end_of(period):
-        raise RuleViolation(f"{name_of_period(period)} has not ended yet.")
-    earlier = policy.first_open
-    if policy.closed_through is None:
-        earlier = await connection.fetchval(
-            "SELECT coalesce(min(billing_period), $2) FROM actions WHERE partner_id = $1 AND billing_period < $2",
-            policy.partner_id,
-            period,
-        )
+    earlier, *_ = await periods_to_close(connection, policy, period, now)
     if earlier < period:
         raise RuleViolation(f"{name_of_period(earlier)} must be closed first.")
 
@@ -45,6 +55,30 @@ async def check_can_reopen(connection: asyncpg.Connection, policy: Policy, perio
     )
     if issued:
         raise RuleViolation(f"{name_of_period(period)} was billed with {issued}; what is issued never changes.")
+
+
+async def freeze(
+    engine: AsyncEngine,
+    unit_of_work: Callable[[], AbstractAsyncContextManager[UnitOfWork]],
+    policies: Policies,
+    partner_id: UUID,
+    period: int,
+    now: datetime,
+    *,
+    also: Callable[[UnitOfWork], Awaitable[None]] | None = None,
+) -> None:
+    """Close a period; customers whose terms or rates have changed are judged before, in transactions of their own.
+
+    `also` belongs to the unit of work that closes. Raises RuleViolation if the period cannot be closed now.
+    """
+    while True:
+        async with unit_of_work() as uow:
+            if await close(uow, policies, partner_id, period, now):
+                if also:
+                    await also(uow)
+                return
+        while await reevaluation.rejudge_some_stale(engine, policies, partner_id):
+            pass
 
 
 async def close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int, now: datetime) -> bool:

@@ -1,6 +1,7 @@
 """`leadger rebuild`, `close` and `reopen`: one partner's month as a whole."""
 
 import re
+import sys
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ import typer
 
 from scripts.cli.connection import api_command
 from scripts.client import Client
-from scripts.console import Json, add_row, console, follow_task, new_table, outcome, print_json
+from scripts.console import Json, add_row, console, follow_task, new_table, note, outcome, print_json
 from scripts.errors import CannotStart
 
 Partner = Annotated[str, typer.Argument(help="The partner's id.")]
@@ -40,23 +41,36 @@ def rebuild(client: Client, partner: Partner, period: Period, as_json: Json = Fa
 
 
 @api_command
-def close(client: Client, partner: Partner, period: Period, as_json: Json = False) -> None:
+def close(
+    client: Client,
+    partner: Partner,
+    period: Annotated[str | None, typer.Argument(metavar="[PERIOD]", help="The month, like 2024-04.")] = None,
+    through: Annotated[
+        str | None, typer.Option(metavar="PERIOD", help="Instead of one month: every open one through this one.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, whatever is not billed yet.")] = False,
+    as_json: Json = False,
+) -> None:
     """Close a partner's month: once everything accepted before is decided, its verdicts are frozen.
 
-    The month must have ended, and every earlier one must be closed. While the workers are paused, nothing is decided,
-    and so closing waits for `leadger resume` if it waits for leads.
+    The month must have ended, and every earlier one must be closed. What was accepted for it and is not billed is named
+    before: quarantined leads and dead letters would be billed in a later month; held actions move to the next one.
+    While the workers are paused, nothing is decided, and so closing waits for `leadger resume` if it waits for leads.
     """
-    result = _change(client, partner, period, "close")
+    if (period is None) == (through is None):
+        raise CannotStart("Name one month, or --through the last one to close.")
+    last = month(period or through or "")
+    _warn(client, partner, last, ask=not yes)
+    if through:
+        path = f"/api/partners/{quote(partner, safe='')}/periods/close"
+        accepted = client.post(path, {"through": last}, repeatable=False)
+        result = follow_task(client, accepted, f"Closing {partner} through {last}")
+    else:
+        result = _change(client, partner, last, "close")
     if as_json:
         print_json(result)
     else:
-        version = result["report_version"]
-        console().print(
-            f"{partner} {period} is closed"
-            + (f"; its report is version {version}." if version else "; its report was written before."),
-            markup=False,
-            soft_wrap=True,
-        )
+        _print_closed(partner, result)
 
 
 @api_command
@@ -100,3 +114,43 @@ def _print_differences(differences: list[dict[str, Any]], corrected: int) -> Non
     console().print(table)
     if corrected > len(differences):
         console().print(f"These are the first {len(differences)} of {corrected:,}.")
+
+
+def _warn(client: Client, partner: str, period: str, *, ask: bool) -> None:
+    """Name what was accepted for a month and is not billed; ends the command where a person does not want to go on."""
+    shown = client.get(f"/api/partners/{quote(partner, safe='')}/periods/{period}")
+    if shown["closed"]:
+        return  # the refusal says so
+    left = shown["undecided"]
+    if left["waiting"]:
+        note(f"{left['waiting']:,} leads wait to be decided; closing waits for them.")
+    if left["held"]:
+        note(f"{left['held']:,} actions of {period} are held; they move to the next month.")
+    late = [
+        (left["quarantined"], "in quarantine: leadger quarantine list"),
+        (left["unknown_product"], "in quarantine and of a product that nobody knows: leadger quarantine list"),
+        (left["dead_letters"], "dead letters: leadger dead-letters list"),
+    ]
+    for count, where in late:
+        if count:
+            note(f"{count:,} leads of {period} are {where}. Once decided they are billed in a later month.")
+    asking = ask and sys.stdin.isatty() and any(count for count, _ in late)
+    if asking and not typer.confirm(f"Close {partner} {period} without them?", err=True):
+        raise typer.Exit(1)
+
+
+def _print_closed(partner: str, result: dict[str, Any]) -> None:
+    periods, currency = result["periods"], result["currency"]
+    for each in periods[-1:]:
+        console().print(
+            f"{partner} {each['period']} is closed: {each['billed']} {currency} billed, {each['credited']} credited, "
+            f"{each['net']} net"
+            + (f"; its report is version {result['report_version']}." if result["report_version"] else "."),
+            markup=False,
+            soft_wrap=True,
+        )
+    if len(periods) > 1:
+        table = new_table(("Month", "Billed", "Credited", "Net"), right=("Billed", "Credited", "Net"))
+        for each in periods:
+            add_row(table, each["period"], each["billed"], each["credited"], each["net"])
+        console().print(table)

@@ -1,35 +1,84 @@
-"""Closing a period (R11): waiting for the leads accepted before, freezing the verdicts, writing the final report."""
+"""Closing months (R11): waiting for the leads accepted before, freezing the verdicts, writing the final reports."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from billing.money import amount_from_minor
+from billing.periods import next_period, periods_between, text_from_period
+from db.core.engine import transaction
+from db.core.unit_of_work import UnitOfWork
+from db.intake import undecided
 from db.intake.closing_request import decide_accepted_before
-from db.ledger import closing
+from db.ledger import closing, periods
 from db.reports import snapshots
 from db.tasks import records
 from worker.runner import Attempt
-from worker.tasks.reevaluation import rejudge_stale
 
 
 async def close(attempt: Attempt) -> dict[str, Any]:
-    """Close a period of a partner, once what was accepted before is decided."""
-    partner_id, period = UUID(attempt.task.arguments["partner_id"]), attempt.task.arguments["period"]
-    runtime, newest_waiting = attempt.runtime, attempt.task.arguments["newest_waiting"]
+    """Close a partner's open months through the one asked for, once what was accepted before is decided.
+
+    The result has the figures of each month that it closed, and what of the last one is still not billed.
+    """
+    arguments, runtime = attempt.task.arguments, attempt.runtime
+    partner_id, through = UUID(arguments["partner_id"]), arguments["period"]
+    first = arguments.get("from", through)
     most_leads = runtime.settings.task_max_leads
-    await decide_accepted_before(runtime.engine, runtime.policies, newest_waiting, most_leads, attempt.progress)
-    while not await _freeze(attempt, partner_id, period):
-        await rejudge_stale(attempt, [partner_id])
-    version = await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, period)
-    return {"closed": True, "report_version": version}
+    await decide_accepted_before(
+        runtime.engine, runtime.policies, arguments["newest_waiting"], most_leads, attempt.progress
+    )
+    months = list(periods_between(_next_to_close(attempt, first), through))
+    for month in months:
+        await closing.freeze(
+            runtime.engine,
+            partial(runtime.unit_of_work, attempt.task.request_id),
+            runtime.policies,
+            partner_id,
+            month,
+            datetime.now(UTC),
+            also=partial(_remember, attempt.task.id, month),
+        )
+    version = None
+    for number, month in enumerate(closed := list(periods_between(first, through)), 1):
+        version = await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, month)
+        await attempt.progress(number, len(closed))
+    return {"closed": True, "report_version": version} | await _figures(attempt, partner_id, first, through)
 
 
-async def _freeze(attempt: Attempt, partner_id: UUID, period: int) -> bool:
-    """Freeze the period, once: a task killed after that must not close again what somebody has reopened since."""
-    if attempt.task.arguments.get("frozen"):
-        return True
-    async with attempt.runtime.unit_of_work(attempt.task.request_id) as uow:
-        frozen = await closing.close(uow, attempt.runtime.policies, partner_id, period, datetime.now(UTC))
-        if frozen:
-            await records.add_arguments(uow.connection, attempt.task.id, {"frozen": True})
-        return frozen
+def _next_to_close(attempt: Attempt, first: int) -> int:
+    """The month after the last one that an earlier attempt froze: what somebody has reopened since stays open."""
+    frozen = attempt.task.arguments.get("frozen")
+    if frozen is True:  # a release before 0.3, which closed one month at a time
+        frozen = attempt.task.arguments["period"]
+    return next_period(frozen) if frozen else first
+
+
+async def _remember(task_id: UUID, month: int, uow: UnitOfWork) -> None:
+    await records.add_arguments(uow.connection, task_id, {"frozen": month})
+
+
+async def _figures(attempt: Attempt, partner_id: UUID, first: int, through: int) -> dict[str, Any]:
+    runtime = attempt.runtime
+    async with transaction(runtime.engine, readonly=True) as connection:
+        policy = (await runtime.policies.load(connection, [partner_id]))[partner_id]
+        months = await periods.figures(connection, policy, first, through)
+        left = await undecided.count(connection, policy, through)
+    return {
+        "currency": policy.currency,
+        "periods": [
+            {
+                "period": text_from_period(month.period),
+                "billed": amount_from_minor(month.billed_minor),
+                "credited": amount_from_minor(month.credited_minor),
+                "net": amount_from_minor(month.billed_minor - month.credited_minor),
+            }
+            for month in months
+        ],
+        "undecided": {
+            "quarantined": left.quarantined,
+            "unknown_product": left.unknown_product,
+            "dead_letters": left.dead_letters,
+        },
+    }

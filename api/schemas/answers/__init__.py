@@ -15,7 +15,7 @@ from api.schemas.answers.leads import (
     RateOf,
 )
 from api.schemas.answers.operations import Health, Readiness
-from api.schemas.answers.partners import Partner, Period
+from api.schemas.answers.partners import Partner, Period, PeriodToClose
 from api.schemas.answers.products import Product
 from api.schemas.answers.quarantine import DeadLetter, Quarantined, Retried
 from api.schemas.answers.rates import Rate
@@ -48,6 +48,7 @@ __all__ = [
     "Partner",
     "Pause",
     "Period",
+    "PeriodToClose",
     "Product",
     "ProductPart",
     "Progress",

@@ -42,3 +42,26 @@ class Period(Answer):
     starts_at: datetime
     ends_at: datetime
     closed: bool
+    currency: str
+    billed: Money
+    credited: Money
+    net: Money
+
+
+class Undecided(Answer):
+    """Leads that were accepted and are not billed, and how many actions of the month are `held`.
+
+    `waiting` are those of all partners, for which closing waits; `unknown_product` may be of any partner.
+    """
+
+    waiting: int
+    quarantined: int
+    unknown_product: int
+    dead_letters: int
+    held: int
+
+
+class PeriodToClose(Period):
+    """A month, and what would not be billed in it if it closed now."""
+
+    undecided: Undecided

@@ -4,12 +4,16 @@ import csv
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.core.engine import transaction
 from db.core.settings import Settings
+from db.intake import dead_letters
+from db.intake.dead_letters import Failure
+from db.intake.payloads import leads_from_payload, payload_from_lead
 from db.ledger.policies import Policies
 from tests.api.world import Json, action, bill, check_problem, finish_tasks, get, lead, make_masters, row_counts
 
@@ -48,7 +52,14 @@ async def test_close_and_reopen(
     await client.post("/leads", json=late)
     await finish_tasks(engine, policies, settings)
     task = await get(client, closing.json()["status_url"])
-    assert (task["kind"], task["state"], task["result"]) == ("close", "done", {"closed": True, "report_version": 1})
+    assert (task["kind"], task["state"]) == ("close", "done")
+    assert task["result"] == {
+        "closed": True,
+        "report_version": 1,
+        "currency": "EUR",
+        "periods": [{"period": "2024-04", "billed": "10.00", "credited": "0.00", "net": "10.00"}],
+        "undecided": {"quarantined": 0, "unknown_product": 0, "dead_letters": 0},
+    }
     periods = (await get(client, "/api/partners/acme/periods"))["items"]
     assert [(each["period"], each["closed"]) for each in periods] == [("2024-04", True), ("2024-05", False)]
     assert (await get(client, "/api/partners/acme"))["closed_through"] == "2024-04"
@@ -72,6 +83,114 @@ async def test_close_and_reopen(
     (shown,) = await _actions(client, "late")  # it stays in May, and April is open, so "the first open one" was wrong
     assert shown["billing_period"] == "2024-05"
     assert sentence in shown["reason"]
+
+
+async def _close(client: httpx.AsyncClient, settings: Settings, engine: AsyncEngine, path: str, **body: Any) -> Json:
+    """Close, and the result of the task."""
+    closing = await client.post(f"/api/partners/{path}", json=body or None)
+    assert closing.status_code == 202, closing.text
+    await finish_tasks(engine, Policies(), settings)
+    task = await get(client, closing.json()["status_url"])
+    assert task["state"] == "done", task
+    result: Json = task["result"]
+    return result
+
+
+async def test_a_whole_history_closes_at_once_empty_months_too(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    """Failed before: each month was a request of its own, and empty months were not listed."""
+    await make_masters(client)
+    await bill(
+        client, engine, policies, lead("x", action(at="2024-01-05T00:00:00Z"), action("B", at="2024-04-01T00:00:00Z"))
+    )
+    before = await row_counts(engine)
+    path = "/api/partners/acme/periods/close"
+    for body in ({}, {"through": "2024-13"}, {"through": 202404}, {"through": "2024-04", "from": "2024-01"}):
+        check_problem(await client.post(path, json=body), 400)
+    this_month = f"{datetime.now(UTC):%Y-%m}"
+    assert check_problem(await client.post(path, json={"through": this_month}), 409)["detail"].endswith(
+        "not ended yet."
+    )
+    assert await row_counts(engine) == before
+    result = await _close(client, settings, engine, "acme/periods/close", through="2024-05")
+    figures = [(each["period"], each["billed"]) for each in result["periods"]]
+    assert figures == [
+        ("2024-01", "10.00"),
+        ("2024-02", "0.00"),
+        ("2024-03", "0.00"),
+        ("2024-04", "10.00"),
+        ("2024-05", "0.00"),
+    ]
+    periods = (await get(client, "/api/partners/acme/periods"))["items"]
+    assert [(each["period"], each["billed"], each["closed"]) for each in periods] == [(*each, True) for each in figures]
+    document = check_problem(await client.post(path, json={"through": "2024-05"}), 409)
+    assert document["detail"] == "May 2024 is already closed."
+    result = await _close(client, settings, engine, "acme/periods/close", through="2024-06")
+    assert [each["period"] for each in result["periods"]] == ["2024-06"]
+
+
+async def test_a_partner_without_leads_closes_its_months_like_others(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    await make_masters(client)
+    result = await _close(client, settings, engine, "acme/periods/close", through="2024-05")
+    nothing = {"billed": "0.00", "credited": "0.00", "net": "0.00"}
+    assert result["periods"] == [{"period": "2024-05"} | nothing]
+    await _close(client, settings, engine, "acme/periods/2024-06/close")
+    periods = (await get(client, "/api/partners/acme/periods"))["items"]
+    assert [(each["period"], each["closed"], each["net"]) for each in periods] == [
+        ("2024-05", True, "0.00"),
+        ("2024-06", True, "0.00"),
+    ]
+
+
+async def test_a_month_says_what_would_not_be_billed_in_it(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    """Failed before: a month closed without a word of them, dead letters too (M2)."""
+    await make_masters(client)
+    await client.post("/api/partners", json={"external_id": "other", "name": "Other"})
+    await client.post("/api/products", json={"external_id": "others", "partner": "other", "name": "Others"})
+    april, may = action(at="2024-04-05T00:00:00Z"), action(at="2024-05-05T00:00:00Z")
+    await bill(
+        client,
+        engine,
+        policies,
+        lead("held", april),
+        lead("unknown customer", april, customer_id="nobody"),
+        lead("also in may", may, april, customer_id="nobody"),
+        lead("in may", may, customer_id="nobody"),
+        lead("another's", april, product_id="others", customer_id="nobody"),
+        lead("unknown product", april, product_id="nothing"),
+        lead("unknown product in may", may, product_id="nothing"),
+    )
+    (held,) = await _actions(client, "held")
+    assert (await client.post(f"/api/actions/{held['action_id']}/hold", json=WHY)).status_code == 200
+    dead = [lead("dead", april), lead("dead in may", may), lead("another's dead", april, product_id="others")]
+    await _make_dead_letters(client, engine, *dead)
+    await client.post("/leads", json=lead("waits", may))
+    shown = await get(client, "/api/partners/acme/periods/2024-04")
+    assert shown["undecided"] == {"waiting": 1, "quarantined": 2, "unknown_product": 1, "dead_letters": 2, "held": 1}
+    assert (shown["closed"], shown["billed"], shown["net"]) == (False, "0.00", "0.00")
+    result = await _close(client, settings, engine, "acme/periods/2024-04/close")
+    assert result["undecided"] == {"quarantined": 2, "unknown_product": 1, "dead_letters": 2}
+
+
+async def _make_dead_letters(client: httpx.AsyncClient, engine: AsyncEngine, *leads: Json) -> None:
+    """Dead letters of these leads, and one that cannot be read."""
+    accepted = await client.post("/leads", json=list(leads))
+    async with transaction(engine) as connection:
+        rows = await connection.fetch(
+            "DELETE FROM inbox WHERE batch_id = $1 RETURNING *", UUID(accepted.json()["batch_id"])
+        )
+        failures = [
+            Failure(row["id"], row["batch_id"], row["received_at"], None, payload_from_lead(each), "an error")
+            for row in rows
+            for each in leads_from_payload(row["payload"])
+        ]
+        damaged = Failure(0, rows[0]["batch_id"], rows[0]["received_at"], None, b"{", "unreadable")
+        await dead_letters.add(connection, [*failures, damaged])
 
 
 async def test_hold_release_and_return_in_an_open_period(

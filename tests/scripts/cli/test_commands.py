@@ -272,11 +272,27 @@ def test_hold_release_and_return(leadger: Leadger, partner: str) -> None:
 def test_rebuild_close_and_reopen(leadger: Leadger, partner: str) -> None:
     said = leadger("rebuild", partner, "2024-04").stdout
     assert said == "1 customers and 3 actions were re-evaluated; nothing differed.\n"
-    assert leadger("close", partner, "2024-04").stdout.startswith(f"{partner} 2024-04 is closed")
+    closed = leadger("close", partner, "2024-04").stdout
+    figures = r"[0-9]+\.00 EUR billed, 0\.00 credited, [0-9]+\.00 net; its report is version [0-9]+\."
+    assert re.fullmatch(rf"{partner} 2024-04 is closed: {figures}\n", closed)
     assert leadger("close", partner, "2024-04", status=1).stderr == "leadger: April 2024 is already closed.\n"
     assert "closed, version" in leadger("report", partner, "--period", "2024-04").stdout
     assert leadger("reopen", partner, "2024-04").stdout.startswith(f"{partner} 2024-04 is open again")
     assert _json(leadger("rebuild", partner, "2024-04", "--json"))["differences"] == []
+
+
+def test_closing_warns_and_closes_a_history(leadger: Leadger, stack: Stack, partner: str) -> None:
+    with Client(stack.url, stack.key) as client:
+        late = _lead(partner, lead_id="later", product_id=f"{partner}-later")
+        client.wait_for(client.post("/leads", late)["status_url"])
+    assert leadger("close", partner, status=1).stderr.startswith("leadger: Name one month, or --through")
+    assert leadger("close", partner, "2024-04", "--through", "2024-04", status=1).stderr.startswith("leadger: Name one")
+    closing = leadger("close", partner, "--through", "2024-06")
+    assert "leads of 2024-06 are" not in closing.stderr
+    assert closing.stdout.startswith(f"{partner} 2024-06 is closed: 0.00 EUR billed, 0.00 credited, 0.00 net")
+    assert [line.split()[0] for line in closing.stdout.splitlines()[3:]] == ["2024-04", "2024-05", "2024-06"]
+    leadger("reopen", partner, "2024-06")
+    assert _json(leadger("close", partner, "2024-06", "--json"))["undecided"]["quarantined"] == 0
 
 
 def test_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
