@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from db.core.settings import Settings
@@ -62,12 +63,23 @@ def test_the_output_is_what_the_readme_shows(running: Running) -> None:
     assert shown[1] in printed
 
 
-def test_the_api_lines_work_as_typed(running: Running) -> None:
+def test_the_examples_of_the_interactive_documentation_are_in_nobodys_way(running: Running) -> None:
+    """Failed before: the lead of /docs had the id of the README's, which then was a conflict."""
+    url, key = running.environment["LEADGER_URL"], running.environment["LEADGER_API_KEY"]
+    example = httpx.get(f"{url}/openapi.json").json()["components"]["schemas"]["LeadIn"]["example"]
+    httpx.post(f"{url}/leads", json=example, headers={"Authorization": f"Bearer {key}"}).raise_for_status()
+    for document in (ROOT / "README.md", *(ROOT / "samples").iterdir(), ROOT / "docs" / "cookbook.md"):
+        assert f'"{example["lead_id"]}"' not in document.read_text()
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_the_api_lines_work_as_typed(running: Running, turn: str) -> None:
     block = re.search(r"```bash\n(.*?)```", README, re.DOTALL)
     assert block
     script = "set -euo pipefail\n" + block[1].replace(".leadger/dev.env", str(running.home / "dev.env"))
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=_without_servers(), timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert '"state":"quarantined"' not in done.stdout
     assert '"lead_id":"lead-1"' in done.stdout
     assert '"outcome":"billed"' in done.stdout
     assert '"dry_run":true' in done.stdout

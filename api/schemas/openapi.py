@@ -40,7 +40,7 @@ _LEAD: dict[str, Any] = {
     "additionalProperties": False,
     "required": ["lead_id", "customer_id", "product_id", "lead_type", "actions"],
     "properties": {
-        "lead_id": _ID | {"examples": ["lead-1"]},
+        "lead_id": _ID | {"examples": ["docs-lead-1"]},
         "source": {"anyOf": [_ID, {"type": "null"}], "description": "who numbered the lead; ids are unique per source"},
         "customer_id": _ID | {"examples": ["customer-123"]},
         "customer": {
@@ -66,12 +66,12 @@ _LEAD: dict[str, Any] = {
         },
     },
     "example": {
-        "lead_id": "lead-1",
+        "lead_id": "docs-lead-1",
         "customer_id": "customer-123",
         "product_id": "product-abc",
         "lead_type": "Website Visit",
         "actions": [
-            {"action_type": "Form Submission", "timestamp": "2024-04-01T10:05:00Z", "engagement_level": "High"}
+            {"action_type": "Documentation Visit", "timestamp": "2024-06-03T10:05:00Z", "engagement_level": "High"}
         ],
     },
 }

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.periods import next_period
 from db.core import locks
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
@@ -27,19 +28,21 @@ async def request_close(
 ) -> UUID:
     """Start the task that closes a period, `with_earlier` every open one before it too, and return its id.
 
-    Raises RuleViolation if the period cannot be closed now. The task remembers the newest waiting row of the inbox:
-    leads accepted later need not be decided first.
+    `with_earlier` may be repeated: with nothing open the task closes nothing. Raises RuleViolation if the period cannot
+    be closed now. The task remembers the newest waiting row of the inbox: leads accepted later need not be decided.
     """
     connection = uow.connection
     await locks.lock_partners_shared(connection, [partner_id])
     policy = (await policies.load(connection, [partner_id]))[partner_id]
-    periods = [period]
-    if with_earlier:
-        periods = await closing.periods_to_close(connection, policy, period, now)
-    else:
+    first = period
+    if not with_earlier:
         await closing.check_can_close(connection, policy, period, now)
+    elif policy.is_open(period):
+        first, *_ = await closing.periods_to_close(connection, policy, period, now)
+    else:
+        first = next_period(period)
     newest = await inbox.newest_waiting(connection)
-    arguments = {"partner_id": partner_id, "from": periods[0], "period": period, "newest_waiting": newest}
+    arguments = {"partner_id": partner_id, "from": first, "period": period, "newest_waiting": newest}
     return await tasks.start(uow, KIND, arguments)
 
 

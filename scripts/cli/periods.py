@@ -141,6 +141,8 @@ def _warn(client: Client, partner: str, period: str, *, ask: bool) -> None:
 
 def _print_closed(partner: str, result: dict[str, Any]) -> None:
     periods, currency = result["periods"], result["currency"]
+    if not periods:
+        console().print(f"Nothing was open: {partner} was closed before.", markup=False)
     for each in periods[-1:]:
         console().print(
             f"{partner} {each['period']} is closed: {each['billed']} {currency} billed, {each['credited']} credited, "

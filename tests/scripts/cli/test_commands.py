@@ -291,6 +291,7 @@ def test_closing_warns_and_closes_a_history(leadger: Leadger, stack: Stack, part
     assert "leads of 2024-06 are" not in closing.stderr
     assert closing.stdout.startswith(f"{partner} 2024-06 is closed: 0.00 EUR billed, 0.00 credited, 0.00 net")
     assert [line.split()[0] for line in closing.stdout.splitlines()[3:]] == ["2024-04", "2024-05", "2024-06"]
+    assert leadger("close", partner, "--through", "2024-06").stdout.startswith("Nothing was open")
     leadger("reopen", partner, "2024-06")
     assert _json(leadger("close", partner, "2024-06", "--json"))["undecided"]["quarantined"] == 0
 
