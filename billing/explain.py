@@ -58,14 +58,20 @@ def explain(
     used = used_before_minor if terms.cap_scope is CapScope.LIFETIME else 0
     lines = []
     for verdict in sorted(verdicts, key=lambda verdict: in_evaluation_order(verdict.action)):
-        winner = None
-        if verdict.outcome is Outcome.DUPLICATE:
-            others = [w for w in winners.get(verdict.action.key, ()) if w.action_id != verdict.action.id]
-            winner = winner_over(verdict.action, others, terms.window)
-        before, used = used, used + verdict.billed_minor
-        capped = terms.cap_minor is not None
-        lines.append(Explained(verdict, winner, before if capped else None, used if capped else None))
+        lines.append(explain_one(verdict, winners.get(verdict.action.key, ()), terms, used))
+        used += verdict.billed_minor
     return lines
+
+
+def explain_one(verdict: Verdict, holders: Iterable[Winner], terms: Terms, used_minor: int) -> Explained:
+    """Explain one verdict, given the holders of its key in evaluation order and the cap used before it."""
+    winner = None
+    if verdict.outcome is Outcome.DUPLICATE:
+        others = [holder for holder in holders if holder.action_id != verdict.action.id]
+        winner = winner_over(verdict.action, others, terms.window)
+    if terms.cap_minor is None:
+        return Explained(verdict, winner, None, None)
+    return Explained(verdict, winner, used_minor, used_minor + verdict.billed_minor)
 
 
 def reason_text(

@@ -31,7 +31,18 @@ from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
 from db.core.unit_of_work import Message, UnitOfWork, unit_of_work
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
-from db.ledger import closing, corrections, holds, policy_changes, rate_changes, rebuild, recount, reevaluation
+from db.ledger import (
+    cap_used,
+    closing,
+    corrections,
+    holds,
+    period_counters,
+    policy_changes,
+    rate_changes,
+    rebuild,
+    recount,
+    reevaluation,
+)
 from db.ledger.corrections import Correction
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
@@ -448,6 +459,7 @@ class World:
             for period, customers in people_of.items():
                 lines = await explained_actions.lines_of_customers(connection, partner_id, period, customers)
                 found |= {line.explained.verdict.action.id: _decided_from_line(line) for line in lines}
+            await _check_explained_alone(connection, partner_id, found)
             expected = {_row_key(v.action): _decided_from_verdict(v) for v in self.oracle.verdicts(partner)}
             stored = await connection.fetchval("SELECT count(*) FROM actions WHERE partner_id = $1", partner_id)
             assert found == expected
@@ -650,6 +662,20 @@ def _same_totals(row: asyncpg.Record, expected: OracleTotals) -> None:
     assert found == counts | outcomes | money
     assert row["credited_minor"] == expected["credits"]
     assert Totals(**found).conserved
+
+
+async def _check_explained_alone(
+    connection: asyncpg.Connection, partner_id: UUID, expected: dict[UUID, Decided]
+) -> None:
+    """Single actions are explained as the report explains all of them, however many winners a customer has."""
+    rows = await connection.fetch("SELECT id FROM leads WHERE partner_id = $1", partner_id)
+    decided = await explained_actions.actions_of_leads(connection, [row["id"] for row in rows])
+    lines = await explained_actions.lines_of_actions(connection, decided)
+    assert {line.explained.verdict.action.id: _decided_from_line(line) for line in lines} == expected
+    counters = await period_counters.read(connection, [(each.customer, 0) for each in decided])
+    actions = [(each.customer, each.verdict.action) for each in decided]
+    from_sums = await cap_used.used_before(connection, actions, counters, few=0)
+    assert from_sums == await cap_used.used_before(connection, actions, counters, few=1_000_000)
 
 
 async def _check_winners(connection: asyncpg.Connection, partner_id: UUID) -> None:

@@ -34,3 +34,12 @@ async def of_customers(
         list(customer_ids),
     )
     return [(row["wrong_id"], row["right_id"]) for row in rows]
+
+
+async def of_actions(connection: asyncpg.Connection, action_ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
+    """(wrong action, right action) of each correction that concerns one of these actions."""
+    rows = await connection.fetch(
+        "SELECT wrong_id, right_id FROM corrections WHERE wrong_id = ANY($1::uuid[]) OR right_id = ANY($1::uuid[])",
+        list(action_ids),
+    )
+    return [(row["wrong_id"], row["right_id"]) for row in rows]

@@ -1,17 +1,21 @@
 """Actions with everything that was decided about them and why (R15)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from billing.actions import Outcome
-from billing.explain import Credit, Decision, Explained, explain, reason_text
-from billing.terms import Terms, TermsHistory
-from db.ledger import corrected, period_counters, reading, winners
+from billing.actions import WINNING, Action, Outcome, Verdict, Winner, in_evaluation_order
+from billing.affected_range import PeriodCounters
+from billing.duplicates import winner_from_action
+from billing.explain import Credit, Decision, Explained, explain, explain_one, reason_text
+from billing.terms import CapScope, Terms, TermsHistory
+from db.ledger import cap_used, corrected, period_counters, reading, winners
+from db.ledger.case import Case, Customer
 from db.ledger.policies import terms_from_row
 
 _CONDITIONS = ("partner", "product", "lead_type", "action_type", "engagement_level")
@@ -85,7 +89,7 @@ async def lines_of_customers(
     duplicates = {row["duplicate_key"] for row in rows if row["outcome"] == Outcome.DUPLICATE}
     holders = await winners.by_key(connection, duplicates) if duplicates else {}
     periods = await period_counters.read(connection, [((partner_id, customer), 0) for customer in customer_ids])
-    versions = await _card_versions(connection, partner_id, period, customer_ids)
+    versions = await _versions(connection, {((partner_id, customer_id), period) for customer_id in customer_ids})
     corrected_by = dict(await corrected.of_customers(connection, partner_id, customer_ids))
     corrects = {right_id: wrong_id for wrong_id, right_id in corrected_by.items()}
     by_customer: dict[UUID, list[asyncpg.Record]] = defaultdict(list)
@@ -93,9 +97,7 @@ async def lines_of_customers(
         by_customer[row["customer_id"]].append(row)
     lines = []
     for customer_id in customer_ids:
-        records = periods.get((partner_id, customer_id), {})
-        used_before = sum(r.billed_minor for p, r in records.items() if p < period)
-        used_before -= sum(r.credited_minor for p, r in records.items() if p <= period)
+        used_before = _used_before_period(periods.get((partner_id, customer_id), {}), period)
         by_action = {row["id"]: row for row in by_customer[customer_id]}
         verdicts = [reading.verdict_from_row(row) for row in by_action.values()]
         for explained in explain(verdicts, holders, in_force, used_before):
@@ -111,7 +113,7 @@ async def lines_of_customers(
                     rules[action.rate_rule_id],
                     currency,
                     in_force,
-                    versions[customer_id],
+                    versions[(partner_id, customer_id), period],
                     Credit(row["credited_minor"], row["credit_period"]) if row["credit_period"] else None,
                     Decision(
                         row["credit_reason"] or row["standing_reason"],
@@ -123,15 +125,157 @@ async def lines_of_customers(
     return lines
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedAction:
+    """A verdict to explain, and what stands beside it: the lead's id as it was sent, and what people decided."""
+
+    customer: Customer
+    lead: str
+    lead_type: str
+    verdict: Verdict
+    credit: Credit | None = None
+    reason: str | None = None
+
+
+class Unwritten:
+    """Verdicts of a dry run, which are explained as if they were on record; by default there are none."""
+
+    def __init__(self, cases: Iterable[Case] = (), people: Mapping[UUID, LineCustomer] = MappingProxyType({})) -> None:
+        self.people = people
+        self.versions: dict[tuple[Customer, int], int] = {}
+        self._billed: dict[tuple[Customer, int], list[tuple[Verdict, int]]] = defaultdict(list)
+        self._winners: dict[UUID, dict[UUID, Winner | None]] = defaultdict(dict)
+        for case in cases:
+            for before, verdict in case.changes:
+                action = verdict.action
+                at = case.customer, action.billing_period
+                self.versions[at] = case.policy.version
+                self._billed[at].append((verdict, verdict.billed_minor - (before.billed_minor if before else 0)))
+                holds_key = verdict.outcome in WINNING
+                self._winners[action.key][action.id] = winner_from_action(action) if holds_key else None
+
+    def used_before(self, customer: Customer, action: Action) -> int:
+        """How much more of the cap is used before an action than is on record."""
+        changes = self._billed.get((customer, action.billing_period), ())
+        place = in_evaluation_order(action)
+        return sum(minor for verdict, minor in changes if in_evaluation_order(verdict.action) < place)
+
+    def used_before_period(self, customer: Customer, period: int) -> int:
+        """How much more of a lifetime cap is used before a period than is on record."""
+        return sum(
+            minor
+            for (whose, earlier), changes in self._billed.items()
+            if whose == customer and earlier < period
+            for _, minor in changes
+        )
+
+    def holders(self, key: UUID, on_record: Iterable[Winner]) -> list[Winner]:
+        """The holders of a key in evaluation order."""
+        changed = self._winners.get(key)
+        if not changed:
+            return list(on_record)
+        holders = [holder for holder in on_record if holder.action_id not in changed]
+        holders += [holder for holder in changed.values() if holder is not None]
+        return sorted(holders, key=lambda holder: (holder.billing_period, holder.occurred_at))
+
+
+async def lines_of_lead(connection: asyncpg.Connection, lead_id: UUID) -> list[Line]:
+    """All actions of one lead, explained, in evaluation order; no others are read."""
+    return await lines_of_actions(connection, await actions_of_leads(connection, [lead_id]))
+
+
 async def action_line(connection: asyncpg.Connection, action_id: UUID) -> Line | None:
     """One action, explained; None if it is not on record."""
-    row = await connection.fetchrow(
-        "SELECT partner_id, billing_period, customer_id FROM actions WHERE id = $1", action_id
+    lines = await lines_of_actions(connection, await _decided(connection, "actions.id", [action_id]))
+    return lines[0] if lines else None
+
+
+async def actions_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> list[DecidedAction]:
+    """The actions of leads with their verdicts on record."""
+    return await _decided(connection, "actions.lead_id", lead_ids)
+
+
+async def _decided(connection: asyncpg.Connection, column: str, ids: Sequence[UUID]) -> list[DecidedAction]:
+    rows = await connection.fetch(
+        f"""
+        SELECT actions.*, leads.external_id AS lead, leads.lead_type,
+               credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason
+        FROM actions JOIN leads ON leads.id = actions.lead_id LEFT JOIN credits ON credits.action_id = actions.id
+        WHERE {column} = ANY($1::uuid[])
+        """,  # noqa: S608 - a column of ours
+        list(ids),
     )
-    if row is None:
-        return None
-    lines = await lines_of_customers(connection, row["partner_id"], row["billing_period"], [row["customer_id"]])
-    return next(line for line in lines if line.explained.verdict.action.id == action_id)
+    return [
+        DecidedAction(
+            reading.customer_from_row(row),
+            row["lead"],
+            row["lead_type"],
+            reading.verdict_from_row(row),
+            Credit(row["credited_minor"], row["credit_period"]) if row["credit_period"] else None,
+            row["credit_reason"] or row["standing_reason"],
+        )
+        for row in rows
+    ]
+
+
+async def lines_of_actions(
+    connection: asyncpg.Connection, decided: Sequence[DecidedAction], unwritten: Unwritten | None = None
+) -> list[Line]:
+    """Actions, explained, in evaluation order: what is read is in proportion to them, not to their customers."""
+    if not decided:
+        return []
+    unwritten = unwritten or Unwritten()
+    decided = sorted(decided, key=lambda each: in_evaluation_order(each.verdict.action))
+    actions = [each.verdict.action for each in decided]
+    customers = {each.customer for each in decided}
+    agreed = {partner_id: await _terms(connection, partner_id) for partner_id in {partner for partner, _ in customers}}
+    counters = await period_counters.read(connection, [(customer, 0) for customer in customers])
+    in_force = [agreed[each.customer[0]][0].at(each.verdict.action.billing_period) for each in decided]
+    capped = [
+        (each.customer, each.verdict.action)
+        for each, terms in zip(decided, in_force, strict=True)
+        if terms.cap_minor is not None
+    ]
+    used = await cap_used.used_before(connection, capped, counters)
+    duplicates = {each.verdict.action.key for each in decided if each.verdict.outcome is Outcome.DUPLICATE}
+    holders = await winners.by_key(connection, duplicates) if duplicates else {}
+    rules = await _rules(connection, {action.rate_rule_id for action in actions})
+    people = {**await _customers(connection, {customer for _, customer in customers}), **unwritten.people}
+    products = await _products(connection, {action.product_id for action in actions})
+    versions = await _versions(connection, {(e.customer, e.verdict.action.billing_period) for e in decided})
+    versions |= unwritten.versions
+    corrected_by = dict(await corrected.of_actions(connection, [action.id for action in actions]))
+    corrects = {right_id: wrong_id for wrong_id, right_id in corrected_by.items()}
+    lines = []
+    for each, terms in zip(decided, in_force, strict=True):
+        action, (partner_id, customer_id) = each.verdict.action, each.customer
+        used_minor = used.get(action.id, 0) + unwritten.used_before(each.customer, action)
+        if terms.cap_scope is CapScope.LIFETIME:
+            used_minor += _used_before_period(counters.get(each.customer, {}), action.billing_period)
+            used_minor += unwritten.used_before_period(each.customer, action.billing_period)
+        of_key = unwritten.holders(action.key, holders.get(action.key, ()))
+        lines.append(
+            Line(
+                explain_one(each.verdict, of_key, terms, used_minor),
+                each.lead,
+                each.lead_type,
+                people[customer_id],
+                products[action.product_id],
+                rules[action.rate_rule_id],
+                agreed[partner_id][1],
+                terms,
+                versions[each.customer, action.billing_period],
+                each.credit,
+                Decision(each.reason, corrects.get(action.id), corrected_by.get(action.id)),
+            )
+        )
+    return lines
+
+
+def _used_before_period(counters: Mapping[int, PeriodCounters], period: int) -> int:
+    """What counts against a lifetime cap from before a period, and what was credited up to it, in minor units."""
+    used = sum(counted.billed_minor for earlier, counted in counters.items() if earlier < period)
+    return used - sum(counted.credited_minor for earlier, counted in counters.items() if earlier <= period)
 
 
 async def _terms(connection: asyncpg.Connection, partner_id: UUID) -> tuple[TermsHistory, str]:
@@ -168,16 +312,19 @@ async def _products(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict
     return {row["id"]: LineProduct(row["external_id"], row["name"]) for row in rows}
 
 
-async def _card_versions(
-    connection: asyncpg.Connection, partner_id: UUID, period: int, customer_ids: Sequence[UUID]
-) -> dict[UUID, int]:
+async def _versions(
+    connection: asyncpg.Connection, wanted: Iterable[tuple[Customer, int]]
+) -> dict[tuple[Customer, int], int]:
+    """The policy version by which customers were judged in billing periods."""
+    order = list(wanted)
     rows = await connection.fetch(
         """
-        SELECT customer_id, policy_version FROM customer_periods
-        WHERE partner_id = $1 AND period = $2 AND customer_id = ANY($3::uuid[])
+        SELECT partner_id, customer_id, period, policy_version
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (partner_id, customer_id, period)
+        JOIN customer_periods USING (partner_id, customer_id, period)
         """,
-        partner_id,
-        period,
-        list(customer_ids),
+        [customer[0] for customer, _ in order],
+        [customer[1] for customer, _ in order],
+        [period for _, period in order],
     )
-    return {row["customer_id"]: row["policy_version"] for row in rows}
+    return {((row["partner_id"], row["customer_id"]), row["period"]): row["policy_version"] for row in rows}

@@ -10,7 +10,7 @@ import asyncpg
 from billing.actions import Outcome
 from billing.texts import text_key
 from billing.totals import Totals
-from db.reports.explained_actions import Line, lines_of_customers
+from db.reports.explained_actions import Line, lines_of_lead
 
 MOST_LEADS_SEARCHED = 10_000
 
@@ -69,15 +69,7 @@ async def view(connection: asyncpg.Connection, lead_id: UUID) -> LeadView | None
     row = await connection.fetchrow(f"{_named_leads('leads')} WHERE leads.id = $1", lead_id)
     if row is None:
         return None
-    periods = await connection.fetch(
-        "SELECT DISTINCT billing_period FROM actions WHERE lead_id = $1 ORDER BY 1", lead_id
-    )
-    lines = [
-        line
-        for (period,) in periods
-        for line in await lines_of_customers(connection, row["partner_id"], period, [row["customer_id"]])
-        if line.explained.verdict.action.lead_id == lead_id
-    ]
+    lines = await lines_of_lead(connection, lead_id)
     totals = Totals(leads=1)
     for line in lines:
         verdict = line.explained.verdict

@@ -76,7 +76,15 @@ actions = Table(
         " ELSE billed_minor = 0 END AND value_minor >= 0",
         name="verdict",
     ),
-    Index("ix_actions_evaluation", "partner_id", "billing_period", "customer_id", "occurred_at"),
+    Index(
+        "ix_actions_duplicate_key",
+        "partner_id",
+        "billing_period",
+        "customer_id",
+        "duplicate_key",
+        "occurred_at",
+        postgresql_include=["billed_minor"],  # the cap used before an action is a sum over this index alone
+    ),
 )
 
 winners = Table(

@@ -274,8 +274,8 @@ async def test_an_index_that_is_gone_is_found(place: Place) -> None:
 
 
 async def test_an_index_in_another_order_is_found(place: Place) -> None:
-    await place.execute("DROP INDEX ix_actions_evaluation")
-    await place.execute("CREATE INDEX ix_actions_evaluation ON actions (partner_id, occurred_at, customer_id)")
+    await place.execute("DROP INDEX ix_actions_duplicate_key")
+    await place.execute("CREATE INDEX ix_actions_duplicate_key ON actions (partner_id, occurred_at, customer_id)")
     read, _ = await place.played()
     behind = _behind_gaps(read[Statement("worker", "db.ledger.reading.open_verdicts · actions", "custom")])
     assert {(scan.table, scan.gap) for scan in behind} == {("actions", "customer_id")}
