@@ -4,7 +4,7 @@ The customers are judged in ranges, which several processes can take at once; on
 takes the engine, and opens transactions of its own: a rebuild is too long for one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,6 @@ from db.core import locks
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import recount, reevaluation
-from db.ledger.case import Case
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
 from db.tasks import records as tasks
@@ -52,6 +51,10 @@ class RangeResult:
     actions: int
     verdicts_corrected: int
     differences: list[dict[str, Any]]
+
+
+Remember = Callable[[asyncpg.Connection, UUID, RangeResult], Awaitable[None]]
+"""Stores, in the transaction that corrects verdicts, the last customer judged and what was done so far."""
 
 
 async def start(uow: UnitOfWork, partner_id: UUID, period: int) -> UUID:
@@ -86,39 +89,54 @@ async def customer_ranges(
 
 
 async def judge_range(
-    engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int, within: CustomerRange, progress: Progress
+    engine: AsyncEngine,
+    policies: Policies,
+    partner_id: UUID,
+    period: int,
+    within: CustomerRange,
+    progress: Progress,
+    remember: Remember | None = None,
+    earlier: tuple[UUID, RangeResult] | None = None,
 ) -> RangeResult:
-    """Judge the customers of a range again, and correct the verdicts that differ."""
+    """Judge the customers of a range again, and correct the verdicts that differ.
+
+    `earlier` is what `remember` was told last, by an attempt that was killed: this one goes on from there.
+    """
+    after, done = earlier or (None, RangeResult(0, 0, 0, []))
     async with transaction(engine, readonly=True) as connection:
         rows = await connection.fetch(
             """
             SELECT customer_id, count(*) AS actions FROM actions
             WHERE partner_id = $1 AND billing_period = $2
                 AND customer_id >= $3 AND ($4::uuid IS NULL OR customer_id < $4)
+                AND ($5::uuid IS NULL OR customer_id > $5)
             GROUP BY customer_id ORDER BY customer_id
             """,
             partner_id,
             period,
             within.first,
             within.until,
+            after,
         )
-    differences: list[dict[str, Any]] = []
-    corrected = actions = judged = 0
+    total = done.customers + len(rows)
+    await progress(done.customers, total)
     for customer_ids in _parts(rows):
-        for case in await _judge(engine, policies, partner_id, customer_ids):
-            actions += len(case.verdicts)
-            corrected += len(case.changes)
-            differences.extend(_difference_out(before, after) for before, after in case.changes if before)
-        del differences[MOST_DIFFERENCES:]
-        judged += len(customer_ids)
-        await progress(judged, len(rows))
-    return RangeResult(len(rows), actions, corrected, differences)
+        done = await _judge(engine, policies, partner_id, customer_ids, done, remember)
+        await progress(done.customers, total)
+    return done
 
 
-async def correct_counters(engine: AsyncEngine, policies: Policies, partner_id: UUID, period: int) -> int:
+async def correct_counters(
+    engine: AsyncEngine,
+    policies: Policies,
+    partner_id: UUID,
+    period: int,
+    remember: Callable[[asyncpg.Connection, int], Awaitable[None]] | None = None,
+) -> int:
     """Count the verdicts of a report again and correct its counters; returns how many were wrong.
 
     It counts in a second transaction within the first, on another connection: a snapshot that begins after the lock.
+    `remember` is told that number in the transaction that corrects.
     """
     async with transaction(engine) as connection:
         policy = await _policy(connection, policies, partner_id)
@@ -127,6 +145,8 @@ async def correct_counters(engine: AsyncEngine, policies: Policies, partner_id: 
             found = await recount.drift(snapshot, partner_id, period)
         if found.count:
             await recount.correct(connection, found, policy.version)
+            if remember:
+                await remember(connection, found.count)
     return found.count
 
 
@@ -144,9 +164,17 @@ def _parts(rows: Sequence[asyncpg.Record]) -> Iterator[list[UUID]]:
         yield customer_ids
 
 
-async def _judge(engine: AsyncEngine, policies: Policies, partner_id: UUID, customer_ids: Sequence[UUID]) -> list[Case]:
+async def _judge(
+    engine: AsyncEngine,
+    policies: Policies,
+    partner_id: UUID,
+    customer_ids: Sequence[UUID],
+    done: RangeResult,
+    remember: Remember | None,
+) -> RangeResult:
+    """Judge some customers again; returns what was done with them and before."""
     try:
-        return await _judge_once(engine, policies, partner_id, customer_ids)
+        return await _judge_once(engine, policies, partner_id, customer_ids, done, remember)
     except asyncpg.CheckViolationError:
         # Wrong counters may fall below zero when verdicts change, which the database refuses: correct them first.
         async with transaction(engine) as connection:
@@ -154,15 +182,31 @@ async def _judge(engine: AsyncEngine, policies: Policies, partner_id: UUID, cust
             used = await periods_used(connection, partner_id)
         for period in filter(policy.is_open, used):
             await correct_counters(engine, policies, partner_id, period)
-        return await _judge_once(engine, policies, partner_id, customer_ids)
+        return await _judge_once(engine, policies, partner_id, customer_ids, done, remember)
 
 
 async def _judge_once(
-    engine: AsyncEngine, policies: Policies, partner_id: UUID, customer_ids: Sequence[UUID]
-) -> list[Case]:
+    engine: AsyncEngine,
+    policies: Policies,
+    partner_id: UUID,
+    customer_ids: Sequence[UUID],
+    done: RangeResult,
+    remember: Remember | None,
+) -> RangeResult:
     async with reevaluation.judging_transaction(engine, policies) as connection:
         await locks.lock_partners_shared(connection, [partner_id])
-        return await reevaluation.rejudge(connection, policies, partner_id, customer_ids)
+        cases = await reevaluation.rejudge(connection, policies, partner_id, customer_ids)
+        changes = [change for case in cases for change in case.changes]
+        differences = [_difference_out(before, after) for before, after in changes if before]
+        done = RangeResult(
+            customers=done.customers + len(customer_ids),
+            actions=done.actions + sum(len(case.verdicts) for case in cases),
+            verdicts_corrected=done.verdicts_corrected + len(changes),
+            differences=(done.differences + differences)[:MOST_DIFFERENCES],
+        )
+        if remember and changes:
+            await remember(connection, customer_ids[-1], done)
+    return done
 
 
 async def _policy(connection: asyncpg.Connection, policies: Policies, partner_id: UUID) -> Policy:

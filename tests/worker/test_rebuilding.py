@@ -1,6 +1,7 @@
 """A rebuild is divided into subtasks, which two processes run at once; either can be killed."""
 
 import asyncio
+import contextlib
 import queue
 from collections.abc import AsyncIterator
 from typing import Any
@@ -125,6 +126,36 @@ async def test_a_subtask_whose_process_is_killed_is_run_all_the_same(
     monkeypatch.setattr(rebuilding, "create_subtasks", create_and_have_a_helper_killed)
     await RUNNER.run(runtime, task_id)
     assert killed.is_set()
+    await check_all_is_right(world, task_id)
+
+
+async def test_what_killed_attempts_corrected_is_in_the_result(
+    runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: the attempt that ended well found nothing to correct any more, and said so."""
+    judge, count, killed = rebuild.judge_range, rebuild.correct_counters, list[str]()
+
+    async def judge_and_die(*arguments: Any) -> rebuild.RangeResult:
+        result = await judge(*arguments)
+        if killed.count("judging") < len(PEOPLE):
+            killed.append("judging")
+            raise Killed
+        return result
+
+    async def count_and_die(*arguments: Any) -> int:
+        corrected = await count(*arguments)
+        if "counting" not in killed:
+            killed.append("counting")
+            raise Killed
+        return corrected
+
+    monkeypatch.setattr(rebuild, "judge_range", judge_and_die)
+    monkeypatch.setattr(rebuild, "correct_counters", count_and_die)
+    while not (await task(world, task_id)).is_finished:
+        with contextlib.suppress(Killed):
+            await RUNNER.run(runtime, task_id)
+    assert killed.count("judging") == len(PEOPLE)
+    assert ((await task(world, task_id)).result or {})["counters_corrected"] > 0
     await check_all_is_right(world, task_id)
 
 

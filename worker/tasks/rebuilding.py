@@ -8,10 +8,12 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from db.core.concurrently import run_concurrently
 from db.core.engine import transaction
 from db.ledger import rebuild as ledger
-from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange
+from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange, RangeResult
 from db.reports import snapshots
 from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS
@@ -29,6 +31,9 @@ _SUBTASK_IDS = "subtask_ids"
 _FORMER_SUBTASK_IDS = "shares"
 """What 0.1 and 0.2.0 called it: a rebuild that they began goes on with its own subtasks."""
 
+_COUNTERS = "counters_corrected"
+"""The argument of a rebuild, and the part of its result, that says how many counters it has corrected."""
+
 _POLL_INTERVAL_S = 0.1
 
 
@@ -37,11 +42,16 @@ async def rebuild(attempt: Attempt) -> dict[str, Any]:
     runtime = attempt.runtime
     partner_id, period = UUID(attempt.task.arguments["partner_id"]), attempt.task.arguments["period"]
     subtask_ids = await create_subtasks(attempt)
+    earlier = attempt.task.arguments.get(_COUNTERS, 0)  # by an attempt that was killed
+
+    async def remember(connection: asyncpg.Connection, corrected: int) -> None:
+        await records.add_arguments(connection, attempt.task.id, {_COUNTERS: earlier + corrected})
+
     judged, counters = await run_concurrently(
         _judge(attempt, subtask_ids),
-        ledger.correct_counters(runtime.engine, runtime.policies, partner_id, period),
+        ledger.correct_counters(runtime.engine, runtime.policies, partner_id, period, remember),
     )
-    result: dict[str, Any] = judged | {"counters_corrected": counters}
+    result: dict[str, Any] = judged | {_COUNTERS: earlier + counters}
     result["report_version"] = await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, period)
     return result
 
@@ -52,9 +62,19 @@ async def judge_customers(attempt: Attempt) -> dict[str, Any]:
     until = UUID(arguments["until"]) if arguments["until"] else None
     customers = CustomerRange(UUID(arguments["first"]), until, arguments["customers"])
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    runtime = attempt.runtime
+    earlier = None
+    if "judged_through" in arguments:
+        earlier = UUID(arguments["judged_through"]), RangeResult(**arguments["so_far"])
+
+    async def remember(connection: asyncpg.Connection, last: UUID, so_far: RangeResult) -> None:
+        more = {"judged_through": last, "so_far": asdict(so_far)}
+        await records.add_arguments(connection, attempt.task.id, more)
+
+    runtime, progress = attempt.runtime, attempt.progress
     return asdict(
-        await ledger.judge_range(runtime.engine, runtime.policies, partner_id, period, customers, attempt.progress)
+        await ledger.judge_range(
+            runtime.engine, runtime.policies, partner_id, period, customers, progress, remember, earlier
+        )
     )
 
 
