@@ -348,7 +348,7 @@ class World:
     async def settle(self) -> None:
         """Judge every stale customer again, as the task after a change of terms or rates does."""
         for partner_id in self.partners.values():
-            while await reevaluation.rejudge_some_stale(self.engine, self.policies, partner_id):
+            while await reevaluation.rejudge_some_stale(self.engine, self.policies, [partner_id]):
                 pass
 
     async def close(self, partner: str, period: str) -> bool:
@@ -472,7 +472,7 @@ class World:
             await self._check_credits(connection, partner)
             await self._check_periods(connection, partner)
             await _check_winners(connection, partner_id)
-            assert await reevaluation.stale_customers(connection, partner_id) == 0
+            assert await reevaluation.stale_customers(connection, [partner_id]) == 0
 
     async def _check_totals(self, connection: asyncpg.Connection, partner: str, name: str) -> None:
         partner_id, period = self.partners[partner], period_from_text(name)

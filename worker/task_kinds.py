@@ -13,7 +13,8 @@ from worker.tasks import closing, erasure, quarantine, rate_preview, rebuilding,
 RUNNER = Runner(
     [
         Kind(closing_request.KIND, closing.close),
-        Kind(ledger_reevaluation.KIND, reevaluation.reevaluate),
+        Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
+        Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),
         Kind(ledger_rate_preview.KIND, rate_preview.preview_rate),
         Kind(rebuilding.SUBTASK, rebuilding.judge_customers),

@@ -14,7 +14,7 @@ A transaction takes its locks in this order, whichever of them it needs:
  6. partner (advisory)        shared by batches, several in ascending key order; exclusive by close, reopen, change of
                               terms or rates
  7. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
-                              whoever changes verdicts
+                              whoever changes verdicts; SKIP LOCKED by the task that judges stale ones
  8. period (unique key)       a partner's period, inserted in ascending key order by whoever first uses it
  9. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
 10. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
@@ -23,7 +23,9 @@ A transaction takes its locks in this order, whichever of them it needs:
 12. quarantine (unique key)   inserted in ascending content id order, like leads
 
 The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one. A task's dedup
-key (unique key) is inserted last. Retention updates decided rows of the inbox, which nobody else locks any more.
+key (unique key) is inserted last, or the row of the unfinished task that has it is locked; the task that judges stale
+customers locks its own row, and nothing else, to end. Retention updates decided rows of the inbox, which nobody
+else locks any more.
 
 Two locks are held by a session and not by a transaction: that of a background task for as long as the task runs, and
 that of the schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends
@@ -68,27 +70,32 @@ async def try_lock_partition(connection: asyncpg.Connection, partition: int) -> 
 
 
 async def lock_inbox_rows(
-    connection: asyncpg.Connection, partitions: Sequence[int], most_leads: int
+    connection: asyncpg.Connection, partitions: Sequence[int], most_leads: int, most_bytes: int
 ) -> list[asyncpg.Record]:
-    """Lock and read waiting rows of the inbox, oldest first, until they hold `most_leads`."""
+    """Lock and read waiting rows of the inbox, oldest first, until they hold `most_leads` or `most_bytes`."""
     # What waits has no result. By `done_at`, a plan could look for the ids in the index of what waits, one partition
     # after the other.
     return await connection.fetch(
         f"""
-        SELECT id, batch_id, request_id, received_at, payload FROM inbox
-        WHERE result IS NULL AND id = ANY (ARRAY(
+        SELECT id, batch_id, request_id, received_at, payload,
+            coalesce(partly_decided.leads, 0) AS decided, partly_decided.result
+        FROM inbox LEFT JOIN partly_decided ON inbox_id = id
+        WHERE inbox.result IS NULL AND id = ANY (ARRAY(
             SELECT id FROM (
-                SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before
+                SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before,
+                    sum(bytes) OVER (ORDER BY id) - bytes AS bytes_before
                 FROM unnest($1::int[]) AS one (lane), LATERAL (
-                    SELECT id, lead_count FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
+                    SELECT id, lead_count, octet_length(payload) AS bytes FROM inbox
+                    WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
                 ) AS first
             ) AS counted
-            WHERE leads_before < $2
+            WHERE leads_before < $2 AND bytes_before < $3
         ))
-        ORDER BY id FOR UPDATE SKIP LOCKED
+        ORDER BY id FOR UPDATE OF inbox SKIP LOCKED
         """,  # noqa: S608 - IN_PARTITION is a constant
         partitions,
         most_leads,
+        most_bytes,
     )
 
 
@@ -267,6 +274,44 @@ async def lock_customers(
         [customer_id for _, customer_id in ordered],
     )
     return {(row["partner_id"], row["customer_id"]): row["policy_version"] for row in rows}
+
+
+async def lock_stale_customers(
+    connection: asyncpg.Connection, partner_ids: Iterable[UUID], most_each: int
+) -> list[tuple[UUID, UUID]]:
+    """Lock stale customers that nobody has locked, some of each partner; call it under the partners' locks.
+
+    It waits for none of them, so their order does not matter.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT stale.partner_id, stale.customer_id
+        FROM unnest($1::uuid[]) AS one (id) JOIN partners USING (id), LATERAL (
+            SELECT partner_id, customer_id FROM customer_states
+            WHERE partner_id = partners.id
+                AND customer_states.policy_version > 0 AND customer_states.policy_version < partners.policy_version
+            ORDER BY customer_states.policy_version LIMIT $2 FOR UPDATE OF customer_states SKIP LOCKED
+        ) AS stale
+        """,
+        list(partner_ids),
+        most_each,
+    )
+    return [(row["partner_id"], row["customer_id"]) for row in rows]
+
+
+async def lock_unfinished_task(connection: asyncpg.Connection, kind: str, dedup_key: str | None) -> UUID | None:
+    """Find the unfinished task of a kind with a dedup key, and keep it from ending until the transaction ends."""
+    task_id: UUID | None = await connection.fetchval(
+        "SELECT id FROM tasks WHERE kind = $1 AND dedup_key = $2 AND finished_at IS NULL FOR NO KEY UPDATE",
+        kind,
+        dedup_key,
+    )
+    return task_id
+
+
+async def lock_task_row(connection: asyncpg.Connection, task_id: UUID) -> None:
+    """Wait for whoever relies on a task that has not ended, and keep others waiting until the transaction ends."""
+    await connection.execute("SELECT FROM tasks WHERE id = $1 FOR NO KEY UPDATE", task_id)
 
 
 async def try_lock_task(connection: asyncpg.Connection, task_id: UUID) -> bool:

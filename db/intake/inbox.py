@@ -24,6 +24,12 @@ each other. Partitions are for speed only: the locks of customers keep verdicts 
 CHUNK_LEADS = 500
 """Leads in one row at most, so that several workers share one large request."""
 
+CHUNK_ACTIONS = 5_000
+"""Actions in one row at most; a lead with more is alone in its row. Work is bounded by actions, not by leads."""
+
+MOST_ACTIONS = 10_000
+"""Of one worker batch, so that its transaction and the memory of its process are bounded whatever the leads hold."""
+
 RETRIED_PART = 1000
 """The part number of rows that hold a retried dead letter."""
 
@@ -34,6 +40,11 @@ _MOST_PARTITIONS = 3
 
 _MANY_ROWS = 100
 """A partition with that many waiting rows is counted as enough for a batch."""
+
+_BYTES_PER_ACTION = 200
+"""About as much as an action and its share of the lead have in a payload. By it rows are claimed, whose size is known
+before they are read; then the actions are counted.
+"""
 
 _encode_result = msgspec.json.Encoder().encode
 
@@ -50,13 +61,18 @@ class Accepted:
 
 @dataclass(slots=True)
 class Chunk:
-    """One claimed row: up to CHUNK_LEADS leads of one request, as JSON."""
+    """One claimed row: up to CHUNK_LEADS leads of one request, as JSON.
+
+    Of a row that was too large for one batch, `decided` leads are decided already, with `result` as their part.
+    """
 
     id: int
     batch_id: UUID
     request_id: str
     received_at: datetime
     payload: bytes
+    decided: int
+    result: dict[str, Any] | None
 
 
 async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> None:
@@ -76,7 +92,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
             payload_from_leads(leads),
         )
         for request in requests
-        for part, (partition, leads) in enumerate(_parts(request.leads))
+        for part, (partition, leads) in _numbered(_parts(request.leads))
     ]
     await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
 
@@ -90,6 +106,12 @@ async def add_again(connection: asyncpg.Connection, leads: Iterable[tuple[UUID, 
     await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
 
 
+def _numbered(parts: Iterable[tuple[int, Sequence[Lead]]]) -> Iterator[tuple[int, tuple[int, Sequence[Lead]]]]:
+    """Parts with their numbers, from 0 on; RETRIED_PART is left out."""
+    for number, part in enumerate(parts):
+        yield number + (number >= RETRIED_PART), part
+
+
 def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
     """The leads of a request by partition; the same lead twice lies in one part, so that the first one stands (R3)."""
     if len(leads) == 1:
@@ -100,8 +122,16 @@ def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
     for lead in leads:
         by_partition[partitions.setdefault((lead.source, lead.external_id), partition_of(lead))].append(lead)
     for partition, of_partition in enumerate(by_partition):
-        for start in range(0, len(of_partition), CHUNK_LEADS):
-            yield partition, of_partition[start : start + CHUNK_LEADS]
+        chunk: list[Lead] = []
+        actions = 0
+        for lead in of_partition:
+            if chunk and (len(chunk) == CHUNK_LEADS or actions + len(lead.actions) > CHUNK_ACTIONS):
+                yield partition, chunk
+                chunk, actions = [], 0
+            chunk.append(lead)
+            actions += len(lead.actions)
+        if chunk:
+            yield partition, chunk
 
 
 def partition_of(lead: Lead) -> int:
@@ -110,13 +140,16 @@ def partition_of(lead: Lead) -> int:
     return crc32(name.encode()) % PARTITIONS
 
 
-async def claim(connection: asyncpg.Connection, most_leads: int) -> list[Chunk]:
-    """Lock waiting rows, oldest first, until they hold `most_leads`, in partitions that no other batch has locked."""
+async def claim(connection: asyncpg.Connection, most_leads: int, most_actions: int = MOST_ACTIONS) -> list[Chunk]:
+    """Lock waiting rows, oldest first, until they hold `most_leads`, in partitions that no other batch has locked.
+
+    They also end with about as many bytes as `most_actions` have; the caller counts the actions.
+    """
     partitions = await _lock_partitions(connection, most_leads)
     if not partitions:
         return []
-    rows = await locks.lock_inbox_rows(connection, partitions, most_leads)
-    return [Chunk(row["id"], row["batch_id"], row["request_id"], row["received_at"], row["payload"]) for row in rows]
+    rows = await locks.lock_inbox_rows(connection, partitions, most_leads, most_actions * _BYTES_PER_ACTION)
+    return [Chunk(**row) for row in rows]
 
 
 async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> list[int]:
@@ -155,6 +188,26 @@ async def mark_done(connection: asyncpg.Connection, results: Sequence[tuple[int,
         [chunk_id for chunk_id, _ in results],
         [_encode_result(result).decode() for _, result in results],
     )
+
+
+async def mark_partly_decided(
+    connection: asyncpg.Connection, chunk_id: int, leads: int, result: dict[str, Any]
+) -> None:
+    """Note that the first leads of a row are decided, with their result; the row goes on to wait with the others."""
+    await connection.execute(
+        """
+        INSERT INTO partly_decided (inbox_id, leads, result) VALUES ($1, $2, $3)
+        ON CONFLICT (inbox_id) DO UPDATE SET leads = excluded.leads, result = excluded.result
+        """,
+        chunk_id,
+        leads,
+        _encode_result(result).decode(),
+    )
+
+
+async def forget_partly_decided(connection: asyncpg.Connection, chunk_ids: Sequence[int]) -> None:
+    """Delete what was noted of rows that are decided as a whole now."""
+    await connection.execute("DELETE FROM partly_decided WHERE inbox_id = ANY($1::bigint[])", chunk_ids)
 
 
 async def newest_waiting(connection: asyncpg.Connection) -> int:

@@ -10,39 +10,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.actions import Action, Outcome
-from billing.leads import Lead
 from db.core import locks
 from db.core.engine import commit_asynchronously
 from db.intake import dead_letters, inbox, quarantine
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
-from db.intake.payloads import lead_from_payload, leads_from_payload, payload_from_lead
+from db.intake.payloads import lead_from_payload, payload_from_lead
 from db.intake.poison_search import Decide, run_isolating_poison
 from db.intake.request_result import result_from_arrivals
+from db.intake.taken_rows import BatchSize, TakenRow, take
 from db.ledger.policies import Policies
 from db.telemetry import counters, tracing
 
 log = structlog.get_logger()
 
 
-async def process_inbox(engine: AsyncEngine, policies: Policies, most_leads: int) -> int:
-    """Decide up to `most_leads` waiting leads in a transaction of its own; returns how many rows of the inbox it did.
+async def process_inbox(
+    engine: AsyncEngine, policies: Policies, most_leads: int, most_actions: int = inbox.MOST_ACTIONS
+) -> int:
+    """Decide waiting leads in a transaction of its own; returns of how many rows of the inbox.
 
+    It begins no row after `most_leads`, and takes no more than `most_actions`, except of a single lead that has more.
     If the batch fails because of a lead, the lead goes to the dead letters and the rest is billed.
     """
 
     async def attempt(connection: asyncpg.Connection, decide: Decide) -> int:
         await commit_asynchronously(connection)
-        chunks = [(chunk, _leads_of(chunk)) for chunk in await inbox.claim(connection, most_leads)]
-        if chunks:
-            await _decide_chunks(connection, decide, chunks)
-        return len(chunks)
+        chunks = await inbox.claim(connection, most_leads, most_actions)
+        rows = list(take(chunks, BatchSize(most_leads, most_actions)))
+        if rows:
+            await _decide_rows(connection, decide, rows)
+        return len(rows)
 
     with tracing.span("leads.batch"):
         return await run_isolating_poison(engine, policies, attempt)
@@ -63,31 +66,27 @@ async def retry_quarantined(
     return await run_isolating_poison(engine, policies, attempt)
 
 
-async def _decide_chunks(
-    connection: asyncpg.Connection, decide: Decide, chunks: Sequence[tuple[Chunk, list[Lead] | str]]
-) -> None:
+async def _decide_rows(connection: asyncpg.Connection, decide: Decide, rows: Sequence[TakenRow]) -> None:
     """Decide the leads of claimed rows; what cannot be decided goes to the quarantine or the dead letters."""
     started = time.perf_counter()
-    origins = [chunk for chunk, leads in chunks if not isinstance(leads, str) for _ in leads]
-    arrivals = [
-        Arrival(lead, chunk.received_at) for chunk, leads in chunks if not isinstance(leads, str) for lead in leads
-    ]
+    origins = [row.chunk for row in rows for _ in row.leads]
+    arrivals = [Arrival(lead, row.chunk.received_at) for row in rows for lead in row.leads]
     decided = await decide(connection, arrivals)
-    by_chunk: dict[int, list[Arrival]] = {chunk.id: [] for chunk, _ in chunks}
-    failures = [_damaged(chunk, leads) for chunk, leads in chunks if isinstance(leads, str)]
+    by_row: dict[int, list[Arrival]] = {row.chunk.id: [] for row in rows}
+    failures = [_damaged(row.chunk, row.damage) for row in rows if row.damage]
     quarantined = []
     for place, (chunk, arrival) in enumerate(zip(origins, decided.arrivals, strict=True)):
         if place in decided.poison:
             failures.append(_failure(chunk, arrival, decided.poison[place]))
             continue
-        by_chunk[chunk.id].append(arrival)
+        by_row[chunk.id].append(arrival)
         if arrival.problem:
             quarantined.append((chunk.batch_id, arrival))
     await quarantine.add(connection, quarantined)
     await dead_letters.add(connection, failures)
-    results = _results_of(by_chunk, failures, decided.outcomes)
-    await inbox.mark_done(connection, results)
-    request_ids = sorted({chunk.request_id for chunk, _ in chunks})
+    results = _results_of(by_row, failures, decided.outcomes)
+    await _store_results(connection, rows, results)
+    request_ids = sorted({row.chunk.request_id for row in rows})
     tracing.set_attributes({"leadger.request_ids": request_ids, "leadger.leads": len(arrivals)})
     counted = _leads_by_state(results)
     log.info("leads_decided", rows=len(results), request_ids=request_ids, **counted)
@@ -96,23 +95,37 @@ async def _decide_chunks(
 
 
 def _results_of(
-    by_chunk: Mapping[int, Sequence[Arrival]], failures: Sequence[Failure], outcomes: Mapping[Action, Outcome]
-) -> list[tuple[int, dict[str, Any]]]:
-    """(row, result) of each row of the inbox."""
+    by_row: Mapping[int, Sequence[Arrival]], failures: Sequence[Failure], outcomes: Mapping[Action, Outcome]
+) -> dict[int, dict[str, Any]]:
+    """What became of the leads that were taken of each row of the inbox."""
     dead: dict[int, int] = defaultdict(int)
     for failure in failures:
         dead[failure.inbox_id] += 1
-    results = []
-    for chunk_id, arrivals in by_chunk.items():
-        result = result_from_arrivals(arrivals, outcomes)
-        result["leads"]["dead"] = dead[chunk_id]
-        results.append((chunk_id, result))
+    results = {}
+    for row_id, arrivals in by_row.items():
+        results[row_id] = result = result_from_arrivals(arrivals, outcomes)
+        result["leads"]["dead"] = dead[row_id]
     return results
 
 
-def _leads_by_state(results: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, int]:
+async def _store_results(
+    connection: asyncpg.Connection, rows: Sequence[TakenRow], results: Mapping[int, dict[str, Any]]
+) -> None:
+    """Mark rows as decided, as far as they are."""
+    await inbox.mark_done(
+        connection, [(row.chunk.id, row.result(results[row.chunk.id])) for row in rows if row.ends_row]
+    )
+    for row in rows:
+        if not row.ends_row:
+            leads = row.chunk.decided + len(row.leads)
+            await inbox.mark_partly_decided(connection, row.chunk.id, leads, row.result(results[row.chunk.id]))
+    if ended := [row.chunk.id for row in rows if row.ends_row and row.chunk.decided]:
+        await inbox.forget_partly_decided(connection, ended)
+
+
+def _leads_by_state(results: Mapping[int, dict[str, Any]]) -> dict[str, int]:
     counted: dict[str, int] = defaultdict(int)
-    for _, result in results:
+    for result in results.values():
         for state, count in result["leads"].items():
             counted[f"leads_{state}"] += count
     return counted
@@ -134,14 +147,6 @@ async def _decide_quarantined(connection: asyncpg.Connection, decide: Decide, ro
     await quarantine.add(connection, quarantined)
     await dead_letters.add(connection, failures)
     return len(resolved)
-
-
-def _leads_of(chunk: Chunk) -> list[Lead] | str:
-    """The leads of a row, or what is wrong with its payload."""
-    try:
-        return leads_from_payload(chunk.payload)
-    except msgspec.MsgspecError as error:
-        return f"unreadable: {error}"
 
 
 def _failure(chunk: Chunk, arrival: Arrival, error: str) -> Failure:

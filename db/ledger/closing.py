@@ -77,7 +77,7 @@ async def freeze(
                 if also:
                     await also(uow)
                 return
-        while await reevaluation.rejudge_some_stale(engine, policies, partner_id):
+        while await reevaluation.rejudge_some_stale(engine, policies, [partner_id]):
             pass
 
 
@@ -91,7 +91,7 @@ async def close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: i
     await locks.lock_partner_exclusive(connection, partner_id)
     policy = (await policies.load(connection, [partner_id]))[partner_id]
     await check_can_close(connection, policy, period, now)
-    if await reevaluation.stale_customers(connection, partner_id):
+    if await reevaluation.stale_customers(connection, [partner_id]):
         return False
     await held_actions.move_to_next_period(connection, policy, period)
     if policy.closed_through is None:
@@ -132,4 +132,4 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
         previous_period(period) if period > FIRST_PERIOD and not was_first else None,
     )
     await credit_lines.turn_into_returns(connection, partner_id, period)
-    return await reevaluation.start(uow, [partner_id])
+    return await reevaluation.start(uow)

@@ -43,7 +43,7 @@ async def return_action(uow: UnitOfWork, policies: Policies, action_id: UUID, re
     connection = uow.connection
     action, policy = await lock_action(connection, policies, action_id)
     if await mark_returned(connection, action, policy, reason):
-        await reevaluation.rejudge(connection, policies, action["partner_id"], [action["customer_id"]])
+        await reevaluation.rejudge(connection, policies, [(action["partner_id"], action["customer_id"])])
 
 
 async def mark_returned(connection: asyncpg.Connection, action: asyncpg.Record, policy: Policy, reason: str) -> bool:
@@ -102,7 +102,7 @@ async def _change_hold_status(
     if action["standing"] == hold_status:
         return
     await _set_hold_status(connection, action["id"], hold_status, reason)
-    await reevaluation.rejudge(connection, policies, action["partner_id"], [action["customer_id"]])
+    await reevaluation.rejudge(connection, policies, [(action["partner_id"], action["customer_id"])])
 
 
 async def _set_hold_status(

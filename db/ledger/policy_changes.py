@@ -52,7 +52,7 @@ async def change_partner(
     if update.timezone:
         await _change_timezone(uow.connection, policy, update.timezone, now)
     uow.after_commit(policies.clear)
-    return await reevaluation.start(uow, [partner_id]) if update.terms or update.timezone else None
+    return await reevaluation.start(uow) if update.terms or update.timezone else None
 
 
 async def _change_terms(

@@ -140,7 +140,7 @@ async def _lock_touched(connection: asyncpg.Connection, policies: Policies, rate
 async def _announce(uow: UnitOfWork, policies: Policies, touched: Touched, rule_id: int) -> RateChanged:
     await partners.raise_policy_version(uow.connection, list(touched))
     uow.after_commit(policies.clear)
-    return RateChanged(rule_id, await reevaluation.start(uow, list(touched)))
+    return RateChanged(rule_id, await reevaluation.start(uow))
 
 
 async def _existing(connection: asyncpg.Connection, rule_id: int) -> StoredRate:

@@ -195,7 +195,8 @@ async def _judge_once(
 ) -> RangeResult:
     async with reevaluation.judging_transaction(engine, policies) as connection:
         await locks.lock_partners_shared(connection, [partner_id])
-        cases = await reevaluation.rejudge(connection, policies, partner_id, customer_ids)
+        customers = [(partner_id, customer_id) for customer_id in customer_ids]
+        cases = await reevaluation.rejudge(connection, policies, customers)
         changes = [change for case in cases for change in case.changes]
         differences = [_difference_out(before, after) for before, after in changes if before]
         done = RangeResult(

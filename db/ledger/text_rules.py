@@ -91,7 +91,7 @@ async def rekey(engine: AsyncEngine, policies: Policies, customer: Customer) -> 
         )
         for row in frozen_rows:
             await winners.hold_key_too(connection, _key(row), row["duplicate_key"], row["id"], policy.first_open)
-        await reevaluation.rejudge(connection, policies, partner_id, [customer_id])
+        await reevaluation.rejudge(connection, policies, [customer])
         if rows:
             await text_findings.add(
                 connection,

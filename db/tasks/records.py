@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
+from db.core import locks
 from db.core.actor import SYSTEM, Actor, ActorKind
 from db.core.unit_of_work import UnitOfWork
 from db.tasks.notifications import RUN_TASK
@@ -64,12 +65,13 @@ class Task:
 async def start(uow: UnitOfWork, kind: str, arguments: Mapping[str, Any], *, dedup_key: str | None = None) -> UUID:
     """Store a task and announce it after the commit; returns its id.
 
-    With a `dedup_key`, an unfinished task of the same kind and key is announced again instead, and its id returned.
+    With a `dedup_key`, an unfinished task of the same kind and key is announced again instead, and its id returned; its
+    row stays locked until the transaction ends.
     """
     connection = uow.connection
     while True:
         task_id = await _insert(connection, kind, arguments, uow.request_id, actor=uow.actor, dedup_key=dedup_key)
-        task_id = task_id or await _unfinished_twin(connection, kind, dedup_key)
+        task_id = task_id or await locks.lock_unfinished_task(connection, kind, dedup_key)
         if task_id:  # otherwise the twin ended between the two statements
             break
     uow.notify(RUN_TASK, str(task_id))
@@ -283,13 +285,6 @@ async def _insert(
         actor.kind,
         actor.id,
         actor.name,
-    )
-    return task_id
-
-
-async def _unfinished_twin(connection: asyncpg.Connection, kind: str, dedup_key: str | None) -> UUID | None:
-    task_id: UUID | None = await connection.fetchval(
-        "SELECT id FROM tasks WHERE kind = $1 AND dedup_key = $2 AND finished_at IS NULL", kind, dedup_key
     )
     return task_id
 

@@ -124,10 +124,12 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
         (snapshots, "snapshot"),
         (records, "finish"),
     ],
-    "reevaluate": [
+    "reevaluate_stale": [
+        (reevaluation, "stale_partners"),
         (reevaluation, "stale_customers"),
         (verdicts, "write"),
         (reevaluation, "rejudge_some_stale"),
+        (reevaluation, "end"),
         (records, "finish"),
     ],
     "rebuild": [
@@ -155,10 +157,10 @@ async def test_a_task_killed_at_any_step_is_resumed(
     if kind == "close":
         await world.terms("acme", "2024-04", cap="33.00")
         task_id = await closing_task(world)
-    elif kind == "reevaluate":
+    elif kind == "reevaluate_stale":
         await world.work()
         await world.terms("acme", "2024-04", cap="33.00")
-        task_id = await create(world, "reevaluate", partner_ids=[str(world.partners["acme"])])
+        task_id = await create(world, kind)
     else:
         await world.work()
         task_id = await create(world, "rebuild", period=202404)
@@ -284,4 +286,35 @@ async def test_the_sweeper_tries_again_after_a_transient_error(
     monkeypatch.setattr(verdicts, "write", fail_twice)
     while not await leads.empty_inbox(runtime):
         pass  # a slow machine needs a second time slice
+    await world.check()
+
+
+async def test_r16_changes_that_come_while_the_task_runs_are_its_own(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty rules for many partners are one task, and it ends only when nobody is stale."""
+    for number in range(6):
+        await world.partner(f"partner {number}")
+        await world.product(f"product {number}", f"partner {number}")
+    for number in range(6):
+        await world.send(*(lead(customer=name, product=f"product {number}") for name in ("ann", "bob")))
+    for number in range(20):
+        await world.rate("3.00", action_type=f"Type {number}")
+    judged: list[Any] = []
+    rejudge = reevaluation.rejudge_some_stale
+
+    async def noted(*arguments: Any) -> Any:
+        if len(judged) == 1:
+            await world.rate("4.00", action_type="Click")
+        judged.append(await rejudge(*arguments))
+        return judged[-1]
+
+    monkeypatch.setattr(reevaluation, "rejudge_some_stale", noted)
+    async with transaction(runtime.engine, readonly=True) as connection:
+        ids = [row["id"] for row in await connection.fetch("SELECT id FROM tasks WHERE kind = 'reevaluate_stale'")]
+    assert len(ids) == 1
+    await RUNNER.run(runtime, ids[0])
+    done = await task(world, ids[0])
+    assert (done.state, done.result) == ("done", {"customers": 24})
+    assert sorted(len(some) for some in judged if some) == [12, 12]
     await world.check()

@@ -147,6 +147,7 @@ async def test_rebuilds_and_re_evaluations_go_on(runtime: Runtime, world: World)
     partner_ids = [str(world.partners["acme"])]
     for task_id in (
         await task(world, "reevaluate", partner_ids=partner_ids),
+        await task(world, "reevaluate_stale"),
         await task(world, "rebuild", period=202404),
     ):
         await RUNNER.run(runtime, task_id)

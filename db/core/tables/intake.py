@@ -37,6 +37,27 @@ inbox = Table(
     Index("ix_inbox_waiting_in_lane", "lane", "id", postgresql_where=text("done_at IS NULL")),
 )
 
+partly_decided = Table(
+    "partly_decided",
+    metadata,
+    # A table of its own: rows that are decided by parts are rare, and the first release reads the inbox as it is.
+    Column("inbox_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("leads", Integer, nullable=False),
+    Column("result", JSONB, nullable=False),
+    CheckConstraint("leads > 0", name="leads"),
+)
+
+claim_limits = Table(
+    "claim_limits",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("most_leads", Integer, nullable=False),
+    Column("lost", Integer, nullable=False, server_default="0"),
+    Column("begun_at", INSTANT),
+    CheckConstraint("most_leads > 0", name="most_leads"),
+    CheckConstraint("lost >= 0", name="lost"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

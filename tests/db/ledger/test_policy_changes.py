@@ -64,7 +64,7 @@ async def test_r16_a_change_starts_the_re_evaluation_and_announces_it_after_the_
     async with transaction(world.engine, readonly=True) as connection:
         row = await connection.fetchrow("SELECT kind, arguments, state::text FROM tasks WHERE id = $1", task_id)
     assert row is not None
-    assert tuple(row) == ("reevaluate", {"partner_ids": [str(world.partners["acme"])]}, "waiting")
+    assert tuple(row) == ("reevaluate_stale", {}, "waiting")
 
 
 async def test_a_change_of_the_name_re_evaluates_nothing(world: World) -> None:

@@ -50,7 +50,7 @@ class Scene:
             await ballast.quarantined(connection, stored // 100)
         for partner, terms in enumerate(_TERMS, start=1):
             await self._change_terms(partner, terms)
-            while await reevaluation.rejudge_some_stale(self._engine, self._policies, self._partner_id(partner)):
+            while await reevaluation.rejudge_some_stale(self._engine, self._policies, [self._partner_id(partner)]):
                 pass
 
     async def remember(self, cast: Cast) -> None:
