@@ -22,6 +22,9 @@ _INVISIBLE = re.compile(
 )
 _SPACES = re.compile(f"[{_WHITE}]+")
 _REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_TEST_LEAD = "<test lead: dummy data"
+"""How Facebook fills the texts of the leads with which its customers try their forms."""
+
 _MOST_REMEMBERED = 20_000
 
 
@@ -40,6 +43,8 @@ def text_from_wire(value: object, longest: int = LONGEST_TEXT) -> str:
     text = clean(value)
     if not 1 <= len(text) <= longest:
         raise InvalidValue(f"must have 1 to {longest} characters")
+    if text.startswith(_TEST_LEAD):
+        raise InvalidValue("is the dummy data of a test lead, which is never billed")
     if not text.isprintable() and _REFUSED.search(text):
         raise InvalidValue("must not contain control characters or lone surrogates")
     return text

@@ -75,6 +75,7 @@ def test_r1_a_text_is_kept_as_it_was_spelled_but_for_what_nobody_sees(sent: str,
         ("a\x1fb", "must not contain control characters or lone surrogates"),
         ("\x7f", "must not contain control characters or lone surrogates"),
         ("a\ud800b", "must not contain control characters or lone surrogates"),
+        ("<test lead: dummy data for full_name>", "is the dummy data of a test lead, which is never billed"),
     ],
 )
 def test_r1_what_is_no_text(sent: object, fault: str) -> None:

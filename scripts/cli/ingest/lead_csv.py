@@ -7,7 +7,8 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -29,6 +30,12 @@ CSV_COLUMNS = (
 )
 _NEEDED = {"lead_id", "customer_id", "product_id", "lead_type", "action_type", "engagement_level", "timestamp"}
 _LEAD_COLUMNS = ("lead_id", "source", "customer_id", "product_id", "lead_type", "created_at")
+_OPEN_QUOTE = "unexpected end of data"
+"""What the csv module says where a quoted value does not end."""
+
+_MOST_LINES = 100
+"""A row has no more, or a quote that never closes would have its file read again and again."""
+
 _ACTION_COLUMNS = ("action_type", "engagement_level", "timestamp")
 
 
@@ -56,30 +63,63 @@ def csv_leads(stream: Stream) -> Iterator[Entry | BadLines]:
 
 
 def _csv_rows(stream: Stream, bad: Callable[[BadLines], None]) -> Iterator[tuple[str, int, bytes, str, str]]:
-    lines = _Remembered(io.TextIOWrapper(stream, "utf-8", "surrogateescape", newline=""))
+    lines = _Lines(io.TextIOWrapper(stream, "utf-8", "surrogateescape", newline=""))
     header, delimiter = _header(lines)
-    reader = csv.reader(lines, delimiter=delimiter)
     while True:
-        first, reason = lines.number + 1, ""
-        try:
-            values = next(reader, None)
-        except csv.Error as error:
-            values, reason = [""], f"is not valid CSV: {error}"
-        if values is None:
+        first = lines.number + 1
+        row = _next_row(lines, len(header), delimiter)
+        if row is None:
             return
-        text = encode(lines.taken())
-        if values and len(values) != len(header):
-            reason = reason or f"has {len(values)} fields where the heading has {len(header)}"
+        values, text, reason = row
         if reason:
-            bad(BadLines((Line(first, text[:SHOWN_BYTES]),), reason))
+            bad(BadLines((Line(first, encode(text)[:SHOWN_BYTES]),), reason))
         elif any(values):
             cells = {name: value for name, value in zip(header, values, strict=True) if value}
-            yield _key(cells), first, text, _lead_json(cells), _json(cells, _ACTION_COLUMNS)
+            yield _key(cells), first, encode(text), _lead_json(cells), _json(cells, _ACTION_COLUMNS)
 
 
-def _header(lines: "_Remembered") -> tuple[list[str], str]:
+def _next_row(lines: "_Lines", columns: int, delimiter: str) -> tuple[list[str], str, str] | None:
+    """The next row as (values, text, what is wrong with it), None at the end.
+
+    A quoted value may go on in the next lines, but never over a whole row: a quote that does not close before one was
+    meant as a mark of inches, say, so only its own line is bad.
+    """
+    taken = [line for line in [next(lines, None)] if line is not None]
+    if not taken:
+        return None
+    while True:
+        text = "".join(taken).rstrip("\r\n")
+        try:
+            values = next(csv.reader(taken, delimiter=delimiter, strict=True), [])
+        except csv.Error as error:
+            following = lines.peek()
+            ends_here = following is None or following.count(delimiter) >= columns - 1 or len(taken) >= _MOST_LINES
+            if str(error) == _OPEN_QUOTE and not ends_here:
+                taken.append(next(lines))
+                continue
+            lines.push_back(taken[1:])
+            text = taken[0].rstrip("\r\n")
+            if str(error) == _OPEN_QUOTE:
+                return [], text, "opens a quote that does not close before the next row"
+            return _leniently(text, columns, delimiter)
+        return values, text, _misfit(values, columns)
+
+
+def _leniently(text: str, columns: int, delimiter: str) -> tuple[list[str], str, str]:
+    """A line whose quotes stand where none belongs, read as if they were letters."""
+    try:
+        values = next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error as error:
+        return [], text, f"is not valid CSV: {error}"
+    return values, text, _misfit(values, columns)
+
+
+def _misfit(values: list[str], columns: int) -> str:
+    return f"has {len(values)} fields where the heading has {columns}" if values and len(values) != columns else ""
+
+
+def _header(lines: "_Lines") -> tuple[list[str], str]:
     first = next(lines, "")
-    lines.taken()
     delimiter = max(",;\t", key=first.count)
     header = [name.strip().casefold() for name in next(csv.reader([first], delimiter=delimiter), [])]
     missing, unknown = _NEEDED - set(header), set(header) - set(CSV_COLUMNS)
@@ -93,27 +133,35 @@ def _header(lines: "_Remembered") -> tuple[list[str], str]:
     return header, delimiter
 
 
-class _Remembered:
-    """Lines of a text, with those since the last row kept as they stand."""
+class _Lines:
+    """Lines of a text, which can be looked at before they are taken and given back after; `number` were taken."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
-        self._taken: list[str] = []
+        self._given_back: deque[str] = deque()
         self.number = 0
 
-    def __iter__(self) -> "_Remembered":
+    def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line = self._given_back.popleft() if self._given_back else next(self._lines)
         self.number += 1
-        self._taken.append(line)
         return line
 
-    def taken(self) -> str:
-        text = "".join(self._taken).rstrip("\r\n")
-        self._taken.clear()
-        return text
+    def peek(self) -> str | None:
+        """The next line, None at the end."""
+        if not self._given_back:
+            line = next(self._lines, None)
+            if line is None:
+                return None
+            self._given_back.append(line)
+        return self._given_back[0]
+
+    def push_back(self, lines: Sequence[str]) -> None:
+        """Give lines back that were taken last."""
+        self._given_back.extendleft(reversed(lines))
+        self.number -= len(lines)
 
 
 def _key(cells: dict[str, str]) -> str:

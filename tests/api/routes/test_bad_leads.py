@@ -69,6 +69,10 @@ def without(name: str) -> Json:
         (lead(lead_type=" "), {"#/0/lead_type": "must have 1 to 200 characters"}),
         (lead(lead_type="x" * 201), {"#/0/lead_type": "must have 1 to 200 characters"}),
         (lead(lead_type="a\0b"), {"#/0/lead_type": "must not contain control characters or lone surrogates"}),
+        (
+            lead(customer={"name": "<test lead: dummy data for full_name>", "email": "test@fb.com"}),
+            {"#/0/customer/name": "is the dummy data of a test lead, which is never billed"},
+        ),
         (lead(lead_type=10**30), {"#/0/lead_type": "must be a string"}),
         (lead(colour="red"), {"#/0/colour": "is not a known field"}),
         (lead() | {"a/b~c": 1}, {"#/0/a~1b~0c": "is not a known field"}),

@@ -5,9 +5,11 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scripts.cli.ingest import lead_entries
 from scripts.cli.ingest.lead_entries import BadLines, Entry, Line, Unreadable
@@ -23,7 +25,7 @@ def read(content: bytes, name: str = "leads", kind: Format | None = None) -> lis
     return list(read_leads(io.BytesIO(content), name, kind))
 
 
-def leads(found: list[Entry | BadLines]) -> list[object]:
+def leads(found: list[Entry | BadLines]) -> list[Any]:
     return [json.loads(entry.body) for entry in found if isinstance(entry, Entry)]
 
 
@@ -142,6 +144,72 @@ def test_rows_that_do_not_fit_the_heading_are_bad_and_the_others_good() -> None:
         (4, "is not valid CSV: field larger than field limit (131072)"),
     ]
     assert numbers([each for each in found if isinstance(each, Entry)]) == [[3]]
+
+
+def _row(number: int, **changes: str) -> str:
+    cells = {
+        "lead_id": f"l{number}",
+        "customer_id": "c1",
+        "product_id": "p1",
+        "lead_type": "Event",
+        "action_type": "Visit",
+        "engagement_level": "Low",
+        "timestamp": "2024-04-01T10:00:00Z",
+    }
+    return ",".join((cells | changes).values())
+
+
+@pytest.mark.parametrize("rows", [8, 4000])
+def test_a_quote_that_never_closes_takes_its_own_row_only(rows: int) -> None:
+    """Failed before: the rows after it were part of it, and beyond the parser's limit nobody named them (case 05)."""
+    lines = [_row(number) for number in range(1, rows + 1)]
+    lines[2] = _row(3, lead_type='"Screen 24')
+    found = read("\n".join([HEADER, *lines]).encode(), "x.csv")
+    (bad,) = [each for each in found if isinstance(each, BadLines)]
+    assert (bad.lines[0].number, bad.lines[0].text.decode()) == (4, lines[2])
+    assert bad.reason == "opens a quote that does not close before the next row"
+    assert numbers([each for each in found if isinstance(each, Entry)]) == [
+        [number + 1] for number in range(1, rows + 1) if number != 3
+    ]
+
+
+def test_a_quote_that_a_later_row_would_close_takes_its_own_row_only() -> None:
+    lines = [_row(1, lead_type='"Screen 24'), _row(2), _row(3, lead_type='Screen 27"'), _row(4, lead_type='"a, ""b"""')]
+    found = read("\n".join([HEADER, *lines]).encode(), "x.csv")
+    assert [each.lines[0].number for each in found if isinstance(each, BadLines)] == [2]
+    (second, third, fourth) = leads([each for each in found if isinstance(each, Entry)])
+    assert [each["lead_type"] for each in (second, third, fourth)] == ["Event", 'Screen 27"', 'a, "b"']
+
+
+def test_a_value_of_several_lines_stays_one_and_ends_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = '"' + "\n".join(["x"] * 50) + '"'
+    endless = '"' + "\n".join(["x"] * 150)
+    lines = [_row(1, lead_type=long), _row(2, lead_type=endless)]
+    found = read("\n".join([HEADER, *lines]).encode(), "x.csv")
+    (good,) = [each for each in found if isinstance(each, Entry)]
+    assert len(json.loads(good.body)["lead_type"].splitlines()) == 50
+    bad = [each for each in found if isinstance(each, BadLines)]
+    assert [each.lines[0].number for each in bad] == list(range(52, 202))
+
+
+_CELL = st.sampled_from(["a", 'a"b', '"a', 'a"', '"a"', '"a"b', '""', '"a,b"', '"a\nb"', "", "ü"])
+
+
+@given(rows=st.lists(st.lists(_CELL, min_size=6, max_size=8), max_size=12))
+def test_every_line_of_a_file_is_read_or_refused(rows: list[list[str]]) -> None:
+    lines = [line for row in rows for line in ",".join(row).split("\n")]
+    found = read("\n".join([HEADER, *lines, ""]).encode(), "x.csv")
+    told: dict[int, str] = {}
+    for each in found:
+        for line in each.lines:
+            for offset, text in enumerate(line.text.decode().split("\n")):
+                assert line.number + offset not in told
+                told[line.number + offset] = text
+    expected = dict(enumerate(lines, 2))
+    assert told == {number: text for number, text in expected.items() if text.strip('",')} | {
+        number: text for number, text in told.items() if not expected[number].strip('",')
+    }
+    assert set(told) <= set(expected)
 
 
 @pytest.mark.parametrize(
