@@ -28,13 +28,15 @@ def amount_out(minor: int | None) -> str | None:
     return None if minor is None else amount_from_minor(minor)
 
 
-def totals_out(totals: Totals) -> dict[str, Any]:
-    """Totals by their public names."""
+def totals_out(totals: Totals, credited_minor: int | None) -> dict[str, Any]:
+    """Totals by their public names; net = billed - credited, both None where what was credited is not known (R14)."""
     return {
         "leads": totals.leads,
         "actions": totals.actions,
         "gross": amount_from_minor(totals.gross_minor),
         "billed": amount_from_minor(totals.billed_minor),
+        "credited": amount_out(credited_minor),
+        "net": None if credited_minor is None else amount_from_minor(totals.billed_minor - credited_minor),
         "duplicate_savings": amount_from_minor(totals.duplicate_savings_minor),
         "cap_savings": amount_from_minor(totals.cap_savings_minor),
         "savings": amount_from_minor(totals.savings_minor),

@@ -147,9 +147,8 @@ class Client:
         except httpx.HTTPError as error:
             raise Unreachable(f"The answer of {self.url} broke off: {error or type(error).__name__}.") from None
 
-    def pages(self, path: str, **query: Any) -> Iterator[Any]:
-        """All items of a paged list."""
-        after = None
+    def pages(self, path: str, *, after: str | None = None, **query: Any) -> Iterator[Any]:
+        """All items of a paged list, or those after a place in it."""
         while True:
             page = self.get(path, after=after, **query)
             yield from page["items"]

@@ -1,7 +1,7 @@
 """What the commands print: tables, panels, JSON and progress bars, all in one style.
 
 Results go to standard output; progress, notes and errors to standard error. Texts that came in with leads are never
-read as Rich markup.
+read as markup or emoji of Rich.
 """
 
 import json
@@ -37,14 +37,17 @@ OUTCOME_STYLES = {
 
 
 def console(file: TextIO | None = None) -> Console:
-    """Standard output, or a file; as wide as need be where no terminal limits it."""
+    """Standard output, or a file; as wide as need be where no terminal limits it.
+
+    Texts are printed as they are: "[bold]" and ":smile:" in a name or a reason stay what they are.
+    """
     target = file or sys.stdout
-    return Console(file=file, width=None if target.isatty() else _WIDE, highlight=False)
+    return Console(file=file, width=None if target.isatty() else _WIDE, highlight=False, markup=False, emoji=False)
 
 
 def notes() -> Console:
     """Standard error: progress and everything that is not the result."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def note(text: str) -> None:

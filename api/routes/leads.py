@@ -142,7 +142,7 @@ async def list_leads(
         page = await leads_on_record.page(connection, only, before=before, limit=limit)
     return json_response(
         {
-            "items": [lead_summary_out(lead, totals) for lead, totals in page.leads],
+            "items": [lead_summary_out(*each) for each in page.leads],
             "next": cursor_from_place(page.next) if page.next else None,
         }
     )

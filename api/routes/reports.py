@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -25,7 +25,7 @@ from api.wire import json_response
 from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
 from db.core.engine import transaction
 from db.ledger import rebuild
-from db.reports import live_report, report_customers, report_files, report_versions
+from db.reports import csv_format, live_report, report_customers, report_files, report_versions
 from db.reports.formats import FORMATS, blocks
 from db.reports.live_report import Report
 
@@ -54,7 +54,7 @@ async def list_reports(
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
-    """Live reports, newest period first, each with its first 100 customers."""
+    """Live reports, newest period first, each with its first 100 customers; `customers_next` says if there are more."""
     first = last = period_from_text(period) if period else 0
     if not period:
         first = _month(start_date) if start_date else FIRST_PERIOD
@@ -71,10 +71,7 @@ async def list_reports(
             limit=limit,
         )
         items = [
-            report_out(
-                await live_report.read(connection, partner_id, number),
-                await report_customers.page(connection, partner_id, number, only=only, limit=_CUSTOMERS_SHOWN),
-            )
+            await _with_customers(connection, await live_report.read(connection, partner_id, number), only)
             for partner_id, number in page
         ]
     following = cursor_from_place((page[-1][1], page[-1][0])) if len(page) == limit else None
@@ -103,21 +100,29 @@ async def get_report(
         Literal["json", "csv", "md"] | None, Query(alias="format", description="default: as Accept asks")
     ] = None,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="a written version")] = None,
+    totals: Annotated[
+        bool, Query(description="CSV only: rows of totals below the others, which then no longer add up to them")
+    ] = False,
 ) -> Response:
-    """One report, live or as written, as JSON, CSV or Markdown."""
+    """One report, live or as written, as JSON, CSV or Markdown.
+
+    In CSV the rows of each column of money add up to its total, and those of `net` to what is due.
+    """
     state = state_of(request)
     chosen = kind or _accepted_kind(request)
+    if totals and (version is not None or chosen != "csv"):
+        errors = [FieldError("query:totals", "is for the CSV of a live report")]
+        raise Problem(400, "Only the CSV of a live report comes with rows of totals.", errors)
     if version is not None:
         return await _written(state, report_id, version, chosen)
     async with transaction(state.engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
         report = await live_report.read(connection, partner_id, period)
-        customers = await report_customers.page(connection, partner_id, period, limit=_CUSTOMERS_SHOWN)
-    if chosen == "json":
-        return json_response(report_out(report, customers))
+        if chosen == "json":
+            return json_response(await _with_customers(connection, report))
     name = f"{text_from_period(period)}-{report_id}.{chosen}"
     return StreamingResponse(
-        _stream(state, report, chosen),
+        _stream(state, report, chosen, totals=totals),
         media_type=f"{_MEDIA_TYPES[chosen]}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -178,12 +183,22 @@ async def _written(state: State, report_id: UUID, version: int, kind: str) -> Re
     return StreamingResponse(blocks, media_type=f"{_MEDIA_TYPES[kind]}; charset=utf-8")
 
 
-async def _stream(state: State, report: Report, kind: str) -> AsyncIterator[str]:
+async def _stream(state: State, report: Report, kind: str, *, totals: bool) -> AsyncIterator[str]:
     """The text in blocks; its lines and totals are read in one transaction, so that they add up."""
     async with state.downloads, transaction(state.engine, readonly=True) as connection:
         report = await live_report.read(connection, report.partner_id, report.period)
         async for (block,) in blocks(connection, report, [FORMATS[kind]]):
             yield block
+        if totals:
+            yield csv_format.totals(report)
+
+
+async def _with_customers(connection: asyncpg.Connection, report: Report, only: UUID | None = None) -> dict[str, Any]:
+    """A report with the first of its customers, and where the others begin; or with one customer only."""
+    most = _CUSTOMERS_SHOWN
+    found = await report_customers.page(connection, report.partner_id, report.period, only=only, limit=most + 1)
+    shown = found[:most]
+    return report_out(report, shown, cursor_from_place(shown[-1].customer_id) if len(found) > most else None)
 
 
 def _month(day: date) -> int:

@@ -12,8 +12,8 @@ from db.reports.report_customers import CustomerTotals
 from db.reports.report_versions import ReportVersion
 
 
-def report_out(report: Report, customers: Sequence[CustomerTotals]) -> dict[str, Any]:
-    """A live report with the first of its customers."""
+def report_out(report: Report, customers: Sequence[CustomerTotals], following: str | None) -> dict[str, Any]:
+    """A live report with the first of its customers, and where the others begin; None if these are all."""
     return {
         "report_id": report.report_id,
         "version": report.version,
@@ -24,10 +24,11 @@ def report_out(report: Report, customers: Sequence[CustomerTotals]) -> dict[str,
         "as_of": instant_out(report.as_of),
         "final": report.final,
         "digest": report.digest,
-        "totals": totals_out(report.totals),
+        "totals": totals_out(report.totals, report.credited_minor),
         "credited": amount_from_minor(report.credited_minor),
         "explanation": explanation(report),
         "customers": [customer_out(customer) for customer in customers],
+        "customers_next": following,
         "products": _products_out(report.products),
     }
 
@@ -41,7 +42,7 @@ def customer_out(customer: CustomerTotals) -> dict[str, Any]:
             "name": customer.name,
             "email": customer.email,
         },
-        "totals": totals_out(customer.totals),
+        "totals": totals_out(customer.totals, customer.credited_minor),
         "credited": amount_from_minor(customer.credited_minor),
     }
 
@@ -57,7 +58,7 @@ def version_out(version: ReportVersion) -> dict[str, Any]:
         "as_of": instant_out(version.as_of),
         "final": version.final,
         "digest": version.digest,
-        "totals": totals_out(version.totals),
+        "totals": totals_out(version.totals, version.credited_minor),
         "credited": amount_from_minor(version.credited_minor),
         "products": _products_out(version.products),
         "files": [
@@ -74,5 +75,10 @@ def version_out(version: ReportVersion) -> dict[str, Any]:
 
 def _products_out(products: Iterable[ProductTotals]) -> list[dict[str, Any]]:
     return [
-        {"product": product.product, "name": product.name, "totals": totals_out(product.totals)} for product in products
+        {
+            "product": product.product,
+            "name": product.name,
+            "totals": totals_out(product.totals, product.credited_minor),
+        }
+        for product in products
     ]

@@ -32,12 +32,12 @@ def lead_out_from_view(view: LeadView) -> dict[str, Any]:
         "created_at": instant_out(lead.created_at),
         "received_at": instant_out(lead.received_at),
         "currency": lead.currency,
-        "totals": totals_out(view.totals),
+        "totals": totals_out(view.totals, view.credited_minor),
         "actions": [action_out_from_line(line) for line in view.lines],
     }
 
 
-def lead_summary_out(lead: LeadRow, totals: Totals) -> dict[str, Any]:
+def lead_summary_out(lead: LeadRow, totals: Totals, credited_minor: int) -> dict[str, Any]:
     """A decided lead in a list."""
     return {
         "state": "done",
@@ -54,7 +54,7 @@ def lead_summary_out(lead: LeadRow, totals: Totals) -> dict[str, Any]:
         "lead_type": lead.lead_type,
         "created_at": instant_out(lead.created_at),
         "currency": lead.currency,
-        "totals": totals_out(totals),
+        "totals": totals_out(totals, credited_minor),
     }
 
 

@@ -6,21 +6,26 @@ from uuid import UUID
 
 import fsspec
 
-from db.masters.erased import erased_email
+from db.masters.erased import ERASED_NAME, erased_email
 from db.privacy.rewriting import AS_IT_IS
 from db.reports.csv_format import cell_as_given, csv_row
 from db.reports.markdown_format import md_cell, md_cell_of_first_release
 
 
 def csv_without_person(lines: Iterator[str], customer_id: UUID, actions: Set[str]) -> Iterator[str]:
-    """The lines of a CSV file, those of the person's actions without e-mail and id."""
+    """The lines of a CSV file, those of the person's actions without e-mail, id and name."""
     rows = csv.reader(lines)
     head = next(rows, [])
     yield csv_row(head)
     for row in rows:
         cells = dict(zip(head, row, strict=True))
         if cells["action_id"] in actions:
-            cells |= {"customer_email": erased_email(customer_id), "customer": str(customer_id)}
+            erased = {
+                "customer_email": erased_email(customer_id),
+                "customer": str(customer_id),
+                "customer_name": ERASED_NAME,
+            }
+            cells |= {name: text for name, text in erased.items() if name in cells}  # older files have no names
         yield csv_row(cells.values())
 
 

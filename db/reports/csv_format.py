@@ -1,6 +1,7 @@
-"""A report as CSV: one row per action, one per credit, one per product, then the total and the explanation.
+"""A report as CSV: one row per action and one per credit; `row` tells which is which.
 
-`row` tells which is which. The billed amounts of actions and credits add up to what is due.
+The rows of each column of money add up to its total, and those of `net` to what is due (R14). So totals are no rows of
+the file; who asks for them gets a row per product, one for everything, and the explanation below the others.
 """
 
 import csv
@@ -23,7 +24,9 @@ COLUMNS = (
     "row",
     "customer_email",
     "customer",
+    "customer_name",
     "product",
+    "product_id",
     "lead_type",
     "action_type",
     "engagement_level",
@@ -32,6 +35,8 @@ COLUMNS = (
     "duplicate",
     "status",
     "billed",
+    "credited",
+    "net",
     "duplicate_savings",
     "cap_savings",
     "currency",
@@ -62,11 +67,18 @@ def line(line: Line) -> str:
 
 
 def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
-    """Credits, products, the total and the explanation."""
+    """The credits."""
+    return "".join(csv_row(_credit_cells(credit, report.currency)) for credit in credited)
+
+
+def totals(report: Report) -> str:
+    """A row for each product, one for everything, and the explanation."""
     rows = [
-        *(_credit_cells(credit, report.currency) for credit in credited),
-        *(_totals_cells("product total", p.product, p.totals, report.currency, "") for p in report.products),
-        _totals_cells("total", "", report.totals, report.currency, explanation(report)),
+        *(
+            _totals_cells("product total", (p.name, p.product), p.totals, p.credited_minor or 0, report.currency, "")
+            for p in report.products
+        ),
+        _totals_cells("total", ("", ""), report.totals, report.credited_minor, report.currency, explanation(report)),
     ]
     return "".join(map(csv_row, rows))
 
@@ -102,14 +114,16 @@ def _cells(line: Line) -> _Cells:
     explained = line.explained
     verdict = explained.verdict
     action, outcome = verdict.action, verdict.outcome
-    amount = amount_from_minor(action.value_minor)
+    amount, billed = amount_from_minor(action.value_minor), amount_from_minor(verdict.billed_minor)
     duplicate = outcome is Outcome.DUPLICATE
     capped = outcome is Outcome.CAPPED or outcome is Outcome.PARTLY_BILLED
     return (
         "action",
         line.customer.email,
         line.customer.external_id,
+        line.customer.name,
         line.product.name,
+        line.product.external_id,
         line.lead_type,
         action.action_type,
         action.engagement_level,
@@ -117,7 +131,9 @@ def _cells(line: Line) -> _Cells:
         amount,
         "Yes" if duplicate else "No",
         STATUS[outcome],
-        amount_from_minor(verdict.billed_minor),
+        billed,
+        _ZERO,
+        billed,
         amount if duplicate else _ZERO,
         amount_from_minor(action.value_minor - verdict.billed_minor) if capped else _ZERO,
         line.currency,
@@ -129,22 +145,25 @@ def _cells(line: Line) -> _Cells:
 
 
 def _credit_cells(credit: BookedCredit, currency: str) -> _Cells:
-    """A credit as a row of its own, with the credited amount as a negative one."""
-    amount = amount_from_minor(-credit.amount_minor)
+    """A credit as a row of its own: nothing was billed, and what is credited is taken off what is due."""
     month = name_of_period(credit.billing_period)
     return (
         "credit",
         credit.email,
         credit.customer,
+        credit.customer_name,
+        credit.product_name,
         credit.product,
         credit.lead_type,
         credit.action_type,
         credit.engagement_level,
         _instant(credit.occurred_at),
-        amount,
+        _ZERO,
         "No",
         "Credited",
-        amount,
+        _ZERO,
+        amount_from_minor(credit.amount_minor),
+        amount_from_minor(-credit.amount_minor),
         _ZERO,
         _ZERO,
         currency,
@@ -155,12 +174,15 @@ def _credit_cells(credit: BookedCredit, currency: str) -> _Cells:
     )
 
 
-def _totals_cells(kind: str, product: str, totals: Totals, currency: str, reason: str) -> _Cells:
+def _totals_cells(
+    kind: str, product: tuple[str, str], totals: Totals, credited_minor: int, currency: str, reason: str
+) -> _Cells:
     return (
         kind,
         "",
         "",
-        product,
+        "",
+        *product,
         "",
         "",
         "",
@@ -169,6 +191,8 @@ def _totals_cells(kind: str, product: str, totals: Totals, currency: str, reason
         "",
         "",
         amount_from_minor(totals.billed_minor),
+        amount_from_minor(credited_minor),
+        amount_from_minor(totals.billed_minor - credited_minor),
         amount_from_minor(totals.duplicate_savings_minor),
         amount_from_minor(totals.cap_savings_minor),
         currency,

@@ -26,6 +26,7 @@ class LineCustomer:
     """The customer of a line, as a report names them."""
 
     external_id: str
+    name: str
     email: str
 
 
@@ -303,8 +304,10 @@ async def _rules(connection: asyncpg.Connection, ids: Iterable[int]) -> dict[int
 
 
 async def _customers(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, LineCustomer]:
-    rows = await connection.fetch("SELECT id, external_id, email FROM customers WHERE id = ANY($1::uuid[])", list(ids))
-    return {row["id"]: LineCustomer(row["external_id"], row["email"]) for row in rows}
+    rows = await connection.fetch(
+        "SELECT id, external_id, name, email FROM customers WHERE id = ANY($1::uuid[])", list(ids)
+    )
+    return {row["id"]: LineCustomer(row["external_id"], row["name"], row["email"]) for row in rows}
 
 
 async def _products(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, LineProduct]:

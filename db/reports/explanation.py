@@ -17,7 +17,8 @@ def explanation(report: Report) -> str:
     if totals.returned_minor:
         parts.append(f"{_money(totals.returned_minor, report)} returned")
     if report.credited_minor:
-        parts.append(f"{_money(report.credited_minor, report)} to be credited for actions of closed periods")
+        parts.append(f"{_money(report.credited_minor, report)} credited for actions of closed periods")
+        parts.append(f"which leaves {_money(totals.billed_minor - report.credited_minor, report)}")
     return ", ".join(parts) + "."
 
 

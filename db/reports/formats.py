@@ -32,7 +32,7 @@ FORMATS: Mapping[str, Format] = {"csv": csv_format, "md": markdown_format}
 async def blocks(
     connection: asyncpg.Connection, report: Report, formats: Sequence[Format]
 ) -> AsyncIterator[tuple[str, ...]]:
-    """The text of a report, block by block, in each of some formats."""
+    """The text of a report, block by block, in each of some formats; without totals that would stand among rows."""
     yield tuple(each.head(report) for each in formats)
     block: list[Line] = []
     async for line in report_lines.lines(connection, report.partner_id, report.period):
@@ -43,7 +43,9 @@ async def blocks(
     if block:
         yield _text(block, formats)
     credited = await report_lines.booked_credits(connection, report.partner_id, report.period)
-    yield tuple(each.foot(report, credited) for each in formats)
+    feet = tuple(each.foot(report, credited) for each in formats)
+    if any(feet):
+        yield feet
 
 
 def _text(lines: Iterable[Line], formats: Sequence[Format]) -> tuple[str, ...]:

@@ -42,6 +42,11 @@ class LeadView:
     totals: Totals
     lines: list[Line]
 
+    @property
+    def credited_minor(self) -> int:
+        """What is credited for its actions, in whichever period."""
+        return sum(line.credit.amount_minor for line in self.lines if line.credit)
+
 
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
@@ -58,9 +63,12 @@ class LeadFilter:
 
 @dataclass(frozen=True, slots=True)
 class LeadPage:
-    """Leads with their totals, newest first, and the place where the next page begins; None if there is none."""
+    """Leads with their totals and what is credited for them, newest first.
 
-    leads: list[tuple[LeadRow, Totals]]
+    `next` is the place where the next page begins; None if there is none.
+    """
+
+    leads: list[tuple[LeadRow, Totals, int]]
     next: tuple[datetime, UUID] | None
 
 
@@ -122,7 +130,7 @@ async def page(
         last = await connection.fetchrow(f"{searched} OFFSET {MOST_LEADS_SEARCHED - 1:d} LIMIT 1", *indexed_arguments)
     totals = await _totals_of_leads(connection, [row["id"] for row in rows])
     return LeadPage(
-        leads=[(_lead_from_row(row), totals[row["id"]]) for row in rows],
+        leads=[(_lead_from_row(row), *totals[row["id"]]) for row in rows],
         next=(last["created_at"], last["id"]) if last else None,
     )
 
@@ -135,13 +143,20 @@ async def _spellings(
     return [row["lead_type"] for row in rows if text_key(row["lead_type"]) == text_key(lead_type)]
 
 
-async def _totals_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, Totals]:
+async def _totals_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, tuple[Totals, int]]:
+    """The totals of each lead, and what is credited for its actions."""
     totals = {lead_id: Totals(leads=1) for lead_id in lead_ids}
+    credited_minor = dict.fromkeys(lead_ids, 0)
     for action in await connection.fetch(
-        "SELECT lead_id, outcome, value_minor, billed_minor FROM actions WHERE lead_id = ANY($1::uuid[])", lead_ids
+        """
+        SELECT lead_id, outcome, value_minor, billed_minor, coalesce(amount_minor, 0) AS credited_minor
+        FROM actions LEFT JOIN credits ON credits.action_id = actions.id WHERE lead_id = ANY($1::uuid[])
+        """,
+        lead_ids,
     ):
         totals[action["lead_id"]].add(Outcome(action["outcome"]), action["value_minor"], action["billed_minor"])
-    return totals
+        credited_minor[action["lead_id"]] += action["credited_minor"]
+    return {lead_id: (totals[lead_id], credited_minor[lead_id]) for lead_id in totals}
 
 
 def _named_leads(source: str) -> str:

@@ -24,6 +24,8 @@ class ProductTotals:
     product: str
     name: str
     totals: Totals
+    credited_minor: int | None
+    """None in a version that a release up to 0.2 wrote: it kept what was credited of the whole report only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ class Report:
 
 
 async def read(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Report:
-    """The report as the counters are now. Two reports with the same verdicts have the same digest."""
+    """The report as the counters are now. Two reports with the same verdicts have the same digest.
+
+    The digest is of figures and verdicts, not of the text of a file, so it stays the same when a format changes.
+    """
     partner = await connection.fetchrow(
         """
         SELECT external_id, name, currency, closed_through, transaction_timestamp() AS now FROM partners WHERE id = $1
@@ -88,7 +93,9 @@ async def read(connection: asyncpg.Connection, partner_id: UUID, period: int) ->
         totals=totals,
         credited_minor=credited_minor,
         checksum=checksum,
-        products=tuple(ProductTotals(row["product"], row["name"], totals_from_row(row)) for row in rows),
+        products=tuple(
+            ProductTotals(row["product"], row["name"], totals_from_row(row), row["credited_minor"]) for row in rows
+        ),
     )
 
 

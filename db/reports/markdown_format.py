@@ -1,4 +1,7 @@
-"""A report as a page in Markdown: the table of actions, credits, subtotals per product, totals and the explanation."""
+"""A report as a page in Markdown: tables of actions, credits, products, the totals, and the explanation.
+
+The rows of each column of money add up to its total, which stands in a table of its own (R14).
+"""
 
 import re
 from collections.abc import Sequence
@@ -17,6 +20,8 @@ from db.reports.report_lines import BookedCredit
 _TEXTS_REMEMBERED = 1_000
 # Markdown as GitHub has it: strike-through, sums between dollar signs and bare addresses mean something too.
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\|`*_[]~$:!"})
+_TOTALS_HEAD = " Actions | Gross | Billed | Credited | Net | Duplicate savings | Cap savings |\n"
+_TOTALS_RULE = "|---:|---:|---:|---:|---:|---:|---:|\n"
 _LINK = re.compile(r"\b(www)(\.)", re.IGNORECASE)
 
 
@@ -37,7 +42,7 @@ def line(line: Line) -> str:
     action = verdict.action
     cells = (
         line.customer.email,
-        line.product.name,
+        _name(line.product.name, line.product.external_id),
         line.lead_type,
         action.action_type,
         action.engagement_level,
@@ -53,13 +58,15 @@ def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
     """The tables of credits and products, the total and the explanation."""
     text = ""
     if credited:
-        text += "\n## Credits\n\n| Customer | Product | Action type | Billed in | Credit | Reason |\n"
+        text += "\n## Credits\n\n| Customer | Product | Action type | Billed in | Credited | Reason |\n"
         text += "|---|---|---|---|---:|---|\n"
         text += "".join(map(_credit, credited))
-    text += "\n## By product\n\n| Product | Actions | Gross | Billed | Duplicate savings | Cap savings |\n"
-    text += "|---|---:|---:|---:|---:|---:|\n"
-    text += "".join(_totals(product.name, product.totals) for product in report.products)
-    text += _totals("Total", report.totals)
+    text += f"\n## By product\n\n| Product |{_TOTALS_HEAD}|---{_TOTALS_RULE}"
+    text += "".join(
+        _row((_name(product.name, product.product), *_totals(product.totals, product.credited_minor or 0)))
+        for product in report.products
+    )
+    text += f"\n## Total\n\n|{_TOTALS_HEAD}{_TOTALS_RULE}{_row(_totals(report.totals, report.credited_minor))}"
     return f"{text}\n{md_cell(explanation(report))}\n"
 
 
@@ -80,15 +87,24 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _credit(credit: BookedCredit) -> str:
-    amount, month = amount_from_minor(-credit.amount_minor), name_of_period(credit.billing_period)
-    return _row((credit.email, credit.product, credit.action_type, month, amount, credit.reason))
+    amount, month = amount_from_minor(credit.amount_minor), name_of_period(credit.billing_period)
+    product = _name(credit.product_name, credit.product)
+    return _row((credit.email, product, credit.action_type, month, amount, credit.reason))
 
 
-def _totals(name: str, totals: Totals) -> str:
+@lru_cache(_TEXTS_REMEMBERED)
+def _name(name: str, external_id: str) -> str:
+    """A product so that it can be told from another one of the same name."""
+    return name if name == external_id else f"{name} ({external_id})"
+
+
+def _totals(totals: Totals, credited_minor: int) -> tuple[str, ...]:
     amounts = (
         totals.gross_minor,
         totals.billed_minor,
+        credited_minor,
+        totals.billed_minor - credited_minor,
         totals.duplicate_savings_minor,
         totals.cap_savings_minor,
     )
-    return _row((name, str(totals.actions), *map(amount_from_minor, amounts)))
+    return str(totals.actions), *map(amount_from_minor, amounts)

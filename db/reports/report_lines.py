@@ -22,7 +22,9 @@ class BookedCredit:
     action_id: UUID
     email: str
     customer: str
+    customer_name: str
     product: str
+    product_name: str
     lead: str
     lead_type: str
     action_type: str
@@ -70,7 +72,8 @@ async def booked_credits(connection: asyncpg.Connection, partner_id: UUID, perio
     rows = await connection.fetch(
         """
         SELECT credits.amount_minor, credits.reason, credits.action_id, customers.email,
-               customers.external_id AS customer, products.name AS product, leads.external_id AS lead, leads.lead_type,
+               customers.external_id AS customer, customers.name AS customer_name, products.external_id AS product,
+               products.name AS product_name, leads.external_id AS lead, leads.lead_type,
                actions.action_type, actions.engagement_level, actions.occurred_at, actions.billing_period
         FROM credits JOIN actions ON actions.id = credits.action_id JOIN leads ON leads.id = actions.lead_id
         JOIN customers ON customers.id = credits.customer_id JOIN products ON products.id = credits.product_id

@@ -1,9 +1,10 @@
 """The written versions of reports and the record of their files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -65,7 +66,8 @@ async def add(connection: asyncpg.Connection, report: Report) -> int:
         report.checksum,
         msgspec.json.encode(
             [
-                {"product": p.product, "name": p.name} | dict(zip(TOTALS_COLUMNS, _figures(p.totals), strict=True))
+                {"product": p.product, "name": p.name, "credited_minor": p.credited_minor}
+                | dict(zip(TOTALS_COLUMNS, _figures(p.totals), strict=True))
                 for p in report.products
             ]
         ).decode(),
@@ -119,8 +121,16 @@ def _version_from_row(row: asyncpg.Record, files: Iterable[ReportFile]) -> Repor
         digest=row["digest"],
         totals=totals_from_row(row),
         credited_minor=row["credited_minor"],
-        products=tuple(ProductTotals(p["product"], p["name"], totals_from_row(p)) for p in row["products"]),
+        products=tuple(_product_from_json(p, row["credited_minor"]) for p in row["products"]),
         files=tuple(files),
+    )
+
+
+def _product_from_json(product: Mapping[str, Any], credited_minor: int) -> ProductTotals:
+    """A product's part; older versions say what was credited of the whole report only, which may be nothing."""
+    unknown = None if credited_minor else 0
+    return ProductTotals(
+        product["product"], product["name"], totals_from_row(product), product.get("credited_minor", unknown)
     )
 
 

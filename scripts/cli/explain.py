@@ -114,7 +114,7 @@ def print_action(action: dict[str, Any], target: Console) -> None:
     if action["cap"]:
         rows["Cap"] = f"{action['cap_before']} used before, {action['cap_after']} after, of {action['cap']} {currency}"
     if action["credited"]:
-        rows["Credited"] = f"{action['credited']} {currency}"
+        rows["Credited"] = f"{action['credited']} {currency} in {action['credited_in']}"
     if action["corrects"]:
         rows["Corrects"] = action["corrects"]
     if action["corrected_by"]:
@@ -155,6 +155,8 @@ def _print_lead_head(found: dict[str, Any], target: Console) -> None:
     }
     if totals:
         rows["Billed"] = f"{totals['billed']} of {totals['gross']} {found['currency']}"
+        if totals["credited"] != "0.00":
+            rows["Credited"] = f"{totals['credited']} {found['currency']}, which leaves {totals['net']} net"
     if "problem" in found:
         rows["Problem"] = found["problem"]["detail"] or found["problem"]["reason"]
     print_panel(target, f"Lead {found['lead_id']}", rows)

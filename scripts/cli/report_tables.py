@@ -7,17 +7,26 @@ from rich.console import Console
 
 from scripts.console import add_row, moment, new_table, note
 
-_CUSTOMERS_SENT = 100  # what a report carries; the others are on pages of their own
 _FIGURES = {
     "leads": "Leads",
     "actions": "Actions",
     "gross": "Gross",
     "billed": "Billed",
+    "credited": "Credited",
+    "net": "Net",
     "duplicate_savings": "Dupl.",
     "cap_savings": "Over cap",
     "held": "Held",
     "returned": "Returned",
 }
+_LISTED = {
+    "leads": "Leads",
+    "gross": "Gross",
+    "billed": "Billed",
+    "credited": "Credited",
+    "net": "Net",
+    "savings": "Savings",
+}  # so that a line fits a terminal of 80 columns
 _RARE = {"held", "returned"}
 _ACTION_COLUMNS = {
     "customer_email": "Customer",
@@ -28,6 +37,7 @@ _ACTION_COLUMNS = {
     "occurred_at": "Happened",
     "amount": "Amount",
     "billed": "Billed",
+    "credited": "Credited",
     "status": "Status",
 }
 
@@ -38,12 +48,10 @@ def print_reports(reports: Sequence[Any], customer: str | None, target: Console)
         note("There are no reports yet.")
         return
     totals = [report["customers"][0]["totals"] if customer else report["totals"] for report in reports]
-    figures = _figures(totals)
-    del figures["actions"]  # so that a line fits a terminal of 80 columns
-    headings = list(figures.values())
+    headings = list(_LISTED.values())
     table = new_table(("Partner", "Period", *headings, "Cur.", "State"), right=headings)
     for report, sums in zip(reports, totals, strict=True):
-        values = (sums[name] for name in figures)
+        values = (sums[name] for name in _LISTED)
         add_row(table, report["partner"], report["period"], *values, report["currency"], _state(report))
     target.print(table)
 
@@ -61,8 +69,6 @@ def print_report(
         _print_parts(target, "Product", products, report["totals"])
     customers = [(each["customer"]["email"], each["totals"]) for each in report["customers"]]
     _print_parts(target, "Customer", customers)
-    if len(customers) == _CUSTOMERS_SENT:
-        target.print(f"These are the first {_CUSTOMERS_SENT} customers; --format csv has all of them.", style="dim")
     if actions is not None:
         _print_actions(target, actions)
     if not customer:
@@ -81,7 +87,7 @@ def _print_parts(target: Console, heading: str, parts: Sequence[tuple[str, Any]]
 
 
 def _print_actions(target: Console, rows: Iterable[Mapping[str, str]]) -> None:
-    table = new_table(_ACTION_COLUMNS.values(), right=("Amount", "Billed"))
+    table = new_table(_ACTION_COLUMNS.values(), right=("Amount", "Billed", "Credited"))
     for row in rows:
         add_row(table, *(row[name] for name in _ACTION_COLUMNS))
     target.print(table, "")

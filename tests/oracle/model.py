@@ -126,4 +126,5 @@ class Totals(TypedDict):
     held: int
     returned: int
     credits: int
+    net: int
     outcomes: dict[Outcome, int]

@@ -23,18 +23,27 @@ class Page(Answer, Generic[Item]):
     next: str | None = Field(description="send it as `after` for the next page; null on the last one")
 
 
-class Totals(Answer):
-    """gross = billed + duplicate_savings + cap_savings + held + returned."""
+class WrittenTotals(Answer):
+    """Totals as a version has them; releases up to 0.2 kept what was credited of the whole report only."""
 
     leads: int
     actions: int
     gross: Money
     billed: Money
+    credited: Money | None
+    net: Money | None
     duplicate_savings: Money
     cap_savings: Money
     savings: Money
     held: Money
     returned: Money
+
+
+class Totals(WrittenTotals):
+    """gross = billed + duplicate_savings + cap_savings + held + returned; net = billed - credited (R14)."""
+
+    credited: Money
+    net: Money
 
 
 class FieldError(Answer):

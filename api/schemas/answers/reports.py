@@ -3,7 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from api.schemas.answers.base import Answer, Money, Month, Totals
+from pydantic import Field
+
+from api.schemas.answers.base import Answer, Money, Month, Totals, WrittenTotals
 from api.schemas.answers.leads import CustomerOf
 
 
@@ -23,6 +25,14 @@ class ProductPart(Answer):
     totals: Totals
 
 
+class WrittenProductPart(Answer):
+    """One product's part of a version."""
+
+    product: str
+    name: str
+    totals: WrittenTotals
+
+
 class Report(Answer):
     """A live report; `version` is the last one written, 0 if none was."""
 
@@ -39,6 +49,9 @@ class Report(Answer):
     credited: Money
     explanation: str
     customers: list[CustomerPart]
+    customers_next: str | None = Field(
+        description="send it as `after` to /billing/reports/{report_id}/customers for the rest; null if all are here"
+    )
     products: list[ProductPart]
 
 
@@ -63,5 +76,5 @@ class ReportVersion(Answer):
     digest: str
     totals: Totals
     credited: Money
-    products: list[ProductPart]
+    products: list[WrittenProductPart]
     files: list[ReportFile]

@@ -192,19 +192,25 @@ def _compare_reports(
         expected_people = {verdict.customer for verdict in by_period[period]}
         if expected_people - people.keys():
             judgement.wrong(f"customers of {partner} missing in {period}: {sorted(expected_people - people.keys())}")
-        _compare_lines(client, report["report_id"], by_period[period], judgement)
+        _compare_lines(client, report["report_id"], by_period[period], ours["net"], judgement)
 
 
 def _compare_totals(what: str, ours: Any, theirs: dict[str, Any], judgement: Judgement) -> None:
     said = {name: _minor(theirs[name]) for name in _MONEY} | {name: theirs[name] for name in ("leads", "actions")}
+    said["credits"] = _minor(theirs["credited"])
     expected = {name: ours[name] for name in said}
     if said != expected:
         judgement.wrong(f"totals of {what}: {said}, the oracle says {expected}")
 
 
-def _compare_lines(client: Client, report_id: str, verdicts: list[Verdict], judgement: Judgement) -> None:
-    """The lines of the report as CSV."""
+def _compare_lines(
+    client: Client, report_id: str, verdicts: list[Verdict], net_minor: int, judgement: Judgement
+) -> None:
+    """The lines of the report as CSV, whose column `net` adds up to what is due."""
     text = client.send("GET", f"/billing/reports/{report_id}", params={"format": "csv"}).text
+    due_minor = sum(_minor(row["net"]) for row in csv.DictReader(text.splitlines()))
+    if due_minor != net_minor:
+        judgement.wrong(f"the lines of report {report_id} add up to {due_minor}, the oracle says {net_minor}")
     said = Counter(
         (row["lead"], _minor(row["billed"]), _minor(row["duplicate_savings"]), _minor(row["cap_savings"]))
         for row in csv.DictReader(text.splitlines())

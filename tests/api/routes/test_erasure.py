@@ -171,7 +171,11 @@ async def test_files_lose_the_display_and_nothing_else(
                     assert new.split("|")[2:] == old.split("|")[2:]
             continue
         for was, is_now in zip(csv.DictReader(lines), csv.DictReader(now), strict=True):
-            theirs_now = {"customer_email": f"{shown}@erased.invalid", "customer": str(shown)}
+            theirs_now = {
+                "customer_email": f"{shown}@erased.invalid",
+                "customer": str(shown),
+                "customer_name": "Erased",
+            }
             neighbours += was["customer"] == "anna"
             assert is_now == was | (theirs_now if was["row"] == "action" and was["customer"] != "anna" else {})
     assert neighbours == 3

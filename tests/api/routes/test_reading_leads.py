@@ -94,6 +94,8 @@ async def test_a_lead_in_a_list(shared_client: httpx.AsyncClient, shop: None) ->
         "actions": 1,
         "gross": "10.00",
         "billed": "2.00",
+        "credited": "0.00",
+        "net": "2.00",
         "duplicate_savings": "0.00",
         "cap_savings": "8.00",
         "savings": "8.00",

@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,82 @@ async def test_a_report_is_the_same_text_live_and_as_a_file(
         assert (file["size_bytes"], file["sha256"]) == (len(written), sha256(written).hexdigest())
 
 
+MONEY = {
+    "amount": "gross",
+    **{name: name for name in ("billed", "credited", "net", "duplicate_savings", "cap_savings")},
+}
+"""The columns of money of the CSV, and which of the totals each adds up to."""
+
+
+async def test_r14_rows_add_up_to_the_totals_in_each_format(client: httpx.AsyncClient, months: dict[str, Json]) -> None:
+    sums = {"2024-04": ("32.00", "0.00", "32.00"), "2024-05": ("2.00", "10.00", "-8.00")}
+    for period, report in months.items():
+        totals = report["totals"]
+        assert (totals["billed"], totals["credited"], totals["net"]) == sums[period]
+        assert report["credited"] == totals["credited"]
+        for parts in (report["customers"], report["products"]):
+            for name in ("billed", "credited", "net"):
+                assert sum(Decimal(part["totals"][name]) for part in parts) == Decimal(totals[name])
+        path = f"/billing/reports/{report['report_id']}"
+        for query in ({}, {"version": 1}):
+            text = (await client.get(path, params={"format": "csv", **query})).text
+            rows = list(csv.DictReader(io.StringIO(text)))
+            for column, name in MONEY.items():
+                assert sum(Decimal(row[column]) for row in rows) == Decimal(totals[name]), (period, column)
+        (written,) = (await get(client, f"{path}/versions"))["items"]
+        assert (written["totals"], written["products"]) == (totals, report["products"])
+
+
+async def test_r14_a_credit_is_a_row_that_bills_nothing(client: httpx.AsyncClient, months: dict[str, Json]) -> None:
+    text = (await client.get(f"/billing/reports/{months['2024-05']['report_id']}", params={"format": "csv"})).text
+    (credit,) = (row for row in csv.DictReader(io.StringIO(text)) if row["row"] == "credit")
+    names = ("amount", "billed", "credited", "net", "duplicate_savings", "cap_savings")
+    assert [credit[name] for name in names] == ["0.00", "0.00", "10.00", "-10.00", "0.00", "0.00"]
+
+
+async def test_r14_leads_say_what_is_credited_for_them(client: httpx.AsyncClient, months: dict[str, Json]) -> None:
+    assert months
+    lead_totals = (await get(client, "/leads/billed"))["totals"]
+    assert [lead_totals[name] for name in ("billed", "credited", "net")] == ["10.00", "10.00", "0.00"]
+    listed = {each["lead_id"]: each["totals"] for each in (await get(client, "/leads"))["items"]}
+    assert listed["billed"] == lead_totals
+    assert [listed["full"][name] for name in ("billed", "credited", "net")] == ["15.00", "0.00", "15.00"]
+
+
+async def test_versions_of_older_releases_do_not_guess_what_was_credited(
+    client: httpx.AsyncClient, engine: AsyncEngine, months: dict[str, Json]
+) -> None:
+    """They kept what was credited of the whole report only; where that is nothing, it is nothing for each product."""
+    async with transaction(engine) as connection:
+        await connection.execute(
+            "UPDATE billing_reports SET products = (SELECT jsonb_agg(p - 'credited_minor') "
+            "FROM jsonb_array_elements(products) AS p)"
+        )
+    known = {}
+    for period, report in months.items():
+        (written,) = (await get(client, f"/billing/reports/{report['report_id']}/versions"))["items"]
+        known[period] = {(each["totals"]["credited"], each["totals"]["net"]) for each in written["products"]}
+        assert written["totals"] == report["totals"]
+    assert known == {"2024-04": {("0.00", "7.00"), ("0.00", "25.00")}, "2024-05": {(None, None)}}
+
+
+async def test_two_products_of_one_name_are_told_apart(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
+) -> None:
+    await make_masters(client)
+    for product in ("one", "two"):
+        await make(client, "products", external_id=product, partner="acme", name="Same")
+    leads = [lead(product, action(product), product_id=product) for product in ("one", "two")]
+    await bill(client, engine, policies, *leads)
+    (report,) = (await get(client, "/billing/reports"))["items"]
+    path = f"/billing/reports/{report['report_id']}"
+    rows = list(csv.DictReader((await client.get(path, params={"format": "csv"})).text.splitlines()))
+    assert [(row["product"], row["product_id"]) for row in rows] == [("Same", "one"), ("Same", "two")]
+    assert {(row["customer"], row["customer_name"]) for row in rows} == {("anna", "Anna")}
+    text = (await client.get(path, params={"format": "md"})).text
+    assert all(text.count(f"Same ({product})") == 2 for product in ("one", "two"))
+
+
 @pytest.mark.parametrize("lines", [0, 1, 2, 3])
 async def test_no_block_is_empty(
     client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, monkeypatch: pytest.MonkeyPatch, lines: int
@@ -109,9 +186,10 @@ async def test_no_block_is_empty(
     async with transaction(engine, readonly=True) as connection:
         partner_id = await connection.fetchval("SELECT id FROM partners")
         report = await live_report.read(connection, partner_id, 202404)
-        texts = [each async for each in blocks(connection, report, list(FORMATS.values()))]
-    assert len(texts) == 2 + -(-lines // 2)
-    assert all(map(all, texts))
+        for kind, form in FORMATS.items():
+            texts = [text async for (text,) in blocks(connection, report, [form])]
+            assert len(texts) == (2 if kind == "md" else 1) + -(-lines // 2)
+            assert all(texts)
 
 
 async def test_all_files_of_a_version_are_written_in_one_pass_over_its_lines(

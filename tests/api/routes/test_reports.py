@@ -68,6 +68,8 @@ TOTALS = {
     "actions": 20,
     "gross": "194.00",
     "billed": "100.00",
+    "credited": "0.00",
+    "net": "100.00",
     "duplicate_savings": "90.00",
     "cap_savings": "4.00",
     "savings": "94.00",
@@ -105,6 +107,7 @@ async def test_the_twenty_row_sample_as_json(shared_client: httpx.AsyncClient, s
                 "credited": "0.00",
             }
         ],
+        "customers_next": None,
     }
     assert len(sample["products"]) == 11
     (last,) = (product for product in sample["products"] if product["product"] == "acme-efg")
@@ -119,7 +122,8 @@ async def test_the_twenty_row_sample_as_csv(shared_client: httpx.AsyncClient, sa
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.headers["content-disposition"] == (f'attachment; filename="2024-04-{sample["report_id"]}.csv"')
     rows = list(csv.DictReader(response.text.splitlines()))
-    actions = [row for row in rows if row["row"] == "action"]
+    assert {row["row"] for row in rows} == {"action"}
+    actions = rows
     with (SAMPLES / "report-rows.csv").open(newline="") as file:
         listed = list(csv.DictReader(file))
     names = ("customer_email", "product", "lead_type", "action_type", "engagement_level", "occurred_at")
@@ -133,11 +137,18 @@ async def test_the_twenty_row_sample_as_csv(shared_client: httpx.AsyncClient, sa
     assert actions[18]["billed"] == "6.00"
     assert actions[18]["cap_savings"] == "4.00"
     assert actions[19]["duplicate_of"] == actions[18]["action_id"]
-    assert len([row for row in rows if row["row"] == "product total"]) == 11
-    total = rows[-1]
-    assert (total["row"], total["amount"], total["billed"]) == ("total", "194.00", "100.00")
+    path = f"/billing/reports/{sample['report_id']}"
+    with_totals = (await shared_client.get(path, params={"format": "csv", "totals": "true"})).text
+    assert with_totals.startswith(response.text)
+    totals = list(csv.DictReader(with_totals.splitlines()))[20:]
+    assert [row["row"] for row in totals] == ["product total"] * 11 + ["total"]
+    total = totals[-1]
+    assert [total[name] for name in ("amount", "billed", "credited", "net")] == ["194.00", "100.00", "0.00", "100.00"]
     assert (total["duplicate_savings"], total["cap_savings"]) == ("90.00", "4.00")
     assert total["reason"] == sample["explanation"]
+    for query in ({"format": "json"}, {"format": "md"}, {"format": "csv", "version": "1"}):
+        document = check_problem(await shared_client.get(path, params={**query, "totals": "true"}), 400)
+        assert document["errors"][0]["pointer"] == "query:totals"
     asked = await shared_client.get(f"/billing/reports/{sample['report_id']}", headers={"accept": "text/csv"})
     assert asked.text == response.text
 
@@ -177,11 +188,11 @@ async def test_the_twenty_row_sample_as_markdown(shared_client: httpx.AsyncClien
     lines = response.text.splitlines()
     assert lines[0] == "# Billing report: Acme Corporation, April 2024"
     assert (
-        "| john@example.com | Product EFG | Feedback | Submission | High | 10.00 | No | Partly Billed (Cap) | 6.00 |"
-        in lines
+        "| john@example.com | Product EFG (acme-efg) | Feedback | Submission | High | 10.00 | No | Partly Billed (Cap) "
+        "| 6.00 |" in lines
     )
-    assert "| Product EFG | 2 | 20.00 | 6.00 | 10.00 | 4.00 |" in lines
-    assert "| Total | 20 | 194.00 | 100.00 | 90.00 | 4.00 |" in lines
+    assert "| Product EFG (acme-efg) | 2 | 20.00 | 6.00 | 0.00 | 6.00 | 10.00 | 4.00 |" in lines
+    assert lines[lines.index("## Total") + 4] == "| 20 | 194.00 | 100.00 | 0.00 | 100.00 | 90.00 | 4.00 |"
     assert lines[-1] == sample["explanation"]
 
 
@@ -231,6 +242,11 @@ async def test_customers_go_by_pages(client: httpx.AsyncClient, engine: AsyncEng
     path = f"/billing/reports/{report['report_id']}/customers"
     parts = await get_all(client, path, limit=20)
     assert parts[:100] == report["customers"]
+    one = await get(client, f"/billing/reports/{report['report_id']}")
+    for cut in (report, one):  # 1000.00 of 1050.00, which it says
+        assert (await get(client, path, after=cut["customers_next"]))["items"] == parts[100:]
+    (of_one,) = (await get(client, "/billing/reports", customer="c-17"))["items"]
+    assert of_one["customers_next"] is None
     assert {part["customer"]["external_id"] for part in parts} == {f"c-{n}" for n in range(105)}
     (only,) = (await get(client, "/billing/reports", customer="c-17"))["items"]
     assert [part["customer"]["external_id"] for part in only["customers"]] == ["c-17"]

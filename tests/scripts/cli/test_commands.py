@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def partner(stack: Stack) -> str:
     """A partner of its own with one product and a lead of three actions: billed, duplicate, billed."""
     name = f"cli-{uuid4().hex[:8]}"
     with Client(stack.url, stack.key) as client:
-        client.post("/api/partners", {"external_id": name, "name": "Acme [bold]Corporation"})
+        client.post("/api/partners", {"external_id": name, "name": "Acme [bold]Corporation :smile:"})
         client.post("/api/products", {"external_id": f"{name}-product", "partner": name, "name": "Product"})
         client.wait_for(client.post("/leads", _lead(name))["status_url"], timeout_s=30)
     return name
@@ -116,8 +117,8 @@ def test_samples_print_what_the_readme_shows_as_often_as_they_are_billed(leadger
 
 def test_report_of_one_month(leadger: Leadger, partner: str) -> None:
     shown = leadger("report", partner, "--period", "2024-04", "--actions").stdout
-    assert "Acme [bold]Corporation · 2024-04 · EUR" in shown
-    assert re.search(r"Total +1 +3 +22\.00 +12\.00 +10\.00 +0\.00", shown)
+    assert "Acme [bold]Corporation :smile: · 2024-04 · EUR" in shown
+    assert re.search(r"Total +1 +3 +22\.00 +12\.00 +0\.00 +12\.00 +10\.00 +0\.00", shown)
     assert re.search(rf"ann@{partner}\.example +1 +3 +22\.00", shown)
     assert "Not Billed (Duplicate)" in shown
     assert "12.00 EUR billed of 22.00 EUR gross" in shown
@@ -125,8 +126,23 @@ def test_report_of_one_month(leadger: Leadger, partner: str) -> None:
     assert (found["partner"], found["totals"]["billed"]) == (partner, "12.00")
 
 
+def test_a_report_of_many_customers_is_complete(leadger: Leadger, partner: str) -> None:
+    """The API sends the first hundred with a report."""
+    people = [f"{partner}-{n}" for n in range(104)]
+    leads = [_lead(partner, lead_id=p, customer_id=p, customer={"name": p, "email": f"{p}@x.example"}) for p in people]
+    leadger("ingest", "-", input="\n".join(map(json.dumps, leads)))
+    found = _json(leadger("report", partner, "--period", "2024-04", "--json"))
+    assert len(found["customers"]) == 105
+    assert (found["totals"]["net"], found["customers_next"]) == ("1260.00", None)
+    assert sum(Decimal(each["totals"]["net"]) for each in found["customers"]) == Decimal("1260.00")
+    (listed,) = _json(leadger("report", partner, "--json"))
+    assert listed["customers"] == found["customers"]
+    shown = leadger("report", partner, "--period", "2024-04").stdout
+    assert all(f"{person}@x.example" in shown for person in people)
+
+
 def test_report_as_a_list(leadger: Leadger, partner: str) -> None:
-    assert re.search(rf"{partner} +2024-04 +1 +22\.00 +12\.00", leadger("report").stdout)
+    assert re.search(rf"{partner} +2024-04 +1 +22\.00 +12\.00 +0\.00 +12\.00 +10\.00 ", leadger("report").stdout)
     found = _json(leadger("report", partner, "--format", "json"))
     assert [(each["partner"], each["period"]) for each in found] == [(partner, "2024-04")]
     assert (
@@ -151,7 +167,10 @@ def test_report_as_files(leadger: Leadger, partner: str, tmp_path: Path) -> None
     said = leadger("report", partner, "--out", out).stderr
     assert said == f"Wrote {out}, {out.stat().st_size:,} bytes.\n"
     rows = list(csv.DictReader(out.read_text().splitlines()))
-    assert [row["billed"] for row in rows] == ["10.00", "0.00", "2.00", "12.00", "12.00"]
+    assert [row["billed"] for row in rows] == ["10.00", "0.00", "2.00"]
+    with_totals = leadger("report", partner, "--period", "2024-04", "--format", "csv", "--totals").stdout
+    billed = [row["billed"] for row in csv.DictReader(io.StringIO(with_totals))]
+    assert billed == ["10.00", "0.00", "2.00", "12.00", "12.00"]
     assert list(tmp_path.iterdir()) == [out]
     assert leadger("report", partner, "--format", "md").stdout.startswith("# Billing report: Acme")
     of_customer = leadger("report", partner, "--format", "csv", "--customer", f"{partner}-customer").stdout
@@ -164,6 +183,7 @@ def test_report_as_files(leadger: Leadger, partner: str, tmp_path: Path) -> None
         (("report", "nobody"), "There is no partner 'nobody'."),
         (("report", "--period", "2024-13"), "A period is a month like 2024-04, and not '2024-13'."),
         (("report", "--out", "missing/folder/x.csv"), "missing/folder/x.csv cannot be written: No such file"),
+        (("report", "--totals", "--json"), "--totals adds rows to a whole report as CSV"),
         (("explain", "nothing"), "There is no lead 'nothing'."),
         (("explain", "00000000-0000-0000-0000-000000000000"), "There is no lead"),
         (("lead", "nothing"), "There is no lead 'nothing'."),
@@ -254,8 +274,8 @@ def test_a_lead_whose_id_is_a_word_of_a_path(leadger: Leadger, stack: Stack, par
 
 def test_hold_release_and_return(leadger: Leadger, partner: str) -> None:
     first, second, _ = _actions(leadger, partner)
-    shown = leadger("hold", first["action_id"], "--reason", "asked [the] partner").stdout
-    assert "Not billed while it is held (asked [the] partner)" in shown
+    shown = leadger("hold", first["action_id"], "--reason", "asked [the] :smile: partner").stdout
+    assert "Not billed while it is held (asked [the] :smile: partner)" in shown
     assert _actions(leadger, partner)[1]["outcome"] == "billed"
     leadger("release", first["action_id"], "--reason", "it was right")
     assert [each["outcome"] for each in _actions(leadger, partner)] == ["billed", "duplicate", "billed"]
