@@ -49,9 +49,9 @@ _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
 _SIGNS = r'[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20]'
 # Where the list separator is a semicolon or a tab, a spreadsheet splits a cell of ours there; it takes full-width signs
 # for the signs of a formula, and may drop white space and quotes before them.
-_FORMULA = re.compile(rf"((?:^|[;\t\r\n])(?={_SIGNS})|^(?=[\t\r]))")
-_QUOTE_OF_OURS = re.compile(rf"(^|[;\t\r\n])'(?={_SIGNS})")
-_FORMULA_IN_A_ROW = re.compile(rf"(?:^|[,;\t\r\n]){_SIGNS}|(?:^|,)[\t\r]")
+_FORMULA = re.compile(rf"((?:^|[;\t\r\n])(?={_SIGNS})|(?:^|;)(?=[\t\r]))")
+_QUOTE_OF_OURS = re.compile(r"""(^|[;\t\r\n])'(?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r])""")
+_FORMULA_IN_A_ROW = re.compile(rf"(?:^|[,;\t\r\n]){_SIGNS}|(?:^|[,;])[\t\r]")
 _ZERO = amount_from_minor(0)
 _Cells = tuple[str, ...]
 

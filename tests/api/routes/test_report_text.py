@@ -226,6 +226,8 @@ FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20\t\r](?!\d+\.\d\d\Z)")
 @example([""])
 @example(["", ""])
 @example(["-1.00", "-1.0", "a,b", 'c"d'])
+@example([";\n="])
+@example([";\t"])
 @example(["Click;=1+1", 'a;"=1', "\uff1d1+1", " =1"])
 def test_no_cell_begins_a_formula_wherever_a_spreadsheet_splits(cells: list[str]) -> None:
     """Case 46: at commas, and where the list separator is another one, at that."""
