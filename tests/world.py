@@ -53,7 +53,7 @@ from db.masters.emails import email_from_wire
 from db.masters.partners import NewPartner
 from db.masters.rates import NewRate
 from db.masters.terms import PartnerTerms
-from db.privacy import erased_payloads, erasure
+from db.privacy import erase_person
 from db.reports import explained_actions
 from tests.builders import Wire
 from tests.oracle import ActionId, ActionRef, Oracle, Refused, keys
@@ -271,20 +271,10 @@ class World:
     async def erase(self, external_id: str) -> None:
         """Erase a person in the master data and in what callers sent, as the background task does."""
         self.oracle.erase_customer(external_id)
-        async with transaction(self.engine) as connection:
+        async with transaction(self.engine, readonly=True) as connection:
             customer_id = await self._person(connection, external_id)
-            erased = await erasure.erase_names(connection, customer_id, external_id)
-        while await again(lambda: self._erase_payloads(erased)):
-            pass
-
-    async def _erase_payloads(self, erased: erasure.Erased) -> int:
-        changed = 0
-        for table in erased_payloads.TABLES:
-            async with transaction(self.engine) as connection:
-                last, step = await erased_payloads.last_id(connection, table), erased_payloads.IDS_PER_TRANSACTION
-                for after in range(0, last, step):
-                    changed += await erased_payloads.erase(connection, table, after, erased)
-        return changed
+        erased = await again(lambda: erase_person.erase_names(self.engine, customer_id, external_id))
+        await again(lambda: erase_person.erase_payloads(self.engine, erased))
 
     async def _person(self, connection: asyncpg.Connection, external_id: str) -> UUID:
         found = await customers.resolve(connection, [customer_uuid(external_id)])

@@ -108,7 +108,7 @@ async def lock_resolvable_quarantine_rows(
     """
     return await connection.fetch(
         """
-        SELECT id, batch_id, received_at, payload FROM quarantine
+        SELECT id, batch_id, received_at, detail, payload FROM quarantine
         WHERE resolved_at IS NULL AND (
             id = ANY($2::bigint[])
             OR $2::bigint[] IS NULL AND reason <> 'conflict'

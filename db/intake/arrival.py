@@ -25,6 +25,8 @@ class Arrival:
     customer_id: UUID = field(init=False)
     lead_type_key: str = field(init=False)
     customer: Customer = field(init=False)
+    is_erased: bool = False
+    """Whether the person was erased; the lead names them by the key then, and what was sent must not be kept."""
     problem: str | None = None
     detail: str = ""
     is_new: bool = False
@@ -40,3 +42,8 @@ class Arrival:
     def set_problem(self, problem: str, detail: str) -> None:
         """Mark the lead for the quarantine, with the reason and a detail for people to read."""
         self.problem, self.detail = problem, detail
+
+    def erase_person(self) -> None:
+        """Name the person by the key; the lead goes on to mean the same one."""
+        self.is_erased = True
+        self.lead.customer, self.lead.person = str(customer_uuid(self.lead.customer)), None

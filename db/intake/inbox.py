@@ -210,6 +210,12 @@ async def forget_partly_decided(connection: asyncpg.Connection, chunk_ids: Seque
     await connection.execute("DELETE FROM partly_decided WHERE inbox_id = ANY($1::bigint[])", chunk_ids)
 
 
+async def rewrite(connection: asyncpg.Connection, payloads: Sequence[tuple[int, bytes]]) -> None:
+    """Give rows another payload, of leads that mean the same."""
+    if payloads:
+        await connection.executemany("UPDATE inbox SET payload = $2 WHERE id = $1", payloads)
+
+
 async def newest_waiting(connection: asyncpg.Connection) -> int:
     """The highest row id that waits now; 0 if nothing waits."""
     newest: int = await connection.fetchval(

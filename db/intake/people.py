@@ -11,11 +11,12 @@ from db.core.engine import transaction
 from db.core.row_keys import customer_uuid
 from db.intake.arrival import Arrival
 from db.masters import customers
+from db.masters.erased import is_reserved_email
 
 
 async def ensure_people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
     """The person behind each customer id; those that leads describe are created."""
-    known = await customers.resolve(connection, {arrival.customer_id for arrival in arrivals})
+    known = await _known(connection, arrivals)
     described = _described(arrivals, known)
     return known | (await customers.ensure(connection, described) if described else {})
 
@@ -27,7 +28,7 @@ async def ensure_people_in_own_transaction(
 
     So the lock that creators of people queue for is held shortly, and not while a batch is decided.
     """
-    known = await customers.resolve(connection, {arrival.customer_id for arrival in arrivals})
+    known = await _known(connection, arrivals)
     described = _described(arrivals, known)
     if described:
         async with transaction(engine) as own:
@@ -35,10 +36,24 @@ async def ensure_people_in_own_transaction(
     return known
 
 
+async def _known(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
+    """The person behind each known customer id. Leads of people who were erased name them by the key from now on."""
+    known, erased = await customers.resolve_with_erased(connection, {arrival.customer_id for arrival in arrivals})
+    if erased:
+        for arrival in arrivals:
+            if known.get(arrival.customer_id) in erased:
+                arrival.erase_person()
+    return known
+
+
 def _described(arrivals: Sequence[Arrival], known: Mapping[UUID, UUID]) -> dict[str, Person]:
-    """The people that leads describe, by unknown customer ids; the first description of an id counts."""
+    """The people that leads describe, by unknown customer ids; the first description of an id counts.
+
+    One with the e-mail of an erased person was accepted before such e-mails were refused, and describes nobody.
+    """
     described: dict[str, Person] = {}
     for arrival in arrivals:
-        if arrival.lead.person and customer_uuid(arrival.lead.customer) not in known:
-            described.setdefault(arrival.lead.customer, arrival.lead.person)
+        person = arrival.lead.person
+        if person and customer_uuid(arrival.lead.customer) not in known and not is_reserved_email(person.email):
+            described.setdefault(arrival.lead.customer, person)
     return described

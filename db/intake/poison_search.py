@@ -89,7 +89,7 @@ async def _decide_by_halves(connection: asyncpg.Connection, arrivals: Sequence[A
             raise
         if len(arrivals) == 1:
             log.exception("poison_leads_found", lead_ids=[str(arrivals[0].id)], error=repr(error))
-            return Decided(list(arrivals), poison={0: repr(error)})
+            return Decided(fresh, poison={0: repr(error)})
     middle = len(arrivals) // 2
     decided = await _decide_by_halves(connection, arrivals[:middle])
     decided.add(await _decide_by_halves(connection, arrivals[middle:]))

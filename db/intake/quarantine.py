@@ -67,6 +67,21 @@ async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arr
     )
 
 
+async def rewrite(connection: asyncpg.Connection, row_id: int, arrival: Arrival, detail: str) -> None:
+    """Give a row another payload, of a lead that means the same, and another detail."""
+    await connection.execute(
+        """
+        UPDATE quarantine SET payload = $2, detail = $3, content_id = CASE
+            WHEN EXISTS (SELECT FROM quarantine AS other WHERE other.content_id = $4) THEN content_id ELSE $4 END
+        WHERE id = $1
+        """,
+        row_id,
+        payload_from_lead(arrival.lead),
+        detail,
+        content_id_of(arrival),
+    )
+
+
 def content_id_of(arrival: Arrival) -> UUID:
     """The id of a lead's content: the same for the same lead, actions included, in whatever request it comes."""
     lead = arrival.lead

@@ -20,7 +20,7 @@ from db.intake import dead_letters, inbox, quarantine
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
-from db.intake.payloads import lead_from_payload, payload_from_lead
+from db.intake.payloads import lead_from_payload, leads_from_payload, payload_from_lead, payload_from_leads
 from db.intake.poison_search import Decide, run_isolating_poison
 from db.intake.request_result import result_from_arrivals
 from db.intake.taken_rows import BatchSize, TakenRow, take
@@ -84,6 +84,7 @@ async def _decide_rows(connection: asyncpg.Connection, decide: Decide, rows: Seq
             quarantined.append((chunk.batch_id, arrival))
     await quarantine.add(connection, quarantined)
     await dead_letters.add(connection, failures)
+    await inbox.rewrite(connection, _without_erased(rows, origins, decided.arrivals))
     results = _results_of(by_row, failures, decided.outcomes)
     await _store_results(connection, rows, results)
     request_ids = sorted({row.chunk.request_id for row in rows})
@@ -92,6 +93,20 @@ async def _decide_rows(connection: asyncpg.Connection, decide: Decide, rows: Seq
     log.info("leads_decided", rows=len(results), request_ids=request_ids, **counted)
     batch_us = round((time.perf_counter() - started) * 1_000_000)
     await counters.add(connection, {**counted, "batches": 1, "batch_us": batch_us})
+
+
+def _without_erased(
+    rows: Sequence[TakenRow], origins: Sequence[Chunk], arrivals: Sequence[Arrival]
+) -> list[tuple[int, bytes]]:
+    """(row, payload) of the rows of the inbox that hold, in clear, somebody who was erased before they came."""
+    naming = {chunk.id for chunk, arrival in zip(origins, arrivals, strict=True) if arrival.is_erased}
+    payloads = []
+    for row in rows:
+        if row.chunk.id in naming:
+            leads, start = leads_from_payload(row.chunk.payload), row.chunk.decided
+            leads[start : start + len(row.leads)] = row.leads
+            payloads.append((row.chunk.id, payload_from_leads(leads)))
+    return payloads
 
 
 def _results_of(
@@ -136,9 +151,13 @@ async def _decide_quarantined(connection: asyncpg.Connection, decide: Decide, ro
     decided = await decide(connection, [Arrival(lead_from_payload(row["payload"]), row["received_at"]) for row in rows])
     resolved, failures, quarantined = [], [], []
     for place, (row, arrival) in enumerate(zip(rows, decided.arrivals, strict=True)):
+        if arrival.is_erased:
+            spelled, key = repr(lead_from_payload(row["payload"]).customer), repr(arrival.lead.customer)
+            await quarantine.rewrite(connection, row["id"], arrival, row["detail"].replace(spelled, key))
         if place in decided.poison:
             error = decided.poison[place]
-            failures.append(Failure(0, row["batch_id"], row["received_at"], arrival.id, row["payload"], error))
+            payload = payload_from_lead(arrival.lead)
+            failures.append(Failure(0, row["batch_id"], row["received_at"], arrival.id, payload, error))
         elif arrival.problem:
             quarantined.append((row["batch_id"], arrival))
             continue

@@ -12,8 +12,9 @@ from billing.leads import Person
 from db.core import locks
 from db.core.row_keys import customer_uuid
 from db.core.unit_of_work import UnitOfWork
-from db.masters.erased import erased_email
 from db.tasks.notifications import RETRY_QUARANTINE
+
+_STAYS_ERASED = "This customer was erased, and stays so; a person who comes back gets another id."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,36 @@ class Customer:
 
 async def resolve(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """The customer that each known customer id or alias means."""
+    known, _ = await resolve_with_erased(connection, ids)
+    return known
+
+
+async def resolve_with_erased(
+    connection: asyncpg.Connection, ids: Iterable[UUID]
+) -> tuple[dict[UUID, UUID], set[UUID]]:
+    """The customer that each known customer id or alias means; and which of these customers were erased."""
     rows = await connection.fetch(
         """
-        SELECT id, id AS customer_id FROM customers WHERE id = ANY($1::uuid[])
-        UNION ALL
-        SELECT id, customer_id FROM customer_aliases WHERE id = ANY($1::uuid[])
+        SELECT known.*, EXISTS (
+            SELECT FROM erased_customers WHERE erased_customers.customer_id = known.customer_id
+        ) AS is_erased
+        FROM (
+            SELECT id, id AS customer_id FROM customers WHERE id = ANY($1::uuid[])
+            UNION ALL
+            SELECT id, customer_id FROM customer_aliases WHERE id = ANY($1::uuid[])
+        ) AS known
         """,
         list(ids),
     )
-    return {row["id"]: row["customer_id"] for row in rows}
+    return {row["id"]: row["customer_id"] for row in rows}, {row["customer_id"] for row in rows if row["is_erased"]}
+
+
+async def is_erased(connection: asyncpg.Connection, customer_id: UUID) -> bool:
+    """Whether the person was erased."""
+    erased: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM erased_customers WHERE customer_id = $1)", customer_id
+    )
+    return erased
 
 
 async def ensure(connection: asyncpg.Connection, people: Mapping[str, Person]) -> dict[UUID, UUID]:
@@ -130,6 +152,8 @@ async def create(uow: UnitOfWork, external_id: str, person: Person) -> tuple[Cus
     if not known:
         uow.notify(RETRY_QUARANTINE)
         return customer, not is_alias
+    if await is_erased(uow.connection, customer_id):
+        raise RuleViolation(_STAYS_ERASED)
     for name in ("email",) if is_alias else ("name", "email"):
         if getattr(person, name) != getattr(customer, name):
             raise RuleViolation(f"Customer {external_id!r} exists with another {name}.")
@@ -140,9 +164,8 @@ async def change(uow: UnitOfWork, customer_id: UUID, fields: Mapping[str, str]) 
     """Change name or e-mail. RuleViolation if the e-mail is another person's or the person was erased."""
     connection = uow.connection
     await locks.lock_people_exclusive(connection)
-    email = await connection.fetchval("SELECT email FROM customers WHERE id = $1", customer_id)
-    if email == erased_email(customer_id):
-        raise RuleViolation("This customer was erased, and stays so; a person who comes back gets another id.")
+    if await is_erased(connection, customer_id):
+        raise RuleViolation(_STAYS_ERASED)
     if "email" in fields and await connection.fetchval(
         "SELECT EXISTS (SELECT FROM customers WHERE email = $1 AND id <> $2)", fields["email"], customer_id
     ):

@@ -6,6 +6,7 @@ import idna
 
 from billing.errors import InvalidValue
 from billing.texts import text_from_wire
+from db.masters.erased import is_reserved_email
 
 LONGEST_EMAIL = 320
 
@@ -21,12 +22,14 @@ def email_from_wire(value: object) -> str:
     address = text_from_wire(value, LONGEST_EMAIL).lower()
     if not _ADDRESS.fullmatch(address):
         raise InvalidValue("must be an e-mail address")
-    if address.isascii():
-        return address
-    name, _, domain = address.partition("@")
-    if not domain.isascii():
-        domain = _ascii_domain(domain)
-    return text_from_wire(f"{name}@{domain}", LONGEST_EMAIL)
+    if not address.isascii():
+        name, _, domain = address.partition("@")
+        if not domain.isascii():
+            domain = _ascii_domain(domain)
+        address = text_from_wire(f"{name}@{domain}", LONGEST_EMAIL)
+    if is_reserved_email(address):
+        raise InvalidValue("must not end in @erased.invalid, which stands for people who were erased")
+    return address
 
 
 def _ascii_domain(domain: str) -> str:

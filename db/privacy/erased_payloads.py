@@ -3,6 +3,8 @@
 Waiting leads still mean the same customer, by the key.
 """
 
+from datetime import timedelta
+
 import asyncpg
 import msgspec
 
@@ -16,6 +18,9 @@ from db.privacy.identifiers import Identity, readable_leads
 IDS_PER_TRANSACTION = 5_000
 """How many row ids one call of `erase` looks at."""
 
+_CLOCKS_DIFFER = timedelta(minutes=1)
+"""`received_at` is the instant of an API process, that of the erasure is the database's."""
+
 TABLES = ("inbox", "quarantine", "dead_letters")
 
 
@@ -26,34 +31,47 @@ async def last_id(connection: asyncpg.Connection, table: str) -> int:
 
 
 async def erase(connection: asyncpg.Connection, table: str, after: int, erased: Erased) -> int:
-    """Erase the person from the rows of the next ids after `after`, if they came before the erasure.
+    """Erase the person from the rows of the next ids after `after` that came before they were erased.
 
-    Returns how many rows changed.
+    Rows that came after that hold the person only if they hold an id. Returns how many rows changed.
     """
     erase_one = {"inbox": _from_inbox, "quarantine": _from_quarantine, "dead_letters": _from_dead_letter}[table]
     identity = erased.identity
+    later = identity.without_emails()
     rows = await locks.lock_rows_that_name(
         connection,
         table,
         range(after + 1, after + IDS_PER_TRANSACTION + 1),
-        erased.erased_at,
+        erased.asked_at + _CLOCKS_DIFFER,
         identity.in_json,
         sorted({*identity.spellings, *identity.emails, *identity.names}),
     )
-    changed = [await erase_one(connection, row, identity) for row in rows]
+    changed = [
+        await erase_one(connection, row, identity if row["received_at"] <= erased.erased_at else later) for row in rows
+    ]
     return sum(changed)
 
 
 async def _from_inbox(connection: asyncpg.Connection, row: asyncpg.Record, identity: Identity) -> bool:
-    payload, result = _erased(row["payload"], identity), row["result"]
+    payload = _erased(row["payload"], identity)
+    in_result = await _from_result(connection, "inbox", "id", row["id"], identity)
+    in_part = await _from_result(connection, "partly_decided", "inbox_id", row["id"], identity)
+    if payload != row["payload"]:
+        await connection.execute("UPDATE inbox SET payload = $2 WHERE id = $1", row["id"], payload)
+    return payload != row["payload"] or in_result or in_part
+
+
+async def _from_result(connection: asyncpg.Connection, table: str, key: str, row_id: int, identity: Identity) -> bool:
+    """Erase the person from the problems in the result of a row, whose details quote ids."""
+    result = await connection.fetchval(f"SELECT result FROM {table} WHERE {key} = $1", row_id)  # noqa: S608 - names above
     before = [problem["detail"] for problem in result["problems"]] if result else []
     after = [identity.erase_from_detail(detail) for detail in before]
-    if (payload, after) == (row["payload"], before):
+    if after == before:
         return False
-    for problem, detail in zip(result["problems"] if result else (), after, strict=True):
+    for problem, detail in zip(result["problems"], after, strict=True):
         problem["detail"] = detail
-    encoded = None if result is None else msgspec.json.encode(result).decode()
-    await connection.execute("UPDATE inbox SET payload = $2, result = $3 WHERE id = $1", row["id"], payload, encoded)
+    encoded = msgspec.json.encode(result).decode()
+    await connection.execute(f"UPDATE {table} SET result = $2 WHERE {key} = $1", row_id, encoded)  # noqa: S608 - as above
     return True
 
 
@@ -62,17 +80,7 @@ async def _from_quarantine(connection: asyncpg.Connection, row: asyncpg.Record, 
     detail = identity.erase_from_detail(row["detail"])
     if not identity.erase_from(lead) and detail == row["detail"]:
         return False
-    await connection.execute(
-        """
-        UPDATE quarantine SET payload = $2, detail = $3, content_id = CASE
-            WHEN EXISTS (SELECT FROM quarantine AS other WHERE other.content_id = $4) THEN content_id ELSE $4 END
-        WHERE id = $1
-        """,
-        row["id"],
-        payload_from_lead(lead),
-        detail,
-        quarantine.content_id_of(Arrival(lead, row["received_at"])),
-    )
+    await quarantine.rewrite(connection, row["id"], Arrival(lead, row["received_at"]), detail)
     return True
 
 

@@ -26,6 +26,10 @@ class Identity(msgspec.Struct, frozen=True):
         texts = {*self.spellings, *self.emails, *map(str, self.ids), *(str(each).upper() for each in self.ids)}
         return sorted(json_from_text(text) for text in texts)
 
+    def without_emails(self) -> "Identity":
+        """The ids alone."""
+        return Identity(self.ids, self.spellings, frozenset(), frozenset())
+
     def erase_from(self, lead: Lead) -> bool:
         """Remove the identity from a lead, which still means the same customer; False if the lead does not hold it."""
         own_id = customer_uuid(lead.customer)

@@ -123,6 +123,14 @@ customer_aliases = Table(
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
 )
 
+erased_customers = Table(
+    "erased_customers",
+    metadata,
+    Column("customer_id", Uuid, ForeignKey("customers.id"), primary_key=True),
+    Column("erased_at", INSTANT, nullable=False, server_default=NOW),
+    Column("remembered", JSONB),
+)
+
 rates = Table(
     "rates",
     metadata,

@@ -4,9 +4,11 @@ import asyncio
 import csv
 import hashlib
 import itertools
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -16,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.access import api_keys
 from db.core import locks
 from db.core.engine import transaction
-from db.core.row_keys import customer_uuid
+from db.core.row_keys import customer_uuid, lead_uuid
 from db.core.settings import Settings
 from db.core.tables import metadata
 from db.intake import worker_batch
@@ -35,8 +37,11 @@ from tests.api.world import (
     lead,
     make,
     make_masters,
+    row_counts,
 )
 from tests.keys import new_key
+from worker.runtime import Runtime
+from worker.task_kinds import RUNNER
 
 EMAIL, NAME, ID, ALIAS = "grüne+anna@example.com", 'Anna "Ännchen" O\'Hara', "crm.anna/1", "=anna-2"
 SECRETS = (EMAIL, NAME, ID, ALIAS, "Ännchen", "waiting-anna", "Annie")
@@ -315,7 +320,9 @@ async def test_nobody_gives_the_name_back(client: httpx.AsyncClient, engine: Asy
     for change in ({"name": NAME}, {"email": EMAIL}):
         refused = check_problem(await client.patch(f"/api/customers/{ID}", json=change), 409)
         assert refused["detail"].startswith("This customer was erased, and stays so;")
-    check_problem(await client.post("/api/customers", json={"external_id": ID, **PERSON}), 409)
+    for person in (PERSON, {"name": "Erased", "email": "another@example.com"}):
+        refused = check_problem(await client.post("/api/customers", json={"external_id": ID, **person}), 409)
+        assert refused["detail"].startswith("This customer was erased, and stays so;")
     assert (await get(client, f"/api/customers/{ID}"))["name"] == "Erased"
 
 
@@ -512,3 +519,180 @@ async def test_a_lead_that_is_being_decided_keeps_what_is_decided(
     status = await get(client, accepted["status_url"])
     assert (status["state"], status["leads"]["new"], status["actions"]["billed"]) == ("done", 1, 1)
     assert await traces(engine, settings) == []
+
+
+async def run_at_once(engine: AsyncEngine, settings: Settings) -> list[Json]:
+    """Run all background tasks that wait at once; what became of each."""
+    runtime = Runtime(settings, engine, Policies())
+    async with transaction(engine, readonly=True) as connection:
+        waiting = await connection.fetch("SELECT id FROM tasks WHERE finished_at IS NULL")
+    await asyncio.gather(*(RUNNER.run(runtime, row["id"]) for row in waiting))
+    async with transaction(engine, readonly=True) as connection:
+        rows = await connection.fetch(
+            "SELECT state, error, arguments->'asked_as' AS asked_as FROM tasks WHERE id = ANY($1::uuid[])",
+            [row["id"] for row in waiting],
+        )
+    return [dict(row) for row in rows]
+
+
+@pytest.mark.usefixtures("lived")
+async def test_asked_for_several_times_at_once_all_succeed(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    """Failed before: the first that ended took from the others by what they were asked for, for ever."""
+    for _ in range(2):
+        asked = [ID, ALIAS.replace("=", "%3D"), str(customer_uuid(ID)), str(customer_uuid(ID)).upper(), ID, ID]
+        started = [(await client.post(f"/api/customers/{each}/erase")).json()["task_id"] for each in asked]
+        assert len(set(started)) == 4  # one by each spelling, since each may be in a lead
+        expected = {"state": "done", "error": None, "asked_as": None}
+        assert await run_at_once(engine, settings) == [expected] * 4
+        assert await traces(engine, settings) == []
+    await checksums(engine)
+
+
+@pytest.mark.usefixtures("lived")
+async def test_an_erasure_that_another_one_ran_into_before_this_release_heals(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: Settings
+) -> None:
+    person = customer_uuid(ID)
+    identity = {"ids": [str(person)], "spellings": [None, ID], "names": [NAME], "emails": [EMAIL, OLD]}
+    arguments = {"customer_id": str(person), "asked_as": None}
+    remembered = {"identity": identity, "erased_at": "2024-07-01T00:00:00Z"}
+    async with transaction(engine) as connection:
+        await connection.execute(
+            "UPDATE customers SET external_id = id::text, name = 'Erased', email = $2 WHERE id = $1",
+            person,
+            f"{person}@erased.invalid",
+        )
+        for erased, state in ((remembered, "failed"), (None, "failed"), (remembered, "waiting")):
+            await connection.execute(
+                """
+                INSERT INTO tasks (id, kind, arguments, request_id, state, finished_at)
+                VALUES (gen_random_uuid(), 'erase', $1, '', $2, CASE WHEN $2 = 'failed' THEN now() END)
+                """,
+                json.dumps(arguments | {"erased": erased}),
+                state,
+            )
+    assert await traces(engine, settings, [NAME]) != []
+    assert [task["state"] for task in await run_at_once(engine, settings)] == ["done"]
+    await erase(client, engine, settings)
+    await erase(client, engine, settings, ALIAS.replace("=", "%3D"))
+    assert await traces(engine, settings) == []
+
+
+@pytest.mark.usefixtures("lived")
+@pytest.mark.parametrize("most_actions", [1, 1000])  # a row is decided lead by lead, or as a whole
+async def test_what_comes_after_an_erasure_is_not_kept_in_clear(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings, most_actions: int
+) -> None:
+    """Failed before: what a CRM goes on to send was legible in the inbox and the quarantine."""
+    await erase(client, engine, settings)
+    accepted = await accept(
+        client,
+        lead("21", action("Fair", at=MAY), customer_id=ID, customer=PERSON),
+        lead("22", action("Fair", at=MAY), customer_id="anna"),
+        lead("23", customer_id=ALIAS, customer=PERSON, product_id="later"),
+        lead("4", customer_id="anna", product_id="later"),
+        lead("1", action("Click", at=APRIL), customer_id=ALIAS, customer=PERSON),
+    )
+    assert await traces(engine, settings) != []
+    while await worker_batch.process_inbox(engine, policies, 1000, most_actions):
+        pass
+    assert await traces(engine, settings) == []
+    status = await get(client, accepted["status_url"])
+    assert status["leads"] == {"new": 2, "extended": 0, "replayed": 1, "quarantined": 2}
+    assert (await get(client, "/leads/21"))["customer"]["customer_id"] == str(customer_uuid(ID))
+    async with transaction(engine, readonly=True) as connection:
+        payload = await connection.fetchval(
+            "SELECT convert_from(payload, 'UTF8') FROM inbox WHERE batch_id = $1 LIMIT 1", UUID(accepted["batch_id"])
+        )
+    assert '"anna"' in payload  # whoever was not erased stays
+    await make(client, "products", external_id="later", partner="acme", name="Later")
+    while await worker_batch.retry_quarantined(engine, policies):
+        pass
+    assert (await get(client, "/leads/23"))["customer"]["customer_id"] == str(customer_uuid(ID))
+    assert await traces(engine, settings) == []
+
+
+@pytest.mark.usefixtures("lived")
+async def test_what_an_older_release_quarantined_in_clear_after_an_erasure_is_cleared_when_it_is_decided(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    """The row is as a worker of 0.2 leaves it, and its lead comes again as a conflict."""
+    async with transaction(engine, readonly=True) as connection:
+        in_clear = await connection.fetchval("SELECT payload FROM quarantine WHERE lead_id = $1", lead_uuid("", "6"))
+    await erase(client, engine, settings)
+    async with transaction(engine) as connection:
+        await connection.execute(
+            "UPDATE quarantine SET payload = $1, content_id = gen_random_uuid(), detail = $2 WHERE lead_id = $3",
+            in_clear,
+            f"No customer {ID!r} is known.",
+            lead_uuid("", "6"),
+        )
+        number = await connection.fetchval("SELECT id FROM quarantine WHERE lead_id = $1", lead_uuid("", "6"))
+    assert await traces(engine, settings) != []
+    assert await worker_batch.retry_quarantined(engine, policies, only=[number]) == 0
+    assert await traces(engine, settings) == []
+    async with transaction(engine, readonly=True) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM quarantine WHERE lead_id = $1", lead_uuid("", "6")) == 1
+
+
+@pytest.mark.parametrize("address", ["x@erased.invalid", " X@Erased.INVALID ", "grün@erased.invalid"])
+async def test_no_door_takes_the_address_of_an_erased_person(
+    client: httpx.AsyncClient, engine: AsyncEngine, address: str
+) -> None:
+    """Failed before: a lead with the placeholder of somebody made their erasure fail for ever."""
+    await make_masters(client)
+    before = await row_counts(engine)
+    person = {"name": "X", "email": address}
+    detail = "must not end in @erased.invalid, which stands for people who were erased"
+    for method, path, body, pointer in (
+        ("POST", "/leads", lead("p", customer_id="p", customer=person), "#/customer/email"),
+        ("POST", "/leads?dry_run=true", [lead("p", customer_id="p", customer=person)], "#/0/customer/email"),
+        ("POST", "/api/customers", {"external_id": "p", **person}, "#/email"),
+        ("PATCH", "/api/customers/anna", {"email": address}, "#/email"),
+        ("POST", "/api/partners", {"external_id": "p", "name": "P", "billing_email": address}, "#/billing_email"),
+        ("PATCH", "/api/partners/acme", {"billing_email": address}, "#/billing_email"),
+    ):
+        document = check_problem(await client.request(method, path, json=body), 400)
+        assert [(error["pointer"], error["detail"]) for error in document["errors"]] == [(pointer, detail)], path
+    assert await row_counts(engine) == before
+
+
+@pytest.mark.usefixtures("lived")
+async def test_addresses_of_erased_people_that_were_planted_before_do_no_harm(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    victim, own = customer_uuid(ID), customer_uuid("own")
+    await accept(client, lead("24", customer_id="new-plant", customer={"name": "P", "email": "p@example.com"}))
+    async with transaction(engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO customers (id, external_id, name, email)
+            VALUES ($1, 'plant', 'Plant', $2), ($3, 'own', 'Own', $4)
+            """,
+            customer_uuid("plant"),
+            f"{victim}@erased.invalid",
+            own,
+            f"{own}@erased.invalid",
+        )
+        await connection.execute(
+            """
+            UPDATE inbox SET payload = replace(encode(payload, 'escape'), 'p@example.com', $1)::bytea
+            WHERE result IS NULL
+            """,
+            f"{victim}@erased.invalid",
+        )
+    await erase(client, engine, settings)
+    assert await traces(engine, settings) == []
+    shown = await get(client, f"/api/customers/{victim}")
+    assert shown["name"] == "Erased"
+    assert shown["email"].endswith("@erased.invalid")
+    assert shown["email"] != f"{victim}@erased.invalid"
+    assert shown["aliases"] == [str(customer_uuid(ALIAS))]
+    assert (await get(client, "/api/customers/plant"))["name"] == "Plant"
+    await decide(engine, policies)
+    assert (await get(client, "/leads/24"))["problem"]["reason"] == "unknown_customer"
+    changed = await client.patch("/api/customers/own", json={"name": "Owner", "email": "own@example.com"})
+    assert changed.json()["email"] == "own@example.com"  # it was not erased
+    assert (await erase(client, engine, settings, "own"))["files"] == 0
