@@ -8,6 +8,7 @@ down_revision = "0014"
 
 
 def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '500ms'")
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = '0'")  # what is done concurrently waits for others, nobody for it
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_tasks_created_at")  # a start that was broken off
