@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from billing.errors import InvalidValue, RuleViolation
-from db.core.errors import DATABASE_UNAVAILABLE, FileUnavailable, unavailable_because
+from db.core.errors import DATABASE_UNAVAILABLE, BeingReevaluated, FileUnavailable, unavailable_because
 
 log = structlog.get_logger()
 
@@ -77,6 +77,8 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
         case _ if isinstance(error, DATABASE_UNAVAILABLE):
             log.warning("database_unavailable", error=repr(error))
             return _database_unavailable(error)
+        case BeingReevaluated():
+            return Problem(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
         case FileUnavailable():
             log.warning("files_unavailable", error=str(error))
             return Problem(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
@@ -128,6 +130,7 @@ def install(app: FastAPI) -> None:
         RuleViolation,
         InvalidValue,
         RequestValidationError,
+        BeingReevaluated,
         FileUnavailable,
         ClientDisconnect,
         *DATABASE_UNAVAILABLE,

@@ -1,14 +1,16 @@
-"""Which verdicts on record new actions of one customer can change: the affected range (R8).
+"""Which verdicts on record new and changed actions of one customer can change: the affected range (R8).
 
 Judging everything again for every batch would be quadratic in a customer's history. It is also unnecessary:
 
 - A new winner displaces at most a later winner of its own key. Duplicates stay duplicates, unless the window counts
-  days or differs between open periods: then displacing a winner can make another action of the key a winner.
+  days or differs between open periods: then displacing a winner can make another action of the key a winner. So can
+  holding or returning a winner (`billing.uncovered`).
 - Billed amounts change only near the crossing, the winner at which the cap is used up. Winners before it are billed in
   full, winners after it are capped.
 
-So the new actions are judged together with the winners that they may displace and, where the cap may be used up, with
-the winners from the start of the period to the crossing. This module chooses the range; `billing.evaluate` judges it.
+So the new and changed actions are judged together with the winners that they may displace and, where the cap may be
+used up, with the winners from the start of the period to the crossing. This module chooses the range;
+`billing.evaluate` judges it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +18,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from billing.actions import WINNING, Action, Outcome, Verdict, Winner
+from billing.actions import WINNING, Action, Verdict, Winner
 from billing.terms import CapScope, TermsHistory
+
+_MORE = 16
+"""Twice as many each time, and so many more: all of them would be too many where little room was freed."""
 
 
 @dataclass(slots=True)
@@ -60,25 +65,34 @@ def affected_keys(
 
 
 def displacing_can_free_others(terms: TermsHistory) -> bool:
-    """Whether a duplicate of a displaced winner may become a winner itself, so that its whole key must be judged."""
+    """Whether a duplicate of a displaced winner may become a winner itself."""
     windows = {version.window for version in terms.versions}
     return len(windows) > 1 or next(iter(windows)).kind == "days"
 
 
 def affected_range(
-    new: Sequence[Action], recorded: Sequence[Verdict], terms: TermsHistory, counters: Mapping[int, PeriodCounters]
+    new: Sequence[Action],
+    recorded: Sequence[Verdict],
+    terms: TermsHistory,
+    counters: Mapping[int, PeriodCounters],
+    credited_from: int | None = None,
 ) -> AffectedRange:
     """Choose, per billing period, what must be judged beside `new` and `recorded`.
 
-    `recorded` are the verdicts of the affected keys, `counters` those of the customer by billing period.
+    `recorded` are the verdicts of changed actions and of the affected keys, `counters` those of the customer by
+    billing period. A credit booked in the period `credited_from` left more room under a lifetime cap.
     """
     result = AffectedRange()
     if not counters:
         return result
     result.used_minor = {period: counted.billed_minor for period, counted in counters.items()}
     affected = {action.billing_period for action in new} | {verdict.action.billing_period for verdict in recorded}
-    # A duplicate on record may become a winner, and is then billed like a new action.
-    candidates = [*new, *(verdict.action for verdict in recorded if verdict.outcome is Outcome.DUPLICATE)]
+    # What is no winner on record may become one, and is then billed like a new action.
+    candidates = [*new, *(verdict.action for verdict in recorded if verdict.outcome not in WINNING)]
+    if credited_from is not None:
+        affected.add(credited_from)
+    if not affected:
+        return result
     first = min(affected)
     if any(version.cap_scope is CapScope.LIFETIME for version in terms.versions):
         affected |= {period for period in counters if period > first}
@@ -91,7 +105,7 @@ def affected_range(
         in_force = terms.at(period)
         lifetime = in_force.cap_scope is CapScope.LIFETIME
         if in_force.cap_minor is not None:
-            used_before_is_final = not lifetime or period == first
+            used_before_is_final = not lifetime or (period == first and credited_from is None)
             only_appended = not recorded_in_period and all(
                 action.occurred_at > counted.last_occurred_at for action in new_in_period
             )
@@ -109,23 +123,22 @@ def affected_range(
     return result
 
 
-def needs_all_winners(
+def more_winners(
     period: int,
     chosen: AffectedRange,
     recorded: Iterable[Verdict],
     judged: Iterable[Verdict],
     terms: TermsHistory,
     counters: Mapping[int, PeriodCounters],
-) -> bool:
-    """Whether the period must be judged once more with all its winners.
+) -> int:
+    """How many first winners of the period must be judged instead; 0 if those that were judged are enough.
 
-    That is so if the judged first winners leave room under the cap and other winners follow them: room was freed, and
-    the winners that follow may be billed.
+    They are not if they leave room under the cap and other winners follow: room was freed, and these may be billed.
     """
     first_winners, in_force = chosen.first_winners[period], terms.at(period)
     lifetime = in_force.cap_scope is CapScope.LIFETIME
     if first_winners >= counters[period].winners or in_force.cap_minor is None:
-        return False
+        return 0
     winners = (v.action for v in recorded if v.action.billing_period == period and v.outcome in WINNING)
     instants = sorted(action.occurred_at for action in winners)[:first_winners]
     used = 0
@@ -137,7 +150,7 @@ def needs_all_winners(
     if lifetime:
         used += sum(minor for earlier, minor in chosen.used_minor.items() if earlier < period)
         used -= sum(counted.credited_minor for earlier, counted in counters.items() if earlier <= period)
-    return used < in_force.cap_minor
+    return min(2 * first_winners + _MORE, counters[period].winners) if used < in_force.cap_minor else 0
 
 
 def _most_used_before(period: int, candidates: Sequence[Action], counters: Mapping[int, PeriodCounters]) -> int:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from billing.actions import WINNING, Action, HoldStatus, Outcome, Verdict, Winner
+from billing.actions import WINNING, Action, HoldStatus, Outcome, Verdict, Winner, in_evaluation_order
 from billing.affected_range import PeriodCounters
 from billing.duplicates import NEVER_RELEASED, winner_from_action
 from billing.evaluate import State, evaluate
@@ -18,6 +18,7 @@ from billing.periods import Calendar
 from billing.policy import Policy
 from billing.rates import RateCard
 from billing.terms import TermsHistory
+from billing.uncovered import Span
 from db.ledger import judging, period_counters, reading, winners
 from db.ledger.case import Case, Customer
 
@@ -44,15 +45,13 @@ class Ledger:
 
     async def judge_new(self, new: Sequence[Action]) -> None:
         """Judge the way a batch does."""
+        await self._judge(Case(CUSTOMER, self.policy, new=list(new)))
+
+    async def _judge(self, case: Case) -> None:
         self.read = 0
-        case = Case(CUSTOMER, self.policy, new=list(new))
-        await judging.judge_new(self, [case])  # type: ignore[arg-type]  # it takes the place of the connection
+        await judging.judge_changes(self, [case])  # type: ignore[arg-type]  # it takes the place of the connection
         for _, verdict in case.changes:
             self.verdicts[verdict.action.id] = verdict
-
-    def judge_all(self) -> None:
-        """Judge every verdict that can still change, the simple way."""
-        self.verdicts |= {verdict.action.id: verdict for verdict in self.whole()}
 
     def whole(self) -> list[Verdict]:
         """What all open verdicts must be."""
@@ -70,21 +69,39 @@ class Ledger:
         open_actions = [v.action for v in self.verdicts.values() if policy.is_open(v.action.billing_period)]
         return evaluate(open_actions, self.terms, State(winners, used, credited))
 
-    def change_hold_status(self, action_id: UUID, hold_status: HoldStatus) -> None:
+    async def change_hold_status(self, action_id: UUID, hold_status: HoldStatus) -> None:
         """Hold, release or return an open action."""
-        old = self.verdicts[action_id]
-        self.verdicts[action_id] = replace(old, action=replace(old.action, hold_status=hold_status))
-        self.judge_all()
+        await self._judge(Case(CUSTOMER, self.policy, recorded=self._with_hold_status(action_id, hold_status)))
 
-    def credit(self, action_id: UUID) -> None:
+    async def credit(self, action_id: UUID) -> None:
         """Return a frozen action."""
         if action_id in self.credits:
             return
+        case = Case(CUSTOMER, self.policy)
+        self._credit(case, action_id)
+        await self._judge(case)
+
+    async def correct(self, action_id: UUID, right: Action) -> None:
+        """Return an action and judge another one in its place."""
+        case = Case(CUSTOMER, self.policy, new=[right])
+        if self.policy.is_open(self.verdicts[action_id].action.billing_period):
+            case.recorded = self._with_hold_status(action_id, HoldStatus.RETURNED)
+        elif action_id not in self.credits:
+            self._credit(case, action_id)
+        await self._judge(case)
+
+    def _with_hold_status(self, action_id: UUID, hold_status: HoldStatus) -> dict[UUID, Verdict]:
+        old = self.verdicts[action_id]
+        self.verdicts[action_id] = replace(old, action=replace(old.action, hold_status=hold_status))
+        return {action_id: self.verdicts[action_id]}
+
+    def _credit(self, case: Case, action_id: UUID) -> None:
         verdict, first_open = self.verdicts[action_id], self.policy.first_open
         self.credits[action_id] = (first_open, verdict.billed_minor)
+        case.credited_from = first_open
         if verdict.outcome in WINNING:
             self.released[action_id] = first_open
-        self.judge_all()
+            case.released_keys = {verdict.action.key}
 
     # -- the reading functions of db.ledger
 
@@ -112,12 +129,23 @@ class Ledger:
                 result.setdefault(verdict.action.key, []).append(self._winner(verdict.action))
         return result
 
-    async def verdicts_of_winners(self, action_ids: Iterable[UUID]) -> list[dict[str, Any]]:
+    async def verdicts_of_actions(self, action_ids: Iterable[UUID]) -> list[dict[str, Any]]:
         return self._rows(self.verdicts[action_id] for action_id in action_ids)
 
-    async def verdicts_of_keys(self, keys: Iterable[tuple[Customer, int, UUID]]) -> list[dict[str, Any]]:
-        wanted = {(period, key) for _, period, key in keys}
-        return self._rows(v for v in self.verdicts.values() if (v.action.billing_period, v.action.key) in wanted)
+    async def first_counted(self, spans: Sequence[tuple[Customer, Span]]) -> list[dict[str, Any]]:
+        return self._rows(first for _, span in spans if (first := self._first_of(span)))
+
+    def _first_of(self, span: Span) -> Verdict | None:
+        within = (
+            verdict
+            for verdict in self.verdicts.values()
+            if (action := verdict.action).billing_period == span.period
+            and action.key == span.key
+            and action.hold_status is HoldStatus.COUNTED
+            and action.occurred_at >= span.start
+            and (action.occurred_at, action.lead_id, action.occurrence) < (span.end, *span.before)
+        )
+        return min(within, key=lambda verdict: in_evaluation_order(verdict.action), default=None)
 
     async def verdicts_of_first_winners(self, prefixes: Sequence[tuple[Customer, int, int]]) -> list[dict[str, Any]]:
         rows: list[Verdict] = []
@@ -145,7 +173,7 @@ def ledger_in_memory() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(period_counters, "read", Ledger.counters)
         patch.setattr(winners, "by_key", Ledger.winners_by_key)
-        for name in ("verdicts_of_winners", "verdicts_of_keys", "verdicts_of_first_winners"):
+        for name in ("verdicts_of_actions", "first_counted", "verdicts_of_first_winners"):
             patch.setattr(reading, name, getattr(Ledger, name))
         patch.setattr(reading, "customer_from_row", _customer_of)
         patch.setattr(reading, "verdict_from_row", _verdict_of)

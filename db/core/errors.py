@@ -4,6 +4,7 @@ what went wrong         what the API answers            what a worker does
 ----------------------  ------------------------------  ---------------------------------------------------
 DATABASE_UNAVAILABLE    503, try again soon             tries again later; no lead is to blame
 FileUnavailable         503, try again soon             tries again later
+BeingReevaluated        503, try again soon             is not raised there
 InvalidValue            400 with its message            ends the task with its message (`billing.errors`)
 RuleViolation           409 with its message            ends the task with its message (`billing.errors`)
 Paused                  is not raised there             leaves it to the next sweep; no attempt counts
@@ -22,6 +23,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 class FileUnavailable(Exception):
     """A report file or its folder cannot be read or written just now; the message is for a person."""
+
+
+class BeingReevaluated(Exception):
+    """A customer's verdicts follow older terms or rates, and are too many for a request; a background task is at it."""
+
+    def __init__(self) -> None:
+        super().__init__("The customer's actions are being judged by new terms or rates just now; try again soon.")
 
 
 class UnusableDatabase(ConnectionError):

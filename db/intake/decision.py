@@ -49,7 +49,7 @@ async def process(
     current = [case for case in cases.values() if case.judged_by == case.policy.version]
     stale = [case for case in cases.values() if case.judged_by != case.policy.version]
     if current:
-        await judging.judge_new(connection, current)
+        await judging.judge_changes(connection, current)
     if stale:
         await judging.judge_again(connection, stale)
     await verdicts.write(connection, [*current, *stale])

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from billing.actions import Action, Verdict, Winner
+from billing.actions import WINNING, Action, Verdict, Winner
 from billing.affected_range import AffectedRange, PeriodCounters
+from billing.duplicates import winner_from_action
 from billing.evaluate import State, evaluate
 from billing.policy import Policy
 from billing.terms import CapScope
+from billing.uncovered import Place, Span, uncovered
 
 Customer = tuple[UUID, UUID]
 """(partner, customer): the unit that is locked, judged and counted."""
@@ -16,12 +18,14 @@ Customer = tuple[UUID, UUID]
 
 @dataclass(slots=True)
 class Case:
-    """One customer to be judged: the new actions, the affected verdicts on record, and the verdicts.
+    """One customer to be judged: new and changed actions, the affected verdicts on record, and the verdicts.
 
     `judged_by` is the policy version of the verdicts on record, 0 if there are none. `lead_periods` are the (lead,
-    billing period) pairs on record of leads that get new actions. `is_complete` says that all verdicts that can still
-    change were judged, not only the affected range. `changes` are (recorded or None, new) for every verdict that is new
-    or differs.
+    billing period) pairs on record of leads that get new actions. `recorded` begins with the actions whose hold status
+    changed, which they have already, with their verdicts as before. `released_keys` are those that a returned frozen
+    winner gave up, and `credited_from` is the period in which it was credited. `is_complete` says that all verdicts
+    that can still change were judged, not only the affected range. `changes` are (recorded or None, new) for every
+    verdict that is new or differs.
     """
 
     customer: Customer
@@ -29,6 +33,8 @@ class Case:
     judged_by: int = 0
     new: list[Action] = field(default_factory=list)
     lead_periods: set[tuple[UUID, int]] = field(default_factory=set)
+    released_keys: set[UUID] = field(default_factory=set)
+    credited_from: int | None = None
     is_complete: bool = False
     recorded: dict[UUID, Verdict] = field(default_factory=dict)
     winners: dict[UUID, list[Winner]] = field(default_factory=dict)
@@ -47,12 +53,39 @@ class Case:
         """The first billing period whose counters are needed."""
         if any(terms.cap_scope is CapScope.LIFETIME for terms in self.policy.terms.versions):
             return 0
-        return min((action.billing_period for action in self.new), default=0)
+        return self.first_changed_period
+
+    @property
+    def first_changed_period(self) -> int:
+        """The first billing period of which a verdict can change, while only changed actions are recorded."""
+        changed = [action.billing_period for action in self.new]
+        changed += [verdict.action.billing_period for verdict in self.recorded.values()]
+        if self.credited_from is not None:
+            changed.append(self.credited_from)
+        return min(changed, default=0)
 
     @property
     def actions(self) -> list[Action]:
         """The new actions and those of the affected range."""
         return [*self.new, *(verdict.action for verdict in self.recorded.values())]
+
+    def uncovered(self, keys: Iterable[UUID], first: int) -> list[Span]:
+        """Where, from a billing period on, actions of these keys would be winners beside those that were judged."""
+        winners = {key: [w for w in self.winners[key] if w.action_id not in self.recorded] for key in keys}
+        places: dict[UUID, Place] = {}
+        for verdict in self.verdicts:
+            action = verdict.action
+            if verdict.outcome in WINNING and action.key in winners:
+                winners[action.key].append(winner_from_action(action))
+                places[action.id] = action.lead_id, action.occurrence
+        policy = self.policy
+        periods = [period for period in self.counters if period >= first and policy.is_open(period)]
+        return [
+            span
+            for key, holders in winners.items()
+            for period in periods
+            for span in uncovered(key, period, holders, places, policy.terms.at(period).window, policy.calendar)
+        ]
 
     def decide(self, actions: Iterable[Action]) -> None:
         """Judge the actions, given the other winners of their keys and the used part of the cap."""

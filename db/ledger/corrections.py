@@ -13,9 +13,7 @@ from billing.policy import Policy
 from billing.texts import text_key
 from db.core.row_keys import ROW_KEYS, duplicate_key
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import corrected, credit_lines, holds, judging, verdicts
-from db.ledger.case import Case
-from db.ledger.periods import store_periods
+from db.ledger import corrected, credit_lines, holds, single_changes
 from db.ledger.policies import Policies
 
 
@@ -50,7 +48,8 @@ async def correct(uow: UnitOfWork, policies: Policies, action_id: UUID, correcti
     LookupError if there is no such action, RuleViolation if it cannot be corrected.
     """
     connection = uow.connection
-    wrong, policy = await holds.lock_action(connection, policies, action_id)
+    locked = await single_changes.lock_action(connection, policies, action_id)
+    wrong, policy = locked.row, locked.policy
     right = _Content(
         correction.action_type or wrong["action_type"],
         correction.engagement_level or wrong["engagement_level"],
@@ -66,13 +65,10 @@ async def correct(uow: UnitOfWork, policies: Policies, action_id: UUID, correcti
     stored = next((each["id"] for each in same if each["stands"]), None)
     new = [] if stored else [await _right_action(connection, policy, wrong, right, len(same))]
     right_id = stored or new[0].id
-    await holds.mark_returned(connection, wrong, policy, reason)
-    case = Case((wrong["partner_id"], wrong["customer_id"]), policy, await _judged_by(connection, wrong), new)
-    await judging.judge_again(connection, [case])
-    used = {verdict.action.own_period for verdict in case.verdicts}
-    used |= {verdict.action.billing_period for verdict in case.verdicts}
-    await store_periods(connection, {policy.partner_id: policy}, {policy.partner_id: used})
-    await verdicts.write(connection, [case])
+    change = await holds.mark_returned(connection, locked, reason)
+    assert change is not None
+    change.new = new
+    await single_changes.judge(connection, locked, change)
     if new and new[0].hold_status is HoldStatus.HELD:
         await connection.execute(
             "UPDATE actions SET standing_reason = $2 WHERE id = $1", right_id, wrong["standing_reason"]
@@ -133,15 +129,6 @@ async def _right_action(
         rate_rule_id=rate.rule_id,
         hold_status=HoldStatus(wrong["standing"]),
     )
-
-
-async def _judged_by(connection: asyncpg.Connection, action: asyncpg.Record) -> int:
-    version: int = await connection.fetchval(
-        "SELECT policy_version FROM customer_states WHERE partner_id = $1 AND customer_id = $2",
-        action["partner_id"],
-        action["customer_id"],
-    )
-    return version
 
 
 def _content_from_row(row: asyncpg.Record) -> _Content:

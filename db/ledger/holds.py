@@ -7,78 +7,64 @@ import asyncpg
 from billing.actions import WINNING, HoldStatus, Outcome
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
-from billing.policy import Policy
 from billing.texts import text_key
-from db.core import locks
 from db.core.row_keys import duplicate_key
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import corrected, credit_lines, reevaluation, winners
+from db.ledger import corrected, credit_lines, single_changes, winners
 from db.ledger.policies import Policies
+from db.ledger.single_changes import Change, LockedAction
 
 
 async def hold(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str) -> None:
     """Hold an action: it neither holds its key nor uses the cap until it is released."""
-    action, policy = await lock_action(uow.connection, policies, action_id)
-    if not policy.is_open(action["billing_period"]):
-        raise RuleViolation(f"{name_of_period(action['billing_period'])} is closed; its verdicts never change.")
-    if action["standing"] == HoldStatus.RETURNED:
+    locked = await single_changes.lock_action(uow.connection, policies, action_id)
+    _check_open(locked)
+    if locked.row["standing"] == HoldStatus.RETURNED:
         raise RuleViolation("The action was returned; it cannot be held any more.")
-    await _change_hold_status(uow.connection, policies, action, HoldStatus.HELD, reason)
+    await _change_hold_status(uow.connection, locked, HoldStatus.HELD, reason)
 
 
 async def release(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str) -> None:
     """Let a held action count again, or one that was returned in a period that is still open."""
-    action, policy = await lock_action(uow.connection, policies, action_id)
-    if action["standing"] == HoldStatus.RETURNED:
-        await _check_can_take_back(uow.connection, action, policy)
-    elif period := await credit_lines.period_of(uow.connection, action_id):
+    connection = uow.connection
+    locked = await single_changes.lock_action(connection, policies, action_id)
+    if locked.row["standing"] == HoldStatus.RETURNED:
+        if right_id := await corrected.by(connection, action_id):
+            raise RuleViolation(f"The action was corrected: action {right_id} stands for it.")
+        _check_open(locked)
+    elif period := await credit_lines.period_of(connection, action_id):
         raise RuleViolation(f"The action was credited in {name_of_period(period)}; a credit is not taken back.")
-    elif action["standing"] != HoldStatus.HELD:
+    elif locked.row["standing"] != HoldStatus.HELD:
         raise RuleViolation("The action is not held or returned.")
-    await _change_hold_status(uow.connection, policies, action, HoldStatus.COUNTED, reason)
+    await _change_hold_status(connection, locked, HoldStatus.COUNTED, reason)
 
 
 async def return_action(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str) -> None:
     """Return an action: in an open period it is no longer billed; a frozen one gets one credit of what was billed."""
-    connection = uow.connection
-    action, policy = await lock_action(connection, policies, action_id)
-    if await mark_returned(connection, action, policy, reason):
-        await reevaluation.rejudge(connection, policies, [(action["partner_id"], action["customer_id"])])
+    locked = await single_changes.lock_action(uow.connection, policies, action_id)
+    change = await mark_returned(uow.connection, locked, reason)
+    if change is not None:
+        await single_changes.judge(uow.connection, locked, change)
 
 
-async def mark_returned(connection: asyncpg.Connection, action: asyncpg.Record, policy: Policy, reason: str) -> bool:
-    """Return a locked action, or book its credit if it is frozen; False if that was done before.
+async def mark_returned(connection: asyncpg.Connection, locked: LockedAction, reason: str) -> Change | None:
+    """Return a locked action, or book its credit if it is frozen; None if that was done before.
 
-    The caller judges the customer again.
+    The caller judges what it changes.
     """
+    action, policy = locked.row, locked.policy
     if action["standing"] == HoldStatus.RETURNED:
-        return False
+        return None
     if policy.is_open(action["billing_period"]):
         await _set_hold_status(connection, action["id"], HoldStatus.RETURNED, reason)
-        return True
+        return Change([action["id"]])
     if not await credit_lines.book(connection, action, policy.first_open, reason):
-        return False
+        return None
+    change = Change(credited_from=policy.first_open)
     if Outcome(action["outcome"]) in WINNING:
-        await winners.release_keys(connection, _keys(action), action["id"], policy.first_open)
-    return True
-
-
-async def lock_action(
-    connection: asyncpg.Connection, policies: Policies, action_id: UUID
-) -> tuple[asyncpg.Record, Policy]:
-    """Take the locks under which the customer's verdicts may change; returns the row of the action and the policy.
-
-    Raises LookupError if there is no such action.
-    """
-    owner = await connection.fetchrow("SELECT partner_id, customer_id FROM actions WHERE id = $1", action_id)
-    if owner is None:
-        raise LookupError(action_id)
-    await locks.lock_partners_shared(connection, [owner["partner_id"]])
-    await locks.lock_customers(connection, [(owner["partner_id"], owner["customer_id"])])
-    in_force = await policies.load(connection, [owner["partner_id"]])
-    action = await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
-    assert action is not None
-    return action, in_force[owner["partner_id"]]
+        change.released_keys = _keys(action)
+        await winners.release_keys(connection, change.released_keys, action["id"], policy.first_open)
+    return change
 
 
 def _keys(action: asyncpg.Record) -> set[UUID]:
@@ -88,21 +74,18 @@ def _keys(action: asyncpg.Record) -> set[UUID]:
     return {action["duplicate_key"], duplicate_key(*customer, action["product_id"], type_key, level_key)}
 
 
-async def _check_can_take_back(connection: asyncpg.Connection, action: asyncpg.Record, policy: Policy) -> None:
-    """Raise RuleViolation with the reason if a returned action cannot count again."""
-    if right_id := await corrected.by(connection, action["id"]):
-        raise RuleViolation(f"The action was corrected: action {right_id} stands for it.")
-    if not policy.is_open(action["billing_period"]):
-        raise RuleViolation(f"{name_of_period(action['billing_period'])} is closed; its verdicts never change.")
+def _check_open(locked: LockedAction) -> None:
+    if not locked.policy.is_open(locked.row["billing_period"]):
+        raise RuleViolation(f"{name_of_period(locked.row['billing_period'])} is closed; its verdicts never change.")
 
 
 async def _change_hold_status(
-    connection: asyncpg.Connection, policies: Policies, action: asyncpg.Record, hold_status: HoldStatus, reason: str
+    connection: asyncpg.Connection, locked: LockedAction, hold_status: HoldStatus, reason: str
 ) -> None:
-    if action["standing"] == hold_status:
+    if locked.row["standing"] == hold_status:
         return
-    await _set_hold_status(connection, action["id"], hold_status, reason)
-    await reevaluation.rejudge(connection, policies, [(action["partner_id"], action["customer_id"])])
+    await _set_hold_status(connection, locked.row["id"], hold_status, reason)
+    await single_changes.judge(connection, locked, Change([locked.row["id"]]))
 
 
 async def _set_hold_status(

@@ -9,24 +9,30 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.actions import Action
-from billing.affected_range import affected_keys, affected_range, displacing_can_free_others, needs_all_winners
+from billing.actions import WINNING, Action, HoldStatus
+from billing.affected_range import affected_keys, affected_range, displacing_can_free_others, more_winners
 from billing.policy import Policy
 from billing.texts import text_key
+from billing.uncovered import Span
 from db.ledger import period_counters, reading, winners
 from db.ledger.case import Case, Customer
 
 
-async def judge_new(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
-    """Judge the new actions of customers whose recorded verdicts follow the present policy."""
+async def judge_changes(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+    """Judge new and changed actions of customers whose recorded verdicts follow the present policy."""
     counters = await period_counters.read(connection, [(case.customer, case.first_period) for case in cases])
-    holders = await winners.by_key(connection, {action.key for case in cases for action in case.new})
-    for case in cases:
+    changed_keys = [_changed_keys(case) for case in cases]
+    holders = await winners.by_key(connection, set().union(*changed_keys))
+    for case, keys in zip(cases, changed_keys, strict=True):
         case.counters = counters.get(case.customer, {})
-        case.winners = {action.key: holders.get(action.key, []) for action in case.new}
-    await _record_affected_keys(connection, cases)
+        case.winners = {key: holders.get(key, []) for key in keys}
+    freed = await _record_affected_keys(connection, cases)
+    if freed:
+        await _record_freed_actions(connection, freed)
     for case in cases:
-        case.affected = affected_range(case.new, list(case.recorded.values()), case.policy.terms, case.counters)
+        case.affected = affected_range(
+            case.new, list(case.recorded.values()), case.policy.terms, case.counters, case.credited_from
+        )
     await _record_first_winners(connection, [(case, case.affected.first_winners) for case in cases])
     for case in cases:
         case.decide(case.actions)
@@ -60,28 +66,69 @@ async def judge_again(connection: asyncpg.Connection, cases: Sequence[Case]) -> 
         case.decide(actions)
 
 
-async def _record_affected_keys(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
-    """Read the winners that new actions may displace, or their whole keys where displacing them may free others."""
+def _changed_keys(case: Case) -> set[UUID]:
+    """The duplicate keys of new and changed actions, before more is recorded."""
+    keys = {action.key for action in case.new}
+    if case.recorded or case.released_keys:
+        keys |= {verdict.action.key for verdict in case.recorded.values()} | case.released_keys
+    return keys
+
+
+async def _record_affected_keys(
+    connection: asyncpg.Connection, cases: Iterable[Case]
+) -> list[tuple[Case, set[UUID], int]]:
+    """Read the winners that new and changed actions may displace.
+
+    Returns the keys that may have others then, and the first billing period in which they may.
+    """
+    freed_keys = []
     action_ids: list[UUID] = []
-    keys: list[tuple[Customer, int, UUID]] = []
     by_customer: dict[Customer, Case] = {}
     for case in cases:
-        affected = affected_keys(case.new, case.winners, case.policy.is_open)
-        if not affected:
-            continue
-        by_customer[case.customer] = case
-        # Nothing before the first new action can change, and the counters of earlier periods are not read.
-        first = min(action.billing_period for action in case.new)
-        if displacing_can_free_others(case.policy.terms):
-            keys += [(case.customer, period, key) for key in affected for period in case.counters if period >= first]
-        else:
+        added, freed = case.new, case.released_keys
+        if case.recorded:
+            changed = case.recorded.values()
+            added = [*added, *(each.action for each in changed if each.action.hold_status is HoldStatus.COUNTED)]
+            freed = freed | {each.action.key for each in changed if each.outcome in WINNING}
+        affected = affected_keys(added, case.winners, case.policy.is_open)
+        if affected and displacing_can_free_others(case.policy.terms):
+            freed = freed | affected
+        if affected or freed:
+            by_customer[case.customer] = case
+            # Nothing before it can change, and the counters of earlier periods are not read.
+            first = case.first_changed_period
+            if freed:
+                freed_keys.append((case, freed, first))
             action_ids += [
-                winner.action_id for key in affected for winner in case.winners[key] if winner.billing_period >= first
+                winner.action_id
+                for key in affected | freed
+                for winner in case.winners[key]
+                if winner.billing_period >= first and winner.action_id not in case.recorded
             ]
-    rows = await reading.verdicts_of_winners(connection, action_ids) if action_ids else []
-    rows += await reading.verdicts_of_keys(connection, keys) if keys else []
-    for row in rows:
+    for row in await reading.verdicts_of_actions(connection, action_ids) if action_ids else ():
         by_customer[reading.customer_from_row(row)].recorded[row["id"]] = reading.verdict_from_row(row)
+    return freed_keys
+
+
+async def _record_freed_actions(connection: asyncpg.Connection, freed: Sequence[tuple[Case, set[UUID], int]]) -> None:
+    """Read the actions that become winners of keys which lost one, and with days as the window those after them."""
+    searched: set[tuple[Customer, Span]] = set()
+    while freed:
+        by_customer: dict[Customer, Case] = {}
+        wanted: list[tuple[Customer, Span]] = []
+        for case, keys, first in freed:
+            case.decide(case.actions)  # what is billed does not matter yet
+            by_customer[case.customer] = case
+            spans = case.uncovered(keys, first)
+            wanted += [(case.customer, span) for span in spans if (case.customer, span) not in searched]
+        searched.update(wanted)
+        found = set()
+        for row in await reading.first_counted(connection, wanted) if wanted else ():
+            case = by_customer[reading.customer_from_row(row)]
+            if row["id"] not in case.recorded:
+                case.recorded[row["id"]] = reading.verdict_from_row(row)
+                found.add(case.customer)
+        freed = [each for each in freed if each[0].customer in found]
 
 
 async def _record_first_winners(
@@ -97,21 +144,30 @@ async def _record_first_winners(
         by_customer[reading.customer_from_row(row)].recorded[row["id"]] = reading.verdict_from_row(row)
 
 
-async def _widen_range(connection: asyncpg.Connection, cases: Iterable[Case]) -> None:
-    """Judge once more, with all winners of the period, where room under the cap was freed for winners that follow."""
-    again = []
-    for case in cases:
-        recorded = list(case.recorded.values())
-        all_winners = {
-            period: case.counters[period].winners
-            for period in case.affected.first_winners
-            if needs_all_winners(period, case.affected, recorded, case.verdicts, case.policy.terms, case.counters)
-        }
-        if all_winners:
-            again.append((case, all_winners))
-    await _record_first_winners(connection, again)
-    for case, _ in again:
-        case.decide(case.actions)
+async def _widen_range(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+    """Judge once more, with more winners of the period, where room under the cap was freed for winners that follow."""
+    while cases:
+        again = []
+        for case in cases:
+            if not case.affected.first_winners:
+                continue
+            recorded = list(case.recorded.values())
+            more = {
+                period: number
+                for period in case.affected.first_winners
+                if (
+                    number := more_winners(
+                        period, case.affected, recorded, case.verdicts, case.policy.terms, case.counters
+                    )
+                )
+            }
+            if more:
+                case.affected.first_winners |= more
+                again.append((case, more))
+        await _record_first_winners(connection, again)
+        cases = [case for case, _ in again]
+        for case in cases:
+            case.decide(case.actions)
 
 
 def _priced_again(action: Action, lead_type_key: str, policy: Policy) -> Action:

@@ -9,6 +9,7 @@ import asyncpg
 
 from billing.actions import Action, HoldStatus, Outcome, Verdict
 from billing.texts import text_key
+from billing.uncovered import Span
 from db.core.totals_rows import Row
 from db.ledger.case import Customer
 
@@ -36,7 +37,7 @@ _columns_of = itemgetter(*_COLUMNS)
 _VERDICT_COLUMNS = ", ".join(f"actions.{name}" for name in (*_COLUMNS, "partner_id", "customer_id"))
 
 
-async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
+async def verdicts_of_actions(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
     """The recorded verdicts of actions, by id."""
     return await connection.fetch(
         f"SELECT {_VERDICT_COLUMNS} FROM actions WHERE id = ANY($1::uuid[])",  # noqa: S608 - names of our own columns
@@ -44,22 +45,33 @@ async def verdicts_of_winners(connection: asyncpg.Connection, action_ids: Iterab
     )
 
 
-async def verdicts_of_keys(
-    connection: asyncpg.Connection, keys: Iterable[tuple[Customer, int, UUID]]
-) -> list[asyncpg.Record]:
-    """All verdicts with a duplicate key in a billing period, given as ((partner, customer), period, key)."""
-    wanted = list(keys)
+async def first_counted(connection: asyncpg.Connection, spans: Sequence[tuple[Customer, Span]]) -> list[asyncpg.Record]:
+    """The verdict of the first action of each span of a duplicate key that is neither held nor returned."""
     return await connection.fetch(
         f"""
-        SELECT {_VERDICT_COLUMNS}
-        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[]) AS wanted (partner_id, customer_id, period, key)
-        JOIN actions ON actions.partner_id = wanted.partner_id AND actions.customer_id = wanted.customer_id
-            AND actions.billing_period = wanted.period AND actions.duplicate_key = wanted.key
+        SELECT first.*
+        FROM unnest(
+            $1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::uuid[], $8::int[]
+        ) AS wanted (partner_id, customer_id, period, key, starts_at, ends_at, lead_id, occurrence)
+        CROSS JOIN LATERAL (
+            SELECT {_VERDICT_COLUMNS} FROM actions
+            WHERE actions.partner_id = wanted.partner_id AND actions.billing_period = wanted.period
+                AND actions.customer_id = wanted.customer_id AND actions.duplicate_key = wanted.key
+                AND actions.occurred_at BETWEEN wanted.starts_at AND wanted.ends_at
+                AND (actions.occurred_at, actions.lead_id, actions.occurrence)
+                    < (wanted.ends_at, wanted.lead_id, wanted.occurrence)
+                AND standing = 'counted'
+            ORDER BY occurred_at, actions.lead_id, actions.occurrence LIMIT 1
+        ) AS first
         """,  # noqa: S608 - names of our own columns
-        [customer[0] for customer, _, _ in wanted],
-        [customer[1] for customer, _, _ in wanted],
-        [period for _, period, _ in wanted],
-        [key for _, _, key in wanted],
+        [customer[0] for customer, _ in spans],
+        [customer[1] for customer, _ in spans],
+        [span.period for _, span in spans],
+        [span.key for _, span in spans],
+        [span.start for _, span in spans],
+        [span.end for _, span in spans],
+        [span.before[0] for _, span in spans],
+        [span.before[1] for _, span in spans],
     )
 
 

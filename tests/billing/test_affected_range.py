@@ -61,8 +61,8 @@ def history(draw: Draw, ledger: Ledger) -> None:
     number = 0
     numbers = draw(st.randoms(use_true_random=False)).sample(range(60), 60)
     note(f"terms {list(zip(ledger.terms._starts, ledger.terms.versions, strict=True))}")
-    for _ in range(draw(st.integers(1, 12))):
-        event = draw(st.sampled_from(["batch"] * 8 + ["close", "stand", "stand"]))
+    for _ in range(draw(st.integers(1, 15))):
+        event = draw(st.sampled_from(["batch"] * 8 + ["close"] + ["stand"] * 4 + ["correct"]))
         if event == "batch":
             new = []
             for _ in range(draw(st.integers(1, 4))):
@@ -80,11 +80,22 @@ def history(draw: Draw, ledger: Ledger) -> None:
                 ledger.closed_through = period
         elif ledger.verdicts:
             action_id = draw(st.sampled_from(sorted(ledger.verdicts)))
-            note(f"stand {action_id.int - 1000}")
-            if ledger.policy.is_open(ledger.verdicts[action_id].action.billing_period):
-                ledger.change_hold_status(action_id, draw(st.sampled_from(HoldStatus)))
+            is_open = ledger.policy.is_open(ledger.verdicts[action_id].action.billing_period)
+            if event == "correct":
+                value = draw(st.sampled_from([0, 1, 2, 5, 10]))
+                right = make_action(
+                    numbers[number], draw(st.integers(0, 4)), instant(draw), value, ledger.closed_through
+                )
+                number += 1
+                note(f"correct {action_id.int - 1000} {right.lead_id.int} {right.key.int - 100} {right.occurred_at}")
+                run(ledger.correct(action_id, right))
+            elif is_open:
+                hold_status = draw(st.sampled_from(HoldStatus))
+                note(f"{hold_status} {action_id.int - 1000}")
+                run(ledger.change_hold_status(action_id, hold_status))
             else:
-                ledger.credit(action_id)
+                note(f"credit {action_id.int - 1000}")
+                run(ledger.credit(action_id))
         for expected in ledger.whole():
             found = ledger.verdicts[expected.action.id]
             as_whole = (expected.outcome, expected.billed_minor)

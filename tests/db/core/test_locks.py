@@ -58,10 +58,10 @@ async def the_oracle_complains(world: World) -> None:
 async def two_batches_at_once(world: World) -> list[Any]:
     """Two batches of one customer, the second read while the first is not yet written."""
     await world.send(*distinct(1, AT, customer="ann", product="crm"))
-    both_judged, judge_new = asyncio.Barrier(2), judging.judge_new
+    both_judged, judge_changes = asyncio.Barrier(2), judging.judge_changes
 
     async def wait_for_the_other(connection: asyncpg.Connection, cases: list[Case]) -> None:
-        await judge_new(connection, cases)
+        await judge_changes(connection, cases)
         try:
             await asyncio.wait_for(both_judged.wait(), 0.3)
         except (TimeoutError, asyncio.BrokenBarrierError):
@@ -71,7 +71,7 @@ async def two_batches_at_once(world: World) -> list[Any]:
     await world.accept(*distinct(7, AT, customer="ann", product="crm"))
     await world.scatter()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judging, "judge_new", wait_for_the_other)
+        patch.setattr(judging, "judge_changes", wait_for_the_other)
         return await asyncio.gather(
             *(worker_batch.process_inbox(world.engine, Policies(), 7) for _ in range(2)), return_exceptions=True
         )
@@ -122,10 +122,10 @@ async def test_r8_without_the_lock_the_key_of_the_winner_still_keeps_a_second_on
 
 
 async def same_key_at_once(world: World, action_type: str = "Click") -> None:
-    both_judged, judge_new = asyncio.Barrier(2), judging.judge_new
+    both_judged, judge_changes = asyncio.Barrier(2), judging.judge_changes
 
     async def wait_for_the_other(connection: asyncpg.Connection, cases: list[Case]) -> None:
-        await judge_new(connection, cases)
+        await judge_changes(connection, cases)
         try:
             await asyncio.wait_for(both_judged.wait(), 0.3)
         except (TimeoutError, asyncio.BrokenBarrierError):
@@ -135,7 +135,7 @@ async def same_key_at_once(world: World, action_type: str = "Click") -> None:
         await world.accept(lead(None, (action_type, "High", AT), customer="ann", product="crm"))
     await world.scatter()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judging, "judge_new", wait_for_the_other)
+        patch.setattr(judging, "judge_changes", wait_for_the_other)
         await asyncio.gather(
             *(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)), return_exceptions=True
         )

@@ -69,18 +69,18 @@ async def test_of_two_ids_of_a_new_person_in_a_request_the_first_one_is_the_pers
 async def two_workers_at_once(world: World) -> tuple[list[int], int]:
     """How many rows each of two workers decided, and how many of them were judging at the same time."""
     at_work = most = 0
-    judge_new = judging.judge_new
+    judge_changes = judging.judge_changes
 
     async def slowly(*arguments: Any) -> None:
         nonlocal at_work, most
         at_work += 1
         most = max(most, at_work)
         await asyncio.sleep(0.2)
-        await judge_new(*arguments)
+        await judge_changes(*arguments)
         at_work -= 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judging, "judge_new", slowly)
+        patch.setattr(judging, "judge_changes", slowly)
         decided = await asyncio.gather(*(worker_batch.process_inbox(world.engine, Policies(), 1) for _ in range(2)))
     return sorted(decided), most
 

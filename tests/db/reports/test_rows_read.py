@@ -1,6 +1,7 @@
 """No request loads a customer: what explains a lead reads rows in proportion to the lead (design, section 3)."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,10 @@ import pytest
 
 from db.core.engine import transaction
 from db.core.row_keys import lead_uuid
+from db.core.unit_of_work import UnitOfWork
+from db.ledger import corrections, holds
+from db.ledger.corrections import Correction
+from db.ledger.policies import Policies
 from db.reports import explained_actions, leads_on_record
 from tests.builders import lead
 from tests.rows_read import rows_read
@@ -18,6 +23,19 @@ FEW_MORE = 2
 """By another plan of a small table."""
 
 LAST = "2024-04-29T09:00:00Z"
+
+
+async def correct(uow: UnitOfWork, policies: Policies, changed: UUID, reason: str) -> None:
+    await corrections.correct(uow, policies, changed, Correction(engagement_level="Low"), reason)
+
+
+CHANGES: dict[str, Callable[[UnitOfWork, Policies, UUID, str], Awaitable[None]]] = {
+    "hold": holds.hold,
+    "release": holds.release,
+    "return": holds.return_action,
+    "take back": holds.release,
+    "correct": correct,
+}
 
 
 async def send_many(world: World, customer: str, leads: int) -> None:
@@ -61,3 +79,24 @@ async def test_explaining_a_lead_reads_no_more_of_a_customer_with_ten_times_the_
         of_action[customer] = await read_by(world, explained_actions.action_line, last)
     assert of_lead["bob"] <= of_lead["ann"] + FEW_MORE < 100
     assert of_action["bob"] <= of_action["ann"] + FEW_MORE < 100
+
+
+@pytest.mark.parametrize("window", ["forever", "period", 3])
+@pytest.mark.parametrize("scope", ["period", "lifetime"])
+async def test_changing_an_action_reads_no_more_of_a_customer_with_ten_times_the_actions(
+    world: World, window: str | int, scope: str
+) -> None:
+    """Failed before: each judged all open actions of the customer."""
+    await world.terms("acme", "2024-04", dedup_window=window, cap_scope=scope)
+    await send_many(world, "ann", 20)
+    await send_many(world, "bob", 200)
+    read: dict[str, dict[str, int]] = {"ann": {}, "bob": {}}
+    for customer, found in read.items():
+        changed = action_id(("", f"{customer}-0", "Type 0", "High", "2024-04-01T10:00:00Z", 1))
+        for name, change in CHANGES.items():
+            async with world.unit_of_work() as uow:
+                asked = partial(change, uow, world.policies, changed, "because")
+                found[name] = await rows_read(uow.connection, asked)
+    for name in CHANGES:
+        # A window of days has more winners of a key where its actions are of more days.
+        assert read["bob"][name] <= read["ann"][name] + 50 < 150, read
