@@ -56,9 +56,9 @@ class Action:
 
 
 in_evaluation_order = attrgetter(
-    "billing_period", "occurred_at", "lead_id", "action_type_key", "level_key", "occurrence"
+    "billing_period", "occurred_at", "lead_id", "action_type_key", "level_key", "occurrence", "id"
 )
-"""Sort key of R8."""
+"""Sort key of R8; the id tells actions apart that differ only in the caller's own ids."""
 
 
 class Winner(NamedTuple):

@@ -31,6 +31,7 @@ _LEAD = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d04").bytes
 _ACTION = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d05").bytes
 _KEY = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d06").bytes
 _REPORT = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d07").bytes
+_OWN_ACTION = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d08").bytes
 
 
 def check_id(text: object) -> str:
@@ -81,6 +82,10 @@ class RowKeys:
         name = f"{action_type_key}\x1f{level_key}\x1f{occurred_us}\x1f{occurrence}"
         return self._make(_version_5(_ACTION + lead_id.bytes + name.encode()))
 
+    def own_action(self, lead_id: UUID, external_id: str) -> UUID:
+        """Row key of an action that has an id of the caller's own: (lead, that id), a UUID in any letter case."""
+        return self._make(_version_5(_OWN_ACTION + lead_id.bytes + spelled_once(external_id).encode()))
+
     def duplicate_key(
         self, partner_id: UUID, customer_id: UUID, product_id: UUID, action_type_key: str, level_key: str
     ) -> UUID:
@@ -96,6 +101,13 @@ class RowKeys:
 
     def _own_or_named(self, namespace: bytes, external_id: str) -> UUID:
         return self.from_text(external_id) or self._make(_version_5(namespace + external_id.encode()))
+
+
+def spelled_once(external_id: str) -> str:
+    """An id as it compares: byte for byte, but a UUID in any letter case is one (R1)."""
+    return (
+        external_id.lower() if len(external_id) == _UUID_LENGTH and _UUID_FORM.fullmatch(external_id) else external_id
+    )
 
 
 def report_uuid(partner_id: UUID, period: int) -> UUID:

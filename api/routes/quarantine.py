@@ -22,7 +22,7 @@ _READ = requires(Permission.READ)
 _ADMIN = requires(Permission.ADMIN)
 
 
-Reason = Literal["unknown_product", "unknown_customer", "conflict"]
+Reason = Literal["unknown_product", "unknown_customer", "conflict", "action_conflict"]
 
 
 class RetryIn(Body):

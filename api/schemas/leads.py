@@ -18,7 +18,7 @@ from api.schemas.instants import instant_from_text
 from api.schemas.repeated import repeated_names
 from billing.errors import InvalidValue
 from billing.identity import check_id
-from billing.leads import EngagementLevel, Lead, LeadAction, Person
+from billing.leads import EngagementLevel, Lead, LeadAction, Person, contradictions, differing_content
 from billing.texts import text_from_wire, text_key, type_from_wire
 from db.masters.emails import email_from_wire
 
@@ -54,7 +54,7 @@ def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int
             result.errors += reader.errors
         elif lead is not None:
             result.leads.append(lead)
-            texts += _texts(value)
+            texts += _texts(value) + reader.more_texts
     if not result.leads and not result.errors:
         raise Problem(400, "There are no leads in the request.", [FieldError("#", "must not be empty")])
     # A name that is given twice is decoded once, but then the body has more quotes than the decoded leads need.
@@ -92,8 +92,9 @@ def _full_lines(body: bytes) -> Iterable[bytes]:
 
 
 def _texts(lead: dict[str, Any]) -> int:
-    """How many strings, names included, the JSON of a valid lead has."""
-    texts = 2 * len(lead) - 1 + 6 * len(lead["actions"])  # every value but `actions` is a string …
+    """How many strings, names included, the JSON of a valid lead has, own ids of its actions left out."""
+    # Every value but `actions` is a string; what own ids of actions add, the reader knows …
+    texts = 2 * len(lead) - 1 + 6 * len(lead["actions"])
     for name in _NULLABLE:
         if name in lead and not isinstance(lead[name], str):
             texts += 3 if lead[name] else -1  # … or null, or a person, which is four strings itself
@@ -117,13 +118,17 @@ class _EnoughErrors(Exception):
 
 
 class _Reader:
-    """Reads one lead; `errors` gets the first `most_errors` of its errors, each with its pointer."""
+    """Reads one lead; `errors` gets the first `most_errors` of its errors, each with its pointer.
 
-    __slots__ = ("errors", "index", "latest", "most_actions", "most_errors", "pointer")
+    `more_texts` counts the strings of fields that an action need not have.
+    """
+
+    __slots__ = ("errors", "index", "latest", "more_texts", "most_actions", "most_errors", "pointer")
 
     def __init__(self, index: int, pointer: str, latest: datetime, most_actions: int, most_errors: int) -> None:
         self.index, self.pointer, self.latest, self.most_actions = index, pointer, latest, most_actions
         self.most_errors = most_errors
+        self.more_texts = 0
         self.errors: list[FieldError] = []
 
     def lead(self, value: Any) -> Lead | None:
@@ -162,20 +167,41 @@ class _Reader:
         if len(value) > self.most_actions:
             self._add_error("/actions", f"must not hold more than {self.most_actions} actions")
             return []
-        return [self._action(f"/actions/{number}", action) for number, action in enumerate(value)]
+        actions = [self._action(f"/actions/{number}", action) for number, action in enumerate(value)]
+        if self.more_texts and not self.errors:
+            self._refuse_one_id_for_two(actions)
+        return actions
+
+    def _refuse_one_id_for_two(self, actions: Sequence[LeadAction]) -> None:
+        """Add an error for each of two actions that have the same own id and differ (R3)."""
+        for first, again in contradictions(actions):
+            for one, other in ((first, again), (again, first)):
+                differing = " and ".join(differing_content(actions[one].content, actions[other].content))
+                detail = f"is also the id of {self.pointer}/actions/{other}, which has another {differing}"
+                self._add_error(f"/actions/{one}/id", detail)
 
     def _action(self, path: str, value: Any) -> LeadAction:
         if not isinstance(value, dict):
             self._add_error(path, "must be an object")
             return LeadAction("", "", self.latest)
+        own_id = ""
         if value.keys() != _ACTION_FIELDS:
-            self._unknown(path, value.keys() - _ACTION_FIELDS)
+            self._unknown(path, value.keys() - _ACTION_FIELDS - {"id"})
+            own_id = self._own_id(path + "/id", value)
         get = value.get
         return LeadAction(
             self._type(path + "/action_type", get("action_type", _MISSING)),
             self._level(path + "/engagement_level", get("engagement_level", _MISSING)),
             self._instant(path + "/timestamp", get("timestamp", _MISSING)),
+            own_id,
         )
+
+    def _own_id(self, path: str, action: dict[str, Any]) -> str:
+        if "id" not in action:
+            return ""
+        value = action["id"]
+        self.more_texts += 1 if value is None else 2
+        return "" if value is None else self._id(path, value)
 
     def _person(self, value: Any) -> Person | None:
         if not isinstance(value, dict):

@@ -29,6 +29,11 @@ _ACTION: dict[str, Any] = {
     "additionalProperties": False,
     "required": ["action_type", "timestamp", "engagement_level"],
     "properties": {
+        "id": {
+            "anyOf": [_ID, {"type": "null"}],
+            "description": "an id of your own, unique in the lead: sent again with another type, level or instant it is"
+            " a conflict. Without one, an action is known by these three",
+        },
         "action_type": _TEXT | {"examples": ["Form Submission"]},
         "timestamp": _INSTANT
         | {"description": "when it happened; at most 6 fraction digits but for zeros, and 24 hours ahead"},

@@ -67,6 +67,7 @@ def action_out_from_line(line: Line) -> dict[str, Any]:
     winning = not duplicate and verdict.outcome not in ("held", "returned")
     return {
         "action_id": action.id,
+        "external_id": line.external_id,
         "lead_id": line.lead,
         "action_type": action.action_type,
         "engagement_level": action.engagement_level,
@@ -116,6 +117,7 @@ def lead_out_from_lead(lead: Lead, state: str) -> dict[str, Any]:
                 "action_type": action.action_type,
                 "engagement_level": action.engagement_level,
                 "occurred_at": instant_out(action.occurred_at),
+                "external_id": action.external_id or None,
             }
             for action in lead.actions
         ],

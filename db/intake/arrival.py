@@ -32,6 +32,8 @@ class Arrival:
     is_new: bool = False
     new_actions: list[Action] = field(default_factory=list)
     replayed: int = 0
+    own_ids: dict[UUID, str] = field(default_factory=dict)
+    """The callers' own ids of its actions, by the actions' row keys."""
 
     def __post_init__(self) -> None:
         self.id = lead_uuid(self.lead.source, self.lead.external_id)

@@ -8,7 +8,7 @@ import asyncpg
 
 from billing.actions import Action, Outcome
 from db.core import locks
-from db.intake import matching, stored_leads
+from db.intake import matching, own_ids, stored_leads
 from db.intake.arrival import Arrival
 from db.ledger import judging, verdicts
 from db.ledger.case import Case
@@ -40,6 +40,7 @@ async def process(
     versions = await locks.lock_customers(connection, customers)
     known = await stored_leads.find(connection, [arrival.id for arrival in complete])
     await stored_leads.add(connection, matching.merge(complete, known))
+    await own_ids.detect_conflicts(connection, complete, known)
     cases = matching.open_cases([arrival for arrival in complete if not arrival.problem], known, in_force)
     if not cases:
         return {}
@@ -53,6 +54,7 @@ async def process(
     if stale:
         await judging.judge_again(connection, stale)
     await verdicts.write(connection, [*current, *stale])
+    await own_ids.add(connection, complete)
     return {verdict.action: verdict.outcome for case in cases.values() for verdict in case.verdicts}
 
 

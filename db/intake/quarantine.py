@@ -85,7 +85,10 @@ async def rewrite(connection: asyncpg.Connection, row_id: int, arrival: Arrival,
 def content_id_of(arrival: Arrival) -> UUID:
     """The id of a lead's content: the same for the same lead, actions included, in whatever request it comes."""
     lead = arrival.lead
-    actions = [(a.action_type, a.engagement_level, a.occurred_at.isoformat()) for a in lead.actions]
+    actions = [
+        (a.action_type, a.engagement_level, a.occurred_at.isoformat(), *([a.external_id] if a.external_id else []))
+        for a in lead.actions
+    ]
     return uuid5(NAMESPACE_OID, repr((arrival.id.hex, lead.customer, lead.product, lead.lead_type, actions)))
 
 

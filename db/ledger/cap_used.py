@@ -59,7 +59,8 @@ async def _from_first_winners(
     order = list(actions)
     rows = await connection.fetch(
         """
-        SELECT place - 1, actions.occurred_at, actions.lead_id, action_type, engagement_level, occurrence, billed_minor
+        SELECT place - 1, actions.occurred_at, actions.lead_id, action_type, engagement_level, occurrence, actions.id,
+            billed_minor
         FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) WITH ORDINALITY
             AS wanted (partner_id, customer_id, period, most, place)
         CROSS JOIN LATERAL (
@@ -77,8 +78,8 @@ async def _from_first_winners(
         [numbers[at] for at in order],
     )
     billed: dict[int, list[tuple[tuple[object, ...], int]]] = defaultdict(list)
-    for place, occurred_at, lead_id, action_type, level, occurrence, billed_minor in rows:
-        within_period = (occurred_at, lead_id, text_key(action_type), text_key(level), occurrence)
+    for place, occurred_at, lead_id, action_type, level, occurrence, action_id, billed_minor in rows:
+        within_period = (occurred_at, lead_id, text_key(action_type), text_key(level), occurrence, action_id)
         billed[place].append((within_period, billed_minor))
     return {
         action.id: used
@@ -124,18 +125,19 @@ async def _from_sums(
     # Of other leads that come first their sum is enough; the same lead's order needs texts as they compare.
     rows = await connection.fetch(
         """
-        SELECT place - 1 AS place, action_type, engagement_level, occurrence, sum(billed_minor)::bigint AS billed_minor
+        SELECT place - 1 AS place, action_type, engagement_level, occurrence, id,
+            sum(billed_minor)::bigint AS billed_minor
         FROM (
             SELECT place, billed_minor, CASE WHEN same_lead THEN action_type END AS action_type,
                 CASE WHEN same_lead THEN engagement_level END AS engagement_level,
-                CASE WHEN same_lead THEN occurrence END AS occurrence
+                CASE WHEN same_lead THEN occurrence END AS occurrence, CASE WHEN same_lead THEN actions.id END AS id
             FROM unnest($4::timestamptz[], $5::uuid[]) WITH ORDINALITY AS wanted (occurred_at, lead_id, place)
             JOIN winners ON winners.partner_id = $1 AND winners.customer_id = $3 AND winners.billing_period = $2
                 AND winners.occurred_at = wanted.occurred_at
             JOIN actions ON actions.id = winners.action_id
             CROSS JOIN LATERAL (SELECT actions.lead_id = wanted.lead_id AS same_lead) AS compared
             WHERE actions.lead_id <= wanted.lead_id AND billed_minor > 0
-        ) AS at_the_instant GROUP BY 1, 2, 3, 4
+        ) AS at_the_instant GROUP BY 1, 2, 3, 4, 5
         """,
         customer[0],
         period,
@@ -147,8 +149,9 @@ async def _from_sums(
     for row in rows:
         action = actions[row["place"]]
         if row["action_type"] is not None:
-            earlier = (text_key(row["action_type"]), text_key(row["engagement_level"]), row["occurrence"])
-            if earlier >= (action.action_type_key, action.level_key, action.occurrence):
+            type_key, level_key = text_key(row["action_type"]), text_key(row["engagement_level"])
+            earlier = (type_key, level_key, row["occurrence"], row["id"])
+            if earlier >= (action.action_type_key, action.level_key, action.occurrence, action.id):
                 continue
         result[action.id] += row["billed_minor"]
     return result

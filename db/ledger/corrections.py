@@ -63,7 +63,8 @@ async def correct(uow: UnitOfWork, policies: Policies, action_id: UUID, correcti
         raise RuleViolation("The action was returned; there is nothing left to correct.")
     same = await _same_actions(connection, wrong["lead_id"], right)
     stored = next((each["id"] for each in same if each["stands"]), None)
-    new = [] if stored else [await _right_action(connection, policy, wrong, right, len(same))]
+    occurrence = sum(not each["has_own_id"] for each in same)
+    new = [] if stored else [await _right_action(connection, policy, wrong, right, occurrence)]
     right_id = stored or new[0].id
     change = await holds.mark_returned(connection, locked, reason)
     assert change is not None
@@ -94,8 +95,9 @@ async def _same_actions(connection: asyncpg.Connection, lead_id: UUID, content: 
         """
         SELECT id, action_type, engagement_level, occurred_at,
                standing <> 'returned' AND NOT EXISTS (SELECT FROM corrections WHERE right_id = actions.id)
-                   AND NOT EXISTS (SELECT FROM credits WHERE action_id = actions.id) AS stands
-        FROM actions WHERE lead_id = $1 AND occurred_at = $2 ORDER BY occurrence
+                   AND NOT EXISTS (SELECT FROM credits WHERE action_id = actions.id) AS stands,
+               EXISTS (SELECT FROM action_external_ids WHERE action_id = actions.id) AS has_own_id
+        FROM actions WHERE lead_id = $1 AND occurred_at = $2 ORDER BY occurrence, id
         """,
         lead_id,
         content.occurred_at,

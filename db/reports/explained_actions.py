@@ -57,6 +57,8 @@ class Line(NamedTuple):
     card_version: int
     credit: Credit | None
     decision: Decision
+    external_id: str | None
+    """The action's own id as it was sent."""
 
     @property
     def reason(self) -> str:
@@ -72,8 +74,10 @@ async def lines_of_customers(
     rows = await connection.fetch(
         """
         SELECT actions.*, leads.external_id AS lead, leads.lead_type,
-               credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason
+               credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason,
+               action_external_ids.external_id AS own_id
         FROM actions JOIN leads ON leads.id = actions.lead_id LEFT JOIN credits ON credits.action_id = actions.id
+        LEFT JOIN action_external_ids ON action_external_ids.action_id = actions.id
         WHERE actions.partner_id = $1 AND actions.billing_period = $2 AND actions.customer_id = ANY($3::uuid[])
         """,
         partner_id,
@@ -121,6 +125,7 @@ async def lines_of_customers(
                         corrects.get(action.id),
                         corrected_by.get(action.id),
                     ),
+                    row["own_id"],
                 )
             )
     return lines
@@ -128,7 +133,7 @@ async def lines_of_customers(
 
 @dataclass(frozen=True, slots=True)
 class DecidedAction:
-    """A verdict to explain, and what stands beside it: the lead's id as it was sent, and what people decided."""
+    """A verdict to explain, and what stands beside it: ids of lead and action as sent, and what people decided."""
 
     customer: Customer
     lead: str
@@ -136,6 +141,7 @@ class DecidedAction:
     verdict: Verdict
     credit: Credit | None = None
     reason: str | None = None
+    external_id: str | None = None
 
 
 class Unwritten:
@@ -200,8 +206,10 @@ async def _decided(connection: asyncpg.Connection, column: str, ids: Sequence[UU
     rows = await connection.fetch(
         f"""
         SELECT actions.*, leads.external_id AS lead, leads.lead_type,
-               credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason
+               credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason,
+               action_external_ids.external_id AS own_id
         FROM actions JOIN leads ON leads.id = actions.lead_id LEFT JOIN credits ON credits.action_id = actions.id
+        LEFT JOIN action_external_ids ON action_external_ids.action_id = actions.id
         WHERE {column} = ANY($1::uuid[])
         """,  # noqa: S608 - a column of ours
         list(ids),
@@ -214,6 +222,7 @@ async def _decided(connection: asyncpg.Connection, column: str, ids: Sequence[UU
             reading.verdict_from_row(row),
             Credit(row["credited_minor"], row["credit_period"]) if row["credit_period"] else None,
             row["credit_reason"] or row["standing_reason"],
+            row["own_id"],
         )
         for row in rows
     ]
@@ -268,6 +277,7 @@ async def lines_of_actions(
                 versions[each.customer, action.billing_period],
                 each.credit,
                 Decision(each.reason, corrects.get(action.id), corrected_by.get(action.id)),
+                each.external_id,
             )
         )
     return lines

@@ -154,9 +154,13 @@ def lead(draw: Draw, cast: Cast, *, clean: bool = False, waiting: bool = False) 
         product = draw(st.sampled_from(products))
         lead_type = draw(st.sampled_from(LEAD_TYPES))
     cast.known.setdefault(lead_id, (customer, product, lead_type))
-    actions = []
+    actions: list[Wire] = []
     for _ in range(draw(st.integers(1, 3))):
         one = action(draw(st.sampled_from(TYPES)), draw(st.sampled_from(LEVELS)), instant(draw))
+        if draw(st.integers(0, 3)) == 0:
+            own_id = unique("action") if clean else draw(st.sampled_from(["1", "2", "3"]))
+            if all(own_id != other.get("id") for other in actions):
+                one["id"] = own_id
         actions += [one] * draw(st.sampled_from([1, 1, 1, 2]))
     wire: Wire = {
         "lead_id": lead_id,

@@ -1,12 +1,15 @@
 """How acknowledged leads become stored leads, or are quarantined (R1, R3, R12)."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from tests.oracle.keys import lead_key
 from tests.oracle.messages import Message, Reason, WireLead, message_from_wire
 from tests.oracle.model import Action, ActionId, Lead, LeadId, Partner
 from tests.oracle.people import People
 from tests.oracle.periods import following
+
+CONFLICTS: Final = ("conflict", "action_conflict")
 
 
 class Intake:
@@ -51,15 +54,15 @@ class Intake:
         if not self._anything_to_do:
             return
         self._anything_to_do = False
-        undecided = self._waiting
-        self._waiting = []
-        for message in undecided:
-            if self._missing(message) is None and not self._conflicting(message):
+        undecided: list[Message] = []
+        for message in self._waiting:
+            if self._problem(message) is None:
                 yield from self._store(message)
             else:
-                self._waiting.append(message)
-        self._conflicts += [message for message in self._waiting if self._conflicting(message)]
-        self._waiting = [message for message in self._waiting if not self._conflicting(message)]
+                undecided.append(message)
+        self._waiting = []
+        for message in undecided:
+            (self._conflicts if self._problem(message) in CONFLICTS else self._waiting).append(message)
 
     def quarantined(self) -> Iterator[tuple[WireLead, Reason]]:
         """The quarantined messages and why, one for each claim about a lead: a replay adds nothing."""
@@ -67,16 +70,31 @@ class Intake:
         for message in [*self._conflicts, *self._waiting]:
             if message.claim not in seen:
                 seen.add(message.claim)
-                yield message.wire, self._missing(message) or "conflict"
+                yield message.wire, self._problem(message) or "conflict"
 
-    def _missing(self, message: Message) -> Reason | None:
+    def _problem(self, message: Message) -> Reason | None:
         if self._conflicting(message):
-            return None
+            return "conflict"
         if message.product not in self._product_owner:
             return "unknown_product"
         if self._people.find(message.customer) is None:
             return "unknown_customer"
-        return None
+        return "action_conflict" if self._contradicts_action(message) else None
+
+    def _contradicts_action(self, message: Message) -> bool:
+        """Whether an action with an own id says something else than the stored one, and than all that correct it."""
+        lead = self._leads.get(message.lead)
+        stored = {action.id.own_id: action for action in lead.actions.values()} if lead else {}
+        for own_id, content in message.own.items():
+            action = stored.get(own_id)
+            said = set()
+            while action is not None:
+                said.add((action.id.action_type, action.id.level, action.id.instant))
+                following = action.corrected_by
+                action = None if following is None or lead is None else lead.actions[following]
+            if said and content not in said:
+                return True
+        return False
 
     def _conflicting(self, message: Message) -> bool:
         """Whether it is certain that the stored lead has another product, lead type or customer."""
@@ -93,8 +111,9 @@ class Intake:
         if message.lead not in self._leads:
             self._leads[message.lead] = self._new_lead(message)
         lead = self._leads[message.lead]
+        own_ids = {action.id.own_id for action in lead.actions.values()} - {""}
         for identity in message.actions():
-            if identity not in lead.actions:
+            if identity not in lead.actions and identity.own_id not in own_ids:
                 lead.actions[identity] = _new_action(identity, lead)
                 yield lead.actions[identity]
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from tests.oracle.keys import action_key, own_action_key
 from tests.oracle.model import Action, Outcome, Verdict
 from tests.oracle.rates import Dimensions, RateCard
 from tests.oracle.terms import Terms
@@ -12,7 +13,7 @@ from tests.oracle.terms import Terms
 HOLDS_ITS_KEY = ("billed", "partly_billed", "capped")
 
 
-def evaluation_order(action: Action) -> tuple[str, datetime, uuid.UUID, str, str, int]:
+def evaluation_order(action: Action) -> tuple[str, datetime, uuid.UUID, str, str, int, uuid.UUID]:
     """The order of R8."""
     return (
         action.billing_period,
@@ -21,7 +22,16 @@ def evaluation_order(action: Action) -> tuple[str, datetime, uuid.UUID, str, str
         action.id.action_type,
         action.id.level,
         action.id.occurrence,
+        action_uuid(action),
     )
+
+
+def action_uuid(action: Action) -> uuid.UUID:
+    """The row key of an action: actions that differ only in their own ids are told apart by it."""
+    named = action.id
+    if named.own_id:
+        return own_action_key(action.lead.uuid, named.own_id)
+    return action_key(action.lead.uuid, named.action_type, named.level, named.instant, named.occurrence)
 
 
 def judge(actions: Sequence[Action], card: RateCard) -> None:

@@ -11,6 +11,7 @@ PRODUCTS = uuid.UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d02")
 CUSTOMERS = uuid.UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d03")
 LEADS = uuid.UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d04")
 ACTIONS = uuid.UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d05")
+OWN_ACTIONS = uuid.UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d08")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,4 +33,10 @@ def action_key(lead: uuid.UUID, action_type: str, level: str, instant: datetime,
     microseconds = (instant - _EPOCH) // timedelta(microseconds=1)
     name = "\x1f".join((action_type, level, str(microseconds), str(occurrence - 1)))
     digest = sha1(ACTIONS.bytes + lead.bytes + name.encode(), usedforsecurity=False).digest()
+    return uuid.UUID(bytes=digest[:16], version=5)
+
+
+def own_action_key(lead: uuid.UUID, own_id: str) -> uuid.UUID:
+    """The key of an action of a lead that has an id of its own, as it compares."""
+    digest = sha1(OWN_ACTIONS.bytes + lead.bytes + own_id.encode(), usedforsecurity=False).digest()
     return uuid.UUID(bytes=digest[:16], version=5)

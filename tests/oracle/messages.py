@@ -12,19 +12,25 @@ from tests.oracle.model import ActionId, LeadId
 from tests.oracle.values import fold, instant, plain_id
 
 WireLead = Mapping[str, Any]
-Reason = Literal["unknown_product", "unknown_customer", "conflict"]
+Content = tuple[str, str, datetime]
+"""What an action says: type, level, instant."""
+Reason = Literal["unknown_product", "unknown_customer", "conflict", "action_conflict"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A lead message: what it claims about the lead, and how often it holds each action."""
+    """A lead message: what it claims about the lead, and how often it holds each action.
+
+    `own` has the actions with ids of their own, by these as they compare.
+    """
 
     wire: WireLead
     lead: LeadId
     product: str
     customer: str
     lead_type: str
-    counts: Mapping[tuple[str, str, datetime], int]
+    counts: Mapping[Content, int]
+    own: Mapping[str, Content]
 
     @property
     def claim(self) -> tuple[LeadId, str, uuid.UUID, str]:
@@ -36,6 +42,8 @@ class Message:
         for (action_type, level, at), count in self.counts.items():
             for occurrence in range(1, count + 1):
                 yield ActionId(*self.lead, action_type, level, at, occurrence)
+        for own_id, (action_type, level, at) in self.own.items():
+            yield ActionId(*self.lead, action_type, level, at, 1, own_id)
 
 
 def lead_identity(source: str, lead_id: str) -> LeadId:
@@ -51,8 +59,10 @@ def message_from_wire(wire: WireLead) -> Message:
         product=plain_id(wire["product_id"]),
         customer=plain_id(wire["customer_id"]),
         lead_type=fold(wire["lead_type"]),
-        counts=Counter(
-            (fold(action["action_type"]), fold(action["engagement_level"]), instant(action["timestamp"]))
-            for action in wire["actions"]
-        ),
+        counts=Counter(_content(action) for action in wire["actions"] if not action.get("id")),
+        own={plain_id(action["id"]): _content(action) for action in wire["actions"] if action.get("id")},
     )
+
+
+def _content(action: Mapping[str, Any]) -> Content:
+    return fold(action["action_type"]), fold(action["engagement_level"]), instant(action["timestamp"])

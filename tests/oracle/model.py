@@ -12,9 +12,6 @@ from tests.oracle.terms import TermsHistory
 Outcome = Literal["billed", "partly_billed", "capped", "duplicate", "held", "returned"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("billed", "partly_billed", "capped", "duplicate", "held", "returned")
 
-ActionRef = tuple[str, str, str, str, str | datetime, int]
-"""An action as a caller names it: any spelling of the texts, the instant also as RFC 3339 text."""
-
 
 class LeadId(NamedTuple):
     """The identity of a lead (R1)."""
@@ -24,7 +21,10 @@ class LeadId(NamedTuple):
 
 
 class ActionId(NamedTuple):
-    """The identity of an action (R3): texts folded, instant in UTC, occurrences counted from 1."""
+    """The identity of an action (R3): texts folded, instant in UTC, occurrences counted from 1.
+
+    With an id of the caller's own, that and the lead are its identity; of one id there is one content, occurrence 1.
+    """
 
     source: str
     lead_id: str
@@ -32,6 +32,16 @@ class ActionId(NamedTuple):
     level: str
     instant: datetime
     occurrence: int
+    own_id: str = ""
+
+    @property
+    def content(self) -> "ActionId":
+        """The same for actions that say the same."""
+        return self._replace(occurrence=1, own_id="")
+
+
+ActionRef = tuple[str, str, str, str, str | datetime, int] | ActionId
+"""An action as a caller names it: any spelling of the texts, the instant also as RFC 3339 text."""
 
 
 @dataclass(slots=True)

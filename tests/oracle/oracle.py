@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tests.oracle.intake import Intake, billing_period
-from tests.oracle.judge import evaluation_order, judge
+from tests.oracle.judge import action_uuid, evaluation_order, judge
 from tests.oracle.messages import Reason, WireLead, lead_identity
 from tests.oracle.model import Action, ActionId, ActionRef, Credit, Partner, Totals, Verdict
 from tests.oracle.people import People, Person
@@ -298,26 +298,24 @@ class Oracle:
             action_type=old.action_type if action_type is None else fold(action_type),
             level=old.level if level is None else fold(level),
             instant=old.instant if at is None else instant(at),
-            occurrence=1,
-        )
+        ).content
         if wrong.corrected_by is not None:
-            if wrong.corrected_by._replace(occurrence=1) != right:
+            if wrong.corrected_by.content != right:
                 raise Refused(f"{action} was corrected otherwise")
             return wrong.corrected_by
-        if right == old._replace(occurrence=1):
+        if right == old.content:
             raise Refused(f"{action} is so already")
         if wrong.returned or wrong.credit is not None:
             raise Refused(f"{action} is returned")
         held = wrong.held
         self.return_(action)
-        found = None
-        while found is None and (stored := self._intake.action(right)) is not None:
-            if stored.returned or stored.credit is not None or stored.corrects is not None:
-                right = right._replace(occurrence=right.occurrence + 1)
-            else:
-                found = stored
+        same = [stored for stored in wrong.lead.actions.values() if stored.id.content == right]
+        same.sort(key=lambda each: (each.id.occurrence, action_uuid(each)))
+        standing = [each for each in same if not each.returned and each.credit is None and each.corrects is None]
+        found = standing[0] if standing else None
         if found is None:
-            found = self._intake.add_action(wrong.lead, right)
+            unnamed = sum(not stored.id.own_id for stored in same)
+            found = self._intake.add_action(wrong.lead, right._replace(occurrence=unnamed + 1))
             found.held = held
             self._add(found)
         wrong.corrected_by, found.corrects = found.id, wrong.id
@@ -405,9 +403,10 @@ class Oracle:
 
     def _action(self, reference: ActionRef) -> Action:
         self.settle()
-        source, lead_id, action_type, level, at, occurrence = reference
+        source, lead_id, action_type, level, at, occurrence = reference[:6]
+        own_id = reference.own_id if isinstance(reference, ActionId) else ""
         lead = lead_identity(source, lead_id)
-        found = self._intake.action(ActionId(*lead, fold(action_type), fold(level), instant(at), occurrence))
+        found = self._intake.action(ActionId(*lead, fold(action_type), fold(level), instant(at), occurrence, own_id))
         if found is None:
             raise Refused(f"no action {reference}")
         return found

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from billing.identity import microseconds
 from db.core import row_keys
 from tests.oracle import keys
+from tests.oracle.values import plain_id
 
 own_ids = st.text(st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=200)
 uuids = st.uuids().map(str) | st.uuids().map(lambda each: str(each).upper())
@@ -37,3 +38,8 @@ def test_r3_actions_have_the_products_keys(
     found = keys.action_key(lead, action_type, level, instant, occurrence)
     at_us = microseconds(instant)
     assert found == row_keys.action_uuid(lead, action_type, level, at_us, occurrence - 1)
+
+
+@given(st.uuids(), ids)
+def test_r3_actions_with_ids_of_their_own_have_the_products_keys(lead: UUID, own_id: str) -> None:
+    assert keys.own_action_key(lead, plain_id(own_id)) == row_keys.ROW_KEYS.own_action(lead, own_id)

@@ -45,7 +45,7 @@ class LeadProblem(Answer):
 
     index: int
     lead_id: str
-    reason: Literal["unknown_product", "unknown_customer", "conflict"]
+    reason: Literal["unknown_product", "unknown_customer", "conflict", "action_conflict"]
     detail: str
 
 

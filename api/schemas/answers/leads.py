@@ -32,6 +32,7 @@ class Action(Answer):
     """One action with every figure behind its verdict."""
 
     action_id: UUID
+    external_id: str | None = Field(description="the `id` it was sent with")
     lead_id: str
     action_type: str
     engagement_level: str
@@ -64,12 +65,13 @@ class ActionSent(Answer):
     action_type: str
     engagement_level: str
     occurred_at: datetime
+    external_id: str | None = None
 
 
 class QuarantineProblem(Answer):
     """Why a lead is in quarantine."""
 
-    reason: Literal["unknown_product", "unknown_customer", "conflict", "fault"]
+    reason: Literal["unknown_product", "unknown_customer", "conflict", "action_conflict", "fault"]
     detail: str
 
 

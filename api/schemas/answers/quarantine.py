@@ -17,7 +17,7 @@ class Quarantined(Answer):
     product: str
     lead_type: str
     actions: int
-    reason: Literal["unknown_product", "unknown_customer", "conflict"]
+    reason: Literal["unknown_product", "unknown_customer", "conflict", "action_conflict"]
     detail: str
     batch_id: UUID
     received_at: datetime

@@ -77,7 +77,7 @@ quarantine = Table(
     Index("ix_quarantine_lead_id", "lead_id"),
     Index("ix_quarantine_product_id", "product_id", postgresql_where=text("resolved_at IS NULL")),
     Index("ix_quarantine_customer_id", "customer_id", postgresql_where=text("resolved_at IS NULL")),
-    CheckConstraint("reason IN ('unknown_product', 'unknown_customer', 'conflict')", name="reason"),
+    CheckConstraint("reason IN ('unknown_product', 'unknown_customer', 'conflict', 'action_conflict')", name="reason"),
 )
 
 dead_letters = Table(

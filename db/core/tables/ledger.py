@@ -168,3 +168,10 @@ corrections = Table(
     CheckConstraint("wrong_id <> right_id", name="another"),
     Index("ix_corrections_customer", "partner_id", "customer_id"),
 )
+
+action_external_ids = Table(
+    "action_external_ids",
+    metadata,
+    Column("action_id", Uuid, ForeignKey("actions.id"), primary_key=True),
+    Column("external_id", Text, nullable=False),
+)

@@ -26,6 +26,7 @@ GROUPS = {
         "product_periods": "the totals of one product in one billing period, in shards that batches write side by side",
         "credits": "what is credited for a returned action of a closed period, once (R11)",
         "corrections": "a wrong action and the one that stands for it (R3)",
+        "action_external_ids": "the caller's own id of an action that has one (R3)",
         "quarantine": "a lead that names what nobody has created, or conflicts with one on record (R12)",
         "dead_letters": "a lead that a fault keeps from being decided",
         "tallies": "a counter for the metrics, in shards",

@@ -198,6 +198,28 @@ async def test_a_source_numbers_its_own_leads(
     check_problem(await client.get("/leads/1", params={"source": "other"}), 404)
 
 
+async def test_r3_an_action_is_shown_with_the_id_it_was_sent_with(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
+) -> None:
+    await make_masters(client)
+    sent = lead("lead-1", action() | {"id": "evt-1"}, action("Signup"))
+    waiting = await accept(client, sent)
+    assert [each["external_id"] for each in (await get(client, "/leads/lead-1"))["actions"]] == ["evt-1", None]
+    await decide(engine, policies)
+    assert (await get(client, waiting["status_url"]))["leads"]["new"] == 1
+    found = (await get(client, "/leads/lead-1"))["actions"]
+    assert {each["action_type"]: each["external_id"] for each in found} == {"Click": "evt-1", "Signup": None}
+    assert (await get(client, f"/api/actions/{found[0]['action_id']}"))["external_id"] == found[0]["external_id"]
+    wrong = lead("lead-1", action(level="Low") | {"id": "evt-1"})
+    tried = await client.post("/leads", params={"dry_run": "true"}, json=wrong)
+    assert tried.json()["leads"][0]["problem"]["reason"] == "action_conflict"
+    status = await bill(client, engine, policies, wrong)
+    detail = "Action 'evt-1' of lead 'lead-1' is known with another level; the first one stands."
+    assert status["problems"] == [{"index": 0, "lead_id": "lead-1", "reason": "action_conflict", "detail": detail}]
+    (listed,) = (await get(client, "/api/quarantine", reason="action_conflict"))["items"]
+    assert (listed["lead_id"], listed["detail"]) == ("lead-1", detail)
+
+
 async def test_a_customer_described_in_a_lead_is_created(
     client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
 ) -> None:

@@ -86,6 +86,15 @@ def without(name: str) -> Json:
             lead("x", {"action_type": "Click"}),
             {"#/0/actions/0/engagement_level": "is required", "#/0/actions/0/timestamp": "is required"},
         ),
+        (lead("x", action() | {"id": ""}), {"#/0/actions/0/id": "must have 1 to 200 characters"}),
+        (lead("x", action() | {"id": 7}), {"#/0/actions/0/id": "must be a string"}),
+        (
+            lead("x", action() | {"id": "7"}, action(), action(level="Low") | {"id": "7"}),
+            {
+                "#/0/actions/0/id": "is also the id of #/0/actions/2, which has another level",
+                "#/0/actions/2/id": "is also the id of #/0/actions/0, which has another level",
+            },
+        ),
         (lead(customer="Ben"), {"#/0/customer": "must be an object with name and email"}),
         (lead(customer={}), {"#/0/customer/name": "is required", "#/0/customer/email": "is required"}),
         (lead(customer={"name": "B", "email": "ben"}), {"#/0/customer/email": "must be an e-mail address"}),
@@ -237,11 +246,15 @@ async def test_a_name_that_is_given_twice_in_an_action_or_a_line(
 @given(
     st.dictionaries(st.sampled_from(["source", "created_at", "customer"]), st.booleans()),
     st.lists(st.text(alphabet='a"\\é', min_size=1, max_size=5).filter(str.strip), min_size=1, max_size=4),
+    st.lists(st.sampled_from([{}, {"id": None}, {"id": "one"}, {"id": "two"}]), min_size=4, max_size=4),
 )
-def test_good_leads_are_never_taken_for_repeating_a_name(optional: dict[str, bool], types: list[str]) -> None:
+def test_good_leads_are_never_taken_for_repeating_a_name(
+    optional: dict[str, bool], types: list[str], ids: list[Json]
+) -> None:
     values = {"source": "crm", "created_at": "2024-04-01T10:00:00Z", "customer": {"name": "B", "email": "b@c"}}
     fields = {name: values[name] if given else None for name, given in optional.items()}
-    sent = [lead("x", *map(action, types), **fields), lead("y")]
+    actions = [action(types[0] if own.get("id") else each) | own for each, own in zip(types, ids, strict=False)]
+    sent = [lead("x", *actions, **fields), lead("y")]
     for ensure_ascii in (True, False):
         body = json.dumps(sent, ensure_ascii=ensure_ascii).encode()
         read = leads_from_body(body, ndjson=False, now=datetime.now(UTC), most_leads=2, most_actions=4)
