@@ -143,12 +143,19 @@ async def list_report_customers(
 
 
 @router.get("/{report_id}/versions", dependencies=[_READ], response_model=answers.Page[answers.ReportVersion])
-async def list_report_versions(request: Request, report_id: UuidPath) -> Response:
-    """The versions that were written of a report, newest first, with their files."""
+async def list_report_versions(
+    request: Request, report_id: UuidPath, limit: Limit = 50, after: After = None
+) -> Response:
+    """The versions that were written of a report, newest first, with their files, page by page.
+
+    Of an open month the last one of each day (UTC) stays, and all final ones do.
+    """
     async with transaction(state_of(request).engine, readonly=True) as connection:
         await _found(connection, report_id)
-        written = await report_versions.read(connection, report_id)
-    return json_response({"items": [version_out(version) for version in written], "next": None})
+        before = place_from_cursor(after, int)
+        written = await report_versions.read(connection, report_id, before=before, limit=limit)
+    following = cursor_from_place(written[-1].version) if len(written) == limit else None
+    return json_response({"items": [version_out(version) for version in written], "next": following})
 
 
 def _accepted_kind(request: Request) -> str:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import fsspec
@@ -58,6 +58,14 @@ def _write_file(url: str, blocks: Iterable[bytes]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_file(url: str) -> None:
+    """Remove a file; one that is gone is fine. Raises FileUnavailable."""
+    with file_errors(url):
+        files, path = fsspec.core.url_to_fs(url)
+        with suppress(FileNotFoundError):
+            files.rm_file(path)
 
 
 def read_file(url: str) -> Iterator[bytes]:

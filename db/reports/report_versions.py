@@ -12,6 +12,7 @@ import msgspec
 
 from billing.totals import TOTALS_COLUMNS, Totals
 from db.core.totals_rows import totals_from_row
+from db.reports import file_removals
 from db.reports.live_report import ProductTotals, Report
 
 _figures = attrgetter(*TOTALS_COLUMNS)
@@ -87,26 +88,37 @@ async def add_files(connection: asyncpg.Connection, report_id: UUID, version: in
     )
 
 
-async def read(connection: asyncpg.Connection, report_id: UUID, only: int | None = None) -> list[ReportVersion]:
-    """All versions of a report or only one, newest first, with their files."""
+async def read(
+    connection: asyncpg.Connection,
+    report_id: UUID,
+    only: int | None = None,
+    *,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[ReportVersion]:
+    """Versions of a report, newest first, with their files: all, only one, or a page of those before one."""
+    rows = await connection.fetch(
+        """
+        SELECT * FROM billing_reports
+        WHERE report_id = $1 AND ($2::int IS NULL OR version = $2) AND ($3::bigint IS NULL OR version < $3)
+        ORDER BY version DESC LIMIT $4
+        """,
+        report_id,
+        only,
+        before,
+        limit,
+    )
     files: dict[int, list[ReportFile]] = {}
     for row in await connection.fetch(
         """
         SELECT version, format, url, size_bytes, sha256 FROM billing_report_files
-        WHERE report_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY format
+        WHERE report_id = $1 AND version = ANY($2::int[]) ORDER BY format
         """,
         report_id,
-        only,
+        [row["version"] for row in rows],
     ):
         file = ReportFile(row["format"], row["url"], row["size_bytes"], row["sha256"])
         files.setdefault(row["version"], []).append(file)
-    rows = await connection.fetch(
-        """
-        SELECT * FROM billing_reports WHERE report_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY version DESC
-        """,
-        report_id,
-        only,
-    )
     return [_version_from_row(row, files.get(row["version"], [])) for row in rows]
 
 
@@ -132,6 +144,39 @@ def _product_from_json(product: Mapping[str, Any], credited_minor: int) -> Produ
     return ProductTotals(
         product["product"], product["name"], totals_from_row(product), product.get("credited_minor", unknown)
     )
+
+
+async def drop_replaced(connection: asyncpg.Connection, report_id: UUID) -> int:
+    """Drop the versions of open months that a later one of the same day (UTC) replaced; returns how many.
+
+    Final versions stay for ever. The newest version is never dropped, so no number is given twice. Files go after the
+    commit, with the sweep of `file_removals`.
+    """
+    replaced = [
+        row["version"]
+        for row in await connection.fetch(
+            """
+            SELECT version FROM (
+                SELECT version, lead(version) OVER (
+                    PARTITION BY (as_of AT TIME ZONE 'UTC')::date ORDER BY version
+                ) AS next
+                FROM billing_reports WHERE report_id = $1 AND NOT final
+            ) AS open WHERE next IS NOT NULL
+            """,
+            report_id,
+        )
+    ]
+    if replaced:
+        urls = await connection.fetch(
+            "DELETE FROM billing_report_files WHERE report_id = $1 AND version = ANY($2::int[]) RETURNING url",
+            report_id,
+            replaced,
+        )
+        await connection.execute(
+            "DELETE FROM billing_reports WHERE report_id = $1 AND version = ANY($2::int[])", report_id, replaced
+        )
+        await file_removals.plan(connection, report_id, {row["url"] for row in urls}, file_removals.REPLACED_AFTER)
+    return len(replaced)
 
 
 async def last_written(connection: asyncpg.Connection, report_id: UUID) -> tuple[str, bool] | None:

@@ -1,5 +1,7 @@
 """Writing the next version of a report with its files."""
 
+import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from hashlib import file_digest
@@ -9,11 +11,13 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.identity import report_uuid
 from billing.periods import text_from_period
 from db.core import locks
 from db.core.engine import transaction
+from db.core.errors import FileUnavailable
 from db.core.settings import Settings
-from db.reports import live_report, report_versions
+from db.reports import file_removals, live_report, report_versions
 from db.reports.formats import FORMATS, blocks
 from db.reports.live_report import Report
 from db.reports.report_files import folder_url, write_file
@@ -33,15 +37,23 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
     """Write the next version of a report with its files; None if nothing changed since the last one.
 
     The files are written first and recorded with the version in one transaction, so a recorded file is always complete.
-    If somebody was erased in between, the files may still show their name and are written again.
+    If somebody was erased in between, the files may still show their name and are written again. Files that are not
+    recorded in the end are removed later.
     """
+    async with transaction(engine, readonly=True) as connection:
+        report = await live_report.read(connection, partner_id, period)
+        if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
+            return None
+    urls = new_urls(settings, report.report_id, period)
+    async with transaction(engine) as connection:
+        await file_removals.plan(connection, report.report_id, urls.values(), file_removals.UNFINISHED_AFTER)
     async with transaction(engine, readonly=True) as connection:
         await locks.lock_names_shared(connection)
         erasures = await counters.one(connection, PEOPLE_ERASED)
         report = await live_report.read(connection, partner_id, period)
         if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
             return None
-        files = await write_files(settings, connection, report)
+        files = await write_files(connection, report, urls)
     try:
         async with transaction(engine) as connection:
             await locks.lock_names_shared(connection)
@@ -49,6 +61,8 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
                 raise _ErasedMeanwhile
             if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
                 return None
+            if not await file_removals.keep(connection, urls.values()):
+                raise FileUnavailable(f"Writing the files of report {report.report_id} took too long.")
             version = await report_versions.add(connection, report)
             await report_versions.add_files(connection, report.report_id, version, files)
             return version
@@ -58,22 +72,32 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
         return await snapshot(engine, settings, partner_id, period)
 
 
-async def write_files(settings: Settings, connection: asyncpg.Connection, report: Report) -> list[ReportFile]:
+def new_urls(settings: Settings, report_id: UUID, period: int) -> dict[str, str]:
+    """Where the files of a version go, by format: names that no other version has."""
+    name = f"{text_from_period(period)}/{report_id}-{secrets.token_hex(8)}"
+    return {kind: f"{folder_url(settings)}/{name}.{kind}" for kind in FORMATS}
+
+
+async def drop_replaced(engine: AsyncEngine, partner_id: UUID, period: int) -> int:
+    """Drop the versions of an open month that later ones of their day replaced; returns how many."""
+    async with transaction(engine) as connection:
+        return await report_versions.drop_replaced(connection, report_uuid(partner_id, period))
+
+
+async def write_files(connection: asyncpg.Connection, report: Report, urls: Mapping[str, str]) -> list[ReportFile]:
     """Write a report in every format, in one pass over its lines, without recording the files."""
     with ExitStack() as stack:
         spools = [stack.enter_context(SpooledTemporaryFile(_IN_MEMORY_BYTES)) for _ in FORMATS]
         async for texts in blocks(connection, report, list(FORMATS.values())):
             for spool, text in zip(spools, texts, strict=True):
                 spool.write(text.encode())
-        return [_store(settings, report, kind, spool) for kind, spool in zip(FORMATS, spools, strict=True)]
+        return [_store(kind, urls[kind], spool) for kind, spool in zip(FORMATS, spools, strict=True)]
 
 
-def _store(settings: Settings, report: Report, kind: str, spool: SpooledTemporaryFile[bytes]) -> ReportFile:
+def _store(kind: str, url: str, spool: SpooledTemporaryFile[bytes]) -> ReportFile:
     size = spool.tell()
     spool.seek(0)
     digest = file_digest(spool, "sha256").hexdigest()
     spool.seek(0)
-    name = f"{text_from_period(report.period)}/{report.report_id}-{digest[:16]}.{kind}"
-    url = f"{folder_url(settings)}/{name}"
     write_file(url, iter(partial(spool.read, _BLOCK_BYTES), b""))
     return ReportFile(kind, url, size, digest)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
+    Index,
     Integer,
     Numeric,
     Table,
@@ -38,6 +39,15 @@ billing_reports = Table(
     CheckConstraint(CONSERVED, name="conserved"),
     CheckConstraint("version > 0", name="version"),
     CheckConstraint(period_check("period"), name="period"),
+)
+
+report_file_removals = Table(
+    "report_file_removals",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("report_id", Uuid, nullable=False),
+    Column("remove_at", INSTANT, nullable=False),
+    Index("ix_report_file_removals_remove_at", "remove_at"),
 )
 
 billing_report_files = Table(

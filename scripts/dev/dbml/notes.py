@@ -35,6 +35,7 @@ GROUPS = {
     "reports and tasks": {
         "billing_reports": "one version of the report of one partner and period",
         "billing_report_files": "a file of a version: where it is and its hash",
+        "report_file_removals": "a file that no version has, or not yet, and when it is removed",
         "tasks": "work in the background, with its progress",
         "text_findings": "something stored by older rules of texts that a person may want to look at (R1)",
         "api_keys": "a key of a machine: only its hash is stored",

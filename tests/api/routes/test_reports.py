@@ -345,6 +345,7 @@ async def test_rebuild_corrects_what_differs_and_writes_versions_with_files(
     versions = (await get(client, f"{path}/versions"))["items"]
     assert [version["version"] for version in versions] == [2, 1]
     assert [version["totals"]["billed"] for version in versions] == ["17.00", "15.00"]
+    assert await get_all(client, f"{path}/versions", limit=1) == versions
     for version in versions:
         assert await get(client, path, version=version["version"], format="json") == version
         assert [file["format"] for file in version["files"]] == ["csv", "md"]
