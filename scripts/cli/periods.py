@@ -151,6 +151,12 @@ def _print_closed(partner: str, result: dict[str, Any]) -> None:
             markup=False,
             soft_wrap=True,
         )
+    if "files_error" in result:
+        console().print(
+            f"Its report is not written yet, and will be tried again: {result['files_error']}",
+            markup=False,
+            soft_wrap=True,
+        )
     if len(periods) > 1:
         table = new_table(("Month", "Billed", "Credited", "Net"), right=("Billed", "Credited", "Net"))
         for each in periods:

@@ -12,9 +12,9 @@ from db.core.unit_of_work import UnitOfWork
 from db.intake import undecided
 from db.intake.closing_request import decide_accepted_before
 from db.ledger import closing, periods
-from db.reports import snapshots
 from db.tasks import records
 from worker.runner import Attempt
+from worker.tasks.reports import written_version
 
 
 async def close(attempt: Attempt) -> dict[str, Any]:
@@ -40,11 +40,11 @@ async def close(attempt: Attempt) -> dict[str, Any]:
             datetime.now(UTC),
             also=partial(_remember, attempt.task.id, month),
         )
-    version = None
+    written: dict[str, Any] = {}
     for number, month in enumerate(closed := list(periods_between(first, through)), 1):
-        version = await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, month)
+        written |= await written_version(runtime, partner_id, month)
         await attempt.progress(number, len(closed))
-    return {"closed": True, "report_version": version} | await _figures(attempt, partner_id, first, through)
+    return {"closed": True} | written | await _figures(attempt, partner_id, first, through)
 
 
 def _next_to_close(attempt: Attempt, first: int) -> int:

@@ -14,10 +14,10 @@ from db.core.concurrently import run_concurrently
 from db.core.engine import transaction
 from db.ledger import rebuild as ledger
 from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange, RangeResult
-from db.reports import snapshots
 from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS
 from worker.runner import Attempt, SubtaskFailed
+from worker.tasks.reports import written_version
 
 SUBTASK = "rebuild_range"
 """The kind of the tasks that a rebuild is divided into."""
@@ -52,8 +52,7 @@ async def rebuild(attempt: Attempt) -> dict[str, Any]:
         ledger.correct_counters(runtime.engine, runtime.policies, partner_id, period, remember),
     )
     result: dict[str, Any] = judged | {_COUNTERS: earlier + counters}
-    result["report_version"] = await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, period)
-    return result
+    return result | await written_version(runtime, partner_id, period)
 
 
 async def judge_customers(attempt: Attempt) -> dict[str, Any]:

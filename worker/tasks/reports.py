@@ -1,9 +1,13 @@
 """Snapshots: a new version of every report that changed since its last one; what it replaces goes."""
 
+from typing import Any
+from uuid import UUID
+
 import structlog
 from celery import shared_task
 
 from db.core.engine import transaction
+from db.core.errors import FileUnavailable
 from db.reports import file_removals, report_versions, snapshots
 from db.tasks.notifications import SNAPSHOT_REPORTS
 from worker import process
@@ -22,10 +26,29 @@ async def snapshot_changed(runtime: Runtime) -> None:
     """Write the versions, drop those that they replace, and remove files that are due."""
     async with transaction(runtime.engine, readonly=True) as connection:
         changed = await report_versions.changed_since_written(connection)
-    written = dropped = 0
+    written = dropped = failed = files = 0
     for partner_id, period in changed:
-        if await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, period):
-            written += 1
+        result = await written_version(runtime, partner_id, period)
+        written += result["report_version"] is not None
+        failed += "files_error" in result
         dropped += await snapshots.drop_replaced(runtime.engine, partner_id, period)
-    files = await file_removals.remove_due(runtime.engine, runtime.settings)
-    log.info("reports_snapshot", changed=len(changed), written=written, dropped=dropped, files_removed=files)
+    try:
+        files = await file_removals.remove_due(runtime.engine, runtime.settings)
+    except FileUnavailable as error:
+        log.warning("files_unavailable", error=str(error))
+    log.info(
+        "reports_snapshot", changed=len(changed), written=written, failed=failed, dropped=dropped, files_removed=files
+    )
+
+
+async def written_version(runtime: Runtime, partner_id: UUID, period: int) -> dict[str, Any]:
+    """The version that was written of a report, as a task's result tells it.
+
+    What the task was for is done by then, whatever the folder of files does: if it cannot be written, the result says
+    so in `files_error`, and the next snapshots try again.
+    """
+    try:
+        return {"report_version": await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, period)}
+    except FileUnavailable as error:
+        log.warning("files_unavailable", error=str(error))
+        return {"report_version": None, "files_error": str(error)}
