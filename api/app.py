@@ -11,6 +11,7 @@ from api.access.authentication import AuthenticationMiddleware
 from api.access.key_cache import KeyCache
 from api.fast_path import FastPathMiddleware
 from api.head import HeadMiddleware
+from api.memory import Memory
 from api.readiness import Readiness
 from api.request_context import RequestContextMiddleware
 from api.request_spans import TracingMiddleware
@@ -33,6 +34,8 @@ from api.schemas import openapi
 from api.state import State
 from api.traffic.admission import AdmissionMiddleware
 from api.traffic.backpressure import Backpressure
+from api.traffic.body_budget import BodyBudget
+from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
 from db.core.engine import create_engine
@@ -70,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         notifier = Notifier(settings)
         backpressure = Backpressure(accepting, settings)
         inbox = InboxWriter(accepting, notifier.announce_leads)
+        body_deadlines = BodyDeadlines(settings.body_timeout_s)
         app.state.leadger = State(
             settings=settings,
             engine=engine,
@@ -79,11 +83,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             keys=KeyCache(accepting),
             limiter=RateLimiter(settings.rate_limit_per_s),
             backpressure=backpressure,
+            body_budget=BodyBudget(settings.max_body_bytes),
+            body_deadlines=body_deadlines,
             concurrency=ConcurrencyLimit(),
+            memory=Memory(),
             readiness=Readiness(accepting, settings, backpressure, inbox),
             downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
         )
-        async with backpressure.measuring():
+        async with backpressure.measuring(), body_deadlines.watching():
             yield
         notifier.close()
         await engine.dispose()

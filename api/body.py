@@ -1,7 +1,9 @@
-"""Reading a request body within limits, whatever its headers say about it."""
+"""Reading a request body within limits of size, time and memory, whatever its headers say about it."""
 
+import asyncio
 import zlib
 from collections.abc import Iterable
+from io import BytesIO
 from typing import Any
 
 import msgspec
@@ -10,7 +12,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from api.headers import header
-from api.problems import FieldError, Problem
+from api.problems import FieldError, Problem, without_frames
+from api.state import State
+from api.traffic.body_budget import HeldBytes
+from api.traffic.body_deadlines import Arrival
+from api.traffic.concurrency import LARGE_BYTES
 
 BOM = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8; some editors and libraries write it before JSON, where it means nothing."""
@@ -19,6 +25,7 @@ JSON_TYPES = frozenset({"application/json", "text/json"})
 _MOST_DISCARDED_BYTES = 512 * 1024 * 1024
 _MOST_MEMBERS = 1000
 _STEP_BYTES = 64 * 1024
+_STEPS_AT_ONCE = 8
 
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})  # what is ASCII is UTF-8, too
 _GZIP = frozenset({"gzip", "x-gzip"})  # two names of one thing (RFC 9110, 8.4.1.3)
@@ -51,37 +58,107 @@ async def drop_body(scope: Scope, receive: Receive) -> None:
     """
     if header(scope, b"expect").lower() == "100-continue":
         return
-    while (await receive()).get("more_body"):
-        pass
+    state: State = scope["app"].state.leadger
+    arrival = state.body_deadlines.begin()
+    try:
+        await _drop(receive, arrival)
+    except asyncio.CancelledError:
+        _check_given_up(arrival)
+    finally:
+        state.body_deadlines.end(arrival)
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:
-    """The body, unpacked if it is gzip.
+    """The body, unpacked if it is gzip. What is large is counted in `scope["held_bytes"]`, for the request to release.
 
-    Problem 413 if either form is larger than `most_bytes`, 415 or 400 if it cannot be read.
+    Problem 413 if either form is larger than `most_bytes`, 415 or 400 if it cannot be read, 408 if it comes too slowly,
+    429 if the process holds too many bytes of bodies.
     """
     encoding = header(request.scope, b"content-encoding").strip().lower() or "identity"
     if encoding != "identity" and encoding not in _GZIP:
         raise Problem(415, f"Content-Encoding {encoding!r} is not supported; send the body as it is or as gzip.")
-    parts = []
+    state: State = request.scope["app"].state.leadger
+    try:
+        if encoding == "identity":
+            return await _in_time(request, state, most_bytes)
+        return await _gunzip(await _in_time(request, state, most_bytes), most_bytes, _held_bytes(request, state))
+    except Problem as problem:
+        raise without_frames(problem) from None
+
+
+async def _in_time(request: Request, state: State, most_bytes: int) -> bytes:
+    arrival = state.body_deadlines.begin()
+    try:
+        return await _receive(request, state, arrival, most_bytes)
+    except asyncio.CancelledError:
+        _check_given_up(arrival)
+        raise
+    finally:
+        state.body_deadlines.end(arrival)
+
+
+async def _receive(request: Request, state: State, arrival: Arrival, most_bytes: int) -> bytes:
+    receive = request.receive
+    part, more = await _next_part(receive)
+    if not more and len(part) < LARGE_BYTES and len(part) <= most_bytes:
+        return part
+    held = _held_bytes(request, state)
+    whole = BytesIO()  # gives what was written into it without a copy
+    try:
+        while True:
+            if whole.tell() + len(part) > most_bytes:
+                raise _too_large(most_bytes)
+            held.add(len(part))
+            whole.write(part)
+            if not more:
+                return whole.getvalue()
+            arrival.count(len(part))
+            part, more = await _next_part(receive)
+    except Problem:
+        # The rest is read and dropped, so that the client sees the answer instead of a broken pipe.
+        held.release()
+        del whole
+        if more:
+            await _drop(receive, arrival)
+        raise
+
+
+async def _next_part(receive: Receive) -> tuple[bytes, bool]:
+    """Some bytes, and whether there are more."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _drop(receive: Receive, arrival: Arrival) -> None:
     size, more = 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        part, more = message.get("body", b""), message.get("more_body", False)
-        size += len(part)
-        if size <= most_bytes:
-            parts.append(part)
-        else:
-            # The rest is read and dropped, so that the client sees the answer instead of a broken pipe.
-            parts.clear()
-            if size > _MOST_DISCARDED_BYTES:
-                break
-    if size > most_bytes:
-        raise _too_large(most_bytes)
-    body = b"".join(parts)
-    return _gunzip(body, most_bytes) if encoding in _GZIP else body
+    while more and size <= _MOST_DISCARDED_BYTES:
+        message = await receive()
+        more = message.get("more_body", False)
+        arrival.count(len(message.get("body", b"")))
+        size += len(message.get("body", b""))
+
+
+def _held_bytes(request: Request, state: State) -> HeldBytes:
+    """What the request holds. `AdmissionMiddleware` releases it when the request is answered."""
+    scope = request.scope
+    if "held_bytes" not in scope:
+        scope["held_bytes"] = HeldBytes(state.body_budget, scope["caller"].id)
+    held: HeldBytes = scope["held_bytes"]
+    return held
+
+
+def _check_given_up(arrival: Arrival) -> None:
+    """Problem 408 if the request was cancelled because its body is late; else somebody else cancelled it."""
+    if arrival.given_up:
+        arrival.task.uncancel()
+        raise Problem(
+            408,
+            f"The body came too slowly: nothing came for {arrival.timeout_s:g} s, or too little for long; "
+            "nothing was stored.",
+            headers={"Connection": "close"},
+        ) from None
 
 
 def json_from_body(body: bytes) -> Any:
@@ -127,31 +204,40 @@ def _other_encoding(body: bytes) -> str | None:
     return "UTF-16" if zeros[:2] in ([True, False], [False, True]) else None
 
 
-def _gunzip(body: bytes, most_bytes: int) -> bytes:
-    """Decompress gzip in small steps, so that neither a zip bomb nor a body of countless empty members costs much."""
-    unpacked = bytearray()
+async def _gunzip(body: bytes, most_bytes: int, held: HeldBytes) -> bytes:
+    """Decompress gzip in small steps, so that neither a zip bomb nor a body of countless empty members costs much.
+
+    Other requests have their turn every few steps.
+    """
+    unpacked = BytesIO()
     stream = zlib.decompressobj(wbits=31)
     members = 1
+    steps = 0
     try:
         for start in range(0, len(body), _STEP_BYTES):
             rest = body[start : start + _STEP_BYTES]
             while rest:
                 if stream.eof:
                     if not rest.strip(b"\0") and not body[start + _STEP_BYTES :].strip(b"\0"):
-                        return bytes(unpacked)  # zeros after the last member are padding, as gzip itself has it
+                        return unpacked.getvalue()  # zeros after the last member are padding, as gzip itself has it
                     stream = zlib.decompressobj(wbits=31)
                     members += 1
                     if members > _MOST_MEMBERS:
                         raise Problem(400, f"The gzip body has more than {_MOST_MEMBERS} members.")
-                unpacked += stream.decompress(rest, _STEP_BYTES)
-                if len(unpacked) > most_bytes:
+                part = stream.decompress(rest, _STEP_BYTES)
+                if unpacked.tell() + len(part) > most_bytes:
                     raise _too_large(most_bytes)
+                held.add(len(part))
+                unpacked.write(part)
                 rest = stream.unused_data if stream.eof else stream.unconsumed_tail
+                steps += 1
+                if steps % _STEPS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
     except zlib.error:
         raise Problem(400, "The body is not valid gzip, although Content-Encoding says so.") from None
     if not stream.eof:
         raise Problem(400, "The gzip body ends too early.")
-    return bytes(unpacked)
+    return unpacked.getvalue()
 
 
 def _too_large(most_bytes: int) -> Problem:

@@ -56,6 +56,16 @@ class Problem(HTTPException):
         self.errors = errors
 
 
+def without_frames(problem: Problem) -> Problem:
+    """The same problem without the frames that it came through.
+
+    They hold the body of the request, and an exception and its frames refer to each other: they would live until the
+    garbage collector comes by.
+    """
+    problem.__context__ = None
+    return problem.with_traceback(None)
+
+
 def problem_from(error: Exception, request: Request) -> Problem | None:
     """The answer to an exception; None if it is unexpected."""
     match error:

@@ -9,8 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.key_cache import KeyCache
 from api.access.permissions import caller_of
+from api.memory import Memory
 from api.readiness import Readiness
 from api.traffic.backpressure import Backpressure
+from api.traffic.body_budget import BodyBudget
+from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.rate_limit import RateLimiter
 from db.core.settings import Settings
@@ -33,7 +36,10 @@ class State:
     keys: KeyCache
     limiter: RateLimiter
     backpressure: Backpressure
+    body_budget: BodyBudget
+    body_deadlines: BodyDeadlines
     concurrency: ConcurrencyLimit
+    memory: Memory
     readiness: Readiness
     downloads: asyncio.Semaphore
     """Slow clients that download reports hold half of the database connections at most."""

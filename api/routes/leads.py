@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from api.access.permissions import Permission, caller_of, requires
 from api.body import JSON_TYPES, content_type, read_body
 from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
-from api.problems import FieldError, Problem
+from api.problems import FieldError, Problem, without_frames
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import DayOrInstant, IdPath, QueryId, QueryText, UuidPath
@@ -193,19 +194,25 @@ def _refuse_beside_lead_id(request: Request) -> None:
 
 async def _read(request: Request, state: State, now: datetime) -> LeadsIn:
     kind = content_type(request, _TYPES)
-    body = await read_body(request, state.settings.max_body_bytes)
-
-    def reading() -> LeadsIn:
-        return leads_from_body(
-            body,
-            ndjson=kind in _NDJSON_TYPES,
-            now=now,
-            most_leads=state.settings.max_batch_leads,
-            most_actions=state.settings.max_lead_actions,
-        )
-
-    # A large body is read in a thread, so that other requests go on meanwhile.
-    return await asyncio.to_thread(reading) if len(body) >= LARGE_BYTES else reading()
+    # A large or packed body was read before the request had its turn, see `api.traffic.admission`.
+    scope, most_bytes = request.scope, state.settings.max_body_bytes
+    body = scope.pop("body") if "body" in scope else await read_body(request, most_bytes)
+    is_large = len(body) >= LARGE_BYTES
+    reading = partial(
+        leads_from_body,
+        body,
+        ndjson=kind in _NDJSON_TYPES,
+        now=now,
+        most_leads=state.settings.max_batch_leads,
+        most_actions=state.settings.max_lead_actions,
+    )
+    del body
+    try:
+        # A large body is read in a thread, so that other requests go on meanwhile.
+        return await asyncio.to_thread(reading) if is_large else reading()
+    except Problem as problem:
+        del reading
+        raise without_frames(problem) from None
 
 
 def _refusal(read: LeadsIn) -> Problem:

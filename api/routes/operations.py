@@ -43,6 +43,10 @@ async def prometheus(request: Request) -> Response:
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
         figures = await business_figures.read(connection)
-    refused = {"rate": state.limiter.refused, **state.backpressure.refused}
+    refused = {
+        "rate": state.limiter.refused,
+        "body_bytes": state.body_budget.refused,
+        **state.backpressure.refused,
+    }
     registry = registry_with(figures, state.notifier.failures, refused)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

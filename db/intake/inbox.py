@@ -80,7 +80,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
 
     It is one statement: outside a transaction it stores all of them or none, and has committed when it returns.
     """
-    rows = [
+    rows = (  # made while they are sent, so that no more than one payload of a large request is held at a time
         (
             request.batch_id,
             part,
@@ -93,7 +93,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
         )
         for request in requests
         for part, (partition, leads) in _numbered(_parts(request.leads))
-    ]
+    )
     await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
 
 

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from db.telemetry.business_figures import Figures
 
-REFUSALS = ("rate", "share", "full")
+REFUSALS = ("rate", "share", "full", "body_bytes")
 """Why a request is answered 429: its key exceeds its rate or its fair share, or the inbox is full."""
 
 DEPRECATED = ("leadger_doorbell_failures",)

@@ -4,15 +4,18 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from scripts.local.processes.keeper import descendants
 from scripts.local.processes.process import Process
-from tests.api.world import check_problem, lead
+from tests.api.world import action, check_problem, lead
+from tests.keys import new_key
 
 MEGABYTE = 1024 * 1024
 JSON = {"content-type": "application/json"}
@@ -84,6 +87,34 @@ def test_many_small_values_take_bounded_memory(server: httpx.Client, shared_serv
         check_problem(server.post("/leads", content=bad, headers=JSON), 413)
     assert _most_memory(shared_server[1]) < 250 * MEGABYTE
     assert server.get("/leads").status_code == 200
+
+
+@pytest.fixture
+async def four_keys(shared_engine: AsyncEngine) -> list[str]:
+    return [await new_key(shared_engine, f"key {number}", ["ingest"]) for number in range(4)]
+
+
+def test_four_of_the_largest_bodies_at_once_take_bounded_memory(
+    server: httpx.Client, shared_server: tuple[str, Process], four_keys: list[str]
+) -> None:
+    def post(key: str) -> httpx.Response:
+        actions = [action(f"Type {number % 7}", at=f"2024-04-01T10:{number:02d}:00Z") for number in range(20)]
+        body = json.dumps([lead(f"{key}-{number}", *actions) for number in range(7800)])
+        assert 15_000_000 < len(body) < 16 * MEGABYTE
+        return httpx.post(f"{shared_server[0]}/leads", content=body, headers=_headers(key), timeout=120)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(post, four_keys))
+    assert {answer.status_code for answer in answers} <= {202, 429}
+    assert [answer.status_code for answer in answers].count(202) >= 2
+    assert {answer.headers.get("retry-after") for answer in answers if answer.status_code == 429} <= {"1"}
+    assert _most_memory(shared_server[1]) < 250 * MEGABYTE
+    accepted = [batch["accepted"] for batch in server.get("/leads/batches").json()["items"]]
+    assert accepted.count(7800) == [answer.status_code for answer in answers].count(202)
+
+
+def _headers(key: str) -> dict[str, str]:
+    return JSON | {"authorization": f"Bearer {key}"}
 
 
 PATHS = [

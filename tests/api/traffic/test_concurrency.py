@@ -1,6 +1,7 @@
 """Large requests of one key wait for each other, so that a noisy key does not hold up another one."""
 
 import asyncio
+import gzip
 import json
 import threading
 from collections.abc import AsyncIterator
@@ -75,8 +76,23 @@ async def test_keys_do_not_wait_for_each_other() -> None:
     requests = Requests()
     for number in range(5):
         await requests.send(f"noisy {number}", 16 * MEGABYTE)
-    await requests.send("quiet", 16 * MEGABYTE, ANOTHER)
+    await requests.send("quiet", 2 * MEGABYTE, ANOTHER)
     assert requests.running == ["noisy 0", "quiet"]
+
+
+async def test_the_largest_requests_of_several_keys_run_one_by_one_and_each_key_in_its_turn() -> None:
+    requests = Requests()
+    for number in range(3):
+        await requests.send(f"noisy {number}", 16 * MEGABYTE)
+    await requests.send("quiet", 16 * MEGABYTE, ANOTHER)
+    assert requests.running == ["noisy 0"]
+    await requests.end("noisy 0")
+    assert requests.running == ["quiet"]
+    await requests.end("quiet")
+    assert requests.running == ["noisy 1"]
+    await requests.cancel("noisy 2")
+    await requests.end("noisy 1")
+    assert (requests.running, requests.concurrency.queues) == ([], {})
 
 
 @pytest.mark.parametrize("cancelled", ["first", "second", "third"])
@@ -140,7 +156,7 @@ async def test_a_quiet_key_is_served_while_large_requests_of_a_noisy_one_wait(
     assert most == [1]
 
 
-async def test_a_compressed_body_counts_with_its_probable_size(
+async def test_a_compressed_body_counts_with_the_size_it_unpacks_to(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes, limit = [], app.state.leadger.concurrency.limit
@@ -151,9 +167,10 @@ async def test_a_compressed_body_counts_with_its_probable_size(
 
     monkeypatch.setattr(app.state.leadger.concurrency, "limit", noting)
     compressed = {"content-encoding": "gzip"}
-    for size, headers in ((LARGE_BYTES - 1, {}), (LARGE_BYTES, {}), (4095, compressed), (4096, compressed)):
-        assert (await client.post("/leads", content=b"?" * size, headers=headers)).status_code == 400
-    assert sizes == [LARGE_BYTES, LARGE_BYTES]
+    for size in (LARGE_BYTES - 1, LARGE_BYTES, MEGABYTE):
+        for body, headers in ((b"?" * size, {}), (gzip.compress(b"?" * size), compressed)):
+            assert (await client.post("/leads", content=body, headers=headers)).status_code == 400
+    assert sizes == [LARGE_BYTES, LARGE_BYTES, MEGABYTE, MEGABYTE]
 
 
 async def test_large_requests_get_the_same_answers(client: httpx.AsyncClient) -> None:
