@@ -26,16 +26,13 @@ async def snapshot_changed(runtime: Runtime) -> None:
     """Write the versions, drop those that they replace, and remove files that are due."""
     async with transaction(runtime.engine, readonly=True) as connection:
         changed = await report_versions.changed_since_written(connection)
-    written = dropped = failed = files = 0
+    written = dropped = failed = 0
     for partner_id, period in changed:
         result = await written_version(runtime, partner_id, period)
         written += result["report_version"] is not None
         failed += "files_error" in result
         dropped += await snapshots.drop_replaced(runtime.engine, partner_id, period)
-    try:
-        files = await file_removals.remove_due(runtime.engine, runtime.settings)
-    except FileUnavailable as error:
-        log.warning("files_unavailable", error=str(error))
+    files = await file_removals.remove_due(runtime.engine, runtime.settings)
     log.info(
         "reports_snapshot", changed=len(changed), written=written, failed=failed, dropped=dropped, files_removed=files
     )
