@@ -4,7 +4,7 @@ This is the hot path, so the checks are written out over plain decoded JSON: one
 all its errors.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
