@@ -1,6 +1,7 @@
 """Leads: accepting them, and reading what became of them."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -37,6 +38,8 @@ from db.reports.leads_on_record import LeadView
 router = APIRouter(route_class=Route, tags=["leads"])
 _READ = requires(Permission.READ)
 _INGEST = Permission.INGEST  # looked up once, because that takes as long as the check
+_SHOWN = 100
+"""Problems and possible corrections in the answer about a batch; the others have lists of their own."""
 _MOST_LEADS_OF_DRY_RUN = inbox.CHUNK_LEADS
 _NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _FAULT = "A fault kept it from being decided; see the dead letters."
@@ -82,9 +85,9 @@ async def post_leads(
     return json_response(content, 202, {"Location": status_url})
 
 
-@router.get("/leads/batches", dependencies=[_READ], response_model=answers.Page[answers.Batch])
+@router.get("/leads/batches", dependencies=[_READ], response_model=answers.Page[answers.BatchCounts])
 async def list_batches(request: Request, limit: Limit = 50, after: After = None) -> Response:
-    """The requests that were accepted, newest first, each with what became of its leads."""
+    """The requests that were accepted, newest first, each with what became of its leads, in numbers."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         page = await request_status.page(connection, before=place_from_cursor(after, int), limit=limit)
     following = cursor_from_place(page[-1][0]) if len(page) == limit else None
@@ -95,10 +98,69 @@ async def list_batches(request: Request, limit: Limit = 50, after: After = None)
 async def get_batch(request: Request, batch_id: UuidPath) -> Response:
     """What became of the leads of one request; `waiting` until all are decided."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        status = await request_status.status(connection, batch_id)
+        status = await _found_batch(connection, batch_id)
+        problems = await request_status.problems(connection, batch_id, after=None, limit=_SHOWN + 1)
+        corrections = await request_status.possible_corrections(connection, batch_id, after=None, limit=_SHOWN + 1)
+    return json_response(
+        _batch_out(status)
+        | {
+            "problems": problems[:_SHOWN],
+            "problems_next": _problems_next(problems, _SHOWN),
+            "possible_corrections": corrections[:_SHOWN],
+            "possible_corrections_next": _corrections_next(corrections, _SHOWN),
+        }
+    )
+
+
+@router.get(
+    "/leads/batches/{batch_id}/problems", dependencies=[_READ], response_model=answers.Page[answers.LeadProblem]
+)
+async def list_batch_problems(
+    request: Request, batch_id: UuidPath, limit: Limit = 100, after: After = None
+) -> Response:
+    """Why leads of one request were quarantined, by their index."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        await _found_batch(connection, batch_id)
+        place = place_from_cursor(after, int)
+        problems = await request_status.problems(connection, batch_id, after=place, limit=limit + 1)
+    return json_response({"items": problems[:limit], "next": _problems_next(problems, limit)})
+
+
+@router.get(
+    "/leads/batches/{batch_id}/possible-corrections",
+    dependencies=[_READ],
+    response_model=answers.Page[answers.PossibleCorrection],
+)
+async def list_possible_corrections(
+    request: Request, batch_id: UuidPath, limit: Limit = 100, after: After = None
+) -> Response:
+    """Actions of known leads that differ from stored ones in level or type only; `correct` an action if it was wrong.
+
+    Of 500 leads of a request at most 1,000 are named; `possible_correction_count` of the batch counts all.
+    """
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        await _found_batch(connection, batch_id)
+        place = place_from_cursor(after, tuple[int, UUID])
+        corrections = await request_status.possible_corrections(connection, batch_id, after=place, limit=limit + 1)
+    return json_response({"items": corrections[:limit], "next": _corrections_next(corrections, limit)})
+
+
+async def _found_batch(connection: asyncpg.Connection, batch_id: UUID) -> RequestStatus:
+    status = await request_status.status(connection, batch_id)
     if status is None:
         raise Problem(404, f"There is no batch {batch_id}.")
-    return json_response(_batch_out(status))
+    return status
+
+
+def _problems_next(problems: Sequence[dict[str, Any]], limit: int) -> str | None:
+    return cursor_from_place(problems[limit - 1]["index"]) if len(problems) > limit else None
+
+
+def _corrections_next(corrections: Sequence[dict[str, Any]], limit: int) -> str | None:
+    if len(corrections) <= limit:
+        return None
+    last = corrections[limit - 1]
+    return cursor_from_place((last["index"], last["action_id"]))
 
 
 @router.get("/leads", dependencies=[_READ], response_model=answers.Page[answers.LeadSummary | answers.Lead])
@@ -240,5 +302,5 @@ def _batch_out(status: RequestStatus) -> dict[str, Any]:
         "accepted": status.accepted,
         "leads": status.leads,
         "actions": status.actions,
-        "problems": status.problems,
+        "possible_correction_count": status.possible_correction_count,
     }

@@ -1,5 +1,6 @@
 """An arrival: one lead on its way from the inbox or the quarantine to its verdicts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -9,6 +10,17 @@ from billing.leads import Lead
 from billing.texts import text_key
 from db.core.row_keys import customer_uuid, lead_uuid, product_uuid
 from db.ledger.case import Customer
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleCorrection:
+    """A new action of a known lead that differs from a stored one in its level or its type only."""
+
+    action_id: UUID
+    stored_action_id: UUID
+    differs: str
+    stored: str
+    sent: str
 
 
 @dataclass(slots=True)
@@ -34,6 +46,7 @@ class Arrival:
     replayed: int = 0
     own_ids: dict[UUID, str] = field(default_factory=dict)
     """The callers' own ids of its actions, by the actions' row keys."""
+    possible_corrections: Sequence[PossibleCorrection] = ()
 
     def __post_init__(self) -> None:
         self.id = lead_uuid(self.lead.source, self.lead.external_id)

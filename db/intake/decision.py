@@ -8,7 +8,7 @@ import asyncpg
 
 from billing.actions import Action, Outcome
 from db.core import locks
-from db.intake import matching, own_ids, stored_leads
+from db.intake import matching, own_ids, possible_corrections, stored_leads
 from db.intake.arrival import Arrival
 from db.ledger import judging, verdicts
 from db.ledger.case import Case
@@ -55,6 +55,7 @@ async def process(
         await judging.judge_again(connection, stale)
     await verdicts.write(connection, [*current, *stale])
     await own_ids.add(connection, complete)
+    await possible_corrections.find(connection, complete)
     return {verdict.action: verdict.outcome for case in cases.values() for verdict in case.verdicts}
 
 

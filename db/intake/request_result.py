@@ -7,6 +7,9 @@ from typing import Any
 from billing.actions import Action, Outcome
 from db.intake.arrival import Arrival
 
+MOST_CORRECTIONS = 1_000
+"""Possible corrections that the result of one row names; it counts all of them."""
+
 
 def result_from_arrivals(arrivals: Sequence[Arrival], outcomes: Mapping[Action, Outcome]) -> dict[str, Any]:
     """Leads and actions counted by what became of them, and the problems of those in quarantine.
@@ -34,4 +37,37 @@ def result_from_arrivals(arrivals: Sequence[Arrival], outcomes: Mapping[Action, 
         for arrival in arrivals
         if arrival.problem
     ]
-    return {"leads": leads, "actions": actions, "problems": problems}
+    result: dict[str, Any] = {"leads": leads, "actions": actions, "problems": problems}
+    if found := [(arrival, each) for arrival in arrivals for each in arrival.possible_corrections]:
+        result["possible_correction_count"] = len(found)
+        result["possible_corrections"] = [
+            {
+                "index": arrival.lead.index,
+                "lead_id": arrival.lead.external_id,
+                "action_id": each.action_id,
+                "stored_action_id": each.stored_action_id,
+                "differs": each.differs,
+                "stored": each.stored,
+                "sent": each.sent,
+            }
+            for arrival, each in found[:MOST_CORRECTIONS]
+        ]
+    return result
+
+
+def joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a row of which some leads were decided before."""
+    result: dict[str, Any] = {
+        "leads": _sums(before["leads"], now["leads"]),
+        "actions": _sums(before["actions"], now["actions"]),
+        "problems": [*before["problems"], *now["problems"]],
+    }
+    count = before.get("possible_correction_count", 0) + now.get("possible_correction_count", 0)
+    if count:
+        found = [*before.get("possible_corrections", ()), *now.get("possible_corrections", ())]
+        result |= {"possible_correction_count": count, "possible_corrections": found[:MOST_CORRECTIONS]}
+    return result
+
+
+def _sums(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    return {name: before.get(name, 0) + now.get(name, 0) for name in (*before, *now)}

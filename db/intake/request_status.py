@@ -28,16 +28,57 @@ class RequestStatus:
     """By LEAD_STATES, and "dead" if there are leads among the dead letters."""
     actions: Mapping[str, int]
     """By ACTION_STATES, as decided at `done_at`."""
-    problems: Sequence[Mapping[str, Any]]
-    """Of each quarantined lead: index, lead_id, reason, detail."""
+    possible_correction_count: int
+
+
+_ROWS = """
+    SELECT batch_id, part, received_at, done_at, lead_count, result - 'problems' - 'possible_corrections' AS result
+    FROM inbox
+"""
+"""Counts only: the lists of one request can be as large as the request."""
 
 
 async def status(connection: asyncpg.Connection, batch_id: UUID) -> RequestStatus | None:
     """The request as decided so far; None if there is none."""
-    rows = await connection.fetch(
-        "SELECT part, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = $1 ORDER BY id", batch_id
-    )
+    rows = await connection.fetch(f"{_ROWS} WHERE batch_id = $1", batch_id)
     return _status(batch_id, rows) if rows else None
+
+
+async def problems(
+    connection: asyncpg.Connection, batch_id: UUID, *, after: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """Of the quarantined leads of a request: index, lead_id, reason, detail; those after an index, in this order."""
+    rows = await connection.fetch(
+        """
+        SELECT problem FROM inbox, jsonb_array_elements(result -> 'problems') AS problem
+        WHERE batch_id = $1 AND ($2::bigint IS NULL OR (problem ->> 'index')::bigint > $2)
+        ORDER BY (problem ->> 'index')::bigint LIMIT $3
+        """,
+        batch_id,
+        after,
+        limit,
+    )
+    return [row["problem"] for row in rows]
+
+
+async def possible_corrections(
+    connection: asyncpg.Connection, batch_id: UUID, *, after: tuple[int, UUID] | None, limit: int
+) -> list[dict[str, Any]]:
+    """Possible corrections (`db.intake.possible_corrections`) of a request by index and action, those after a place."""
+    rows = await connection.fetch(
+        """
+        SELECT correction FROM inbox, jsonb_array_elements(result -> 'possible_corrections') AS correction
+        CROSS JOIN LATERAL (
+            SELECT (correction ->> 'index')::bigint AS index, (correction ->> 'action_id')::uuid AS action_id
+        ) AS place
+        WHERE batch_id = $1 AND ($2::bigint IS NULL OR (index, action_id) > ($2, $3::uuid))
+        ORDER BY index, action_id LIMIT $4
+        """,
+        batch_id,
+        *(after or (None, None)),
+        limit,
+    )
+    return [row["correction"] for row in rows]
 
 
 async def page(connection: asyncpg.Connection, *, before: int | None, limit: int) -> list[tuple[int, RequestStatus]]:
@@ -48,10 +89,7 @@ async def page(connection: asyncpg.Connection, *, before: int | None, limit: int
         limit,
     )
     parts: dict[UUID, list[asyncpg.Record]] = {row["batch_id"]: [] for row in firsts}
-    for row in await connection.fetch(
-        "SELECT batch_id, part, received_at, done_at, lead_count, result FROM inbox WHERE batch_id = ANY($1::uuid[])",
-        list(parts),
-    ):
+    for row in await connection.fetch(f"{_ROWS} WHERE batch_id = ANY($1::uuid[])", list(parts)):
         parts[row["batch_id"]].append(row)
     return [(row["id"], _status(row["batch_id"], parts[row["batch_id"]])) for row in firsts]
 
@@ -60,13 +98,13 @@ def _status(batch_id: UUID, rows: Sequence[asyncpg.Record]) -> RequestStatus:
     """The results of all rows of a request, added up. A retried dead letter is a row of its own, see RETRIED_PART."""
     leads: Counter[str] = Counter()
     actions: Counter[str] = Counter()
-    problems: list[dict[str, Any]] = []
+    corrections = 0
     for row in rows:
         if row["result"]:
             result = row["result"]
             leads.update(result["leads"])
             actions.update(result["actions"])
-            problems += result["problems"]
+            corrections += result.get("possible_correction_count", 0)
     done = all(row["done_at"] for row in rows)
     retried = sum(row["lead_count"] for row in rows if row["part"] == inbox.RETRIED_PART)
     dead = leads["dead"] - retried
@@ -78,5 +116,5 @@ def _status(batch_id: UUID, rows: Sequence[asyncpg.Record]) -> RequestStatus:
         accepted=sum(row["lead_count"] for row in rows) - retried,
         leads={state: leads[state] for state in LEAD_STATES} | ({"dead": dead} if dead > 0 else {}),
         actions={state: actions[state] for state in ACTION_STATES},
-        problems=sorted(problems, key=lambda problem: problem["index"]),
+        possible_correction_count=corrections,
     )

@@ -14,6 +14,7 @@ import msgspec
 from billing.leads import Lead
 from db.intake.inbox import Chunk
 from db.intake.payloads import leads_from_payload
+from db.intake.request_result import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,7 @@ class TakenRow:
         before = self.chunk.result
         if before is None:
             return of_leads
-        return {
-            "leads": _sums(before["leads"], of_leads["leads"]),
-            "actions": _sums(before["actions"], of_leads["actions"]),
-            "problems": [*before["problems"], *of_leads["problems"]],
-        }
+        return joined(before, of_leads)
 
 
 def take(chunks: Sequence[Chunk], most: BatchSize) -> Iterator[TakenRow]:
@@ -73,7 +70,3 @@ def _fitting(leads: Sequence[Lead], most_leads: int, most_actions: int) -> int:
         if number == most_leads or actions > most_actions:
             return number
     return len(leads)
-
-
-def _sums(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
-    return {name: before.get(name, 0) + now.get(name, 0) for name in (*before, *now)}

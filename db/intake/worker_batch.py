@@ -29,6 +29,9 @@ from db.telemetry import counters, tracing
 
 log = structlog.get_logger()
 
+_REQUESTS_NAMED = 10
+"""Request ids in the log line of a batch: it can decide the leads of a thousand requests."""
+
 
 async def process_inbox(
     engine: AsyncEngine, policies: Policies, most_leads: int, most_actions: int = inbox.MOST_ACTIONS
@@ -87,10 +90,11 @@ async def _decide_rows(connection: asyncpg.Connection, decide: Decide, rows: Seq
     await inbox.rewrite(connection, _without_erased(rows, origins, decided.arrivals))
     results = _results_of(by_row, failures, decided.outcomes)
     await _store_results(connection, rows, results)
-    request_ids = sorted({row.chunk.request_id for row in rows})
-    tracing.set_attributes({"leadger.request_ids": request_ids, "leadger.leads": len(arrivals)})
+    requests = sorted({row.chunk.request_id for row in rows})
+    named = {"requests": len(requests), "request_ids": requests[:_REQUESTS_NAMED]}
+    tracing.set_attributes({"leadger.request_ids": requests, "leadger.leads": len(arrivals)})
     counted = _leads_by_state(results)
-    log.info("leads_decided", rows=len(results), request_ids=request_ids, **counted)
+    log.info("leads_decided", rows=len(results), **named, **counted)
     batch_us = round((time.perf_counter() - started) * 1_000_000)
     await counters.add(connection, {**counted, "batches": 1, "batch_us": batch_us})
 

@@ -44,7 +44,10 @@ def correct(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Correct a wrong action: it is returned, and the right one is judged in its place."""
+    """Correct a wrong action: it is returned, and the right one is judged in its place.
+
+    Where a lead came again with another level or type, `leadger batch` and `leadger ingest` name both actions.
+    """
     right = {"engagement_level": level, "action_type": action_type, "occurred_at": at}
     named = {name: value for name, value in right.items() if value is not None}
     if not named:

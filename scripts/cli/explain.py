@@ -1,5 +1,6 @@
 """`leadger explain`, `lead` and `batch`: what became of leads and actions, and why."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -90,8 +91,25 @@ def batch(
         "Actions": _counts(found["actions"]),
     }
     print_panel(console(), f"Batch {found['batch_id']}", rows)
-    for problem in found["problems"]:
+    for problem in client.pages(f"/leads/batches/{found['batch_id']}/problems"):
         console().print(f"{problem['index']}: {problem['lead_id']}: {problem['detail']}", markup=False, soft_wrap=True)
+    print_possible_corrections(found["possible_correction_count"], found["possible_corrections"])
+
+
+def print_possible_corrections(count: int, first: Sequence[dict[str, Any]]) -> None:
+    """Say in one sentence that actions may be meant to correct others, and how one corrects."""
+    if not count:
+        return
+    example = first[0]
+    option = "--level" if example["differs"] == "engagement_level" else "--type"
+    others = f" ({count - 1:,} more)" if count > 1 else ""
+    console().print(
+        f"{count:,} new actions of known leads differ from stored ones in level or type only, and both count; if the"
+        f" stored one was wrong, as perhaps that of lead {example['lead_id']}{others}:"
+        f' leadger correct {example["stored_action_id"]} {option} "{example["sent"]}" --reason "…"',
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def print_action(action: dict[str, Any], target: Console) -> None:

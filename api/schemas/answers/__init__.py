@@ -1,7 +1,15 @@
 """What the routes answer, for the OpenAPI document. A test compares every answer with it, so neither can drift."""
 
 from api.schemas.answers.base import Answer, FieldError, Page, Totals
-from api.schemas.answers.batches import Accepted, ActionCounts, Batch, LeadCounts, LeadProblem
+from api.schemas.answers.batches import (
+    Accepted,
+    ActionCounts,
+    Batch,
+    BatchCounts,
+    LeadCounts,
+    LeadProblem,
+    PossibleCorrection,
+)
 from api.schemas.answers.customers import Customer
 from api.schemas.answers.keys import Key, NewKey, RotatedKey
 from api.schemas.answers.leads import (
@@ -30,6 +38,7 @@ __all__ = [
     "ActionSent",
     "Answer",
     "Batch",
+    "BatchCounts",
     "Customer",
     "CustomerOf",
     "CustomerPart",
@@ -49,6 +58,7 @@ __all__ = [
     "Pause",
     "Period",
     "PeriodToClose",
+    "PossibleCorrection",
     "Product",
     "ProductPart",
     "Progress",

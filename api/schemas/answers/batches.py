@@ -49,8 +49,20 @@ class LeadProblem(Answer):
     detail: str
 
 
-class Batch(Answer):
-    """What became of the leads of one request, as decided at done_at."""
+class PossibleCorrection(Answer):
+    """An action of a known lead that differs from a stored one in one thing: both count until one is corrected."""
+
+    index: int
+    lead_id: str
+    action_id: UUID
+    stored_action_id: UUID
+    differs: Literal["engagement_level", "action_type"]
+    stored: str
+    sent: str
+
+
+class BatchCounts(Answer):
+    """What became of the leads of one request, as decided at done_at, in numbers."""
 
     batch_id: UUID
     state: Literal["waiting", "done"]
@@ -59,4 +71,15 @@ class Batch(Answer):
     accepted: int
     leads: LeadCounts
     actions: ActionCounts
-    problems: list[LeadProblem]
+    possible_correction_count: int
+
+
+class Batch(BatchCounts):
+    """What became of the leads of one request."""
+
+    problems: list[LeadProblem] = Field(description="the first 100")
+    problems_next: str | None = Field(description="`after` for the rest, at /leads/batches/{batch_id}/problems")
+    possible_corrections: list[PossibleCorrection] = Field(description="the first 100")
+    possible_corrections_next: str | None = Field(
+        description="`after` for the rest, at /leads/batches/{batch_id}/possible-corrections"
+    )

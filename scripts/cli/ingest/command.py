@@ -13,6 +13,7 @@ from rich.progress import Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from scripts.cli.connection import api_command
+from scripts.cli.explain import print_possible_corrections
 from scripts.cli.ingest.lead_entries import Unreadable
 from scripts.cli.ingest.lead_files import Format, open_source, read_leads
 from scripts.cli.ingest.upload import Counts, Intake, RejectedLine
@@ -93,6 +94,7 @@ def print_counts(counts: Counts, seconds: float) -> None:
         add_row(table, name, shown, action.replace("_", " "), f"{actions:,}" if actions != "" else "")
     console().print(table)
     _print_problems(counts.problems)
+    print_possible_corrections(counts.possible_correction_count, counts.possible_corrections)
     note(f"{counts.accepted:,} leads in {seconds:.1f} s, {counts.accepted / max(seconds, 0.001):,.0f} per second.")
 
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from scripts.cli.ingest.lead_entries import BadLines, Entry, Line
@@ -30,6 +31,8 @@ class Counts:
     leads: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    possible_correction_count: int = 0
+    possible_corrections: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def waiting(self) -> int:
@@ -44,6 +47,8 @@ class Counts:
         self.leads.update(other.leads)
         self.actions.update(other.actions)
         self.problems += other.problems[: _MOST_PROBLEMS - len(self.problems)]
+        self.possible_correction_count += other.possible_correction_count
+        self.possible_corrections += other.possible_corrections[: _MOST_PROBLEMS - len(self.possible_corrections)]
 
     def to_json(self) -> dict[str, Any]:
         """As the command line prints it."""
@@ -54,6 +59,8 @@ class Counts:
             "leads": dict(self.leads),
             "actions": dict(self.actions),
             "problems": self.problems,
+            "possible_correction_count": self.possible_correction_count,
+            "possible_corrections": self.possible_corrections,
         }
 
 
@@ -170,7 +177,16 @@ class Intake:
         self.counts.decided += accepted
         self.counts.leads.update(status["leads"])
         self.counts.actions.update(status["actions"])
-        self.counts.problems += status["problems"][: _MOST_PROBLEMS - len(self.counts.problems)]
+        self.counts.possible_correction_count += status["possible_correction_count"]
+        for name, found in (
+            ("problems", self.counts.problems),
+            ("possible_corrections", self.counts.possible_corrections),
+        ):
+            found += status[name]
+            if following := status[f"{name}_next"]:
+                rest = self._client.pages(f"{url}/{name.replace('_', '-')}", after=following)
+                found += islice(rest, max(_MOST_PROBLEMS - len(found), 0))
+            del found[_MOST_PROBLEMS:]
         return True
 
 

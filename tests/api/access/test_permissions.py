@@ -27,6 +27,8 @@ NEEDED: dict[str, Permission | None] = {
     "prometheus": Permission.METRICS,
     "post_leads": Permission.INGEST,
     "list_batches": Permission.READ,
+    "list_batch_problems": Permission.READ,
+    "list_possible_corrections": Permission.READ,
     "get_batch": Permission.READ,
     "list_leads": Permission.READ,
     "get_lead": Permission.READ,

@@ -346,7 +346,11 @@ async def test_the_status_of_a_batch(client: httpx.AsyncClient, engine: AsyncEng
         "actions": dict.fromkeys(
             ("billed", "partly_billed", "capped", "duplicate", "held", "replayed", "quarantined"), 0
         ),
+        "possible_correction_count": 0,
         "problems": [],
+        "problems_next": None,
+        "possible_corrections": [],
+        "possible_corrections_next": None,
     }
     await decide(engine, policies)
     done = await get(client, status_url)
@@ -387,6 +391,36 @@ async def test_batches_are_listed_newest_first(
     seen = [batch["batch_id"] for page in (first, second, third) for batch in page["items"]]
     assert seen == posted[::-1]
     assert third["next"] is None
+
+
+async def test_what_is_long_about_a_batch_is_paged_and_the_list_of_batches_has_counts_only(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
+) -> None:
+    """Failed before: `?limit=500` answered every problem of every batch."""
+    await make_masters(client)
+    known = [lead(f"lead-{number}", action(level="High")) for number in range(120)]
+    await bill(client, engine, policies, *known)
+    again = [lead(f"lead-{number}", action(level="Low")) for number in range(120)]
+    unknown = [lead(f"new-{number}", product_id="nowhere") for number in range(103)]
+    batch = await bill(client, engine, policies, *again, *unknown)
+    assert (batch["leads"]["quarantined"], batch["possible_correction_count"]) == (103, 120)
+    for name, number in (("problems", 103), ("possible_corrections", 120)):
+        path = f"/leads/batches/{batch['batch_id']}/{name.replace('_', '-')}"
+        rest = await get(client, path, after=batch[f"{name}_next"])
+        found = batch[name] + rest["items"]
+        assert (len(batch[name]), len(found), rest["next"]) == (100, number, None)
+        indexes = [each["index"] for each in found]
+        assert indexes == sorted(set(indexes))
+        pages: list[Json] = []
+        after = None
+        while after is not None or not pages:
+            page = await get(client, path, limit=37, **({"after": after} if after else {}))
+            pages, after = pages + page["items"], page["next"]
+        assert pages == found
+        check_problem(await client.get(path.replace(batch["batch_id"], str(uuid4()))), 404)
+    listed = (await get(client, "/leads/batches"))["items"][0]
+    counts = ("problems", "problems_next", "possible_corrections", "possible_corrections_next")
+    assert listed == {name: value for name, value in batch.items() if name not in counts}
 
 
 async def test_a_dead_letter_is_shown_and_can_be_retried(

@@ -73,7 +73,8 @@ async def test_r3_an_own_id_with_other_content_is_a_conflict_and_the_first_one_s
     await world.send(lead("a", other, ("2", "Demo", "High")))
     status = await last_status(world)
     assert status.leads == {"new": 0, "extended": 0, "replayed": 0, "quarantined": 1}
-    (problem,) = status.problems
+    async with transaction(world.engine, readonly=True) as connection:
+        (problem,) = await request_status.problems(connection, status.batch_id, after=None, limit=10)
     differing = "type" if other[1] != "Click" else "level"
     assert (problem["reason"], problem["detail"]) == (
         "action_conflict",

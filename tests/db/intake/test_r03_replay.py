@@ -65,7 +65,9 @@ async def test_r3_a_known_lead_that_differs_is_a_conflict_and_the_first_one_stan
     await world.send(lead("a", CLICK, SIGNUP, **same | other))
     status = await last_status(world)
     assert status.leads["quarantined"] == 1
-    assert [problem["reason"] for problem in status.problems] == ["conflict"]
+    async with transaction(world.engine, readonly=True) as connection:
+        problems = await request_status.problems(connection, status.batch_id, after=None, limit=10)
+    assert [problem["reason"] for problem in problems] == ["conflict"]
     assert await counted(world) == (1, 1)
     await world.check()
 

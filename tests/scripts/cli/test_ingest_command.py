@@ -119,6 +119,15 @@ def test_quarantined_leads_are_named(product: str) -> None:
     assert "[red]none" in result.stdout
 
 
+def test_possible_corrections_are_told_of_with_the_command_that_corrects_one(product: str) -> None:
+    _ingest("-", input=_line(product, 1))
+    shown = _ingest("-", input=_line(product, 1, "Low")).output
+    assert "1 new actions of known leads differ from stored ones in level or type only" in shown
+    (found,) = _json_of("-", input=_line(product, 1, "Medium"))["possible_corrections"]
+    assert f'leadger correct {found["stored_action_id"]} --level "Low" --reason "…"' in shown
+    assert (found["lead_id"], found["stored"], found["sent"]) == (f"{product}-1", "High", "Medium")
+
+
 def test_without_waiting(product: str) -> None:
     Path("leads.json").write_text(_line(product, 1))
     assert _json_of("leads.json", "--no-wait")["accepted"] == 1
