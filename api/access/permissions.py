@@ -17,6 +17,7 @@ class Permission(StrEnum):
     INGEST = "ingest"
     READ = "read"
     BILL = "bill"
+    PRICING = "pricing"
     METRICS = "metrics"
     ADMIN = "admin"
     """Implies all others."""

@@ -24,7 +24,7 @@ class KeyIn(Body):
     """A key to make."""
 
     name: Text
-    scopes: list[Literal["ingest", "read", "bill", "metrics", "admin"]] = Field(min_length=1, max_length=5)
+    scopes: list[Literal["ingest", "read", "bill", "pricing", "metrics", "admin"]] = Field(min_length=1, max_length=6)
 
 
 class RotationIn(Body):

@@ -57,10 +57,14 @@ _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
 async def post_leads(
     request: Request,
     partial: Annotated[bool, Query(description="accept the good leads even if others are refused")] = False,
-    dry_run: Annotated[bool, Query(description="answer the verdicts and store nothing")] = False,
+    dry_run: Annotated[
+        bool, Query(description="answer the verdicts and store nothing; needs the scope `read` too")
+    ] = False,
 ) -> Response:
     """Accept one lead, a list of leads, or one lead per line. 202 means: stored durably, whatever happens next (R2)."""
     caller_of(request).check(_INGEST)  # the fast path calls this function without the dependencies
+    if dry_run:
+        caller_of(request).check(Permission.READ)  # verdicts tell who the customer is and what is on record
     state = state_of(request)
     now = datetime.now(UTC)
     read = await _read(request, state, now)

@@ -92,7 +92,7 @@ async def get_partner(request: Request, partner: IdPath, period: PeriodQuery = N
     return json_response(_partner_out(found))
 
 
-@router.patch("/{partner:path}", dependencies=[_ADMIN], response_model=answers.Partner)
+@router.patch("/{partner:path}", dependencies=[requires(Permission.PRICING)], response_model=answers.Partner)
 async def change_partner(request: Request, partner: IdPath, body: PartnerChange) -> Response:
     """Change a partner. Changed terms re-evaluate its open actions; `task` tells how far that is (R16)."""
     sent = body.model_fields_set

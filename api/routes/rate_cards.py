@@ -26,7 +26,7 @@ from db.masters.rates import NewRate, StoredRate
 
 router = APIRouter(route_class=Route, prefix="/api/rate-cards", tags=["rate cards"])
 _READ = requires(Permission.READ)
-_ADMIN = requires(Permission.ADMIN)
+_PRICING = requires(Permission.PRICING)
 _PREVIEW: dict[int | str, dict[str, Any]] = {
     202: {"model": answers.TaskStarted, "description": "with `dry_run`: the task whose result is the difference"}
 }
@@ -35,7 +35,7 @@ DryRun = Annotated[
 ]
 
 
-@router.post("", status_code=201, dependencies=[_ADMIN], response_model=answers.Rate, responses=_PREVIEW)
+@router.post("", status_code=201, dependencies=[_PRICING], response_model=answers.Rate, responses=_PREVIEW)
 async def create_rate(request: Request, body: RateIn, dry_run: DryRun = False) -> Response:
     """Add a rule, or replace the one with the same conditions and start.
 
@@ -80,7 +80,7 @@ async def get_rate(request: Request, rule_id: int) -> Response:
         return json_response(rate_out_from_stored_rate(await _rate(connection, rule_id)))
 
 
-@router.patch("/{rule_id}", dependencies=[_ADMIN], response_model=answers.Rate, responses=_PREVIEW)
+@router.patch("/{rule_id}", dependencies=[_PRICING], response_model=answers.Rate, responses=_PREVIEW)
 async def change_rate(request: Request, rule_id: int, body: RateChangeIn, dry_run: DryRun = False) -> Response:
     """Give a rule another amount. It ends; the answer is the rule that takes its place, with an id of its own.
 
@@ -97,7 +97,7 @@ async def change_rate(request: Request, rule_id: int, body: RateChangeIn, dry_ru
         raise _problem_from_invalid_rate(error, None) from None
 
 
-@router.delete("/{rule_id}", dependencies=[_ADMIN], response_model=answers.Rate, responses=_PREVIEW)
+@router.delete("/{rule_id}", dependencies=[_PRICING], response_model=answers.Rate, responses=_PREVIEW)
 async def end_rate(request: Request, rule_id: int, dry_run: DryRun = False) -> Response:
     """End a rule. It counts in closed periods only; in open ones, what counted before it counts again."""
     async with unit_of_work(request) as uow:

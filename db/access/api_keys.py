@@ -13,7 +13,7 @@ from billing.errors import RuleViolation
 from db.core import locks
 from db.core.unit_of_work import Cache, UnitOfWork
 
-SCOPES = ("ingest", "read", "bill", "metrics", "admin")
+SCOPES = ("ingest", "read", "bill", "pricing", "metrics", "admin")
 _PREFIX = "leadger_"
 
 

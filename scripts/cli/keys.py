@@ -15,7 +15,7 @@ from scripts.errors import CannotStart
 
 keys = typer.Typer(help="API keys: make, list, rotate and revoke them.", no_args_is_help=True)
 
-SCOPES = ("ingest", "read", "bill", "metrics", "admin")
+SCOPES = ("ingest", "read", "bill", "pricing", "metrics", "admin")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 KeyId = Annotated[UUID, typer.Argument(metavar="KEY_ID", help="The key's id; `leadger keys list` shows it.")]

@@ -15,7 +15,7 @@ api_keys = Table(
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     Column("expires_at", INSTANT),
     Column("revoked_at", INSTANT),
-    CheckConstraint("scopes <@ ARRAY['ingest', 'read', 'bill', 'metrics', 'admin']", name="scopes"),
+    CheckConstraint("scopes <@ ARRAY['ingest', 'read', 'bill', 'pricing', 'metrics', 'admin']", name="scopes"),
     CheckConstraint("cardinality(scopes) > 0", name="some_scope"),
 )
 

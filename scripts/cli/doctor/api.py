@@ -36,6 +36,7 @@ _PROBES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "read": ("GET", "/leads", {"params": {"limit": "0"}}),
     "bill": ("POST", "/billing/reports/rebuild", {"json": {}}),
     "metrics": ("GET", "/metrics", {}),
+    "pricing": ("POST", "/api/rate-cards", {"json": {}}),
     "admin": ("POST", "/api/keys", {"json": {}}),
 }
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.access.permissions import Caller, Permission
 from db.access import api_keys
 from db.core.actor import Actor, ActorKind
-from tests.api.world import Json, make, row_counts
+from tests.api.world import Json, lead, make, make_masters, row_counts
 
 PUBLIC = None
 NEEDED: dict[str, Permission | None] = {
@@ -40,13 +40,15 @@ NEEDED: dict[str, Permission | None] = {
     "close_periods": Permission.BILL,
     "get_period": Permission.READ,
     "close_period": Permission.BILL,
+    "close_periods": Permission.BILL,
     "reopen_period": Permission.BILL,
+    "get_period": Permission.READ,
     "list_periods": Permission.READ,
     "create_partner": Permission.ADMIN,
     "list_partners": Permission.READ,
     "list_terms": Permission.READ,
     "get_partner": Permission.READ,
-    "change_partner": Permission.ADMIN,
+    "change_partner": Permission.PRICING,
     "create_product": Permission.ADMIN,
     "list_products": Permission.READ,
     "get_product": Permission.READ,
@@ -56,9 +58,9 @@ NEEDED: dict[str, Permission | None] = {
     "get_customer": Permission.READ,
     "change_customer": Permission.ADMIN,
     "erase_customer": Permission.ADMIN,
-    "create_rate": Permission.ADMIN,
-    "change_rate": Permission.ADMIN,
-    "end_rate": Permission.ADMIN,
+    "create_rate": Permission.PRICING,
+    "change_rate": Permission.PRICING,
+    "end_rate": Permission.PRICING,
     "list_rates": Permission.READ,
     "get_rate": Permission.READ,
     "get_action": Permission.READ,
@@ -168,6 +170,48 @@ async def test_every_route_answers_callers_with_the_permission(
             if response.status_code in (401, 403) or response.status_code >= 500:
                 wrong.append((route, permission, response.status_code, response.text))
     assert wrong == []
+
+
+async def test_a_dry_run_needs_read_too(
+    clients: dict[Permission | None, httpx.AsyncClient], client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """Failed before: `ingest` alone was told the name, the e-mail, the cap and the verdicts of whomever it named."""
+    both = await make(client, "keys", name="both", scopes=["ingest", "read"])
+    before = await row_counts(engine)
+    for sent in (lead("1", customer_id="anna"), [], "no lead"):
+        refused = await clients[Permission.INGEST].post("/leads?dry_run=true", json=sent)
+        assert _refusal(refused) == (403, "This key has the scopes ingest; 'read' is needed here.")
+        refused = await clients[Permission.READ].post("/leads?dry_run=true", json=sent)
+        assert _refusal(refused) == (403, "This key has the scopes read; 'ingest' is needed here.")
+    headers = {"Authorization": f"Bearer {both['key']}"}
+    answered = await client.post("/leads?dry_run=true", json=lead("1"), headers=headers)
+    assert (answered.status_code, answered.json()["dry_run"]) == (200, True)
+    assert await row_counts(engine) == before
+
+
+async def test_pricing_sets_prices_and_terms_and_nothing_else(
+    clients: dict[Permission | None, httpx.AsyncClient], client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await make_masters(client)
+    pricing = clients[Permission.PRICING]
+    rule = await pricing.post("/api/rate-cards", json={"partner": "acme", "action_type": "Demo", "amount": "3.00"})
+    assert rule.status_code == 201
+    rule_id = rule.json()["rule_id"]
+    changed = await pricing.patch(f"/api/rate-cards/{rule_id}", json={"amount": "4.00"})
+    assert (changed.status_code, changed.json()["amount"]) == (200, "4.00")
+    assert (await pricing.delete(f"/api/rate-cards/{changed.json()['rule_id']}")).status_code == 200
+    terms = await pricing.patch("/api/partners/acme", json={"cap": "7.00"})
+    assert (terms.status_code, terms.json()["cap"]) == (200, "7.00")
+    before = await row_counts(engine)
+    for method, path, body in (
+        ("POST", "/api/partners", {"external_id": "x", "name": "X"}),
+        ("PATCH", "/api/products/widget", {"name": "X"}),
+        ("POST", "/api/keys", {"name": "x", "scopes": ["admin"]}),
+        ("POST", "/api/partners/acme/periods/2024-04/close", None),
+        ("GET", "/api/rate-cards", None),
+    ):
+        assert (await pricing.request(method, path, json=body)).status_code == 403, path
+    assert await row_counts(engine) == before
 
 
 def _refusal(response: httpx.Response) -> tuple[int, str]:

@@ -362,7 +362,7 @@ def test_of_a_first_key_that_was_made_elsewhere_only_the_checksum_is_told(
     assert said == "leadger: --sha256 goes with --first.\n"
     made = _run("keys", "create", "mine", "--first", "--sha256", digest)
     assert made.stdout == ""
-    assert made.stderr == "The key mine may be used, for ingest, read, bill, metrics, admin.\n"
+    assert made.stderr == "The key mine may be used, for ingest, read, bill, pricing, metrics, admin.\n"
 
     async def find() -> api_keys.ApiKey | None:
         connection = await asyncpg.connect(database_url)

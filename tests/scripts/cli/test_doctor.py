@@ -48,7 +48,7 @@ def test_a_whole_installation(stack: Stack) -> None:
         "Beat",
     )
     assert {part: found[part][0] for part in parts} == dict.fromkeys(parts, "ok")
-    assert found["API key"][1] == "valid for ingest, read, bill, metrics, admin"
+    assert found["API key"][1] == "valid for ingest, read, bill, pricing, metrics, admin"
 
 
 def test_through_the_api_alone(stack: Stack) -> None:
