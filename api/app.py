@@ -17,6 +17,7 @@ from api.request_context import RequestContextMiddleware
 from api.request_spans import TracingMiddleware
 from api.routes import (
     actions,
+    audit,
     customers,
     keys,
     leads,
@@ -132,6 +133,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         quarantine,
         workers,
         keys,
+        audit,
         operations,
     ):
         app.include_router(area.router)

@@ -53,6 +53,7 @@ def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:
         state.notifier.publish,
         actor=caller_of(request).actor,
         request_id=request.scope["request_id"],
+        address=request.client.host if request.client else None,
         caches=[state.policies],
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.core.actor import SYSTEM, Actor
 from db.core.engine import create_engine
 from db.core.settings import Settings
 from db.core.unit_of_work import Publish, UnitOfWork, unit_of_work
@@ -25,9 +26,9 @@ class Runtime:
     policies: Policies = field(default_factory=Policies)
     publish: Publish = publish
 
-    def unit_of_work(self, request_id: str = "") -> AbstractAsyncContextManager[UnitOfWork]:
-        """A transaction of Leadger itself, on behalf of a request; its messages are sent after the commit."""
-        return unit_of_work(self.engine, self.publish, request_id=request_id, caches=[self.policies])
+    def unit_of_work(self, request_id: str = "", actor: Actor = SYSTEM) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A transaction on behalf of a request and its actor; its messages are sent after the commit."""
+        return unit_of_work(self.engine, self.publish, actor=actor, request_id=request_id, caches=[self.policies])
 
 
 def create_runtime(settings: Settings, name: str = "leadger-worker", publish: Publish = publish) -> Runtime:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0024"
-down_revision = "0023"
+down_revision = "0017"
 
 _OLD = "scopes <@ ARRAY['ingest', 'read', 'bill', 'metrics', 'admin']"
 _NEW = "scopes <@ ARRAY['ingest', 'read', 'bill', 'pricing', 'metrics', 'admin']"

@@ -39,8 +39,9 @@ class NewKey:
 
 async def create(uow: UnitOfWork, name: str, scopes: Sequence[str]) -> NewKey:
     """Make a key."""
-    secret = new_secret()
-    return NewKey(await _insert(uow.connection, name, scopes, hash_of(secret)), secret)
+    made = await _make(uow.connection, name, scopes)
+    await uow.audit("key.created", made.id, after={"name": name, "scopes": scopes})
+    return made
 
 
 async def create_first(uow: UnitOfWork, name: str, scopes: Sequence[str], key_hash: bytes) -> bool:
@@ -51,7 +52,8 @@ async def create_first(uow: UnitOfWork, name: str, scopes: Sequence[str], key_ha
     await locks.lock_api_keys_exclusive(uow.connection)
     if await _admin_keys(uow.connection):
         return False
-    await _insert(uow.connection, name, scopes, key_hash)
+    key_id = await _insert(uow.connection, name, scopes, key_hash)
+    await uow.audit("key.created", key_id, after={"name": name, "scopes": scopes})
     return True
 
 
@@ -69,7 +71,10 @@ async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta
     if row is None:
         return None
     uow.after_commit(cache.clear)
-    return await create(uow, row["name"], row["scopes"])
+    made = await _make(uow.connection, row["name"], row["scopes"])
+    facts = {"name": row["name"], "scopes": row["scopes"], "new_id": made.id, "overlap_s": overlap.total_seconds()}
+    await uow.audit("key.rotated", key_id, after=facts)
+    return made
 
 
 async def revoke(uow: UnitOfWork, cache: Cache, key_id: UUID) -> bool:
@@ -82,11 +87,15 @@ async def revoke(uow: UnitOfWork, cache: Cache, key_id: UUID) -> bool:
         raise RuleViolation(
             "This is the last key with the scope admin that does not expire; make another one before you revoke it."
         )
-    status = await uow.connection.execute(
-        "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL", key_id
+    row = await uow.connection.fetchrow(
+        """
+        UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL RETURNING name, scopes
+        """,
+        key_id,
     )
-    if status == "UPDATE 0":
+    if row is None:
         return False
+    await uow.audit("key.revoked", key_id, before={"name": row["name"], "scopes": row["scopes"]})
     uow.after_commit(cache.clear)
     return True
 
@@ -127,6 +136,11 @@ async def _admin_keys(connection: asyncpg.Connection) -> list[UUID]:
         "SELECT id FROM api_keys WHERE 'admin' = ANY(scopes) AND revoked_at IS NULL AND expires_at IS NULL"
     )
     return [row["id"] for row in rows]
+
+
+async def _make(connection: asyncpg.Connection, name: str, scopes: Sequence[str]) -> NewKey:
+    secret = new_secret()
+    return NewKey(await _insert(connection, name, scopes, hash_of(secret)), secret)
 
 
 async def _insert(connection: asyncpg.Connection, name: str, scopes: Sequence[str], key_hash: bytes) -> UUID:

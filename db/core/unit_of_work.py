@@ -12,7 +12,9 @@ from typing import Protocol
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.core import audit
 from db.core.actor import SYSTEM, Actor
+from db.core.audit import Facts, Origin
 from db.core.engine import transaction
 
 
@@ -42,16 +44,25 @@ class Cache(Protocol):
 class UnitOfWork:
     """One transaction on `connection`, asked for by `actor` in the request `request_id`."""
 
-    def __init__(self, connection: asyncpg.Connection, actor: Actor, request_id: str) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, actor: Actor, request_id: str, address: str | None = None
+    ) -> None:
         self.connection = connection
         self.actor = actor
         self.request_id = request_id
+        self._origin = Origin(actor, request_id, address)
         self._messages: dict[Message, None] = {}
         self._after_commit: list[Callable[[], None]] = []
 
     def notify(self, task: str, *arguments: str) -> None:
         """Send a message after the commit; the same message is sent once."""
         self._messages[Message(task, arguments)] = None
+
+    async def audit(
+        self, what: str, subject: object, *, before: Facts | None = None, after: Facts | None = None
+    ) -> None:
+        """Keep for ever that the actor changed a subject, which is named by its key (P3)."""
+        await audit.write(self.connection, self._origin, what, str(subject), before, after)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call a function after the commit, before the messages are sent."""
@@ -72,6 +83,7 @@ async def unit_of_work(
     *,
     actor: Actor = SYSTEM,
     request_id: str = "",
+    address: str | None = None,
     caches: Iterable[Cache] = (),
 ) -> AsyncIterator[UnitOfWork]:
     """A transaction that commits when the block ends; then its messages are sent.
@@ -80,7 +92,7 @@ async def unit_of_work(
     """
     try:
         async with transaction(engine) as connection:
-            work = UnitOfWork(connection, actor, request_id)
+            work = UnitOfWork(connection, actor, request_id, address)
             yield work
     except BaseException:
         for cache in caches:

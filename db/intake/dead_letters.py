@@ -92,5 +92,7 @@ async def retry(uow: UnitOfWork, ids: Sequence[int] | None, most: int = 1000) ->
         "UPDATE dead_letters SET resolved_at = clock_timestamp() WHERE id = ANY($1::bigint[])",
         [row["id"] for row in rows],
     )
+    if rows:
+        await uow.audit("dead_letters.retried", "dead_letters", after={"ids": [row["id"] for row in rows]})
     uow.notify(PROCESS_LEADS)
     return len(rows)

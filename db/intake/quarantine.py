@@ -123,6 +123,7 @@ async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> Quarantine
 
 async def start_retry(uow: UnitOfWork, ids: Sequence[int] | None) -> UUID:
     """Start the task that evaluates quarantined leads again, all or the given rows; returns its id."""
+    await uow.audit("quarantine.retried", "quarantine", after={"ids": ids})
     return await tasks.start(uow, RETRY, {"ids": ids})
 
 

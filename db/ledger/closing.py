@@ -9,7 +9,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.errors import RuleViolation
-from billing.periods import FIRST_PERIOD, name_of_period, periods_between, previous_period
+from billing.periods import FIRST_PERIOD, name_of_period, periods_between, previous_period, text_from_period
 from billing.policy import Policy
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
@@ -104,6 +104,7 @@ async def close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: i
             period,
         )
     await connection.execute("UPDATE partners SET closed_through = $2 WHERE id = $1", partner_id, period)
+    await uow.audit("period.closed", partner_id, after={"period": text_from_period(period)})
     return True
 
 
@@ -132,4 +133,5 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
         previous_period(period) if period > FIRST_PERIOD and not was_first else None,
     )
     await credit_lines.turn_into_returns(connection, partner_id, period)
+    await uow.audit("period.reopened", partner_id, after={"period": text_from_period(period)})
     return await reevaluation.start(uow)

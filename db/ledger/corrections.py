@@ -75,6 +75,8 @@ async def correct(uow: UnitOfWork, policies: Policies, action_id: UUID, correcti
             "UPDATE actions SET standing_reason = $2 WHERE id = $1", right_id, wrong["standing_reason"]
         )
     await corrected.add(connection, wrong, right_id, reason)
+    facts = {"right_id": right_id, "reason": reason}
+    await uow.audit("action.corrected", action_id, before=holds.standing_of(locked), after=facts)
     return right_id
 
 

@@ -21,7 +21,7 @@ async def hold(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str
     _check_open(locked)
     if locked.row["standing"] == HoldStatus.RETURNED:
         raise RuleViolation("The action was returned; it cannot be held any more.")
-    await _change_hold_status(uow.connection, locked, HoldStatus.HELD, reason)
+    await _change_hold_status(uow, locked, HoldStatus.HELD, reason)
 
 
 async def release(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str) -> None:
@@ -36,7 +36,7 @@ async def release(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: 
         raise RuleViolation(f"The action was credited in {name_of_period(period)}; a credit is not taken back.")
     elif locked.row["standing"] != HoldStatus.HELD:
         raise RuleViolation("The action is not held or returned.")
-    await _change_hold_status(connection, locked, HoldStatus.COUNTED, reason)
+    await _change_hold_status(uow, locked, HoldStatus.COUNTED, reason)
 
 
 async def return_action(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str) -> None:
@@ -44,6 +44,7 @@ async def return_action(uow: UnitOfWork, policies: Policies, action_id: UUID, re
     locked = await single_changes.lock_action(uow.connection, policies, action_id)
     change = await mark_returned(uow.connection, locked, reason)
     if change is not None:
+        await uow.audit("action.returned", action_id, before=standing_of(locked), after={"reason": reason})
         await single_changes.judge(uow.connection, locked, change)
 
 
@@ -79,13 +80,18 @@ def _check_open(locked: LockedAction) -> None:
         raise RuleViolation(f"{name_of_period(locked.row['billing_period'])} is closed; its verdicts never change.")
 
 
-async def _change_hold_status(
-    connection: asyncpg.Connection, locked: LockedAction, hold_status: HoldStatus, reason: str
-) -> None:
+def standing_of(locked: LockedAction) -> dict[str, str]:
+    """What the audit says of an action before it changes."""
+    return {"standing": locked.row["standing"], "outcome": locked.row["outcome"]}
+
+
+async def _change_hold_status(uow: UnitOfWork, locked: LockedAction, hold_status: HoldStatus, reason: str) -> None:
     if locked.row["standing"] == hold_status:
         return
-    await _set_hold_status(connection, locked.row["id"], hold_status, reason)
-    await single_changes.judge(connection, locked, Change([locked.row["id"]]))
+    what = "action.held" if hold_status is HoldStatus.HELD else "action.released"
+    await uow.audit(what, locked.row["id"], before=standing_of(locked), after={"reason": reason})
+    await _set_hold_status(uow.connection, locked.row["id"], hold_status, reason)
+    await single_changes.judge(uow.connection, locked, Change([locked.row["id"]]))
 
 
 async def _set_hold_status(

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.periods import text_from_period
 from billing.policy import Policy
 from billing.term_starts import check_term_dates, start_of_terms, start_of_timezone
 from db.core import locks
@@ -46,6 +47,7 @@ async def change_partner(
     """
     await locks.lock_partner_exclusive(uow.connection, partner_id)
     policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
+    await _audit(uow, policy, update)
     await partners.write_fields(uow.connection, partner_id, update.fields)
     if update.terms:
         await _change_terms(uow.connection, policy, update.terms, update.effective_period)
@@ -53,6 +55,21 @@ async def change_partner(
         await _change_timezone(uow.connection, policy, update.timezone, now)
     uow.after_commit(policies.clear)
     return await reevaluation.start(uow) if update.terms or update.timezone else None
+
+
+async def _audit(uow: UnitOfWork, policy: Policy, update: PartnerUpdate) -> None:
+    stored = await partners.read(uow.connection, policy.partner_id)
+    assert stored is not None
+    before = {name: getattr(stored, name) for name in update.fields}
+    after = dict(update.fields)
+    if update.timezone:
+        before["timezone"], after["timezone"] = stored.timezone, update.timezone
+    if update.terms:
+        start = start_of_terms(policy, update.effective_period)
+        agreed = await terms.read_terms(uow.connection, policy.partner_id, start)
+        before |= {name: getattr(agreed, name) for name in update.terms}
+        after |= {**update.terms, "from_period": text_from_period(start) if start else None}
+    await uow.audit("partner.changed", policy.partner_id, before=before, after=after)
 
 
 async def _change_terms(

@@ -5,7 +5,7 @@ lies in closed periods, from the first open one. So the rules by which closed pe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
 import asyncpg
@@ -42,6 +42,7 @@ async def create_rate(uow: UnitOfWork, policies: Policies, rate: NewRate) -> Rat
     """
     touched = await _lock_touched(uow.connection, policies, rate)
     rule_id = await write_created(uow.connection, touched, rate, uow.actor.name)
+    await uow.audit("rate.created", rule_id, after=asdict(rate))
     return await _announce(uow, policies, touched, rule_id)
 
 
@@ -50,8 +51,11 @@ async def change_rate(uow: UnitOfWork, policies: Policies, rule_id: int, amount_
 
     RuleViolation if the rule has ended, or if another one has followed it before the first open period.
     """
-    touched = await _lock_touched(uow.connection, policies, (await _existing(uow.connection, rule_id)).rate)
+    old = (await _existing(uow.connection, rule_id)).rate
+    touched = await _lock_touched(uow.connection, policies, old)
     new_id = await write_changed(uow.connection, touched, rule_id, amount_minor, uow.actor.name)
+    facts = {"rule_id": new_id, "amount_minor": amount_minor}
+    await uow.audit("rate.changed", rule_id, before={"amount_minor": old.amount_minor}, after=facts)
     return await _announce(uow, policies, touched, new_id)
 
 
@@ -60,8 +64,10 @@ async def end_rate(uow: UnitOfWork, policies: Policies, rule_id: int) -> RateCha
 
     RuleViolation if it has ended, or if an engagement level would have no price.
     """
-    touched = await _lock_touched(uow.connection, policies, (await _existing(uow.connection, rule_id)).rate)
+    old = (await _existing(uow.connection, rule_id)).rate
+    touched = await _lock_touched(uow.connection, policies, old)
     await write_ended(uow.connection, touched, rule_id, uow.actor.name)
+    await uow.audit("rate.ended", rule_id, before=asdict(old))
     return await _announce(uow, policies, touched, rule_id)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.actions import Verdict
 from billing.identity import report_uuid
 from billing.money import amount_from_minor
+from billing.periods import text_from_period
 from billing.policy import Policy
 from db.core import locks
 from db.core.engine import transaction
@@ -59,6 +60,7 @@ Remember = Callable[[asyncpg.Connection, UUID, RangeResult], Awaitable[None]]
 
 async def start(uow: UnitOfWork, partner_id: UUID, period: int) -> UUID:
     """Start the task that rebuilds a report and return its id; while one for the same report runs, that one's id."""
+    await uow.audit("report.rebuilt", partner_id, after={"period": text_from_period(period)})
     arguments = {"partner_id": partner_id, "period": period}
     return await tasks.start(uow, KIND, arguments, dedup_key=str(report_uuid(partner_id, period)))
 

@@ -150,6 +150,7 @@ async def create(uow: UnitOfWork, external_id: str, person: Person) -> tuple[Cus
     customer = await read(uow.connection, customer_id)
     is_alias = customer_id != row_id
     if not known:
+        await uow.audit("customer.created", row_id, after={"customer_id": customer_id})
         uow.notify(RETRY_QUARANTINE)
         return customer, not is_alias
     if await is_erased(uow.connection, customer_id):
@@ -170,6 +171,7 @@ async def change(uow: UnitOfWork, customer_id: UUID, fields: Mapping[str, str]) 
         "SELECT EXISTS (SELECT FROM customers WHERE email = $1 AND id <> $2)", fields["email"], customer_id
     ):
         raise RuleViolation(f"Another customer has the e-mail {fields['email']!r}.")
+    await uow.audit("customer.changed", customer_id, after={"fields": sorted(fields)})  # the values name a person
     for name, value in fields.items():
         await connection.execute(f'UPDATE customers SET "{name}" = $2 WHERE id = $1', customer_id, value)  # noqa: S608 - callers name columns only: name, email
     return await read(connection, customer_id)

@@ -131,6 +131,7 @@ async def create(uow: UnitOfWork, new: NewPartner) -> bool:
         partner_id,
         new.timezone,
     )
+    await uow.audit("partner.created", partner_id, after={"external_id": new.external_id, "name": new.name})
     return True
 
 

@@ -90,6 +90,7 @@ async def create(
     )
     product = await read(uow.connection, product_id)
     if status == "INSERT 0 1":
+        await uow.audit("product.created", product_id, after={"external_id": external_id, "partner_id": partner_id})
         uow.notify(RETRY_QUARANTINE)
         return product, True
     differing = [name for name in ("name", "description") if name in fields and getattr(product, name) != fields[name]]
@@ -100,6 +101,10 @@ async def create(
 
 async def change(uow: UnitOfWork, product_id: UUID, fields: Mapping[str, str | None]) -> Product:
     """Change name or description; its partner never changes."""
+    stored = await read(uow.connection, product_id)
+    await uow.audit(
+        "product.changed", product_id, before={name: getattr(stored, name) for name in fields}, after=fields
+    )
     for name, value in fields.items():
         await uow.connection.execute(f'UPDATE products SET "{name}" = $2 WHERE id = $1', product_id, value)  # noqa: S608 - callers name columns only: name, description
     return await read(uow.connection, product_id)

@@ -46,6 +46,7 @@ async def start(uow: UnitOfWork, customer_id: UUID, asked_as: str) -> UUID:
 
     Asked for again by the same id while it is not finished, it is the same task.
     """
+    await uow.audit("customer.erased", customer_id)
     arguments = {"customer_id": customer_id, "asked_as": asked_as}
     return await records.start(uow, KIND, arguments, dedup_key=str(uuid5(customer_id, asked_as)))
 

@@ -45,7 +45,10 @@ async def begin(uow: UnitOfWork, reason: str) -> bool:
         uow.actor.name,
         reason,
     )
-    return status == "INSERT 0 1"
+    if status != "INSERT 0 1":
+        return False
+    await uow.audit("workers.paused", "workers", after={"reason": reason})
+    return True
 
 
 async def end(uow: UnitOfWork) -> bool:
@@ -55,6 +58,7 @@ async def end(uow: UnitOfWork) -> bool:
     )
     if status != "UPDATE 1":
         return False
+    await uow.audit("workers.resumed", "workers")
     uow.notify(PROCESS_LEADS)
     return True
 

@@ -6,6 +6,7 @@ import typer
 
 from db.core.version import version
 from scripts.cli.actions import correct, hold, release, return_action
+from scripts.cli.audit import audit
 from scripts.cli.backup import backup, restore
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
@@ -79,3 +80,4 @@ app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)
+app.command(rich_help_panel=_ACCESS)(audit)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from billing.money import amount_from_minor
 from billing.periods import next_period, periods_between, text_from_period
+from db.core.actor import SYSTEM
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.intake import undecided
@@ -33,7 +34,7 @@ async def close(attempt: Attempt) -> dict[str, Any]:
     for month in months:
         await closing.freeze(
             runtime.engine,
-            partial(runtime.unit_of_work, attempt.task.request_id),
+            partial(runtime.unit_of_work, attempt.task.request_id, attempt.task.requested_by or SYSTEM),
             runtime.policies,
             partner_id,
             month,

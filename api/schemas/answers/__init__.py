@@ -1,5 +1,6 @@
 """What the routes answer, for the OpenAPI document. A test compares every answer with it, so neither can drift."""
 
+from api.schemas.answers.audit import AuditLine, Who
 from api.schemas.answers.base import Answer, FieldError, Page, Totals
 from api.schemas.answers.batches import (
     Accepted,
@@ -37,6 +38,7 @@ __all__ = [
     "ActionCounts",
     "ActionSent",
     "Answer",
+    "AuditLine",
     "Batch",
     "BatchCounts",
     "Customer",
@@ -76,5 +78,6 @@ __all__ = [
     "Task",
     "TaskStarted",
     "Totals",
+    "Who",
     "Workers",
 ]

@@ -1,7 +1,7 @@
-"""API keys, and the people who sign in."""
+"""API keys, the people who sign in, and the audit of what they change."""
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, LargeBinary, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, LargeBinary, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from db.core.tables.base import INSTANT, NOW, metadata
 
@@ -17,6 +17,23 @@ api_keys = Table(
     Column("revoked_at", INSTANT),
     CheckConstraint("scopes <@ ARRAY['ingest', 'read', 'bill', 'pricing', 'metrics', 'admin']", name="scopes"),
     CheckConstraint("cardinality(scopes) > 0", name="some_scope"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", INSTANT, nullable=False, server_default=NOW),
+    Column("who_kind", Text, nullable=False),
+    Column("who_id", Uuid),
+    Column("who_name", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("address", Text),
+    Column("what", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    CheckConstraint("who_kind IN ('user', 'key', 'system')", name="who_kind"),
 )
 
 users = Table(

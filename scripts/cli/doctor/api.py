@@ -35,8 +35,8 @@ _PROBES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ingest": ("POST", "/leads", {"content": b"[]", "headers": {"Content-Type": "application/json"}}),
     "read": ("GET", "/leads", {"params": {"limit": "0"}}),
     "bill": ("POST", "/billing/reports/rebuild", {"json": {}}),
-    "metrics": ("GET", "/metrics", {}),
     "pricing": ("POST", "/api/rate-cards", {"json": {}}),
+    "metrics": ("GET", "/metrics", {}),
     "admin": ("POST", "/api/keys", {"json": {}}),
 }
 

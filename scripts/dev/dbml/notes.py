@@ -38,6 +38,7 @@ GROUPS = {
         "report_file_removals": "a file that no version has, or not yet, and when it is removed",
         "tasks": "work in the background, with its progress",
         "text_findings": "something stored by older rules of texts that a person may want to look at (R1)",
+        "audit": "who changed what, kept for ever (P3)",
         "api_keys": "a key of a machine: only its hash is stored",
     },
     "bills and people": {
@@ -56,6 +57,7 @@ COLUMNS = {
     "actions.own_period": "the period of its instant",
     "actions.standing": "what people decided; the outcome follows from it",
     "api_keys.key_hash": "SHA-256 of 256 random bits",
+    "audit.subject": "the key of what changed",
     "bills.number": "given when it is issued; from then on nothing changes",
     "billing_reports.digest": "SHA-256 of the content; the same content makes no new version",
     "customer_periods.last_occurred_at": "later actions of the same version are judged without the earlier ones",

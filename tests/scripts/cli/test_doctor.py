@@ -184,7 +184,7 @@ def test_through_a_gateway_that_hides_what_is_for_operators(stack: Stack) -> Non
         server.shutdown()
         thread.join()
     assert found["Acceptance"][:2] == ("unknown", "what stands before the API lets nobody ask for /ready")
-    assert found["API key"][:2] == ("ok", "valid for ingest, read, bill, admin")
+    assert found["API key"][:2] == ("ok", "valid for ingest, read, bill, pricing, admin")
     assert found["Worker"][0] == "ok"
 
 

@@ -1,0 +1,51 @@
+"""Writing the audit (P3): who changed what, when and whence, what it was before and what it is now.
+
+The unit of work writes it in the transaction of the change, so there is neither a change without a line nor a line
+without a change. People who are billed for are named by their key only: the database refuses to change a line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from db.core.actor import Actor
+
+Facts = Mapping[str, Any]
+"""What of a subject changed, by name: values that JSON can say, money in minor units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks for a change, in which request, and the address that the request came from."""
+
+    actor: Actor
+    request_id: str
+    address: str | None
+
+
+async def write(
+    connection: asyncpg.Connection, origin: Origin, what: str, subject: str, before: Facts | None, after: Facts | None
+) -> None:
+    """Add a line."""
+    await connection.execute(
+        """
+        INSERT INTO audit (who_kind, who_id, who_name, request_id, address, what, subject, before, after)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        origin.actor.kind,
+        origin.actor.id,
+        origin.actor.name,
+        origin.request_id,
+        origin.address,
+        what,
+        subject,
+        _text_from_facts(before),
+        _text_from_facts(after),
+    )
+
+
+def _text_from_facts(facts: Facts | None) -> str | None:
+    return None if facts is None else msgspec.json.encode(dict(facts)).decode()
