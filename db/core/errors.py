@@ -9,6 +9,7 @@ InvalidValue            400 with its message            ends the task with its m
 RuleViolation           409 with its message            ends the task with its message (`billing.errors`)
 Paused                  is not raised there             leaves it to the next sweep; no attempt counts
 SubtaskFailed           is not raised there             ends the task with the message of its subtask, counted once
+BatchTooLarge           is not raised there             decides half of the leads
 anything else           500, logged and counted         isolates the lead, if it may be its fault, or fails the task;
                                                         logged and counted
 
@@ -32,6 +33,10 @@ class BeingReevaluated(Exception):
         super().__init__("The customer's actions are being judged by new terms or rates just now; try again soon.")
 
 
+class BatchTooLarge(Exception):
+    """A worker batch would judge too many actions again; half of its leads may not."""
+
+
 class UnusableDatabase(ConnectionError):
     """A database that can be reached and must not be used as it is; the message is one sentence."""
 
@@ -50,6 +55,9 @@ A column that is missing for good is code before its migration; that is a fault 
 
 CANNOT_WRITE = (asyncpg.exceptions.ReadOnlySQLTransactionError, asyncpg.exceptions.DiskFullError)
 """What a server raises that answers questions and writes nothing."""
+
+TIMED_OUT = (TimeoutError, asyncpg.exceptions.QueryCanceledError)
+"""A statement that took too long: for the moment, or because of what it is about."""
 
 DATABASE_UNAVAILABLE = (
     *OUTDATED_CONNECTION,
@@ -108,5 +116,5 @@ def is_fault_of_data(error: BaseException) -> bool:
     if isinstance(error, _CAUSED_BY_DATA):
         return True
     return isinstance(error, Exception) and not isinstance(
-        error, (*TRANSIENT, asyncpg.PostgresError, OSError, MemoryError)
+        error, (*TRANSIENT, asyncpg.PostgresError, OSError, MemoryError, BatchTooLarge)
     )

@@ -54,6 +54,21 @@ IN_PARTITION = """
     done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
 """
 
+_RESOLVABLE = """
+    reason IN ('unknown_product', 'unknown_customer')
+    AND EXISTS (SELECT FROM products WHERE products.id = quarantine.product_id)
+    AND (reason = 'unknown_product'
+        OR EXISTS (SELECT FROM customers WHERE customers.id = quarantine.customer_id)
+        OR EXISTS (SELECT FROM customer_aliases WHERE customer_aliases.id = quarantine.customer_id))
+"""
+
+_NAMES_ONE = """
+    id = ANY (ARRAY(
+        SELECT id FROM quarantine AS one WHERE one.resolved_at IS NULL AND one.product_id = ANY($2::uuid[])
+        UNION SELECT id FROM quarantine AS one WHERE one.resolved_at IS NULL AND one.customer_id = ANY($2::uuid[])
+    ))
+"""
+
 _TEXT_ABOUT_LEADS = {"inbox": "coalesce(result::text, '')", "quarantine": "detail", "dead_letters": "error"}
 """Where each table keeps a text of ours that may quote a lead."""
 
@@ -72,12 +87,15 @@ async def try_lock_partition(connection: asyncpg.Connection, partition: int) -> 
 async def lock_inbox_rows(
     connection: asyncpg.Connection, partitions: Sequence[int], most_leads: int, most_bytes: int
 ) -> list[asyncpg.Record]:
-    """Lock and read waiting rows of the inbox, oldest first, until they hold `most_leads` or `most_bytes`."""
+    """Lock and read waiting rows of the inbox, oldest first, until they hold `most_leads` or `most_bytes`.
+
+    `locked_by` is the transaction that locked a row last, 0 if none did.
+    """
     # What waits has no result. By `done_at`, a plan could look for the ids in the index of what waits, one partition
     # after the other.
     return await connection.fetch(
         f"""
-        SELECT id, batch_id, request_id, received_at, payload,
+        SELECT id, batch_id, lane AS partition, request_id, received_at, payload, inbox.xmax::text::bigint AS locked_by,
             coalesce(partly_decided.leads, 0) AS decided, partly_decided.result
         FROM inbox LEFT JOIN partly_decided ON inbox_id = id
         WHERE inbox.result IS NULL AND id = ANY (ARRAY(
@@ -100,27 +118,43 @@ async def lock_inbox_rows(
 
 
 async def lock_resolvable_quarantine_rows(
-    connection: asyncpg.Connection, most: int, only: Sequence[int] | None
+    connection: asyncpg.Connection,
+    most: int,
+    most_bytes: int,
+    *,
+    only: Sequence[int] | None = None,
+    among: Sequence[int] | None = None,
+    waiting_for: UUID | None = None,
 ) -> list[asyncpg.Record]:
     """Lock and read quarantined leads whose product and customer now exist (or may be created), oldest first.
 
-    `only` names rows that a person wants to retry whatever the reason.
+    They are among some rows, among those that name a product or customer, or any. `only` names rows that a person wants
+    to retry whatever the reason.
     """
+    which: str = f"$2::bigint[] IS NULL AND {_RESOLVABLE}"
+    value: Sequence[int] | Sequence[UUID] | None = None
+    if only is not None:
+        which, value = "id = ANY($2::bigint[])", only
+    elif among is not None:
+        which, value = f"id = ANY($2::bigint[]) AND {_RESOLVABLE}", among
+    elif waiting_for is not None:
+        which, value = f"{_NAMES_ONE} AND {_RESOLVABLE}", [waiting_for]
     return await connection.fetch(
-        """
+        f"""
         SELECT id, batch_id, received_at, detail, payload FROM quarantine
-        WHERE resolved_at IS NULL AND (
-            id = ANY($2::bigint[])
-            OR $2::bigint[] IS NULL AND reason <> 'conflict'
-                AND EXISTS (SELECT FROM products WHERE products.id = quarantine.product_id)
-                AND (reason = 'unknown_product'
-                    OR EXISTS (SELECT FROM customers WHERE customers.id = quarantine.customer_id)
-                    OR EXISTS (SELECT FROM customer_aliases WHERE customer_aliases.id = quarantine.customer_id))
-        )
-        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-        """,
+        WHERE resolved_at IS NULL AND id = ANY (ARRAY(
+            SELECT id FROM (
+                SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS bytes_before FROM (
+                    SELECT id, octet_length(payload) AS bytes FROM quarantine
+                    WHERE resolved_at IS NULL AND {which} ORDER BY id LIMIT $1
+                ) AS first
+            ) AS counted WHERE bytes_before < $3
+        ))
+        ORDER BY id FOR UPDATE SKIP LOCKED
+        """,  # noqa: S608 - conditions of this module
         most,
-        only,
+        value,
+        most_bytes,
     )
 
 

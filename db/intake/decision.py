@@ -8,21 +8,28 @@ import asyncpg
 
 from billing.actions import Action, Outcome
 from db.core import locks
+from db.core.errors import BatchTooLarge
 from db.intake import matching, own_ids, possible_corrections, stored_leads
 from db.intake.arrival import Arrival
-from db.ledger import judging, verdicts
+from db.ledger import judging, reevaluation, verdicts
 from db.ledger.case import Case
 from db.ledger.periods import store_periods
 from db.ledger.policies import Policies
 
 
 async def process(
-    connection: asyncpg.Connection, policies: Policies, arrivals: Sequence[Arrival], people: Mapping[UUID, UUID]
+    connection: asyncpg.Connection,
+    policies: Policies,
+    arrivals: Sequence[Arrival],
+    people: Mapping[UUID, UUID],
+    most_open_actions: int | None = None,
 ) -> dict[Action, Outcome]:
     """Decide leads and write their verdicts; returns the outcome of each action that was judged.
 
     Leads that cannot be billed yet get a `problem`; the caller quarantines them. `people` gives the person behind each
     customer id. Deciding the same leads twice changes nothing (R3).
+
+    BatchTooLarge if several customers must be judged again who have more than `most_open_actions` together.
     """
     complete = await matching.find_customers(connection, arrivals, people)
     incomplete = [arrival for arrival in arrivals if arrival.problem]
@@ -49,6 +56,10 @@ async def process(
         case.judged_by = versions[case.customer]
     current = [case for case in cases.values() if case.judged_by == case.policy.version]
     stale = [case for case in cases.values() if case.judged_by != case.policy.version]
+    if most_open_actions is not None and len(stale) > 1:
+        open_actions = await reevaluation.open_actions(connection, [case.customer for case in stale])
+        if open_actions > most_open_actions:
+            raise BatchTooLarge(f"{len(stale)} customers with {open_actions} actions would be judged again")
     if current:
         await judging.judge_changes(connection, current)
     if stale:

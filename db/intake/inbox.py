@@ -41,7 +41,7 @@ _MOST_PARTITIONS = 3
 _MANY_ROWS = 100
 """A partition with that many waiting rows is counted as enough for a batch."""
 
-_BYTES_PER_ACTION = 200
+BYTES_PER_ACTION = 200
 """About as much as an action and its share of the lead have in a payload. By it rows are claimed, whose size is known
 before they are read; then the actions are counted.
 """
@@ -64,13 +64,16 @@ class Chunk:
     """One claimed row: up to CHUNK_LEADS leads of one request, as JSON.
 
     Of a row that was too large for one batch, `decided` leads are decided already, with `result` as their part.
+    `locked_by` is the transaction that locked it last, 0 if none did.
     """
 
     id: int
     batch_id: UUID
+    partition: int
     request_id: str
     received_at: datetime
     payload: bytes
+    locked_by: int
     decided: int
     result: dict[str, Any] | None
 
@@ -148,7 +151,7 @@ async def claim(connection: asyncpg.Connection, most_leads: int, most_actions: i
     partitions = await _lock_partitions(connection, most_leads)
     if not partitions:
         return []
-    rows = await locks.lock_inbox_rows(connection, partitions, most_leads, most_actions * _BYTES_PER_ACTION)
+    rows = await locks.lock_inbox_rows(connection, partitions, most_leads, most_actions * BYTES_PER_ACTION)
     return [Chunk(**row) for row in rows]
 
 

@@ -22,6 +22,9 @@ from db.ledger.policies import Policies
 
 log = structlog.get_logger()
 
+MOST_OPEN_ACTIONS = 20_000
+"""Of customers whom one batch judges again because their terms or rates have changed; a customer with more is alone."""
+
 
 @dataclass(slots=True)
 class Decided:
@@ -56,7 +59,9 @@ async def run_isolating_poison(
 
     async def decide(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Decided:
         people = await ensure_people_in_own_transaction(engine, connection, arrivals)
-        return Decided(list(arrivals), await decision.process(connection, policies, arrivals, people))
+        return Decided(
+            list(arrivals), await decision.process(connection, policies, arrivals, people, MOST_OPEN_ACTIONS)
+        )
 
     try:
         async with transaction(engine) as connection:
@@ -83,7 +88,7 @@ async def _decide_by_halves(connection: asyncpg.Connection, arrivals: Sequence[A
     try:
         async with connection.transaction():
             people = await ensure_people(connection, fresh)  # with the savepoint go the people whom poison describes
-            return Decided(fresh, await decision.process(connection, Policies(), fresh, people))
+            return Decided(fresh, await decision.process(connection, Policies(), fresh, people, MOST_OPEN_ACTIONS))
     except Exception as error:
         if not is_fault_of_data(error):
             raise

@@ -13,9 +13,15 @@ from db.core.unit_of_work import UnitOfWork
 from db.intake.arrival import Arrival
 from db.intake.payloads import lead_from_payload, payload_from_lead
 from db.tasks import records as tasks
+from db.telemetry import counters
 
 RETRY = "retry_quarantine"
 """The kind of the background task that evaluates quarantined leads again."""
+
+MOST_LOOKED_AT = 500
+"""Rows of each kind that a sweep looks at, so that it costs the same however many wait."""
+
+_LOOKED_THROUGH = "quarantine_looked_through"
 
 _SELECT = "SELECT id, batch_id, received_at, reason, detail, payload FROM quarantine"
 
@@ -97,6 +103,27 @@ async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:
     await connection.execute(
         "UPDATE quarantine SET resolved_at = clock_timestamp() WHERE id = ANY($1::bigint[])", list(ids)
     )
+
+
+async def next_to_look_at(connection: asyncpg.Connection, most: int = MOST_LOOKED_AT) -> list[int]:
+    """The rows that a sweep looks at: the newest ones, and some of the others in turn.
+
+    Whoever creates a product or a customer says so. This finds what nobody could say: a lead that was set aside in that
+    moment, a message that was lost, a person whom a lead described.
+    """
+    newest = await connection.fetch(
+        "SELECT id FROM quarantine WHERE resolved_at IS NULL ORDER BY id DESC LIMIT $1", most
+    )
+    ids = {row["id"] for row in newest}
+    if len(ids) == most:
+        in_turn = await connection.fetch(
+            "SELECT id FROM quarantine WHERE resolved_at IS NULL AND id > $1 ORDER BY id LIMIT $2",
+            await counters.one(connection, _LOOKED_THROUGH),
+            most,
+        )
+        await counters.put(connection, _LOOKED_THROUGH, in_turn[-1]["id"] if len(in_turn) == most else 0)
+        ids |= {row["id"] for row in in_turn}
+    return sorted(ids)
 
 
 async def page(connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int) -> list[QuarantinedLead]:

@@ -6,8 +6,9 @@ its leads describe, and if the batch fails, a second one that decides it by halv
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -16,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.actions import Action, Outcome
 from db.core import locks
 from db.core.engine import commit_asynchronously
-from db.intake import dead_letters, inbox, quarantine
+from db.core.errors import BatchTooLarge
+from db.intake import claim_limits, dead_letters, inbox, quarantine
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
 from db.intake.payloads import lead_from_payload, leads_from_payload, payload_from_lead, payload_from_leads
-from db.intake.poison_search import Decide, run_isolating_poison
+from db.intake.poison_search import Decide, Decided, run_isolating_poison
 from db.intake.request_result import result_from_arrivals
 from db.intake.taken_rows import BatchSize, TakenRow, take
 from db.ledger.policies import Policies
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 _REQUESTS_NAMED = 10
 """Request ids in the log line of a batch: it can decide the leads of a thousand requests."""
 
+_LOST = f"Whoever decided this lead alone was lost or ran out of time, {claim_limits.MOST_LOST} times."
+
 
 async def process_inbox(
     engine: AsyncEngine, policies: Policies, most_leads: int, most_actions: int = inbox.MOST_ACTIONS
@@ -41,32 +45,103 @@ async def process_inbox(
     It begins no row after `most_leads`, and takes no more than `most_actions`, except of a single lead that has more.
     If the batch fails because of a lead, the lead goes to the dead letters and the rest is billed.
     """
+    most = BatchSize(most_leads, most_actions)
+    was_lost: bool | None = None  # before this call, whose own attempts leave the same trace
 
     async def attempt(connection: asyncpg.Connection, decide: Decide) -> int:
+        nonlocal was_lost
         await commit_asynchronously(connection)
-        chunks = await inbox.claim(connection, most_leads, most_actions)
-        rows = list(take(chunks, BatchSize(most_leads, most_actions)))
+        chunks = await inbox.claim(connection, most.leads, most.actions)
+        rows = list(take(chunks, most))
+        if was_lost is None:
+            was_lost = await claim_limits.was_lost(connection, (row.chunk.locked_by for row in rows))
+        if rows and was_lost:
+            return await _decide_fewer(engine, connection, decide, rows, most)
         if rows:
             await _decide_rows(connection, decide, rows)
         return len(rows)
 
     with tracing.span("leads.batch"):
-        return await run_isolating_poison(engine, policies, attempt)
+        while True:
+            try:
+                return await run_isolating_poison(engine, policies, attempt)
+            except BatchTooLarge:
+                most = BatchSize(max(most.leads // 2, 1), most.actions, in_parts=True)
+
+
+async def _decide_fewer(
+    engine: AsyncEngine, connection: asyncpg.Connection, decide: Decide, rows: Sequence[TakenRow], most: BatchSize
+) -> int:
+    """Decide some of what a batch took that was lost; returns of how many rows."""
+    partition = rows[0].chunk.partition
+    lost = sum(len(row.leads) for row in rows)
+    async with claim_limits.noted(engine, connection, partition, lost) as limit:
+        fewer = BatchSize(min(limit.most_leads, most.leads), most.actions, in_parts=True)
+        taken = list(take([row.chunk for row in rows if row.chunk.partition == partition], fewer))
+        await _decide_rows(connection, _blame if limit.is_poison else decide, taken)
+    return len(taken)
+
+
+async def _blame(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Decided:
+    """Decide nothing: a `Decide` for a lead that no worker survives."""
+    log.error("poison_leads_found", lead_ids=[str(arrival.id) for arrival in arrivals], error=_LOST)
+    return Decided(list(arrivals), poison=dict.fromkeys(range(len(arrivals)), _LOST))
 
 
 async def retry_quarantined(
-    engine: AsyncEngine, policies: Policies, most: int = 500, only: Sequence[int] | None = None
+    engine: AsyncEngine,
+    policies: Policies,
+    most: int = 500,
+    only: Sequence[int] | None = None,
+    *,
+    among: Sequence[int] | None = None,
+    waiting_for: UUID | None = None,
 ) -> int:
     """Decide quarantined leads whose product and customer now exist, in a transaction of its own.
 
-    Returns how many left the quarantine. `only` names rows to retry whatever their reason.
+    They are looked for among some rows, among those that name a product or customer, or among all. Returns how many
+    left the quarantine, 0 if none can. `only` names rows to retry whatever their reason: all of them, in as many
+    transactions as their actions need.
     """
+    looked_at: set[int] = set()
 
     async def attempt(connection: asyncpg.Connection, decide: Decide) -> int:
-        rows = await locks.lock_resolvable_quarantine_rows(connection, most, only)
-        return await _decide_quarantined(connection, decide, rows) if rows else 0
+        rows = await locks.lock_resolvable_quarantine_rows(
+            connection,
+            most,
+            inbox.MOST_ACTIONS * inbox.BYTES_PER_ACTION,
+            only=None if only is None else [row_id for row_id in only if row_id not in looked_at],
+            among=among,
+            waiting_for=waiting_for,
+        )
+        arrivals = list(_fitting_arrivals(rows))
+        rows = rows[: len(arrivals)]
+        released = await _decide_quarantined(connection, decide, rows, arrivals) if rows else 0
+        looked_now.update(row["id"] for row in rows)
+        return released
 
-    return await run_isolating_poison(engine, policies, attempt)
+    released = 0
+    while True:
+        looked_now: set[int] = set()
+        try:
+            released += await run_isolating_poison(engine, policies, attempt)
+        except BatchTooLarge:
+            most = max(most // 2, 1)
+            continue
+        if looked_now <= looked_at or (released and only is None):
+            return released
+        looked_at |= looked_now
+
+
+def _fitting_arrivals(rows: Sequence[asyncpg.Record]) -> Iterator[Arrival]:
+    """The leads of rows of the quarantine until one batch may not have more actions; at least one."""
+    actions = 0
+    for number, row in enumerate(rows):
+        arrival = Arrival(lead_from_payload(row["payload"]), row["received_at"])
+        actions += len(arrival.lead.actions)
+        if number and actions > inbox.MOST_ACTIONS:
+            return
+        yield arrival
 
 
 async def _decide_rows(connection: asyncpg.Connection, decide: Decide, rows: Sequence[TakenRow]) -> None:
@@ -150,9 +225,11 @@ def _leads_by_state(results: Mapping[int, dict[str, Any]]) -> dict[str, int]:
     return counted
 
 
-async def _decide_quarantined(connection: asyncpg.Connection, decide: Decide, rows: Sequence[asyncpg.Record]) -> int:
+async def _decide_quarantined(
+    connection: asyncpg.Connection, decide: Decide, rows: Sequence[asyncpg.Record], arrivals: Sequence[Arrival]
+) -> int:
     """Decide leads of locked rows of the quarantine; returns how many left it. What still has a problem stays."""
-    decided = await decide(connection, [Arrival(lead_from_payload(row["payload"]), row["received_at"]) for row in rows])
+    decided = await decide(connection, arrivals)
     resolved, failures, quarantined = [], [], []
     for place, (row, arrival) in enumerate(zip(rows, decided.arrivals, strict=True)):
         if arrival.is_erased:

@@ -151,7 +151,7 @@ async def create(uow: UnitOfWork, external_id: str, person: Person) -> tuple[Cus
     is_alias = customer_id != row_id
     if not known:
         await uow.audit("customer.created", row_id, after={"customer_id": customer_id})
-        uow.notify(RETRY_QUARANTINE)
+        uow.notify(RETRY_QUARANTINE, str(row_id))
         return customer, not is_alias
     if await is_erased(uow.connection, customer_id):
         raise RuleViolation(_STAYS_ERASED)

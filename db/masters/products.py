@@ -91,7 +91,7 @@ async def create(
     product = await read(uow.connection, product_id)
     if status == "INSERT 0 1":
         await uow.audit("product.created", product_id, after={"external_id": external_id, "partner_id": partner_id})
-        uow.notify(RETRY_QUARANTINE)
+        uow.notify(RETRY_QUARANTINE, str(product_id))
         return product, True
     differing = [name for name in ("name", "description") if name in fields and getattr(product, name) != fields[name]]
     if product.partner_id != partner_id or differing:

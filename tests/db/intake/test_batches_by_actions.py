@@ -11,7 +11,7 @@ from billing.actions import Outcome
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.core.row_keys import lead_uuid
-from db.intake import decision, inbox, request_status, worker_batch
+from db.intake import decision, inbox, poison_search, request_status, worker_batch
 from db.intake.arrival import Arrival
 from db.intake.payloads import leads_from_payload
 from db.ledger import verdicts
@@ -31,9 +31,9 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     process = decision.process
 
-    async def counted(connection: asyncpg.Connection, policies: Any, arrivals: Any, people: Any) -> dict[Any, Outcome]:
+    async def counted(connection: asyncpg.Connection, policies: Any, arrivals: Any, *rest: Any) -> dict[Any, Outcome]:
         found.append(sum(len(arrival.lead.actions) for arrival in arrivals))
-        return await process(connection, policies, arrivals, people)
+        return await process(connection, policies, arrivals, *rest)
 
     monkeypatch.setattr(decision, "process", counted)
     return found
@@ -141,8 +141,9 @@ async def test_a_batch_that_fails_leaves_the_parts_that_are_decided(
         patch.setattr(verdicts, "write", fail)
         with pytest.raises(TRANSIENT):
             await worker_batch.process_inbox(world.engine, world.policies, 1000, 20)
-    await worker_batch.process_inbox(world.engine, world.policies, 1000, 20)
-    assert sizes == [20, 20, 20]
+    while await worker_batch.process_inbox(world.engine, world.policies, 1000, 20):
+        pass
+    assert sizes == [20, 20, 10, 10]  # after a batch that was lost, half as many leads
     assert (await status_of(world, batch_id)).leads["new"] == 4
     await world.check()
 
@@ -164,13 +165,32 @@ async def test_poison_in_a_row_by_parts_is_one_dead_letter(world: World, monkeyp
     poison = lead_uuid("", "crowded 2")
     process = decision.process
 
-    async def fail(connection: asyncpg.Connection, policies: Any, arrivals: list[Arrival], people: Any) -> Any:
+    async def fail(connection: asyncpg.Connection, policies: Any, arrivals: list[Arrival], *rest: Any) -> Any:
         if any(arrival.id == poison for arrival in arrivals):
             raise ZeroDivisionError("poison")
-        return await process(connection, policies, arrivals, people)
+        return await process(connection, policies, arrivals, *rest)
 
     monkeypatch.setattr(decision, "process", fail)
     while await worker_batch.process_inbox(world.engine, world.policies, 1000, 20):
         pass
     status = await status_of(world, batch_id)
     assert (status.state, status.leads["new"], status.leads["dead"]) == ("done", 3, 1)
+
+
+async def test_customers_whose_terms_changed_are_judged_again_by_so_many_actions_in_a_batch(
+    world: World, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: a batch judged all its stale customers at once, whatever they had."""
+    for number in range(4):
+        await world.customer(f"customer {number}", f"customer{number}@example.com")
+        await world.send(crowded(number, 8, customer=f"customer {number}"))
+    await world.terms("acme", "2024-04", cap="9.00")
+    await world.accept(*(crowded(10 + number, 1, customer=f"customer {number}") for number in range(4)))
+    monkeypatch.setattr(poison_search, "MOST_OPEN_ACTIONS", 16)
+    sizes.clear()
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE inbox SET lane = 0 WHERE done_at IS NULL")
+    while await worker_batch.process_inbox(world.engine, world.policies, 4):
+        pass
+    assert (sizes[:2], max(sizes[1:]), sum(sizes)) == ([4, 2], 2, 8)
+    await world.check()

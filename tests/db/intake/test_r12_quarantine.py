@@ -1,12 +1,15 @@
 """R12: what cannot be billed yet waits and is evaluated by itself; people are known by their e-mail."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID, uuid4
+
+import pytest
 
 from billing.leads import Person
 from db.core.engine import transaction
-from db.core.row_keys import customer_uuid
-from db.intake import dead_letters, quarantine, worker_batch
+from db.core.row_keys import customer_uuid, product_uuid
+from db.intake import dead_letters, inbox, quarantine, worker_batch
 from db.ledger.policies import Policies
 from db.masters import customers, products
 from tests.builders import lead, person
@@ -137,3 +140,96 @@ async def test_r12_nothing_accepted_is_dropped(world: World) -> None:
         stored = await connection.fetchval("SELECT count(*) FROM leads")
         assert await dead_letters.page(connection, after=0, limit=10) == []
     assert stored + len(await reasons(world)) == 20
+
+
+async def quarantined(world: World, customers: Sequence[str], product: str = "crm") -> None:
+    """A lead of each customer, whom nobody has created."""
+    await world.accept(*(lead(None, customer=name, product=product) for name in customers))
+    await world.work()
+
+
+async def ids_in_quarantine(world: World) -> list[int]:
+    async with transaction(world.engine, readonly=True) as connection:
+        rows = await connection.fetch("SELECT id FROM quarantine WHERE resolved_at IS NULL ORDER BY id")
+    return [row["id"] for row in rows]
+
+
+async def test_r12_a_sweep_looks_at_so_many_rows_however_many_wait(world: World) -> None:
+    """Failed before: each sweep, every two seconds, read all of the quarantine."""
+    await quarantined(world, [f"nobody {number}" for number in range(10)])
+    ids = await ids_in_quarantine(world)
+    looked_at = []
+    for _ in range(4):
+        async with transaction(world.engine) as connection:
+            looked_at.append(await quarantine.next_to_look_at(connection, 3))
+    newest = ids[-3:]
+    assert looked_at == [
+        [*ids[:3], *newest],
+        [*ids[3:6], *newest],
+        [*ids[6:9], ids[9]],
+        newest,
+    ]
+    async with transaction(world.engine) as connection:
+        assert await quarantine.next_to_look_at(connection, 3) == [*ids[:3], *newest]
+        assert await quarantine.next_to_look_at(connection, 20) == ids
+
+
+@pytest.mark.parametrize("missing", ["customer", "product"])
+async def test_r12_whoever_is_created_releases_what_waited_for_it_and_looks_at_nothing_else(
+    world: World, missing: str
+) -> None:
+    customers = ["eve", "ann"] if missing == "customer" else ["ann", "bob"]
+    product = "crm" if missing == "customer" else "new"
+    await quarantined(world, [f"nobody {number}" for number in range(3)])
+    await quarantined(world, customers, product)
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def nothing() -> None:
+            return
+
+        patch.setattr(world, "empty_quarantine", nothing)
+        await (world.customer("eve", "eve@example.com") if missing == "customer" else world.product("new", "acme"))
+    key = customer_uuid("eve") if missing == "customer" else product_uuid("new")
+    released = await worker_batch.retry_quarantined(world.engine, world.policies, waiting_for=key)
+    assert released == (1 if missing == "customer" else 2)
+    assert len(await ids_in_quarantine(world)) == 3
+    await world.check()
+
+
+async def test_r12_what_turns_out_to_be_a_conflict_does_not_keep_the_rest_waiting(world: World) -> None:
+    """Failed before: a retry whose first rows stayed said that it had released none, and the others waited."""
+    await world.send(*(lead(f"lead {number}", customer="ann", product="crm") for number in range(3)))
+    conflicts = [lead(f"lead {number}", customer="eve", product="crm") for number in range(3)]
+    await world.accept(*conflicts)
+    await world.accept(lead("good", customer="eve", product="crm"))
+    await world.work()
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def nothing() -> None:
+            return
+
+        patch.setattr(world, "empty_quarantine", nothing)
+        await world.customer("eve", "eve@example.com")
+    assert await worker_batch.retry_quarantined(world.engine, world.policies, 2) == 1
+    await world.check()
+
+
+async def test_r12_a_retry_decides_no_more_actions_at_a_time_than_a_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: 500 leads at a time, whatever they held."""
+    steps = [(f"Click {number}", "Low", "2024-04-10T09:00:00Z") for number in range(5)]
+    await world.accept(*(lead(f"lead {number}", *steps, customer="eve", product="crm") for number in range(7)))
+    await world.work()
+    monkeypatch.setattr(inbox, "MOST_ACTIONS", 11)
+    ids = await ids_in_quarantine(world)
+    with monkeypatch.context() as patch:
+
+        async def nothing() -> None:
+            return
+
+        patch.setattr(world, "empty_quarantine", nothing)
+        await world.customer("eve", "eve@example.com")
+    assert await worker_batch.retry_quarantined(world.engine, world.policies) == 2
+    assert await worker_batch.retry_quarantined(world.engine, world.policies, only=ids) == 5
+    await world.check()

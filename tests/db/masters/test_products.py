@@ -24,10 +24,10 @@ async def test_r12_a_new_product_is_announced_to_the_quarantine_once(world: Worl
     assert made == Product(
         product_uuid("widget"), "widget", world.partners["acme"], "acme", "Widget", "d", made.created_at
     )
-    assert world.published == [Message(RETRY_QUARANTINE)]
+    assert world.published == [Message(RETRY_QUARANTINE, (str(product_uuid("widget")),))]
     for same in ({"name": "Widget"}, {"name": "Widget", "description": "d"}):
         assert await create(world, **same) == (made, False)
-    assert world.published == [Message(RETRY_QUARANTINE)]
+    assert world.published == [Message(RETRY_QUARANTINE, (str(product_uuid("widget")),))]
 
 
 @pytest.mark.parametrize(
