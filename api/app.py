@@ -1,6 +1,5 @@
 """The API application: `create_app` is the root of an API process and fits on one screen."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -38,6 +37,7 @@ from api.traffic.backpressure import Backpressure
 from api.traffic.body_budget import BodyBudget
 from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
+from api.traffic.downloads import Downloads
 from api.traffic.rate_limit import RateLimiter
 from db.core.engine import create_engine
 from db.core.garbage_collector import tune_garbage_collector
@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             concurrency=ConcurrencyLimit(),
             memory=Memory(),
             readiness=Readiness(accepting, settings, backpressure, inbox),
-            downloads=asyncio.Semaphore(max(settings.database_pool_size // 2, 1)),
+            downloads=Downloads(settings.home, max(settings.database_pool_size // 2, 1), settings.answer_timeout_s),
         )
         async with backpressure.measuring(), body_deadlines.watching():
             yield

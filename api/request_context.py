@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.headers import header
 from api.problems import Problem, problem_from, problem_response
+from api.traffic.downloads import ReadingStopped
 from db.telemetry import access_log
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ class RequestContextMiddleware:
         except Exception as error:
             request = Request(scope)
             problem = None if started else problem_from(error, request)
-            if problem is None:
+            if problem is None and not isinstance(error, ReadingStopped):
                 log.exception("request_failed", path=scope["path"], method=scope["method"])
             if started:
                 raise

@@ -1,6 +1,5 @@
 """What the requests of one API process share."""
 
-import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from api.traffic.backpressure import Backpressure
 from api.traffic.body_budget import BodyBudget
 from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
+from api.traffic.downloads import Downloads
 from api.traffic.rate_limit import RateLimiter
 from db.core.settings import Settings
 from db.core.unit_of_work import UnitOfWork
@@ -41,8 +41,8 @@ class State:
     concurrency: ConcurrencyLimit
     memory: Memory
     readiness: Readiness
-    downloads: asyncio.Semaphore
-    """Slow clients that download reports hold half of the database connections at most."""
+    downloads: Downloads
+    """Making their texts takes half of the database connections at most."""
 
 
 def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:

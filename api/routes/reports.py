@@ -1,6 +1,6 @@
 """Billing reports: live, as files, and rebuilt."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,9 +8,8 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
 
-from api.access.permissions import Permission, requires
+from api.access.permissions import Permission, caller_of, requires
 from api.ids import customer_id_of, partner_id_of
 from api.negotiation import accepted
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
@@ -114,18 +113,15 @@ async def get_report(
         errors = [FieldError("query:totals", "is for the CSV of a live report")]
         raise Problem(400, "Only the CSV of a live report comes with rows of totals.", errors)
     if version is not None:
-        return await _written(state, report_id, version, chosen)
+        return await _written(request, report_id, version, chosen)
     async with transaction(state.engine, readonly=True) as connection:
         partner_id, period = await _found(connection, report_id)
         report = await live_report.read(connection, partner_id, period)
         if chosen == "json":
             return json_response(await _with_customers(connection, report))
     name = f"{text_from_period(period)}-{report_id}.{chosen}"
-    return StreamingResponse(
-        _stream(state, report, chosen, totals=totals),
-        media_type=f"{_MEDIA_TYPES[chosen]}; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    text = _text(state, report, chosen, totals=totals)
+    return state.downloads.start(caller_of(request).id, state.downloads.buffered(text), _media_type(chosen), name)
 
 
 @router.get("/{report_id}/customers", dependencies=[_READ], response_model=answers.Page[answers.CustomerPart])
@@ -172,7 +168,8 @@ async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID,
     return found
 
 
-async def _written(state: State, report_id: UUID, version: int, kind: str) -> Response:
+async def _written(request: Request, report_id: UUID, version: int, kind: str) -> Response:
+    state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
         await _found(connection, report_id)
         written = await report_versions.read(connection, report_id, only=version)
@@ -187,12 +184,16 @@ async def _written(state: State, report_id: UUID, version: int, kind: str) -> Re
         blocks = await run_in_threadpool(report_files.read_file, url)
     except FileNotFoundError:
         raise Problem(404, f"The {kind} file of version {version} is no longer in its folder.") from None
-    return StreamingResponse(blocks, media_type=f"{_MEDIA_TYPES[kind]}; charset=utf-8")
+    return state.downloads.start(caller_of(request).id, blocks, _media_type(kind))
 
 
-async def _stream(state: State, report: Report, kind: str, *, totals: bool) -> AsyncIterator[str]:
+def _media_type(kind: str) -> str:
+    return f"{_MEDIA_TYPES[kind]}; charset=utf-8"
+
+
+async def _text(state: State, report: Report, kind: str, *, totals: bool) -> AsyncGenerator[str, None]:
     """The text in blocks; its lines and totals are read in one transaction, so that they add up."""
-    async with state.downloads, transaction(state.engine, readonly=True) as connection:
+    async with transaction(state.engine, readonly=True) as connection:
         report = await live_report.read(connection, report.partner_id, report.period)
         async for (block,) in blocks(connection, report, [FORMATS[kind]]):
             yield block

@@ -1,0 +1,126 @@
+"""Downloads: texts of any length for clients of any speed, without a database connection or memory for each.
+
+A text is made as fast as the database gives it, into a temporary file, and sent from there as fast as its client takes
+it. So the snapshot that makes it consistent ends soon, whoever stops reading.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from uuid import UUID
+
+import structlog
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from api.problems import Problem
+
+log = structlog.get_logger()
+
+_MOST = 128
+_MOST_OF_KEY = 32
+_BLOCK_BYTES = 64 * 1024
+_RETRY_AFTER_S = 5
+
+
+class ReadingStopped(Exception):
+    """A client has read nothing for a while; its answer does not end as if it were complete."""
+
+
+class Downloads:
+    """The downloads of a process: so many at a time, so many of one key, and none that nobody reads."""
+
+    def __init__(self, folder: Path, making_at_once: int, timeout_s: float) -> None:
+        self._folder, self._timeout_s = folder, timeout_s
+        self._making = asyncio.Semaphore(making_at_once)
+        self._by_key: Counter[UUID] = Counter()
+
+    def start(
+        self, key_id: UUID, blocks: Iterator[bytes] | AsyncIterator[bytes], media_type: str, name: str = ""
+    ) -> "Download":
+        """The response that sends a text, as a file if it has a name; Problem 429 if there are too many downloads."""
+        if self._by_key.total() >= _MOST or self._by_key[key_id] >= _MOST_OF_KEY:
+            raise Problem(
+                429,
+                f"Too many downloads are under way: a key may have {_MOST_OF_KEY} at a time; "
+                f"try again in {_RETRY_AFTER_S} s.",
+                headers={"Retry-After": str(_RETRY_AFTER_S)},
+            )
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'} if name else {}
+        return Download(self, key_id, blocks, self._timeout_s, media_type, headers)
+
+    @asynccontextmanager
+    async def counted(self, key_id: UUID) -> AsyncIterator[None]:
+        """Count one download of a key while the block runs."""
+        self._by_key[key_id] += 1
+        try:
+            yield
+        finally:
+            self._by_key[key_id] -= 1
+
+    async def buffered(self, text: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
+        """The text as it is made; what is not taken yet lies in a temporary file."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=self._folder, buffering=0) as file:
+            more = asyncio.Event()
+
+            async def make() -> None:
+                try:
+                    async with self._making, aclosing(text):
+                        async for block in text:
+                            file.write(block.encode())
+                            more.set()
+                finally:
+                    more.set()
+
+            making = asyncio.create_task(make())
+            sent = 0
+            try:
+                while True:
+                    more.clear()
+                    ended = making.done()
+                    while block := os.pread(file.fileno(), _BLOCK_BYTES, sent):
+                        sent += len(block)
+                        yield block
+                    if ended:
+                        making.result()
+                        return
+                    if not making.done():
+                        await more.wait()
+            finally:
+                making.cancel()
+                await asyncio.wait([making])
+
+
+class Download(StreamingResponse):
+    """A text that is cut when its client has taken nothing for a while."""
+
+    def __init__(
+        self,
+        downloads: Downloads,
+        key_id: UUID,
+        blocks: Iterator[bytes] | AsyncIterator[bytes],
+        timeout_s: float,
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(blocks, media_type=media_type, headers=headers)
+        self._downloads, self._key_id, self._timeout_s = downloads, key_id, timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; raises ReadingStopped if nobody takes it, so that it does not end as if it were complete."""
+
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await send(message)
+            except TimeoutError:
+                log.warning("download_cut", timeout_s=self._timeout_s)
+                raise ReadingStopped from None
+
+        async with self._downloads.counted(self._key_id):
+            await super().__call__(scope, receive, send_in_time)
