@@ -1,10 +1,13 @@
 """Conservation (R9), checked on a schedule; a violation is logged with partner, period and difference, and counted."""
 
+from dataclasses import replace
+
 import structlog
 from celery import shared_task
 
 from db.core.engine import transaction
 from db.ledger import invariants
+from db.ledger.invariants import Position
 from db.tasks.notifications import CHECK_INVARIANTS
 from db.telemetry import counters
 from worker import process
@@ -12,23 +15,32 @@ from worker.runtime import Runtime
 
 log = structlog.get_logger()
 
+VIOLATIONS = "invariant_violations"
+
 
 @shared_task(name=CHECK_INVARIANTS)
 def check_invariants() -> int:
-    """Compare the counters of every report with its verdicts, or with its final version; returns how many differ."""
-    return process.run(_check)
+    """Compare the counters of reports with their verdicts, or with their final version; returns how many differ."""
+    return process.run(check_some)
 
 
-async def _check(runtime: Runtime) -> int:
+async def check_some(runtime: Runtime) -> int:
+    """Check some reports, from where the last run ended; returns how many violations this round has found so far."""
     async with transaction(runtime.engine, readonly=True) as connection:
-        reports = await invariants.open_reports(connection)
-        found = await invariants.frozen_violations(connection)
-    for partner_id, period in reports:
+        began = await invariants.read_position(connection)
+        reports, position = await invariants.next_reports(connection, began)
+    found = []
+    for report in reports:
         async with transaction(runtime.engine, readonly=True) as connection:
-            found += await invariants.violations(connection, partner_id, period)
+            check = invariants.violations if report.is_open else invariants.frozen_violations
+            found += await check(connection, report.partner_id, report.period)
     for violation in found:
         log.error("invariant_violated", **violation)
+    violations = began.found + len(found)
     async with transaction(runtime.engine) as connection:
-        await counters.put(connection, "invariant_violations", len(found))
-    log.info("invariants_checked", reports=len(reports), violations=len(found))
-    return len(found)
+        round_ends = position == Position()
+        await invariants.write_position(connection, position if round_ends else replace(position, found=violations))
+        known = 0 if round_ends else await counters.one(connection, VIOLATIONS)
+        await counters.put(connection, VIOLATIONS, max(known, violations))
+    log.info("invariants_checked", reports=len(reports), violations=violations)
+    return violations
