@@ -11,18 +11,19 @@ from db.core.row_keys import customer_uuid, lead_uuid, partner_uuid, product_uui
 from db.masters import customers, partners, products
 
 
-async def partner_id_of(connection: asyncpg.Connection, text: str) -> UUID:
-    """Row key of a partner; Problem 404 if there is none."""
+async def partner_id_of(connection: asyncpg.Connection, text: str, *, within: UUID | None = None) -> UUID:
+    """Row key of a partner; Problem 404 if there is none, or if it is not the one that a caller is bound to."""
     partner_id = partner_uuid(_checked(text))
-    if not await partners.exists(connection, partner_id):
+    if within not in (None, partner_id) or not await partners.exists(connection, partner_id):
         raise Problem(404, f"There is no partner {text!r}.")
     return partner_id
 
 
-async def product_id_of(connection: asyncpg.Connection, text: str) -> UUID:
-    """Row key of a product; Problem 404 if there is none."""
+async def product_id_of(connection: asyncpg.Connection, text: str, *, within: UUID | None = None) -> UUID:
+    """Row key of a product; Problem 404 if there is none, or if it is not one of the partner a caller is bound to."""
     product_id = product_uuid(_checked(text))
-    if not await products.exists(connection, product_id):
+    known = await products.partners_of(connection, [product_id])
+    if product_id not in known or within not in (None, known[product_id]):
         raise Problem(404, f"There is no product {text!r}.")
     return product_id
 

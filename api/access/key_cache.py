@@ -44,4 +44,4 @@ class KeyCache:
 def caller_from_key(key: ApiKey) -> Caller:
     """The caller that an API key stands for. Scopes that only a newer release knows permit nothing here."""
     permissions = tuple(Permission(scope) for scope in key.scopes if scope in _PERMISSIONS)
-    return Caller(Actor(ActorKind.KEY, key.id, key.name), permissions)
+    return Caller(Actor(ActorKind.KEY, key.id, key.name), permissions, key.partner_id)

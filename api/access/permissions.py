@@ -44,11 +44,13 @@ class Caller:
             return False
         return self.partner_id is None or partner_id == self.partner_id
 
-    def check(self, permission: Permission) -> None:
-        """Problem 403 unless the caller has the permission."""
-        if not self.may(permission):
+    def check(self, permission: Permission, *, within_partner: bool = False) -> None:
+        """Problem 403 unless the caller has the permission; for all partners, unless the caller keeps to its own."""
+        if not self.may(permission, self.partner_id):
             scopes = ", ".join(self.permissions)
             raise Problem(403, f"This key has the scopes {scopes}; {permission.value!r} is needed here.")
+        if self.partner_id is not None and not within_partner:
+            raise Problem(403, "This key is bound to a partner, and what is asked for is not open to such keys.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,20 @@ class Requirement:
     """
 
     permission: Permission
+    within_partner: bool = False
 
     async def __call__(self, request: Request) -> None:
         """Problem 403 unless the caller has the permission."""
-        caller_of(request).check(self.permission)
+        caller_of(request).check(self.permission, within_partner=self.within_partner)
 
 
-def requires(permission: Permission) -> Dependency:
-    """The dependency by which a route names the permission that it needs."""
-    dependency: Dependency = Depends(Requirement(permission))
+def requires(permission: Permission, *, within_partner: bool = False) -> Dependency:
+    """The dependency by which a route names the permission that it needs.
+
+    Callers that are bound to a partner are refused, unless the route itself shows them their partner only
+    (`within_partner`).
+    """
+    dependency: Dependency = Depends(Requirement(permission, within_partner))
     return dependency
 
 

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictInt
 
 from api.access.permissions import Permission, requires
+from api.ids import partner_id_of
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import Body, Text, UuidPath
+from api.schemas.fields import Body, Id, Text, UuidPath
 from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from db.access import api_keys
@@ -24,6 +25,7 @@ class KeyIn(Body):
     """A key to make."""
 
     name: Text
+    partner: Id | None = None
     scopes: list[Literal["ingest", "read", "bill", "pricing", "metrics", "admin"]] = Field(min_length=1, max_length=6)
 
 
@@ -35,11 +37,13 @@ class RotationIn(Body):
 
 @router.post("", status_code=201, response_model=answers.NewKey)
 async def create_key(request: Request, body: KeyIn) -> Response:
-    """Make a key. The answer is the only place where it can be read."""
+    """Make a key; with `partner` it is bound to that one. The answer is the only place where it can be read."""
     scopes = sorted(set(body.scopes))
     async with unit_of_work(request) as uow:
-        made = await api_keys.create(uow, body.name, scopes)
-    return json_response({"key_id": made.id, "name": body.name, "scopes": scopes, "key": made.secret}, 201)
+        partner_id = await partner_id_of(uow.connection, body.partner) if body.partner else None
+        made = await api_keys.create(uow, body.name, scopes, partner_id)
+    content = {"key_id": made.id, "name": body.name, "scopes": scopes, "partner": body.partner, "key": made.secret}
+    return json_response(content, 201)
 
 
 @router.get("", response_model=answers.Page[answers.Key])
@@ -75,6 +79,7 @@ def _key_out_from_key(key: ApiKey) -> dict[str, object]:
         "key_id": key.id,
         "name": key.name,
         "scopes": key.scopes,
+        "partner": key.partner,
         "created_at": instant_out(key.created_at),
         "expires_at": instant_out(key.expires_at),
         "revoked_at": instant_out(key.revoked_at),

@@ -27,11 +27,13 @@ from api.wire import instant_out, json_response
 from billing.actions import Outcome
 from billing.leads import Lead
 from db.core.engine import transaction
+from db.core.row_keys import product_uuid
 from db.intake import dead_letters, inbox, quarantine, request_status
 from db.intake.batch_ids import new_batch_id
 from db.intake.dry_run import TriedLead, try_leads
 from db.intake.inbox import Accepted
 from db.intake.request_status import RequestStatus
+from db.masters import products
 from db.reports import leads_on_record
 from db.reports.leads_on_record import LeadView
 
@@ -49,7 +51,7 @@ _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
 @router.post(
     "/leads",
     status_code=202,
-    dependencies=[requires(_INGEST)],
+    dependencies=[requires(_INGEST, within_partner=True)],
     openapi_extra=LEADS_BODY,
     response_model=answers.Accepted,
     responses={200: {"model": answers.DryRun, "description": "The verdicts of a dry run; nothing was stored."}},
@@ -62,9 +64,10 @@ async def post_leads(
     ] = False,
 ) -> Response:
     """Accept one lead, a list of leads, or one lead per line. 202 means: stored durably, whatever happens next (R2)."""
-    caller_of(request).check(_INGEST)  # the fast path calls this function without the dependencies
+    caller = caller_of(request)
+    caller.check(_INGEST, within_partner=True)  # the fast path calls this function without the dependencies
     if dry_run:
-        caller_of(request).check(Permission.READ)  # verdicts tell who the customer is and what is on record
+        caller.check(Permission.READ)  # verdicts tell who the customer is and what is on record
     state = state_of(request)
     now = datetime.now(UTC)
     read = await _read(request, state, now)
@@ -79,7 +82,9 @@ async def post_leads(
         tried = await try_leads(state.engine, read.leads, now, leads_on_record.view)
         leads = [_tried_out(each) for each in tried]
         return json_response({"dry_run": True, "leads": leads, "rejected": rejected}, 200)
-    state.backpressure.reserve(caller_of(request), len(read.leads))
+    if caller.partner_id:
+        await _require_own_products(state, caller.partner_id, read.leads)
+    state.backpressure.reserve(caller, len(read.leads))
     batch_id = new_batch_id()
     await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
     status_url = f"/leads/batches/{batch_id}"
@@ -245,6 +250,21 @@ async def _find_lead(connection: asyncpg.Connection, source: str, lead_id: str) 
         if dead:
             return _quarantined_out(dead, "fault", _FAULT)
     return None
+
+
+async def _require_own_products(state: State, partner_id: UUID, leads: Sequence[Lead]) -> None:
+    """Problem 400 for products that the partner does not have, whether they are another's or nobody's.
+
+    They are not quarantined like other unknown products: whoever created one later would be billed.
+    """
+    wanted = {product_uuid(lead.product): lead.product for lead in leads}
+    async with transaction(state.engine, readonly=True) as connection:
+        known = await products.partners_of(connection, wanted)
+    unknown = sorted(text for row_id, text in wanted.items() if known.get(row_id) != partner_id)
+    if unknown:
+        more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        detail = f"Nothing was accepted: no product {unknown[0]!r} is known to the partner of this key{more}."
+        raise Problem(400, detail, [FieldError("#", f"names the unknown product {text!r}") for text in unknown[:100]])
 
 
 def _refuse_beside_lead_id(request: Request) -> None:

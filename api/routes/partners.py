@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
+import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
-from api.access.permissions import Permission, requires
+from api.access.permissions import Permission, caller_of, requires
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -27,7 +29,7 @@ from db.masters.partners import NewPartner, Partner
 from db.masters.terms import PartnerTerms
 
 router = APIRouter(route_class=Route, prefix="/api/partners", tags=["partners"])
-_READ = requires(Permission.READ)
+_READ = requires(Permission.READ, within_partner=True)
 _ADMIN = requires(Permission.ADMIN)
 _OWN_FIELDS = {"name", "billing_email", "currency"}
 
@@ -66,9 +68,10 @@ async def list_partners(
     after: After = None,
 ) -> Response:
     """Partners by external id. With `partner` it is that one or none, also if its id is a word of a path."""
+    within = caller_of(request).partner_id
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        if partner:
-            one = await partner_id_of(connection, partner)
+        if partner or within:
+            one = await partner_id_of(connection, partner or str(within), within=within)
             return json_response({"items": [_partner_out(await partners.read(connection, one))], "next": None})
         found = await partners.read_page(connection, after=place_from_cursor(after, str), limit=limit)
     following = cursor_from_place(found[-1].external_id) if len(found) == limit else None
@@ -79,7 +82,7 @@ async def list_partners(
 async def list_terms(request: Request, partner: IdPath) -> Response:
     """All versions of a partner's terms, oldest first."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        versions = await partners.read_versions(connection, await partner_id_of(connection, partner))
+        versions = await partners.read_versions(connection, await _visible(request, connection, partner))
     return json_response({"items": [partner_out_from_partner(each) for each in versions], "next": None})
 
 
@@ -87,7 +90,7 @@ async def list_terms(request: Request, partner: IdPath) -> Response:
 async def get_partner(request: Request, partner: IdPath, period: PeriodQuery = None) -> Response:
     """A partner with its newest terms, or those in force in `period`."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        partner_id = await partner_id_of(connection, partner)
+        partner_id = await _visible(request, connection, partner)
         found = await partners.read(connection, partner_id, period_from_text(period) if period else None)
     return json_response(_partner_out(found))
 
@@ -115,6 +118,10 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
     if task_id:
         content["task"] = task_out(task_id)
     return json_response(content)
+
+
+async def _visible(request: Request, connection: asyncpg.Connection, partner: str) -> UUID:
+    return await partner_id_of(connection, partner, within=caller_of(request).partner_id)
 
 
 def _partner_out(partner: Partner | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.access.permissions import Permission, requires
+from api.access.permissions import Permission, caller_of, requires
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -18,7 +18,7 @@ from db.core.engine import transaction
 from db.masters import products
 
 router = APIRouter(route_class=Route, prefix="/api/products", tags=["products"])
-_READ = requires(Permission.READ)
+_READ = requires(Permission.READ, within_partner=True)
 _ADMIN = requires(Permission.ADMIN)
 
 
@@ -46,13 +46,15 @@ async def list_products(
     after: After = None,
 ) -> Response:
     """Products by external id. With `product` it is that one or none, also if its id is a word of a path."""
+    within = caller_of(request).partner_id
     async with transaction(state_of(request).engine, readonly=True) as connection:
         if product:
-            one = await product_id_of(connection, product)
+            one = await product_id_of(connection, product, within=within)
             return json_response(
                 {"items": [product_out_from_product(await products.read(connection, one))], "next": None}
             )
-        found = await products.read_page(connection, after=place_from_cursor(after, str), limit=limit)
+        place = place_from_cursor(after, str)
+        found = await products.read_page(connection, after=place, limit=limit, partner_id=within)
     following = cursor_from_place(found[-1].external_id) if len(found) == limit else None
     return json_response({"items": [product_out_from_product(each) for each in found], "next": following})
 
@@ -61,7 +63,8 @@ async def list_products(
 async def get_product(request: Request, product: IdPath) -> Response:
     """One product, by its own id or its UUID; 404 if there is none."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        found = await products.read(connection, await product_id_of(connection, product))
+        one = await product_id_of(connection, product, within=caller_of(request).partner_id)
+        found = await products.read(connection, one)
     return json_response(product_out_from_product(found))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
-from api.access.permissions import Permission, requires
+from api.access.permissions import Permission, caller_of, requires
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -53,7 +53,9 @@ async def create_rate(request: Request, body: RateIn, dry_run: DryRun = False) -
     return json_response(content, 201)
 
 
-@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Rate])
+@router.get(
+    "", dependencies=[requires(Permission.READ, within_partner=True)], response_model=answers.Page[answers.Rate]
+)
 async def list_rates(
     request: Request,
     partner: Annotated[QueryId | None, Query(description="only rules that can price this partner's actions")] = None,
@@ -64,7 +66,8 @@ async def list_rates(
     """The rules in force, oldest first; of a partner, with the time for which each counts for it."""
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
-        partner_id = await partner_id_of(connection, partner) if partner else None
+        within = caller_of(request).partner_id
+        partner_id = await partner_id_of(connection, partner, within=within) if partner else within
         place = place_from_cursor(after, int) or 0
         found = await rates.read_page(connection, after=place, limit=limit, partner_id=partner_id, ended=ended)
         calendar = (await state.policies.load(connection, [partner_id]))[partner_id].calendar if partner_id else None

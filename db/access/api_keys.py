@@ -14,7 +14,9 @@ from db.core import locks
 from db.core.unit_of_work import Cache, UnitOfWork
 
 SCOPES = ("ingest", "read", "bill", "pricing", "metrics", "admin")
+SCOPES_OF_BOUND_KEYS = ("ingest", "read")
 _PREFIX = "leadger_"
+_BOUND_PREFIX = "leadger_partner_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    partner_id: UUID | None = None
+    """The only partner that it sees; None: all."""
+    partner: str | None = None
+    """The partner's own id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,12 @@ class NewKey:
     secret: str
 
 
-async def create(uow: UnitOfWork, name: str, scopes: Sequence[str]) -> NewKey:
-    """Make a key."""
-    made = await _make(uow.connection, name, scopes)
-    await uow.audit("key.created", made.id, after={"name": name, "scopes": scopes})
+async def create(uow: UnitOfWork, name: str, scopes: Sequence[str], partner_id: UUID | None = None) -> NewKey:
+    """Make a key, or one that is bound to a partner. RuleViolation for a bound one with other scopes than those."""
+    if partner_id and not set(scopes) <= set(SCOPES_OF_BOUND_KEYS):
+        raise RuleViolation(f"A key that is bound to a partner has no scopes but {' and '.join(SCOPES_OF_BOUND_KEYS)}.")
+    made = await _make(uow.connection, name, scopes, partner_id)
+    await uow.audit("key.created", made.id, after={"name": name, "scopes": scopes, "partner_id": partner_id})
     return made
 
 
@@ -63,7 +71,7 @@ async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta
         """
         UPDATE api_keys SET expires_at = least(expires_at, clock_timestamp() + $2)
         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
-        RETURNING name, scopes
+        RETURNING name, scopes, (SELECT partner_id FROM key_partners WHERE key_id = api_keys.id) AS partner_id
         """,
         key_id,
         overlap,
@@ -71,7 +79,7 @@ async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta
     if row is None:
         return None
     uow.after_commit(cache.clear)
-    made = await _make(uow.connection, row["name"], row["scopes"])
+    made = await _make(uow.connection, row["name"], row["scopes"], row["partner_id"])
     facts = {"name": row["name"], "scopes": row["scopes"], "new_id": made.id, "overlap_s": overlap.total_seconds()}
     await uow.audit("key.rotated", key_id, after=facts)
     return made
@@ -100,11 +108,17 @@ async def revoke(uow: UnitOfWork, cache: Cache, key_id: UUID) -> bool:
     return True
 
 
+_KEYS = """
+    SELECT api_keys.id, api_keys.name, scopes, api_keys.created_at, expires_at, revoked_at, partner_id, external_id
+    FROM api_keys LEFT JOIN key_partners ON key_id = api_keys.id LEFT JOIN partners ON partners.id = partner_id
+"""
+
+
 async def find_valid(connection: asyncpg.Connection, secret: str) -> ApiKey | None:
     """The key with this secret if it is valid now."""
     row = await connection.fetchrow(
-        """
-        SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_keys
+        f"""
+        {_KEYS}
         WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
         """,
         hash_of(secret),
@@ -114,20 +128,23 @@ async def find_valid(connection: asyncpg.Connection, secret: str) -> ApiKey | No
 
 async def list_all(connection: asyncpg.Connection) -> list[ApiKey]:
     """All keys, newest first."""
-    rows = await connection.fetch(
-        "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_keys ORDER BY created_at DESC, id"
-    )
+    rows = await connection.fetch(f"{_KEYS} ORDER BY api_keys.created_at DESC, id")
     return [_key_from_row(row) for row in rows]
 
 
-def new_secret() -> str:
+def new_secret(prefix: str = _PREFIX) -> str:
     """256 random bits, so that a plain hash is enough and nothing can be guessed from it."""
-    return _PREFIX + secrets.token_urlsafe(32)
+    return prefix + secrets.token_urlsafe(32)
 
 
 def hash_of(secret: str) -> bytes:
-    """What is stored of a secret."""
-    return sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    """What is stored of a secret.
+
+    That of a bound key is another one than the plain hash by which a release looks for it that knows no bound keys and
+    would take it for a key that sees everything.
+    """
+    bound = b"bound to a partner: " if secret.startswith(_BOUND_PREFIX) else b""
+    return sha256(bound + secret.encode("utf-8", "surrogateescape")).digest()
 
 
 async def _admin_keys(connection: asyncpg.Connection) -> list[UUID]:
@@ -138,9 +155,12 @@ async def _admin_keys(connection: asyncpg.Connection) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-async def _make(connection: asyncpg.Connection, name: str, scopes: Sequence[str]) -> NewKey:
-    secret = new_secret()
-    return NewKey(await _insert(connection, name, scopes, hash_of(secret)), secret)
+async def _make(connection: asyncpg.Connection, name: str, scopes: Sequence[str], partner_id: UUID | None) -> NewKey:
+    secret = new_secret(_BOUND_PREFIX if partner_id else _PREFIX)
+    key_id = await _insert(connection, name, scopes, hash_of(secret))
+    if partner_id:
+        await connection.execute("INSERT INTO key_partners (key_id, partner_id) VALUES ($1, $2)", key_id, partner_id)
+    return NewKey(key_id, secret)
 
 
 async def _insert(connection: asyncpg.Connection, name: str, scopes: Sequence[str], key_hash: bytes) -> UUID:
@@ -156,4 +176,13 @@ async def _insert(connection: asyncpg.Connection, name: str, scopes: Sequence[st
 
 
 def _key_from_row(row: asyncpg.Record) -> ApiKey:
-    return ApiKey(row["id"], row["name"], tuple(row["scopes"]), row["created_at"], row["expires_at"], row["revoked_at"])
+    return ApiKey(
+        id=row["id"],
+        name=row["name"],
+        scopes=tuple(row["scopes"]),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        partner_id=row["partner_id"],
+        partner=row["external_id"],
+    )

@@ -1,6 +1,6 @@
 """Products: each belongs to one partner for ever."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -37,6 +37,12 @@ async def exists(connection: asyncpg.Connection, product_id: UUID) -> bool:
     return found
 
 
+async def partners_of(connection: asyncpg.Connection, product_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The partner of each product that exists."""
+    rows = await connection.fetch("SELECT id, partner_id FROM products WHERE id = ANY($1::uuid[])", list(product_ids))
+    return {row["id"]: row["partner_id"] for row in rows}
+
+
 async def read(connection: asyncpg.Connection, product_id: UUID) -> Product:
     """An existing product."""
     row = await connection.fetchrow(f"{_PRODUCTS} WHERE products.id = $1", product_id)
@@ -44,14 +50,19 @@ async def read(connection: asyncpg.Connection, product_id: UUID) -> Product:
     return product_from_row(row)
 
 
-async def read_page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[Product]:
-    """Products by external id."""
+async def read_page(
+    connection: asyncpg.Connection, *, after: str | None, limit: int, partner_id: UUID | None = None
+) -> list[Product]:
+    """Products by external id, of all partners or of one."""
     rows = await connection.fetch(
         f"""
-        {_PRODUCTS} WHERE $1::text IS NULL OR products.external_id > $1 ORDER BY products.external_id LIMIT $2
+        {_PRODUCTS}
+        WHERE ($1::text IS NULL OR products.external_id > $1) AND ($3::uuid IS NULL OR products.partner_id = $3)
+        ORDER BY products.external_id LIMIT $2
         """,
         after,
         limit,
+        partner_id,
     )
     return [product_from_row(row) for row in rows]
 

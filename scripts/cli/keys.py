@@ -28,6 +28,9 @@ def create(
         list[str] | None,
         typer.Option(metavar="SCOPE", help=f"What it may do; may be repeated: {', '.join(SCOPES)} (everything)."),
     ] = None,
+    partner: Annotated[
+        str | None, typer.Option(help="Bind it to this partner: it sees no other; for ingest and read.")
+    ] = None,
     first: Annotated[
         bool,
         typer.Option(
@@ -51,6 +54,8 @@ def create(
     """
     with one_message():
         scopes = _scopes(scope, first)
+        if first and partner:
+            raise CannotStart("The first key can make others, so it is not bound to a partner.")
         if sha256 is not None:
             _store_first_key(name, scopes, _hash(sha256, first))
             note(f"The key {name} may be used, for {', '.join(scopes)}.")
@@ -59,7 +64,7 @@ def create(
             made: dict[str, Any] = {"name": name, "scopes": scopes, "key": _first_key(name, scopes)}
         else:
             with connect(url, key) as client:
-                made = client.post("/api/keys", {"name": name, "scopes": scopes}, repeatable=False)
+                made = client.post("/api/keys", {"name": name, "scopes": scopes, "partner": partner}, repeatable=False)
     _print_secret(made, f"A key for {', '.join(made['scopes'])}; it is shown only now.", as_json)
 
 
@@ -68,10 +73,16 @@ def create(
 def list_keys(client: Client, as_json: Json = False) -> None:
     """List all keys, newest first, without their secrets."""
     items = list(client.pages("/api/keys"))
-    table = new_table(("Key id", "Name", "Scopes", "Made", "State"), unbroken=["Key id"])
+    table = new_table(("Key id", "Name", "Scopes", "Partner", "Made", "State"), unbroken=["Key id"])
     for each in items:
         add_row(
-            table, each["key_id"], each["name"], ", ".join(each["scopes"]), moment(each["created_at"]), _state(each)
+            table,
+            each["key_id"],
+            each["name"],
+            ", ".join(each["scopes"]),
+            each["partner"],
+            moment(each["created_at"]),
+            _state(each),
         )
     print_list(items, False, table, "There are no keys.", as_json=as_json)
 

@@ -12,6 +12,7 @@ class Key(Answer):
     key_id: UUID
     name: str
     scopes: list[str]
+    partner: str | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -23,6 +24,7 @@ class NewKey(Answer):
     key_id: UUID
     name: str
     scopes: list[str]
+    partner: str | None
     key: str
 
 

@@ -19,6 +19,13 @@ api_keys = Table(
     CheckConstraint("cardinality(scopes) > 0", name="some_scope"),
 )
 
+key_partners = Table(
+    "key_partners",
+    metadata,
+    Column("key_id", Uuid, ForeignKey("api_keys.id"), primary_key=True),
+    Column("partner_id", Uuid, ForeignKey("partners.id"), nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

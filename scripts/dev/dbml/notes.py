@@ -38,6 +38,7 @@ GROUPS = {
         "report_file_removals": "a file that no version has, or not yet, and when it is removed",
         "tasks": "work in the background, with its progress",
         "text_findings": "something stored by older rules of texts that a person may want to look at (R1)",
+        "key_partners": "a key that is bound to a partner: it sees and does nothing else",
         "audit": "who changed what, kept for ever (P3)",
         "api_keys": "a key of a machine: only its hash is stored",
     },

@@ -115,6 +115,7 @@ async def test_every_change_has_a_line_that_names_no_person(
     billed = {"standing": "counted", "outcome": "billed"}
     month = {"period": "2024-04"}
     crm = {"name": "CRM", "scopes": ["read"]}
+    unbound = {"partner_id": None}
     assert [(each["what"], each["subject"], each["before"], each["after"]) for each in found] == [
         (
             "partner.changed",
@@ -145,7 +146,7 @@ async def test_every_change_has_a_line_that_names_no_person(
         ("dead_letters.retried", "dead_letters", None, {"ids": [1]}),
         ("workers.paused", "workers", None, {"reason": "new rates"}),
         ("workers.resumed", "workers", None, None),
-        ("key.created", key["key_id"], None, crm),
+        ("key.created", key["key_id"], None, crm | unbound),
         ("key.rotated", key["key_id"], None, crm | {"new_id": new["key_id"], "overlap_s": 3600.0}),
         ("key.revoked", new["key_id"], crm, None),
     ]

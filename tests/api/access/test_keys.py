@@ -67,6 +67,7 @@ async def test_keys_are_stored_as_hashes_and_shown_once(client: httpx.AsyncClien
         "key_id": made["key_id"],
         "name": "CRM",
         "scopes": ["ingest", "read"],
+        "partner": None,
         "created_at": listed.json()["items"][0]["created_at"],
         "expires_at": None,
         "revoked_at": None,
