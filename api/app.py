@@ -39,6 +39,7 @@ from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.downloads import Downloads
 from api.traffic.rate_limit import RateLimiter
+from api.traffic.unknown_keys import UnknownKeys
 from db.core.engine import create_engine
 from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
@@ -81,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             notifier=notifier,
             inbox=inbox,
             policies=Policies(),
-            keys=KeyCache(accepting),
+            keys=KeyCache(accepting, UnknownKeys()),
             limiter=RateLimiter(settings.rate_limit_per_s),
             backpressure=backpressure,
             body_budget=BodyBudget(settings.max_body_bytes),

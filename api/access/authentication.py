@@ -39,7 +39,9 @@ class AuthenticationMiddleware:
 async def _authenticate(scope: Scope, state: State) -> Caller:
     scheme, _, secret = header(scope, b"authorization").partition(" ")
     secret = secret.strip()
-    caller = await state.keys.find(secret) if scheme.lower() == "bearer" and secret else None
+    caller = None
+    if scheme.lower() == "bearer" and secret:
+        caller = await state.keys.find(secret, scope["client"][0] if scope.get("client") else "")
     if caller is None:
         raise Problem(
             401,

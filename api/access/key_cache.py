@@ -1,10 +1,12 @@
 """The API keys that a process has just looked up."""
 
 import time
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Caller, Permission
+from api.traffic.unknown_keys import UnknownKeys
 from db.access import api_keys
 from db.access.api_keys import ApiKey
 from db.core.actor import Actor, ActorKind
@@ -18,27 +20,50 @@ _PERMISSIONS = frozenset(Permission)
 class KeyCache:
     """Looks keys up and remembers them for two seconds: so long may another process accept a key after its end."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, unknown: UnknownKeys) -> None:
         self._engine = engine
-        self._callers: dict[bytes, tuple[float, Caller | None]] = {}
+        self._limit = unknown
+        self._callers: dict[bytes, tuple[float, Caller]] = {}
+        self._unknown: dict[bytes, float] = {}
+        """Apart from the others, so that however many unknown keys come, no valid one is forgotten for them."""
 
-    async def find(self, secret: str) -> Caller | None:
-        """The caller whose key this is; None if the text is no key that is valid now."""
+    async def find(self, secret: str, address: str) -> Caller | None:
+        """The caller whose key this is; None if the text is no key that is valid now.
+
+        Problem 429 if the address has sent too many keys that nobody knows and this one was not valid a moment ago.
+        """
         key_hash = api_keys.hash_of(secret)
         cached = self._callers.get(key_hash)
         if cached and cached[0] > time.monotonic():
             return cached[1]
+        if self._unknown.get(key_hash, 0.0) > time.monotonic():
+            return None
+        if not cached:
+            self._limit.spend(address)
         async with transaction(self._engine) as connection:
             key = await api_keys.find_valid(connection, secret)
-        caller = caller_from_key(key) if key else None
-        if len(self._callers) >= _MOST_KEYS:
-            self._callers.clear()
-        self._callers[key_hash] = (time.monotonic() + _TIME_TO_LIVE_S, caller)
+        until = time.monotonic() + _TIME_TO_LIVE_S
+        if key is None:
+            self._callers.pop(key_hash, None)
+            _make_room(self._unknown)
+            self._unknown[key_hash] = until
+            return None
+        if not cached:
+            self._limit.give_back(address)
+        caller = caller_from_key(key)
+        _make_room(self._callers)
+        self._callers[key_hash] = (until, caller)
         return caller
 
     def clear(self) -> None:
         """Forget every key; called when keys change."""
         self._callers.clear()
+        self._unknown.clear()
+
+
+def _make_room(keys: dict[bytes, Any]) -> None:
+    if len(keys) >= _MOST_KEYS:
+        keys.clear()
 
 
 def caller_from_key(key: ApiKey) -> Caller:

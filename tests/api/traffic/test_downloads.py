@@ -89,7 +89,9 @@ async def test_readers_who_stop_reading_hold_no_snapshot_and_end_nobody_elses_do
         assert all(message.get("more_body", True) for message in reader.messages[1:])
 
 
-async def test_a_key_has_a_limited_number_of_downloads_at_a_time(app: FastAPI, client: httpx.AsyncClient, admin_key: str) -> None:
+async def test_a_key_has_a_limited_number_of_downloads_at_a_time(
+    app: FastAPI, client: httpx.AsyncClient, admin_key: str
+) -> None:
     downloads = app.state.leadger.downloads
     key_id, another = uuid4(), uuid4()
     async with asyncio.TaskGroup() as group:

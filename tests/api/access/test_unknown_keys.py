@@ -1,0 +1,71 @@
+"""Keys that nobody knows cost the database little, however many come."""
+
+import collections
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.problems import Problem
+from api.traffic.unknown_keys import UnknownKeys
+from db.access import api_keys
+from tests.keys import new_key
+
+
+async def test_unknown_keys_are_looked_up_a_few_times_and_valid_ones_go_on(
+    app: FastAPI, client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up, find_valid = [], api_keys.find_valid
+
+    async def counting(connection: Any, secret: str) -> Any:
+        looked_up.append(secret)
+        return await find_valid(connection, secret)
+
+    monkeypatch.setattr(api_keys, "find_valid", counting)
+    assert (await client.get("/leads")).status_code == 200
+    looked_up.clear()
+    statuses = collections.Counter[int]()
+    for number in range(300):
+        answer = await client.get("/leads", headers={"Authorization": f"Bearer unknown-{number}"})
+        statuses[answer.status_code] += 1
+        if answer.status_code == 429:
+            assert answer.headers["retry-after"] == "1"
+        assert (await client.get("/leads/batches?limit=1")).status_code == 200  # its key was valid a moment ago
+    unknown = [secret for secret in looked_up if secret.startswith("unknown")]
+    assert set(statuses) == {401, 429}
+    assert len(unknown) == statuses[401] < 200
+    elsewhere = httpx.ASGITransport(app, client=("192.0.2.1", 1))
+    secret = await new_key(engine, "new", ["read"])
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://leadger") as other:
+        assert (await other.get("/leads", headers={"Authorization": f"Bearer {secret}"})).status_code == 200
+
+
+async def test_one_unknown_key_is_looked_up_once(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up = []
+
+    async def counting(_: Any, secret: str) -> None:
+        looked_up.append(secret)
+
+    monkeypatch.setattr(api_keys, "find_valid", counting)
+    for _ in range(100):
+        assert (await client.get("/leads", headers={"Authorization": "Bearer wrong"})).status_code == 401
+    assert 1 <= len(looked_up) <= 3
+
+
+def test_a_look_up_that_finds_a_key_costs_nothing_and_few_addresses_are_remembered() -> None:
+    limit = UnknownKeys()
+    for _ in range(1000):
+        limit.spend("a")
+        limit.give_back("a")
+    refused = 0
+    for _ in range(100):
+        try:
+            limit.spend("a")
+        except Problem:
+            refused += 1
+    assert 45 <= refused <= 50
+    for number in range(10_001):
+        limit.spend(str(number))
+    limit.spend("a")  # forgotten among so many
