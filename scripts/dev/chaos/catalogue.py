@@ -1,6 +1,6 @@
 """Every fault of section 8 of the design."""
 
-from scripts.dev.chaos import deliveries, events, kills, schedules, servers
+from scripts.dev.chaos import deliveries, environment, events, kills, schedules, servers
 from scripts.dev.chaos.scene import Fault
 
 _SLOW_REBUILD = "scripts.dev.chaos.slow_rebuild"
@@ -17,11 +17,15 @@ FAULTS = (
     Fault("redis-full", "Redis out of memory", 3, servers.redis_full),
     Fault("postgres-killed", "Postgres killed; 503 + Retry-After", 10, servers.postgres_killed),
     Fault("cut-at-commit", "connection cut at COMMIT", 20, servers.cut_at_commit, proxied=True),
+    Fault("table-lost", "a table is missing for 4 s", 5, environment.table_lost),
+    Fault("failover", "the server is read-only, then writes again", 10, environment.failover),
+    Fault("folder-unwritable", "the report folder is none", 3, environment.folder_unwritable),
     Fault("three-times", "every batch delivered three times", 10, deliveries.three_times),
     Fault("ten-at-once", "the same lead in ten concurrent batches", 20, deliveries.ten_at_once),
     Fault("one-customer", "one customer under 64 concurrent batches", 5, deliveries.one_customer),
     Fault("reversed-order", "batches in reversed order", 5, deliveries.reversed_order),
     Fault("poison", "a poison lead in 500", 5, deliveries.poison, app="scripts.dev.chaos.poisoned_worker"),
+    Fault("fail-together", "leads that fail only together", 5, environment.fail_together),
     Fault("beat-twice", "beat twice", 5, schedules.beat_twice),
     Fault("beat-absent", "beat absent for three intervals", 3, schedules.beat_absent),
     Fault("events", "rebuild, close and reopen during ingestion", 3, events.events),

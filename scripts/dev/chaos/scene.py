@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +63,10 @@ class Scene:
     def fetchval(self, query: str, *arguments: object) -> Any:
         """One value from the database."""
         return _fetchval(self.place.database_url, query, *arguments)
+
+    def execute(self, *statements: str) -> None:
+        """Do harm to the database, or mend it, over one connection."""
+        _execute(self.place.database_url, statements)
 
     def waiting(self) -> int:
         """How many rows wait in the inbox, and background tasks beside them."""
@@ -169,3 +173,15 @@ def _fetchval(database_url: str, query: str, *arguments: object) -> Any:
             await connection.close()
 
     return asyncio.run(fetch())
+
+
+def _execute(database_url: str, statements: Iterable[str]) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(execute())
