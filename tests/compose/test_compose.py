@@ -4,11 +4,17 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 import yaml
+
+from db.core.engine import create_engine, transaction
+from db.core.settings import Settings
 
 _COMPOSE = Path(__file__).parents[2] / "compose"
 _FILES = sorted(_COMPOSE.glob("compose*.yaml"))
@@ -108,3 +114,31 @@ def test_only_the_api_and_flower_are_open_and_the_database_cannot_reach_out() ->
 
 def test_nothing_has_to_be_set_before_the_first_start() -> None:
     assert ":?" not in (_COMPOSE / "compose.yaml").read_text()
+
+
+@pytest.mark.parametrize("password", ["p@ss/wo#rd%41:x", "a b?c&d=é"])
+async def test_any_password_of_the_database_works(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """Case 53."""
+    for name in _OURS:
+        given = _services()[name]["environment"]
+        assert given["PGPASSWORD"] == "${POSTGRES_PASSWORD:-leadger}"
+        assert given["DATABASE_URL"] == "postgresql://leadger@postgres:5432/leadger"
+    server = urlsplit(database_url)
+    owner = await asyncpg.connect(database_url)
+    await owner.execute(
+        "CREATE ROLE composed LOGIN PASSWORD " + await owner.fetchval("SELECT quote_literal($1)", password)
+    )
+    try:
+        url = f"postgresql://composed@{server.hostname}:{server.port}{server.path}"  # of the same form
+        for tried, works in ((password, True), ("another", False)):
+            monkeypatch.setenv("PGPASSWORD", tried)
+            engine = create_engine(Settings(database_url=url, redis_url=redis_url))
+            with nullcontext() if works else pytest.raises(Exception, match="password authentication failed"):
+                async with transaction(engine) as connection:
+                    assert await connection.fetchval("SELECT current_user") == "composed"
+            await engine.dispose()
+    finally:
+        await owner.execute("DROP ROLE composed")
+        await owner.close()
