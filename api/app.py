@@ -31,6 +31,7 @@ from api.routes import (
     workers,
 )
 from api.schemas import openapi
+from api.side_thread import SideThread
 from api.state import State
 from api.traffic.admission import AdmissionMiddleware
 from api.traffic.backpressure import Backpressure
@@ -54,6 +55,9 @@ from db.telemetry.traced_connection import connection_class
 _ACCEPTING_CONNECTIONS = 3
 """One commits, one looks keys up, one measures what waits and whether all is well."""
 
+_DRY_RUNS = 2
+"""So many at a time, on connections of their own."""
+
 LOCK_TIMEOUT_S = 5
 """A request that waits longer for a lock is answered 503, so that its connection serves others."""
 
@@ -72,6 +76,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         # Leads are accepted on connections that nothing else uses, however many requests wait for locks or read.
         accepting = create_engine(settings, "leadger-api", _ACCEPTING_CONNECTIONS, connection_class=connection_class())
+        dry_runs = SideThread(
+            "dry-runs", lambda: create_engine(settings, "leadger-api", _DRY_RUNS, connection_class=connection_class())
+        )
         notifier = Notifier(settings)
         backpressure = Backpressure(accepting, settings)
         inbox = InboxWriter(accepting, notifier.announce_leads)
@@ -90,11 +97,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             concurrency=ConcurrencyLimit(),
             memory=Memory(),
             readiness=Readiness(accepting, settings, backpressure, inbox),
+            dry_runs=dry_runs,
             downloads=Downloads(settings.home, max(settings.database_pool_size // 2, 1), settings.answer_timeout_s),
         )
         async with backpressure.measuring(), body_deadlines.watching():
             yield
         notifier.close()
+        await dry_runs.close()
         await engine.dispose()
         await accepting.dispose()
         tracing.stop()

@@ -10,6 +10,7 @@ from api.access.key_cache import KeyCache
 from api.access.permissions import caller_of
 from api.memory import Memory
 from api.readiness import Readiness
+from api.side_thread import SideThread
 from api.traffic.backpressure import Backpressure
 from api.traffic.body_budget import BodyBudget
 from api.traffic.body_deadlines import BodyDeadlines
@@ -41,6 +42,7 @@ class State:
     concurrency: ConcurrencyLimit
     memory: Memory
     readiness: Readiness
+    dry_runs: SideThread
     downloads: Downloads
     """Making their texts takes half of the database connections at most."""
 

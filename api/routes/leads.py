@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Permission, caller_of, requires
 from api.body import JSON_TYPES, content_type, read_body
@@ -30,12 +31,11 @@ from db.core.engine import transaction
 from db.core.row_keys import product_uuid
 from db.intake import dead_letters, inbox, quarantine, request_status
 from db.intake.batch_ids import new_batch_id
-from db.intake.dry_run import TriedLead, try_leads
 from db.intake.inbox import Accepted
 from db.intake.request_status import RequestStatus
 from db.masters import products
 from db.reports import leads_on_record
-from db.reports.leads_on_record import LeadView
+from db.reports.dry_run_leads import TriedLead, try_leads
 
 router = APIRouter(route_class=Route, tags=["leads"])
 _READ = requires(Permission.READ)
@@ -43,6 +43,7 @@ _INGEST = Permission.INGEST  # looked up once, because that takes as long as the
 _SHOWN = 100
 """Problems and possible corrections in the answer about a batch; the others have lists of their own."""
 _MOST_LEADS_OF_DRY_RUN = inbox.CHUNK_LEADS
+_MOST_ACTIONS_OF_DRY_RUN = 5_000
 _NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _FAULT = "A fault kept it from being decided; see the dead letters."
 _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
@@ -79,9 +80,12 @@ async def post_leads(
             raise Problem(
                 413, f"A dry run takes {_MOST_LEADS_OF_DRY_RUN} leads at most; this one holds {len(read.leads)}."
             )
-        tried = await try_leads(state.engine, read.leads, now, leads_on_record.view)
-        leads = [_tried_out(each) for each in tried]
-        return json_response({"dry_run": True, "leads": leads, "rejected": rejected}, 200)
+        actions = sum(len(lead.actions) for lead in read.leads)
+        if actions > _MOST_ACTIONS_OF_DRY_RUN:
+            raise Problem(
+                413, f"A dry run takes {_MOST_ACTIONS_OF_DRY_RUN} actions at most; these leads hold {actions}."
+            )
+        return await state.dry_runs.run(lambda engine: _dry_run(engine, read.leads, now, rejected))
     if caller.partner_id:
         await _require_own_products(state, caller.partner_id, read.leads)
     state.backpressure.reserve(caller, len(read.leads))
@@ -267,6 +271,12 @@ async def _require_own_products(state: State, partner_id: UUID, leads: Sequence[
         raise Problem(400, detail, [FieldError("#", f"names the unknown product {text!r}") for text in unknown[:100]])
 
 
+async def _dry_run(engine: AsyncEngine, leads: Sequence[Lead], now: datetime, rejected: list[Any]) -> Response:
+    async with transaction(engine, readonly=True) as connection:
+        tried = [_tried_out(each) for each in await try_leads(connection, leads, now)]
+    return json_response({"dry_run": True, "leads": tried, "rejected": rejected}, 200)
+
+
 def _refuse_beside_lead_id(request: Request) -> None:
     """Problem 400 for a source without a lead, and for conditions beside a lead, which would be ignored."""
     given = request.query_params.keys()
@@ -307,7 +317,7 @@ def _refusal(read: LeadsIn) -> Problem:
     return Problem(400, f"Nothing was accepted: {first.pointer} {first.detail}{more}.", read.errors)
 
 
-def _tried_out(tried: TriedLead[LeadView]) -> dict[str, Any]:
+def _tried_out(tried: TriedLead) -> dict[str, Any]:
     if tried.view:
         return lead_out_from_view(tried.view)
     return _quarantined_out(tried.lead, tried.problem, tried.detail)

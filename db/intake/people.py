@@ -11,6 +11,7 @@ from db.core.engine import transaction
 from db.core.row_keys import customer_uuid
 from db.intake.arrival import Arrival
 from db.masters import customers
+from db.masters.customers import Described
 from db.masters.erased import is_reserved_email
 
 
@@ -19,6 +20,14 @@ async def ensure_people(connection: asyncpg.Connection, arrivals: Sequence[Arriv
     known = await _known(connection, arrivals)
     described = _described(arrivals, known)
     return known | (await customers.ensure(connection, described) if described else {})
+
+
+async def foresee_people(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Described:
+    """The person behind each customer id, as if those that leads describe were created."""
+    known = await _known(connection, arrivals)
+    described = await customers.foresee(connection, _described(arrivals, known))
+    described.meant = known | described.meant
+    return described
 
 
 async def ensure_people_in_own_transaction(

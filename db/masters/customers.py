@@ -1,7 +1,7 @@
 """Customers: whom a customer id means (R12), which is a person, or an alias of one with the same e-mail."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -63,6 +63,16 @@ async def is_erased(connection: asyncpg.Connection, customer_id: UUID) -> bool:
     return erased
 
 
+@dataclass(slots=True)
+class Described:
+    """What people that leads describe come to: whom each id means, and the rows of those who are not on record yet."""
+
+    meant: dict[UUID, UUID]
+    customers: list[tuple[UUID, str, str, str]] = field(default_factory=list)
+    """(id, external id, name, e-mail)"""
+    aliases: list[tuple[UUID, str, UUID]] = field(default_factory=list)
+
+
 async def ensure(connection: asyncpg.Connection, people: Mapping[str, Person]) -> dict[UUID, UUID]:
     """Create the people that leads describe, by the customer's external id; returns the customer that each id means.
 
@@ -70,10 +80,25 @@ async def ensure(connection: asyncpg.Connection, people: Mapping[str, Person]) -
     transaction of its own, because it locks out all who create people until the end.
     """
     await locks.lock_people_exclusive(connection)
+    described = await foresee(connection, people)
+    if described.customers:
+        await connection.copy_records_to_table(
+            "customers", records=described.customers, columns=["id", "external_id", "name", "email"]
+        )
+    if described.aliases:
+        await connection.copy_records_to_table(
+            "customer_aliases", records=described.aliases, columns=["id", "external_id", "customer_id"]
+        )
+    return described.meant
+
+
+async def foresee(connection: asyncpg.Connection, people: Mapping[str, Person]) -> Described:
+    """What `ensure` comes to, without creating anybody."""
     known = await resolve(connection, map(customer_uuid, people))
+    described = Described(known)
     unknown = {external_id: person for external_id, person in people.items() if customer_uuid(external_id) not in known}
     if not unknown:
-        return known
+        return described
     by_email = {
         row["email"]: row["id"]
         for row in await connection.fetch(
@@ -81,24 +106,17 @@ async def ensure(connection: asyncpg.Connection, people: Mapping[str, Person]) -
             [person.email for person in unknown.values()],
         )
     }
-    customers, aliases = [], []
     for external_id, person in unknown.items():
         row_id = customer_uuid(external_id)
         if row_id in known:  # two spellings of one UUID
             continue
         if person.email in by_email:
-            aliases.append((row_id, external_id, by_email[person.email]))
+            described.aliases.append((row_id, external_id, by_email[person.email]))
         else:
-            customers.append((row_id, external_id, person.name, person.email))
+            described.customers.append((row_id, external_id, person.name, person.email))
             by_email[person.email] = row_id
         known[row_id] = by_email[person.email]
-    await connection.copy_records_to_table(
-        "customers", records=customers, columns=["id", "external_id", "name", "email"]
-    )
-    await connection.copy_records_to_table(
-        "customer_aliases", records=aliases, columns=["id", "external_id", "customer_id"]
-    )
-    return known
+    return described
 
 
 _CUSTOMERS = """

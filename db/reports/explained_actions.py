@@ -1,8 +1,10 @@
 """Actions with everything that was decided about them and why (R15)."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -150,31 +152,39 @@ class Unwritten:
     def __init__(self, cases: Iterable[Case] = (), people: Mapping[UUID, LineCustomer] = MappingProxyType({})) -> None:
         self.people = people
         self.versions: dict[tuple[Customer, int], int] = {}
-        self._billed: dict[tuple[Customer, int], list[tuple[Verdict, int]]] = defaultdict(list)
+        differences: dict[tuple[Customer, int], list[tuple[tuple[object, ...], int]]] = defaultdict(list)
         self._winners: dict[UUID, dict[UUID, Winner | None]] = defaultdict(dict)
         for case in cases:
+            if case.is_stale:
+                periods = filter(case.policy.is_open, case.counters)
+                self.versions |= {(case.customer, period): case.policy.version for period in periods}
             for before, verdict in case.changes:
+                for changed, sign in ((before, -1), (verdict, 1)):
+                    if changed is not None:
+                        at = case.customer, changed.action.billing_period
+                        self.versions[at] = case.policy.version
+                        differences[at].append((in_evaluation_order(changed.action), sign * changed.billed_minor))
                 action = verdict.action
-                at = case.customer, action.billing_period
-                self.versions[at] = case.policy.version
-                self._billed[at].append((verdict, verdict.billed_minor - (before.billed_minor if before else 0)))
                 holds_key = verdict.outcome in WINNING
                 self._winners[action.key][action.id] = winner_from_action(action) if holds_key else None
+        self._places: dict[tuple[Customer, int], list[tuple[object, ...]]] = {}
+        self._sums: dict[tuple[Customer, int], list[int]] = {}
+        self._of_periods: dict[Customer, dict[int, int]] = defaultdict(dict)
+        for (customer, period), changes in differences.items():
+            changes.sort()
+            self._places[customer, period] = [place for place, _ in changes]
+            self._sums[customer, period] = sums = [0, *accumulate(minor for _, minor in changes)]
+            self._of_periods[customer][period] = sums[-1]
 
     def used_before(self, customer: Customer, action: Action) -> int:
-        """How much more of the cap is used before an action than is on record."""
-        changes = self._billed.get((customer, action.billing_period), ())
-        place = in_evaluation_order(action)
-        return sum(minor for verdict, minor in changes if in_evaluation_order(verdict.action) < place)
+        """How much more of the cap is used before an action in its period than is on record."""
+        at = customer, action.billing_period
+        places = self._places.get(at)
+        return self._sums[at][bisect_left(places, in_evaluation_order(action))] if places else 0
 
     def used_before_period(self, customer: Customer, period: int) -> int:
         """How much more of a lifetime cap is used before a period than is on record."""
-        return sum(
-            minor
-            for (whose, earlier), changes in self._billed.items()
-            if whose == customer and earlier < period
-            for _, minor in changes
-        )
+        return sum(minor for earlier, minor in self._of_periods.get(customer, {}).items() if earlier < period)
 
     def holders(self, key: UUID, on_record: Iterable[Winner]) -> list[Winner]:
         """The holders of a key in evaluation order."""

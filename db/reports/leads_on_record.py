@@ -74,15 +74,23 @@ class LeadPage:
 
 async def view(connection: asyncpg.Connection, lead_id: UUID) -> LeadView | None:
     """A lead with its actions; None if it is not on record (it may still wait or be in quarantine)."""
-    row = await connection.fetchrow(f"{_named_leads('leads')} WHERE leads.id = $1", lead_id)
-    if row is None:
-        return None
-    lines = await lines_of_lead(connection, lead_id)
+    row = (await rows(connection, [lead_id])).get(lead_id)
+    return view_from_lines(row, await lines_of_lead(connection, lead_id)) if row else None
+
+
+async def rows(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, LeadRow]:
+    """The leads that are on record among these, by id."""
+    found = await connection.fetch(f"{_named_leads('leads')} WHERE leads.id = ANY($1::uuid[])", lead_ids)
+    return {row["id"]: _lead_from_row(row) for row in found}
+
+
+def view_from_lines(lead: LeadRow, lines: list[Line]) -> LeadView:
+    """A lead with its explained actions, added up."""
     totals = Totals(leads=1)
     for line in lines:
         verdict = line.explained.verdict
         totals.add(verdict.outcome, verdict.action.value_minor, verdict.billed_minor)
-    return LeadView(_lead_from_row(row), totals, lines)
+    return LeadView(lead, totals, lines)
 
 
 async def page(

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.core.engine import transaction
 from db.intake import worker_batch
 from db.intake.decision import process
+from db.ledger import single_changes
 from db.ledger.policies import Policies
 from tests.api.world import (
     Json,
@@ -172,7 +173,29 @@ async def test_dry_run_refuses_what_the_door_refuses(client: httpx.AsyncClient, 
     assert [fault["index"] for fault in content["rejected"]] == [1]
     many = [lead(f"lead-{n}") for n in range(501)]
     check_problem(await client.post("/leads", params={"dry_run": "true"}, json=many), 413)
+    large = [lead(f"large-{n}", *[action()] * 834) for n in range(6)]
+    refused = await client.post("/leads", params={"dry_run": "true"}, json=large)
+    assert "5000 actions at most; these leads hold 5004" in check_problem(refused, 413)["detail"]
     assert await _inbox_leads(engine) == 0
+
+
+async def test_requests_leave_a_large_customer_that_new_terms_changed_to_the_task(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has judged all their actions again, dry runs and holds are answered 503."""
+    monkeypatch.setattr(single_changes, "MOST_ACTIONS_AT_ONCE", 0)
+    await make_masters(client)
+    await bill(client, engine, policies, lead("lead-1"))
+    action_id = (await get(client, "/leads/lead-1"))["actions"][0]["action_id"]
+    assert (await client.patch("/api/partners/acme", json={"cap": "5.00"})).status_code == 200
+    before = await row_counts(engine)
+    for path, body in (("/leads?dry_run=true", lead("lead-2")), (f"/api/actions/{action_id}/hold", {"reason": "r"})):
+        response = await client.post(path, json=body)
+        assert "judged by new terms or rates just now" in check_problem(response, 503)["detail"]
+        assert response.headers["Retry-After"] == "2"
+    assert await row_counts(engine) == before
+    (action_now,) = (await get(client, "/leads/lead-1"))["actions"]
+    assert action_now["outcome"] == "billed"
 
 
 async def test_a_source_numbers_its_own_leads(
