@@ -452,10 +452,10 @@ async def test_a_dead_letter_is_shown_and_can_be_retried(
     await make_masters(client)
     real = process
 
-    async def poisoned(connection: Any, policies: Any, arrivals: Any, people: Any) -> Any:
+    async def poisoned(connection: Any, policies: Any, arrivals: Any, *more: Any) -> Any:
         if any(arrival.lead.external_id == "poison" for arrival in arrivals):
             raise ZeroDivisionError
-        return await real(connection, policies, arrivals, people)
+        return await real(connection, policies, arrivals, *more)
 
     monkeypatch.setattr("db.intake.decision.process", poisoned)
     status = await bill(client, engine, policies, lead("good"), lead("poison"))
