@@ -15,6 +15,7 @@ import yaml
 
 from db.core.engine import create_engine, transaction
 from db.core.settings import Settings
+from scripts.local.embedded.sizing import size_of
 
 _COMPOSE = Path(__file__).parents[2] / "compose"
 _FILES = sorted(_COMPOSE.glob("compose*.yaml"))
@@ -114,6 +115,19 @@ def test_only_the_api_and_flower_are_open_and_the_database_cannot_reach_out() ->
 
 def test_nothing_has_to_be_set_before_the_first_start() -> None:
     assert ":?" not in (_COMPOSE / "compose.yaml").read_text()
+
+
+def test_postgres_has_the_sizes_that_the_embedded_server_would_choose() -> None:
+    service = _services()["postgres"]
+    assert service["deploy"]["resources"]["limits"]["memory"] == "1g"
+    size = size_of(1024**3, 16 * 1024**3).settings()
+    assert size == {"shared_buffers": "128MB", "max_wal_size": "4096MB", "checkpoint_timeout": "30min"}
+    assert service["command"] == [
+        "postgres",
+        "-cshared_buffers=${POSTGRES_SHARED_BUFFERS:-128MB}",
+        "-cmax_wal_size=${POSTGRES_MAX_WAL_SIZE:-4GB}",
+        "-ccheckpoint_timeout=30min",
+    ]
 
 
 @pytest.mark.parametrize("password", ["p@ss/wo#rd%41:x", "a b?c&d=é"])
