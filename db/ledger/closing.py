@@ -13,7 +13,7 @@ from billing.periods import FIRST_PERIOD, name_of_period, periods_between, previ
 from billing.policy import Policy
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import credit_lines, held_actions, reevaluation
+from db.ledger import credit_lines, held_actions, reevaluation, report_changes
 from db.ledger.policies import Policies
 
 
@@ -104,6 +104,7 @@ async def close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: i
             period,
         )
     await connection.execute("UPDATE partners SET closed_through = $2 WHERE id = $1", partner_id, period)
+    await report_changes.mark(connection, partner_id, period)
     await uow.audit("period.closed", partner_id, after={"period": text_from_period(period)})
     return True
 
@@ -133,5 +134,6 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
         previous_period(period) if period > FIRST_PERIOD and not was_first else None,
     )
     await credit_lines.turn_into_returns(connection, partner_id, period)
+    await report_changes.mark(connection, partner_id, period)
     await uow.audit("period.reopened", partner_id, after={"period": text_from_period(period)})
     return await reevaluation.start(uow)

@@ -31,18 +31,17 @@ async def page(
     limit: int,
 ) -> list[CustomerTotals]:
     """The customers of a report after one of them, or only one, in the order of their ids."""
+    which, customer_id = ("customer_id = $3", only) if only else ("($3::uuid IS NULL OR customer_id > $3)", after)
     rows = await connection.fetch(
-        """
+        f"""
         SELECT customer_periods.*, customers.external_id, customers.name, customers.email
         FROM customer_periods JOIN customers ON customers.id = customer_id
-        WHERE partner_id = $1 AND period = $2 AND ($3::uuid IS NULL OR customer_id > $3)
-            AND ($4::uuid IS NULL OR customer_id = $4) AND (actions > 0 OR credited_minor <> 0)
-        ORDER BY customer_id LIMIT $5
-        """,
+        WHERE partner_id = $1 AND period = $2 AND {which} AND (actions > 0 OR credited_minor <> 0)
+        ORDER BY customer_id LIMIT $4
+        """,  # noqa: S608 - both conditions stand in this function
         partner_id,
         period,
-        after,
-        only,
+        customer_id,
         limit,
     )
     return [

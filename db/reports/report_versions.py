@@ -185,25 +185,3 @@ async def last_written(connection: asyncpg.Connection, report_id: UUID) -> tuple
         "SELECT digest, final FROM billing_reports WHERE report_id = $1 ORDER BY version DESC LIMIT 1", report_id
     )
     return (row["digest"], row["final"]) if row else None
-
-
-async def changed_since_written(connection: asyncpg.Connection) -> list[tuple[UUID, int]]:
-    """(partner, period) of reports whose counters changed since their last version, or that have none."""
-    rows = await connection.fetch(
-        """
-        SELECT live.partner_id, live.period FROM (
-            SELECT partner_id, period, sum(checksum) AS checksum, sum(credited_minor) AS credited
-            FROM product_periods GROUP BY partner_id, period
-        ) AS live
-        LEFT JOIN LATERAL (
-            SELECT checksum, credited_minor, final FROM billing_reports
-            WHERE billing_reports.partner_id = live.partner_id AND billing_reports.period = live.period
-            ORDER BY version DESC LIMIT 1
-        ) AS written ON true
-        JOIN partners ON partners.id = live.partner_id
-        WHERE written.checksum IS DISTINCT FROM live.checksum OR written.credited_minor <> live.credited
-            OR written.final <> (closed_through IS NOT NULL AND live.period <= closed_through)
-        ORDER BY 2, 1
-        """
-    )
-    return [(row["partner_id"], row["period"]) for row in rows]

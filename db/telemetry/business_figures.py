@@ -7,6 +7,14 @@ import asyncpg
 from billing.actions import Outcome
 from db.telemetry import counters
 
+_MONEY = {
+    "gross": "gross_minor",
+    "billed": "billed_minor",
+    "credited": "credited_minor",
+    "duplicate_savings": "duplicate_savings_minor",
+    "cap_savings": "cap_savings_minor",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -32,15 +40,12 @@ class Figures:
 async def read(connection: asyncpg.Connection) -> Figures:
     """All figures in one snapshot."""
     counted = await counters.read(connection)
-    outcomes = await connection.fetchrow(
-        f"SELECT {', '.join(f'coalesce(sum({o}), 0)::bigint AS {o}' for o in Outcome)} FROM product_periods"  # noqa: S608 - names of our own columns
-    )
-    money = await connection.fetch(
-        """
-        SELECT currency, sum(gross_minor)::bigint AS gross, sum(billed_minor)::bigint AS billed,
-               sum(duplicate_savings_minor)::bigint AS duplicate_savings, sum(cap_savings_minor)::bigint AS cap_savings
-        FROM product_periods JOIN partners ON partners.id = partner_id GROUP BY currency
-        """
+    names = [*(outcome.value for outcome in Outcome), *_MONEY.values()]
+    totals = await connection.fetch(
+        f"""
+        SELECT currency, {", ".join(f"sum({name})::bigint AS {name}" for name in names)}
+        FROM currency_totals GROUP BY currency HAVING sum(actions) <> 0
+        """  # noqa: S608 - names of our own columns
     )
     waiting = await connection.fetchrow(
         """
@@ -59,7 +64,6 @@ async def read(connection: asyncpg.Connection) -> Figures:
                (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND parent_id IS NULL) AS tasks
         """
     )
-    assert outcomes is not None
     assert waiting is not None
     assert open_rows is not None
     states = ("new", "extended", "replayed", "quarantined", "dead")
@@ -68,12 +72,8 @@ async def read(connection: asyncpg.Connection) -> Figures:
         # A dead letter that was retried is counted by its new state, so only open ones are added.
         accepted=sum(leads.values()) - leads["dead"] + open_rows["dead_letters"] + waiting["leads"],
         leads=leads,
-        actions=dict(outcomes),
-        money_minor={
-            (row["currency"], kind): row[kind]
-            for row in money
-            for kind in ("gross", "billed", "duplicate_savings", "cap_savings")
-        },
+        actions={outcome.value: sum(row[outcome.value] for row in totals) for outcome in Outcome},
+        money_minor={(row["currency"], kind): row[column] for row in totals for kind, column in _MONEY.items()},
         waiting=waiting["leads"],
         oldest_s=waiting["oldest_s"],
         paused_s=paused_s or 0.0,

@@ -8,7 +8,8 @@ from celery import shared_task
 
 from db.core.engine import transaction
 from db.core.errors import FileUnavailable
-from db.reports import file_removals, report_versions, snapshots
+from db.ledger import report_changes
+from db.reports import file_removals, snapshots
 from db.tasks.notifications import SNAPSHOT_REPORTS
 from worker import process
 from worker.runtime import Runtime
@@ -24,18 +25,24 @@ def snapshot_reports() -> None:
 
 async def snapshot_changed(runtime: Runtime) -> None:
     """Write the versions, drop those that they replace, and remove files that are due."""
-    async with transaction(runtime.engine, readonly=True) as connection:
-        changed = await report_versions.changed_since_written(connection)
-    written = dropped = failed = 0
-    for partner_id, period in changed:
-        result = await written_version(runtime, partner_id, period)
-        written += result["report_version"] is not None
-        failed += "files_error" in result
-        dropped += await snapshots.drop_replaced(runtime.engine, partner_id, period)
+    changed = written = dropped = failed = 0
+    last = None
+    while True:
+        async with transaction(runtime.engine, readonly=True) as connection:
+            page = await report_changes.page(connection, after=last)
+        if not page:
+            break
+        for change in page:
+            result = await written_version(runtime, change.partner_id, change.period)
+            written += result["report_version"] is not None
+            failed += "files_error" in result
+            dropped += await snapshots.drop_replaced(runtime.engine, change.partner_id, change.period)
+            if "files_error" not in result:  # else the next snapshots try again
+                async with transaction(runtime.engine) as connection:
+                    await report_changes.clear(connection, change)
+        changed, last = changed + len(page), page[-1]
     files = await file_removals.remove_due(runtime.engine, runtime.settings)
-    log.info(
-        "reports_snapshot", changed=len(changed), written=written, failed=failed, dropped=dropped, files_removed=files
-    )
+    log.info("reports_snapshot", changed=changed, written=written, failed=failed, dropped=dropped, files_removed=files)
 
 
 async def written_version(runtime: Runtime, partner_id: UUID, period: int) -> dict[str, Any]:

@@ -140,6 +140,24 @@ product_periods = Table(
     CheckConstraint(CONSERVED, name="conserved"),
 )
 
+report_changes = Table(
+    "report_changes",
+    metadata,
+    Column("period", Integer, primary_key=True, autoincrement=False),
+    Column("partner_id", Uuid, primary_key=True),
+    Column("slot", SmallInteger, primary_key=True, autoincrement=False),
+    Column("changed_by", BigInteger, nullable=False),
+)
+
+currency_totals = Table(
+    "currency_totals",
+    metadata,
+    Column("currency", Text, primary_key=True),
+    Column("slot", SmallInteger, primary_key=True, autoincrement=False),
+    *(Column(name, BigInteger, nullable=False) for name in TOTALS_COLUMNS),
+    Column("credited_minor", BigInteger, nullable=False),
+)
+
 credits_ = Table(
     "credits",
     metadata,

@@ -113,7 +113,7 @@ def main(
         content = page.results(figures, curves, around) | {"texts": texts}
         json_file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     if write_docs:
-        page.write_page(figures, curves, around)
+        page.write_page(names, figures, curves, around)
         for mark, text in texts.items():
             page.put(mark, text)
     raise typer.Exit(1 if any(figure.is_fault for figure in figures) else 0)

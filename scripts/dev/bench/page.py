@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,20 @@ def results(figures: Sequence[Figure], curves: Sequence[Curve], around: dict[str
     }
 
 
-def write_page(figures: Sequence[Figure], curves: Sequence[Curve], around: dict[str, Any]) -> None:
-    """Put what was measured now into the page; rows and curves that were not measured now stay as they are."""
+def write_page(
+    names: Iterable[str], figures: Sequence[Figure], curves: Sequence[Curve], around: dict[str, Any]
+) -> None:
+    """Put what was measured now into the page; rows and curves that were not measured now stay as they are.
+
+    `names` are the rows that were measured: under its own name one stands there that could not be, until it can.
+    """
     DATA.mkdir(exist_ok=True)
     kept_file = DATA / "rows.json"
     kept: dict[str, list[str]] = json.loads(kept_file.read_text()) if kept_file.exists() else {}
     when = f"{around['at'][:10]}, {around['cores']} cores, load before {around['load_average_before']}"
     header, *lines = table(figures)
+    for name in names:
+        kept.pop(name, None)
     kept |= {line[0]: [*line, when] for line in lines}
     kept_file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     for curve in curves:

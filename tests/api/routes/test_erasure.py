@@ -24,7 +24,7 @@ from db.core.tables import metadata
 from db.intake import worker_batch
 from db.ledger.policies import Policies
 from db.privacy import erased_files, erased_payloads
-from db.reports import report_files, report_versions, snapshots
+from db.reports import report_files, snapshots
 from tests.api.world import (
     Json,
     accept,
@@ -39,6 +39,7 @@ from tests.api.world import (
     make_masters,
     row_counts,
 )
+from tests.changes import changed_reports
 from tests.keys import new_key
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
@@ -83,7 +84,7 @@ async def lived(client: httpx.AsyncClient, engine: AsyncEngine, policies: Polici
 
 async def snapshot(engine: AsyncEngine, settings: Settings) -> None:
     async with transaction(engine, readonly=True) as connection:
-        changed = await report_versions.changed_since_written(connection)
+        changed = await changed_reports(connection)
     for partner_id, period in changed:
         assert await snapshots.snapshot(engine, settings, partner_id, period)
 

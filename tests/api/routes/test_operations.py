@@ -56,6 +56,7 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_actions,returned": 0,
         "leadger_money_minor,EUR,gross": 4400,
         "leadger_money_minor,EUR,billed": 1400,
+        "leadger_money_minor,EUR,credited": 0,
         "leadger_money_minor,EUR,duplicate_savings": 2000,
         "leadger_money_minor,EUR,cap_savings": 1000,
         "leadger_inbox_waiting_leads": 3,
@@ -74,6 +75,7 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_requests_refused_total,rate": 0,
         "leadger_requests_refused_total,share": 0,
         "leadger_requests_refused_total,full": 0,
+        "leadger_requests_refused_total,body_bytes": 0,
     }
     assert 0 <= figures["leadger_inbox_oldest_seconds"] < 10
     assert figures["leadger_batches_total"] == 2

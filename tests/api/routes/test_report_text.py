@@ -20,12 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
-from db.reports import live_report, report_lines, report_versions, snapshots
+from db.reports import live_report, report_lines, snapshots
 from db.reports.csv_format import cell_as_given, csv_row
 from db.reports.explained_actions import Line
 from db.reports.formats import FORMATS, blocks
 from db.reports.markdown_format import md_cell
 from tests.api.world import Json, action, bill, finish_tasks, get, lead, make, make_masters
+from tests.changes import changed_reports
 
 WANTED = Path(__file__).parent / "report_text"
 REASON = 'wrong, "really" *so* | <b>'
@@ -62,7 +63,7 @@ async def months(
     async with transaction(engine) as connection:  # the file of April is from before the credit
         await connection.execute("DELETE FROM billing_report_files")
         await connection.execute("DELETE FROM billing_reports")
-        changed = await report_versions.changed_since_written(connection)
+        changed = await changed_reports(connection)
     assert [await snapshots.snapshot(engine, settings, *report) for report in changed] == [1, 1]
     return {report["period"]: report for report in (await get(client, "/billing/reports"))["items"]}
 
@@ -211,7 +212,7 @@ async def test_all_files_of_a_version_are_written_in_one_pass_over_its_lines(
 
     monkeypatch.setattr(report_lines, "lines", counted)
     async with transaction(engine) as connection:
-        ((partner_id, period),) = await report_versions.changed_since_written(connection)
+        ((partner_id, period),) = await changed_reports(connection)
     assert await snapshots.snapshot(engine, settings, partner_id, period) == 1
     assert passes == 1
     assert len(list(settings.home.glob("reports/2024-04/*"))) == len(FORMATS) == 2

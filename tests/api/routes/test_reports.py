@@ -38,6 +38,9 @@ from tests.api.world import (
     make_masters,
     row_counts,
 )
+from tests.changes import changed_reports
+from worker.runtime import Runtime
+from worker.tasks.reports import snapshot_changed
 
 
 @pytest.fixture(scope="module")
@@ -367,11 +370,15 @@ async def test_an_unchanged_report_gets_no_version(
     await make_masters(client)
     await bill(client, engine, policies, lead())
     async with transaction(engine) as connection:
-        ((partner_id, period),) = await report_versions.changed_since_written(connection)
-    assert await snapshots.snapshot(engine, settings, partner_id, period) == 1
+        ((partner_id, period),) = await changed_reports(connection)
+    await snapshot_changed(Runtime(settings, engine, policies))
+    async with transaction(engine) as connection:
+        assert await changed_reports(connection) == []
     await bill(client, engine, policies, lead())
     async with transaction(engine) as connection:
-        assert await report_versions.changed_since_written(connection) == []
+        assert await changed_reports(connection) == []
+        (written,) = await report_versions.read(connection, report_uuid(partner_id, period))
+    assert (written.version, written.totals.actions) == (1, 1)
     assert await snapshots.snapshot(engine, settings, partner_id, period) is None
 
 

@@ -208,11 +208,14 @@ def test_the_page_keeps_what_was_not_measured_now(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "performance.md").write_text(f"by hand\n{marks}")
     monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
     monkeypatch.setattr(page, "DATA", tmp_path / "performance")
-    page.write_page([Figure("one", "t", "ms", [1.0]), Figure("two", "t", "ms", [2.0])], [], page.surroundings())
-    page.write_page([Figure("two", "t", "ms", [3.0])], [], page.surroundings())
+    one, two, wrong = Figure("one", "t", "ms", [1.0]), Figure("two", "t", "ms", [2.0]), Figure("row", "t", "", [])
+    page.write_page(["other", "row"], [one, two, wrong], [], page.surroundings())
+    assert "| row | t |" in (tmp_path / "performance.md").read_text()
+    page.write_page(["row"], [Figure("two", "t", "ms", [3.0])], [], page.surroundings())
     text = (tmp_path / "performance.md").read_text()
     assert text.startswith("by hand\n<!-- bench:table -->\n| row |")
     assert "| one | t | 1 ms |" in text
+    assert "| row | t |" not in text  # it could be measured this time
     assert "| two | t | 3 ms |" in text
 
 

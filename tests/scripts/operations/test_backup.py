@@ -20,11 +20,12 @@ from db.core import dump, locks
 from db.core.engine import create_engine, transaction
 from db.core.migrate import upgrade
 from db.core.settings import Settings
-from db.reports import report_files, report_versions, snapshots
+from db.reports import report_files, snapshots
 from scripts.cli.app import app
 from scripts.local.embedded import postgres
 from scripts.local.launcher.home import hold_home
 from tests.builders import lead
+from tests.changes import changed_reports
 from tests.databases import execute, url_of_database
 from tests.s3 import bucket_in_s3
 from tests.world import World
@@ -67,7 +68,7 @@ async def live(engine: AsyncEngine, settings: Settings) -> World:
     await world.return_action(("", "l-1", "Click", "High", APRIL, 1))
     await world.hold(("", "l-3", "Call", "High", MAY, 1))
     async with transaction(engine, readonly=True) as connection:
-        changed = await report_versions.changed_since_written(connection)
+        changed = await changed_reports(connection)
     for partner_id, period in changed:
         assert await snapshots.snapshot(engine, settings, partner_id, period)
     return world
