@@ -109,19 +109,28 @@ async def page(
     after: tuple[int, UUID] | None,
     limit: int,
 ) -> list[tuple[UUID, int]]:
-    """(partner, period) of the reports with actions or credits from `first` to `last`, newest period first."""
-    table, customer = "product_periods", ""
+    """(partner, period) of the reports from `first` to `last` with actions or credits, newest period first.
+
+    Without a customer those of closed periods are among them, also of empty ones.
+    """
+    reports, customer = "product_periods", ""
     if customer_id:
-        table = "customer_states JOIN customer_periods USING (partner_id, customer_id)"
+        reports = "customer_states JOIN customer_periods USING (partner_id, customer_id)"
         customer = "AND customer_id = $7"
+    empty = """
+        UNION SELECT partner_id, billing_reports.period FROM billing_reports JOIN partners ON partners.id = partner_id
+        WHERE final AND billing_reports.period <= closed_through
+    """
     rows = await connection.fetch(
         f"""
-        SELECT DISTINCT period, partner_id FROM {table}
+        SELECT DISTINCT period, partner_id FROM (
+            SELECT partner_id, period FROM {reports} WHERE (actions <> 0 OR credited_minor <> 0) {customer}
+            {"" if customer_id else empty}
+        ) AS listed
         WHERE ($1::uuid IS NULL OR partner_id = $1) AND period BETWEEN $2 AND $3
             AND ($4::bigint IS NULL OR period < $4 OR period = $4 AND partner_id > $5)
-            AND (actions <> 0 OR credited_minor <> 0) {customer}
         ORDER BY period DESC, partner_id LIMIT $6
-        """,  # noqa: S608 - both texts stand in this function
+        """,  # noqa: S608 - the texts stand in this function
         partner_id,
         first,
         last,

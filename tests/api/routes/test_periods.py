@@ -142,6 +142,14 @@ async def test_a_partner_without_leads_closes_its_months_like_others(
         ("2024-05", True, "0.00"),
         ("2024-06", True, "0.00"),
     ]
+    reports = (await get(client, "/billing/reports", partner="acme"))["items"]
+    assert [(each["period"], each["final"], each["totals"]["net"]) for each in reports] == [
+        ("2024-06", True, "0.00"),
+        ("2024-05", True, "0.00"),
+    ]
+    assert (await client.post("/api/partners/acme/periods/2024-06/reopen")).status_code == 202
+    reports = (await get(client, "/billing/reports"))["items"]
+    assert [each["period"] for each in reports] == ["2024-05"]
 
 
 async def test_a_month_says_what_would_not_be_billed_in_it(
