@@ -109,10 +109,12 @@ async def copy_in(
 
 
 async def empty(connection: asyncpg.Connection) -> None:
-    """Remove every row of every table."""
+    """Remove every row of every table, also what the triggers keep from being removed."""
     tables = await columns(connection)
     if tables:
+        await disable_triggers(connection, tables)
         await connection.execute(f"TRUNCATE {_quoted(list(tables))}")
+        await enable_triggers(connection, tables)
 
 
 async def disable_triggers(connection: asyncpg.Connection, tables: Iterable[str]) -> None:

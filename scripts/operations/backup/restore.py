@@ -88,8 +88,8 @@ async def _fill(settings: Settings, place: Place, manifest: Manifest, progress: 
     try:
         async with connection.transaction():
             tables = await dump.parents_first(connection, manifest.tables)
-            await dump.disable_triggers(connection, tables)
             await dump.empty(connection)
+            await dump.disable_triggers(connection, tables)
             for name in tables:
                 progress(name)
                 entry = manifest.tables[name]
