@@ -21,6 +21,7 @@ _SOME_PAGES = 100
 _BOUNDED = {
     "db.intake.backlog.leads · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.core.locks.lock_resolvable_quarantine_rows · quarantine": "looks through the quarantine, seldom",
+    "db.intake.inbox.waiting_lead · inbox": "looks through what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.intake.inbox.waiting_up_to · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.telemetry.business_figures.read · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
 }
