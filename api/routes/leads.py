@@ -248,6 +248,9 @@ async def _find_lead(connection: asyncpg.Connection, source: str, lead_id: str) 
         if waiting:
             return lead_out_from_lead(waiting, "waiting")
         quarantined = await quarantine.find_lead(connection, row_id)
+        if quarantined and quarantined.state == "discarded":
+            problem = {"reason": "discarded", "detail": quarantined.left_because}
+            return lead_out_from_lead(quarantined.lead, "discarded") | {"problem": problem}
         if quarantined:
             return _quarantined_out(quarantined.lead, quarantined.reason, quarantined.detail)
         dead = await dead_letters.find_lead(connection, row_id)

@@ -10,7 +10,7 @@ from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import Body, RowId
+from api.schemas.fields import Body, LongText, RowId
 from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from db.core.engine import transaction
@@ -25,19 +25,36 @@ _ADMIN = requires(Permission.ADMIN)
 Reason = Literal["unknown_product", "unknown_customer", "conflict", "action_conflict"]
 
 
+State = Literal["open", "decided", "superseded", "discarded"]
+
+
 class RetryIn(Body):
     """Which rows to try again; none named: all."""
 
     ids: list[RowId] | None = Field(None, min_length=1, max_length=10_000)
 
 
+class RetryLettersIn(RetryIn):
+    """Which dead letters to try again, and `next` of the answer before."""
+
+    after: str | None = Field(None, max_length=2000)
+
+
+class DiscardIn(Body):
+    """Which rows are not to be decided, and why."""
+
+    ids: list[RowId] = Field(min_length=1, max_length=10_000)
+    reason: LongText
+
+
 @router.get("", dependencies=[_READ], response_model=answers.Page[answers.Quarantined])
 async def list_quarantine(
-    request: Request, reason: Reason | None = None, limit: Limit = 50, after: After = None
+    request: Request, reason: Reason | None = None, state: State = "open", limit: Limit = 50, after: After = None
 ) -> Response:
-    """Accepted leads that cannot be billed yet, oldest first, each with the reason."""
+    """Accepted leads that cannot be billed yet, oldest first, each with the reason; and those that left, by `state`."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        page = await quarantine.page(connection, reason=reason, after=place_from_cursor(after, int) or 0, limit=limit)
+        place = place_from_cursor(after, int) or 0
+        page = await quarantine.page(connection, reason=reason, after=place, limit=limit, state=state)
     items = [_quarantined_out(each) for each in page]
     following = cursor_from_place(page[-1].id) if len(page) == limit else None
     return json_response({"items": items, "next": following})
@@ -49,6 +66,15 @@ async def retry_quarantine(request: Request, body: RetryIn) -> Response:
     async with unit_of_work(request) as uow:
         task_id = await quarantine.start_retry(uow, body.ids)
     return task_started(task_id)
+
+
+@router.post("/discard", dependencies=[_ADMIN], response_model=answers.Discarded)
+async def discard_quarantined(request: Request, body: DiscardIn) -> Response:
+    """Let quarantined leads go undecided, for a reason that is kept. Those that are no longer open stay as they are."""
+    async with unit_of_work(request) as uow:
+        discarded = await quarantine.discard(uow, body.ids, body.reason)
+    not_open = sorted(set(body.ids) - set(discarded))
+    return json_response({"discarded": len(discarded), "not_open": not_open})
 
 
 @router.get("/dead-letters", dependencies=[_READ], response_model=answers.Page[answers.DeadLetter])
@@ -72,11 +98,13 @@ async def list_dead_letters(request: Request, limit: Limit = 50, after: After = 
 
 
 @router.post("/dead-letters/retry", dependencies=[_ADMIN], response_model=answers.Retried)
-async def retry_dead_letters(request: Request, body: RetryIn) -> Response:
-    """Put dead letters back into the inbox."""
+async def retry_dead_letters(request: Request, body: RetryLettersIn) -> Response:
+    """Put dead letters back into the inbox, up to 1,000; as long as `next` is not null, send it as `after`."""
+    place = place_from_cursor(body.after, tuple[int, int])
     async with unit_of_work(request) as uow:
-        retried = await dead_letters.retry(uow, body.ids)
-    return json_response({"retried": retried})
+        done = await dead_letters.retry(uow, body.ids, range(*place) if place else None)
+    following = cursor_from_place((done.left.start, done.left.stop)) if done.left else None
+    return json_response({"retried": done.retried, "of": done.of, "next": following})
 
 
 def _quarantined_out(quarantined: QuarantinedLead) -> dict[str, Any]:
@@ -93,4 +121,8 @@ def _quarantined_out(quarantined: QuarantinedLead) -> dict[str, Any]:
         "detail": quarantined.detail,
         "batch_id": quarantined.batch_id,
         "received_at": instant_out(quarantined.received_at),
+        "state": quarantined.state,
+        "left_at": instant_out(quarantined.left_at),
+        "left_by": quarantined.left_by,
+        "left_because": quarantined.left_because,
     }

@@ -126,6 +126,7 @@ async def lock_resolvable_quarantine_rows(
     only: Sequence[int] | None = None,
     among: Sequence[int] | None = None,
     waiting_for: UUID | None = None,
+    after: int = 0,
 ) -> list[asyncpg.Record]:
     """Lock and read quarantined leads whose product and customer now exist (or may be created), oldest first.
 
@@ -147,7 +148,7 @@ async def lock_resolvable_quarantine_rows(
             SELECT id FROM (
                 SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS bytes_before FROM (
                     SELECT id, octet_length(payload) AS bytes FROM quarantine
-                    WHERE resolved_at IS NULL AND {which} ORDER BY id LIMIT $1
+                    WHERE resolved_at IS NULL AND id > $4 AND {which} ORDER BY id LIMIT $1
                 ) AS first
             ) AS counted WHERE bytes_before < $3
         ))
@@ -156,21 +157,49 @@ async def lock_resolvable_quarantine_rows(
         most,
         value,
         most_bytes,
+        after,
+    )
+
+
+async def lock_open_quarantine_rows(connection: asyncpg.Connection, ids: Sequence[int]) -> list[int]:
+    """Lock open rows of the quarantine; returns their ids. One that a worker decides is passed over."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM quarantine WHERE id = ANY($1::bigint[]) AND resolved_at IS NULL
+        ORDER BY id FOR UPDATE SKIP LOCKED
+        """,
+        ids,
+    )
+    return [row["id"] for row in rows]
+
+
+async def lock_quarantine_rows_of_leads(
+    connection: asyncpg.Connection, lead_ids: Sequence[UUID]
+) -> list[asyncpg.Record]:
+    """Lock and read open rows of the quarantine of some leads; one that another worker decides is passed over."""
+    return await connection.fetch(
+        """
+        SELECT id, lead_id, received_at, reason, product_id, customer_id FROM quarantine
+        WHERE lead_id = ANY($1::uuid[]) AND resolved_at IS NULL ORDER BY id FOR UPDATE SKIP LOCKED
+        """,
+        lead_ids,
     )
 
 
 async def lock_dead_letters(
-    connection: asyncpg.Connection, ids: Sequence[int] | None, most: int
+    connection: asyncpg.Connection, ids: Sequence[int] | None, most: int, within: range
 ) -> list[asyncpg.Record]:
-    """Lock and read unresolved dead letters, oldest first, all or the given ones."""
+    """Lock and read unresolved dead letters with ids in a range, oldest first, all or the given ones."""
     return await connection.fetch(
         """
         SELECT id, inbox_id, batch_id, received_at, lead_id, payload FROM dead_letters
-        WHERE resolved_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1::bigint[]))
+        WHERE resolved_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1::bigint[])) AND id >= $3 AND id < $4
         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
         """,
         ids,
         most,
+        within.start,
+        within.stop,
     )
 
 

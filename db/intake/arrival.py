@@ -47,6 +47,8 @@ class Arrival:
     own_ids: dict[UUID, str] = field(default_factory=dict)
     """The callers' own ids of its actions, by the actions' row keys."""
     possible_corrections: Sequence[PossibleCorrection] = ()
+    has_quarantined: bool = False
+    """Whether a message of the same lead is in quarantine."""
 
     def __post_init__(self) -> None:
         self.id = lead_uuid(self.lead.source, self.lead.external_id)

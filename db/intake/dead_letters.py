@@ -15,6 +15,8 @@ from db.intake.payloads import lead_from_payload
 from db.tasks.notifications import PROCESS_LEADS
 
 _LONGEST_ERROR = 2000
+MOST_RETRIED = 1000
+"""Dead letters that one call puts back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,37 @@ async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> Lead | Non
     return None if payload is None else lead_from_payload(payload)
 
 
-async def retry(uow: UnitOfWork, ids: Sequence[int] | None, most: int = 1000) -> int:
-    """Put dead letters back into the inbox, all or the given ones, and announce them; returns how many.
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many dead letters went back, of how many that were left to try, and the ids that are left after these."""
 
-    A damaged payload, which has no lead id, stays.
+    retried: int
+    of: int
+    left: range | None
+
+
+async def retry(
+    uow: UnitOfWork, ids: Sequence[int] | None, within: range | None = None, most: int = MOST_RETRIED
+) -> Retried:
+    """Put dead letters back into the inbox, all or the given ones, `most` of them, and announce them.
+
+    `within` is what an earlier call left: ids up to the last one there was then, so that a lead which fails again is
+    not tried for ever. A damaged payload, which has no lead id, stays.
     """
-    rows = [row for row in await locks.lock_dead_letters(uow.connection, ids, most) if row["lead_id"]]
+    if within is None:
+        newest: int = await uow.connection.fetchval("SELECT coalesce(max(id), 0) FROM dead_letters")
+        within = range(1, newest + 1)
+    of: int = await uow.connection.fetchval(
+        """
+        SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND id >= $2 AND id < $3
+            AND ($1::bigint[] IS NULL OR id = ANY($1::bigint[]))
+        """,
+        ids,
+        within.start,
+        within.stop,
+    )
+    locked = await locks.lock_dead_letters(uow.connection, ids, most, within)
+    rows = [row for row in locked if row["lead_id"]]
     await inbox.add_again(
         uow.connection, [(row["batch_id"], row["received_at"], row["lead_id"], row["payload"]) for row in rows]
     )
@@ -95,4 +122,5 @@ async def retry(uow: UnitOfWork, ids: Sequence[int] | None, most: int = 1000) ->
     if rows:
         await uow.audit("dead_letters.retried", "dead_letters", after={"ids": [row["id"] for row in rows]})
     uow.notify(PROCESS_LEADS)
-    return len(rows)
+    left = range(locked[-1]["id"] + 1, within.stop) if len(locked) == most else None
+    return Retried(len(rows), of, left)

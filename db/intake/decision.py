@@ -48,6 +48,9 @@ async def process(
     known = await stored_leads.find(connection, [arrival.id for arrival in complete])
     await stored_leads.add(connection, matching.merge(complete, known))
     await own_ids.detect_conflicts(connection, complete, known)
+    if known.quarantined:
+        for arrival in complete:
+            arrival.has_quarantined = arrival.id in known.quarantined
     cases = matching.open_cases([arrival for arrival in complete if not arrival.problem], known, in_force)
     if not cases:
         return {}

@@ -8,6 +8,8 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 import asyncpg
 
 from billing.leads import Lead
+from db.core import locks
+from db.core.actor import SYSTEM, Actor
 from db.core.row_keys import customer_uuid
 from db.core.unit_of_work import UnitOfWork
 from db.intake.arrival import Arrival
@@ -23,7 +25,23 @@ MOST_LOOKED_AT = 500
 
 _LOOKED_THROUGH = "quarantine_looked_through"
 
-_SELECT = "SELECT id, batch_id, received_at, reason, detail, payload FROM quarantine"
+CONFLICTS = frozenset({"conflict", "action_conflict"})
+
+# A row that is open again, because the same content was sent again, has exits of another instant.
+_SELECT = """
+    SELECT id, batch_id, received_at, quarantine.reason, detail, payload, resolved_at,
+        CASE WHEN resolved_at IS NULL THEN 'open' ELSE coalesce(state, 'decided') END AS state, left_by,
+        quarantine_exits.reason AS left_because
+    FROM quarantine LEFT JOIN quarantine_exits ON quarantine_id = id AND left_at = resolved_at
+"""
+
+_STATES = {
+    "open": "resolved_at IS NULL",
+    "decided": "resolved_at IS NOT NULL AND state IS NULL",
+    "superseded": "state = 'superseded'",
+    "discarded": "state = 'discarded'",
+}
+"""Conditions of `_SELECT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,11 @@ class QuarantinedLead:
     reason: str
     detail: str
     lead: Lead
+    state: str
+    """Open, decided, superseded (the lead came again and was decided) or discarded by a person."""
+    left_at: datetime | None
+    left_by: str | None
+    left_because: str | None
 
 
 async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arrival]]) -> None:
@@ -98,6 +121,59 @@ def content_id_of(arrival: Arrival) -> UUID:
     return uuid5(NAMESPACE_OID, repr((arrival.id.hex, lead.customer, lead.product, lead.lead_type, actions)))
 
 
+async def supersede(connection: asyncpg.Connection, decided: Sequence[Arrival]) -> None:
+    """Let rows leave that came before a message of their lead which was decided now, and that contradict it.
+
+    Those are conflicts, and rows with another product or customer id. What agrees is decided itself, so that no action
+    of it is lost.
+    """
+    newest: dict[UUID, Arrival] = {}
+    for arrival in sorted(decided, key=lambda each: each.received_at):
+        newest[arrival.id] = arrival
+    superseded = [
+        row["id"]
+        for row in await locks.lock_quarantine_rows_of_leads(connection, list(newest))
+        if row["received_at"] < newest[row["lead_id"]].received_at and _contradicts(row, newest[row["lead_id"]])
+    ]
+    await _leave(connection, superseded, "superseded", SYSTEM, "The lead came again and was decided.")
+
+
+async def discard(uow: UnitOfWork, ids: Sequence[int], reason: str) -> list[int]:
+    """Let open rows leave because a person says so; returns their ids. A row that a worker decides just now stays."""
+    locked = await locks.lock_open_quarantine_rows(uow.connection, ids)
+    discarded = await _leave(uow.connection, locked, "discarded", uow.actor, reason)
+    if discarded:
+        await uow.audit("quarantine.discarded", "quarantine", after={"ids": discarded, "reason": reason})
+    return discarded
+
+
+def _contradicts(row: asyncpg.Record, arrival: Arrival) -> bool:
+    named = (row["product_id"], row["customer_id"])
+    return row["reason"] in CONFLICTS or named != (arrival.product_id, customer_uuid(arrival.lead.customer))
+
+
+async def _leave(
+    connection: asyncpg.Connection, ids: Sequence[int], state: str, actor: Actor, reason: str
+) -> list[int]:
+    if not ids:
+        return []
+    rows = await connection.fetch(
+        """
+        WITH gone AS (
+            UPDATE quarantine SET resolved_at = clock_timestamp() WHERE id = ANY($1::bigint[])
+            RETURNING id, lead_id, resolved_at
+        )
+        INSERT INTO quarantine_exits (quarantine_id, left_at, lead_id, state, left_by, reason)
+        SELECT id, resolved_at, lead_id, $2, $3, $4 FROM gone RETURNING quarantine_id
+        """,
+        ids,
+        state,
+        actor.name,
+        reason,
+    )
+    return sorted(row["quarantine_id"] for row in rows)
+
+
 async def resolve(connection: asyncpg.Connection, ids: Iterable[int]) -> None:
     """Mark quarantined leads as decided."""
     await connection.execute(
@@ -126,13 +202,13 @@ async def next_to_look_at(connection: asyncpg.Connection, most: int = MOST_LOOKE
     return sorted(ids)
 
 
-async def page(connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int) -> list[QuarantinedLead]:
-    """Unresolved quarantined leads, oldest first."""
+async def page(
+    connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int, state: str = "open"
+) -> list[QuarantinedLead]:
+    """Quarantined leads in a state, oldest first."""
     rows = await connection.fetch(
-        f"""
-        {_SELECT}
-        WHERE resolved_at IS NULL AND ($1::text IS NULL OR reason = $1) AND id > $2 ORDER BY id LIMIT $3
-        """,
+        f"{_SELECT} WHERE {_STATES[state]} AND ($1::text IS NULL OR quarantine.reason = $1) AND id > $2"
+        " ORDER BY id LIMIT $3",
         reason,
         after,
         limit,
@@ -140,12 +216,26 @@ async def page(connection: asyncpg.Connection, *, reason: str | None, after: int
     return [_lead_from_row(row) for row in rows]
 
 
-async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> QuarantinedLead | None:
-    """The unresolved quarantined lead with this id; None if there is none."""
-    row = await connection.fetchrow(
-        f"{_SELECT} WHERE lead_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT 1", lead_id
+async def count_open(connection: asyncpg.Connection, ids: Sequence[int] | None) -> int:
+    """How many rows are open, of all or of those with some ids."""
+    number: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM quarantine WHERE resolved_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1::bigint[]))
+        """,
+        ids,
     )
-    return None if row is None else _lead_from_row(row)
+    return number
+
+
+async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> QuarantinedLead | None:
+    """The quarantined lead with this id that is open, or else was discarded; None if there is none."""
+    for state in ("open", "discarded"):
+        row = await connection.fetchrow(
+            f"{_SELECT} WHERE quarantine.lead_id = $1 AND {_STATES[state]} ORDER BY id LIMIT 1", lead_id
+        )
+        if row is not None:
+            return _lead_from_row(row)
+    return None
 
 
 async def start_retry(uow: UnitOfWork, ids: Sequence[int] | None) -> UUID:
@@ -156,4 +246,15 @@ async def start_retry(uow: UnitOfWork, ids: Sequence[int] | None) -> UUID:
 
 def _lead_from_row(row: asyncpg.Record) -> QuarantinedLead:
     lead = lead_from_payload(row["payload"])
-    return QuarantinedLead(row["id"], row["batch_id"], row["received_at"], row["reason"], row["detail"], lead)
+    return QuarantinedLead(
+        id=row["id"],
+        batch_id=row["batch_id"],
+        received_at=row["received_at"],
+        reason=row["reason"],
+        detail=row["detail"],
+        lead=lead,
+        state=row["state"],
+        left_at=row["resolved_at"],
+        left_by=row["left_by"],
+        left_because=row["left_because"],
+    )

@@ -39,12 +39,29 @@ class StoredLead:
     periods: set[int] = field(default_factory=set)
 
 
-async def find(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, StoredLead]:
+class StoredLeads(dict[UUID, StoredLead]):
+    """Leads on record by their ids; `quarantined` has the ids, known or not, of which a message is in quarantine."""
+
+    quarantined: frozenset[UUID] = frozenset()
+
+
+async def find(connection: asyncpg.Connection, ids: Iterable[UUID]) -> StoredLeads:
     """The leads that are on record among `ids`, with their actions."""
     rows = await connection.fetch(
-        "SELECT id, customer_id, product_id, lead_type FROM leads WHERE id = ANY($1::uuid[])", list(set(ids))
+        """
+        SELECT id, customer_id, product_id, lead_type FROM leads WHERE id = ANY($1::uuid[])
+        UNION ALL
+        SELECT lead_id, NULL, NULL, NULL FROM quarantine WHERE lead_id = ANY($1::uuid[]) AND resolved_at IS NULL
+        """,
+        list(set(ids)),
     )
-    stored = {row["id"]: StoredLead(row["customer_id"], row["product_id"], text_key(row["lead_type"])) for row in rows}
+    stored = StoredLeads(
+        (row["id"], StoredLead(row["customer_id"], row["product_id"], text_key(row["lead_type"])))
+        for row in rows
+        if row["customer_id"]
+    )
+    if len(stored) < len(rows):
+        stored.quarantined = frozenset(row["id"] for row in rows if not row["customer_id"])
     if stored:
         rows = await connection.fetch(
             """

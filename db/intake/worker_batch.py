@@ -6,7 +6,7 @@ its leads describe, and if the batch fails, a second one that decides it by halv
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -96,41 +96,45 @@ async def retry_quarantined(
     *,
     among: Sequence[int] | None = None,
     waiting_for: UUID | None = None,
+    between: Callable[[int, int], Awaitable[None]] | None = None,
 ) -> int:
-    """Decide quarantined leads whose product and customer now exist, in a transaction of its own.
+    """Decide quarantined leads whose product and customer now exist, `most` in each transaction, to the last of them.
 
     They are looked for among some rows, among those that name a product or customer, or among all. Returns how many
-    left the quarantine, 0 if none can. `only` names rows to retry whatever their reason: all of them, in as many
-    transactions as their actions need.
+    left the quarantine. `only` names rows to retry whatever their reason. `between` is called before each transaction
+    with the numbers of rows looked at and released. Every row is looked at once, so those that stay keep no later one
+    from being decided.
     """
-    looked_at: set[int] = set()
+    last, looked_at, released = 0, 0, 0
+    rows: Sequence[asyncpg.Record] = []
 
     async def attempt(connection: asyncpg.Connection, decide: Decide) -> int:
+        nonlocal rows
         rows = await locks.lock_resolvable_quarantine_rows(
             connection,
             most,
             inbox.MOST_ACTIONS * inbox.BYTES_PER_ACTION,
-            only=None if only is None else [row_id for row_id in only if row_id not in looked_at],
+            only=only,
             among=among,
             waiting_for=waiting_for,
+            after=last,
         )
         arrivals = list(_fitting_arrivals(rows))
         rows = rows[: len(arrivals)]
-        released = await _decide_quarantined(connection, decide, rows, arrivals) if rows else 0
-        looked_now.update(row["id"] for row in rows)
-        return released
+        return await _decide_quarantined(connection, decide, rows, arrivals) if rows else 0
 
-    released = 0
     while True:
-        looked_now: set[int] = set()
+        if between:
+            await between(looked_at, released)
+        rows = []
         try:
             released += await run_isolating_poison(engine, policies, attempt)
         except BatchTooLarge:
             most = max(most // 2, 1)
             continue
-        if looked_now <= looked_at or (released and only is None):
+        if not rows:
             return released
-        looked_at |= looked_now
+        last, looked_at = rows[-1]["id"], looked_at + len(rows)
 
 
 def _fitting_arrivals(rows: Sequence[asyncpg.Record]) -> Iterator[Arrival]:
@@ -161,6 +165,7 @@ async def _decide_rows(connection: asyncpg.Connection, decide: Decide, rows: Seq
         if arrival.problem:
             quarantined.append((chunk.batch_id, arrival))
     await quarantine.add(connection, quarantined)
+    await _supersede(connection, decided)
     await dead_letters.add(connection, failures)
     await inbox.rewrite(connection, _without_erased(rows, origins, decided.arrivals))
     results = _results_of(by_row, failures, decided.outcomes)
@@ -245,8 +250,20 @@ async def _decide_quarantined(
         resolved.append(row["id"])
     await quarantine.resolve(connection, resolved)
     await quarantine.add(connection, quarantined)
+    await _supersede(connection, decided)
     await dead_letters.add(connection, failures)
     return len(resolved)
+
+
+async def _supersede(connection: asyncpg.Connection, decided: Decided) -> None:
+    """What is in quarantine of leads that were decided leaves it, if it contradicts them."""
+    again = [
+        arrival
+        for place, arrival in enumerate(decided.arrivals)
+        if arrival.has_quarantined and not arrival.problem and place not in decided.poison
+    ]
+    if again:
+        await quarantine.supersede(connection, again)
 
 
 def _failure(chunk: Chunk, arrival: Arrival, error: str) -> Failure:

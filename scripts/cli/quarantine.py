@@ -31,14 +31,16 @@ Ids = Annotated[str | None, typer.Option(metavar="1,2,3", help="Only these numbe
 def list_quarantine(
     client: Client,
     reason: Annotated[str | None, typer.Option(help="Only this reason, like unknown_product or conflict.")] = None,
+    state: Annotated[str, typer.Option(help="open, decided, superseded or discarded.")] = "open",
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
     """List leads in quarantine, oldest first, each with the reason.
 
-    A lead leaves the quarantine by itself once its product and customer exist; only conflicts stay.
+    A lead leaves the quarantine by itself once its product and customer exist. A conflict leaves when the lead comes
+    again as it is on record, or when it is discarded.
     """
-    items, more = some_pages(client, "/api/quarantine", limit, reason=reason)
+    items, more = some_pages(client, "/api/quarantine", limit, reason=reason, state=state)
     table = new_table(("No.", "Lead", "Customer", "Product", "Reason", "Detail", "Received"), right=("No.",))
     for each in items:
         lead = each["lead_id"] + (f" from {each['source']}" if each["source"] else "")
@@ -56,7 +58,24 @@ def retry_quarantine(client: Client, ids: Ids = None, as_json: Json = False) -> 
     if as_json:
         print_json(result)
     else:
-        console().print(f"{result['released']:,} leads left the quarantine.")
+        console().print(f"{result['released']:,} of {result['of']:,} leads left the quarantine.")
+
+
+@quarantine.command("discard")
+@api_command
+def discard(
+    client: Client,
+    ids: Annotated[str, typer.Option(metavar="1,2,3", help="Numbers of the list.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why they are not to be decided; it is kept.")],
+    as_json: Json = False,
+) -> None:
+    """Let quarantined leads go undecided; who did it, when and why is kept (`list --state discarded`)."""
+    result = client.post("/api/quarantine/discard", {"ids": _numbers(ids), "reason": reason})
+    if as_json:
+        print_json(result)
+        return
+    left = f"; {len(result['not_open']):,} were not open" if result["not_open"] else ""
+    console().print(f"{result['discarded']:,} leads were discarded{left}.")
 
 
 @dead_letters.command("list")
@@ -74,11 +93,15 @@ def list_dead_letters(client: Client, limit: Limit = 100, as_json: Json = False)
 @api_command
 def retry_dead_letters(client: Client, ids: Ids = None, as_json: Json = False) -> None:
     """Put dead letters back among the leads that wait."""
-    result = client.post("/api/quarantine/dead-letters/retry", {"ids": _numbers(ids)})
+    retried, of, after = 0, None, None
+    while of is None or after is not None:
+        answer = client.post("/api/quarantine/dead-letters/retry", {"ids": _numbers(ids), "after": after})
+        retried, after = retried + answer["retried"], answer["next"]
+        of = answer["of"] if of is None else of
     if as_json:
-        print_json(result)
+        print_json({"retried": retried, "of": of})
     else:
-        console().print(f"{result['retried']:,} leads wait again to be decided.")
+        console().print(f"{retried:,} of {of:,} leads wait again to be decided.")
 
 
 def _numbers(ids: str | None) -> list[int] | None:

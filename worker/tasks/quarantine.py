@@ -1,5 +1,6 @@
 """Deciding quarantined leads again: when their product or customer exists, and when somebody asks for it."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -16,8 +17,6 @@ from worker import process
 from worker.runner import Attempt
 from worker.runtime import Runtime
 
-_MOST_BY_ID = 10_000
-
 
 @shared_task(name=RETRY_QUARANTINE)
 def retry_quarantine(*keys: str) -> None:
@@ -29,10 +28,9 @@ def retry_quarantine(*keys: str) -> None:
 async def release_waiting_for(runtime: Runtime, key: UUID) -> None:
     """Decide quarantined leads that name a product or customer which now exists, unless the workers are paused."""
     with suppress(Paused):
-        released = 1
-        while released:
-            await pauses.refuse_if_paused(runtime.engine)
-            released = await worker_batch.retry_quarantined(runtime.engine, runtime.policies, waiting_for=key)
+        await worker_batch.retry_quarantined(
+            runtime.engine, runtime.policies, waiting_for=key, between=_unless_paused(runtime)
+        )
 
 
 async def empty_quarantine(runtime: Runtime) -> None:
@@ -40,21 +38,27 @@ async def empty_quarantine(runtime: Runtime) -> None:
     with suppress(Paused):
         async with transaction(runtime.engine) as connection:
             ids = await quarantine.next_to_look_at(connection)
-        released = len(ids)
-        while released:
-            await pauses.refuse_if_paused(runtime.engine)
-            released = await worker_batch.retry_quarantined(runtime.engine, runtime.policies, among=ids)
+        if ids:
+            await worker_batch.retry_quarantined(
+                runtime.engine, runtime.policies, among=ids, between=_unless_paused(runtime)
+            )
+
+
+def _unless_paused(runtime: Runtime) -> Callable[[int, int], Awaitable[None]]:
+    async def between(looked_at: int, released: int) -> None:
+        await pauses.refuse_if_paused(runtime.engine)
+
+    return between
 
 
 async def retry_quarantined(attempt: Attempt) -> dict[str, Any]:
-    """Decide quarantined leads again: those with some ids, or all."""
+    """Decide quarantined leads again: those with some ids, or all. Tells how many left it, of how many."""
     engine, policies, ids = attempt.runtime.engine, attempt.runtime.policies, attempt.task.arguments["ids"]
-    await pauses.refuse_if_paused(engine)
-    if ids is not None:
-        return {"released": await worker_batch.retry_quarantined(engine, policies, _MOST_BY_ID, ids)}
-    released = 0
-    while count := await worker_batch.retry_quarantined(engine, policies):
-        released += count
-        await attempt.progress(released, released)
+    async with transaction(engine, readonly=True) as connection:
+        total = await quarantine.count_open(connection, ids)
+
+    async def between(looked_at: int, released: int) -> None:
         await pauses.refuse_if_paused(engine)
-    return {"released": released}
+        await attempt.progress(min(looked_at, total), total)
+
+    return {"released": await worker_batch.retry_quarantined(engine, policies, only=ids, between=between), "of": total}

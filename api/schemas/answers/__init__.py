@@ -26,7 +26,7 @@ from api.schemas.answers.leads import (
 from api.schemas.answers.operations import Health, Readiness
 from api.schemas.answers.partners import Partner, Period, PeriodToClose
 from api.schemas.answers.products import Product
-from api.schemas.answers.quarantine import DeadLetter, Quarantined, Retried
+from api.schemas.answers.quarantine import DeadLetter, Discarded, Quarantined, Retried
 from api.schemas.answers.rates import Rate
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
 from api.schemas.answers.tasks import Progress, Task, TaskStarted
@@ -45,6 +45,7 @@ __all__ = [
     "CustomerOf",
     "CustomerPart",
     "DeadLetter",
+    "Discarded",
     "DryRun",
     "FieldError",
     "Health",

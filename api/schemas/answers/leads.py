@@ -71,14 +71,14 @@ class ActionSent(Answer):
 class QuarantineProblem(Answer):
     """Why a lead is in quarantine."""
 
-    reason: Literal["unknown_product", "unknown_customer", "conflict", "action_conflict", "fault"]
+    reason: Literal["unknown_product", "unknown_customer", "conflict", "action_conflict", "fault", "discarded"]
     detail: str
 
 
 class Lead(Answer):
     """A lead; what only a decided one has is missing while it waits or is in quarantine."""
 
-    state: Literal["waiting", "quarantined", "done"]
+    state: Literal["waiting", "quarantined", "discarded", "done"]
     lead_id: str
     id: UUID
     source: str | None

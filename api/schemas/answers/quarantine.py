@@ -21,6 +21,17 @@ class Quarantined(Answer):
     detail: str
     batch_id: UUID
     received_at: datetime
+    state: Literal["open", "decided", "superseded", "discarded"]
+    left_at: datetime | None
+    left_by: str | None
+    left_because: str | None
+
+
+class Discarded(Answer):
+    """How many left the quarantine, and which of the given ids were not open."""
+
+    discarded: int
+    not_open: list[int]
 
 
 class DeadLetter(Answer):
@@ -35,6 +46,8 @@ class DeadLetter(Answer):
 
 
 class Retried(Answer):
-    """How many went back."""
+    """How many went back, of how many that were left to try; `next` if there are more."""
 
     retried: int
+    of: int
+    next: str | None

@@ -80,6 +80,20 @@ quarantine = Table(
     CheckConstraint("reason IN ('unknown_product', 'unknown_customer', 'conflict', 'action_conflict')", name="reason"),
 )
 
+quarantine_exits = Table(
+    "quarantine_exits",
+    metadata,
+    Column("quarantine_id", BigInteger, primary_key=True),
+    Column("left_at", INSTANT, primary_key=True),
+    Column("lead_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("left_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("state IN ('superseded', 'discarded')", name="state"),
+    Index("ix_quarantine_exits_state", "state", "quarantine_id"),
+    Index("ix_quarantine_exits_lead_id", "lead_id"),
+)
+
 dead_letters = Table(
     "dead_letters",
     metadata,

@@ -30,6 +30,7 @@ GROUPS = {
         "corrections": "a wrong action and the one that stands for it (R3)",
         "action_external_ids": "the caller's own id of an action that has one (R3)",
         "quarantine": "a lead that names what nobody has created, or conflicts with one on record (R12)",
+        "quarantine_exits": "a quarantined lead that was discarded or superseded: by whom, when and why (R12)",
         "dead_letters": "a lead that a fault keeps from being decided",
         "tallies": "a counter for the metrics, in shards",
         "pauses": "a time in which the workers decide nothing, and who wanted it",

@@ -36,6 +36,7 @@ AUDITED = {
     "reopen_period": "period.reopened",
     "rebuild_report": "report.rebuilt",
     "retry_quarantine": "quarantine.retried",
+    "discard_quarantined": "quarantine.discarded",
     "retry_dead_letters": "dead_letters.retried",
     "pause_workers": "workers.paused",
     "resume_workers": "workers.resumed",
@@ -85,6 +86,8 @@ async def test_every_change_has_a_line_that_names_no_person(
             SELECT id, batch_id, received_at, lead_ids[1], substr(payload, 2, length(payload) - 2), '' FROM inbox
             """
         )
+    await bill(client, engine, policies, lead("2", product_id="nowhere"))
+    (quarantined,) = (await get(client, "/api/quarantine"))["items"]
     first = len(await lines(client))
     await send("PATCH", "/api/partners/acme", {"cap": "50.00", "name": "Acme Inc"})
     await send("PATCH", "/api/products/widget", {"name": "Gadget"})
@@ -103,6 +106,7 @@ async def test_every_change_has_a_line_that_names_no_person(
     await send("POST", "/billing/reports/rebuild", {"partner": "acme", "period": "2024-04"}, 202)
     await send("POST", "/api/quarantine/retry", {}, 202)
     await send("POST", "/api/quarantine/dead-letters/retry", {})
+    await send("POST", "/api/quarantine/discard", {"ids": [quarantined["id"]], "reason": "a test row"})
     await send("POST", "/api/workers/pause", {"reason": "new rates"})
     await send("POST", "/api/workers/resume")
     key = await send("POST", "/api/keys", {"name": "CRM", "scopes": ["read"]}, 201)
@@ -144,6 +148,7 @@ async def test_every_change_has_a_line_that_names_no_person(
         ("report.rebuilt", acme, None, month),
         ("quarantine.retried", "quarantine", None, {"ids": None}),
         ("dead_letters.retried", "dead_letters", None, {"ids": [1]}),
+        ("quarantine.discarded", "quarantine", None, {"ids": [quarantined["id"]], "reason": "a test row"}),
         ("workers.paused", "workers", None, {"reason": "new rates"}),
         ("workers.resumed", "workers", None, None),
         ("key.created", key["key_id"], None, crm | unbound),

@@ -70,6 +70,7 @@ NEEDED: dict[str, Permission | None] = {
     "get_task": Permission.READ,
     "list_quarantine": Permission.READ,
     "retry_quarantine": Permission.ADMIN,
+    "discard_quarantined": Permission.ADMIN,
     "list_dead_letters": Permission.READ,
     "retry_dead_letters": Permission.ADMIN,
     "get_workers": Permission.READ,

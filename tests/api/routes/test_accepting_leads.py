@@ -466,7 +466,11 @@ async def test_a_dead_letter_is_shown_and_can_be_retried(
     (letter,) = (await get(client, "/api/quarantine/dead-letters"))["items"]
     assert letter["error"] == "ZeroDivisionError()"
     monkeypatch.undo()
-    assert (await client.post("/api/quarantine/dead-letters/retry", json={})).json() == {"retried": 1}
+    assert (await client.post("/api/quarantine/dead-letters/retry", json={})).json() == {
+        "retried": 1,
+        "of": 1,
+        "next": None,
+    }
     await decide(engine, policies)
     assert (await get(client, "/leads/poison"))["state"] == "done"
     status = await get(client, f"/leads/batches/{status['batch_id']}")
@@ -535,3 +539,27 @@ async def test_a_lead_of_quarantine_is_shown_with_the_reason(
     await make(client, "customers", external_id="anna", name="Anna", email="anna@example.com")
     assert await worker_batch.retry_quarantined(engine, policies) == 1
     assert (await get(client, "/leads/x", source="crm"))["state"] == "done"
+
+
+async def test_r12_a_quarantined_lead_is_discarded_with_a_reason_that_is_kept(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
+) -> None:
+    await make_masters(client)
+    await bill(client, engine, policies, lead("wrong", product_id="nowhere"), lead("other", product_id="nowhere"))
+    (number, _) = [each["id"] for each in (await get(client, "/api/quarantine"))["items"]]
+    for body in ({"ids": [number]}, {"ids": [], "reason": "a test row"}, {"ids": [number], "reason": " "}):
+        check_problem(await client.post("/api/quarantine/discard", json=body), 400)
+    assert len((await get(client, "/api/quarantine"))["items"]) == 2
+    discard = {"ids": [number, number + 1000], "reason": "a test row"}
+    answer = await client.post("/api/quarantine/discard", json=discard)
+    assert answer.json() == {"discarded": 1, "not_open": [number + 1000]}
+    assert [each["lead_id"] for each in (await get(client, "/api/quarantine"))["items"]] == ["other"]
+    (left,) = (await get(client, "/api/quarantine", state="discarded"))["items"]
+    assert (left["lead_id"], left["state"], left["left_because"]) == ("wrong", "discarded", "a test row")
+    assert left["left_by"]
+    assert left["left_at"]
+    found = await get(client, "/leads/wrong")
+    assert (found["state"], found["problem"]) == ("discarded", {"reason": "discarded", "detail": "a test row"})
+    assert "leadger_quarantined_leads 1.0" in (await client.get("/metrics")).text
+    again = await client.post("/api/quarantine/discard", json=discard)
+    assert again.json() == {"discarded": 0, "not_open": [number, number + 1000]}

@@ -80,7 +80,7 @@ async def test_a_retried_dead_letter_makes_the_inbox_no_older(engine: AsyncEngin
             VALUES (1, gen_random_uuid(), clock_timestamp() - interval '9 days', gen_random_uuid(), '{}', 'x')
             """
         )
-        assert await dead_letters.retry(UnitOfWork(connection, SYSTEM, ""), None) == 1
+        assert (await dead_letters.retry(UnitOfWork(connection, SYSTEM, ""), None)).retried == 1
         assert await dead_letters.page(connection, after=0, limit=1) == []
         assert (await backlog.leads(connection, 10), await backlog.waited_s(connection)) == (1, 0)
 

@@ -57,7 +57,7 @@ async def letters(world: World) -> list[DeadLetter]:
 
 async def retry(world: World) -> int:
     async with unit_of_work(world.engine, lambda *_: None) as uow:
-        return await dead_letters.retry(uow, None)
+        return (await dead_letters.retry(uow, None)).retried
 
 
 async def test_a_poison_lead_in_500_is_a_dead_letter_and_the_rest_is_billed(

@@ -230,6 +230,11 @@ async def test_r12_a_retry_decides_no_more_actions_at_a_time_than_a_batch(
 
         patch.setattr(world, "empty_quarantine", nothing)
         await world.customer("eve", "eve@example.com")
-    assert await worker_batch.retry_quarantined(world.engine, world.policies) == 2
-    assert await worker_batch.retry_quarantined(world.engine, world.policies, only=ids) == 5
+    released_before = []
+
+    async def between(_: int, released: int) -> None:
+        released_before.append(released)
+
+    assert await worker_batch.retry_quarantined(world.engine, world.policies, only=ids, between=between) == 7
+    assert released_before == [0, 2, 4, 6, 7]
     await world.check()
