@@ -27,6 +27,7 @@ from scripts.dev.bench.rows.large_tables import large_tables
 from scripts.dev.bench.rows.latency import latency
 from scripts.dev.bench.rows.monthly import monthly_run
 from scripts.dev.bench.rows.one_customer import one_customer
+from scripts.dev.bench.rows.one_customer_reads import one_customer_reads
 from scripts.dev.bench.rows.plans import plans
 from scripts.dev.bench.rows.report import report
 from scripts.dev.bench.rows.scale import scale
@@ -45,6 +46,7 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "large-tables": large_tables,
     "plans": plans,
     "one-customer": one_customer,
+    "one-customer-reads": one_customer_reads,
     "report": report,
     "monthly-run": monthly_run,
     "memory": memory,
