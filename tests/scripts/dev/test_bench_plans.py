@@ -235,7 +235,7 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
     read, sizes = await place.played()
     assert {statement.name for statement in read if statement.path == "worker"} >= {
         "db.core.locks.lock_inbox_rows · inbox",
-        "db.masters.customers.ensure · customers",
+        "db.masters.customers.foresee · customers",
         "db.intake.stored_leads.find · leads",
         "db.intake.stored_leads.find · actions",
         "db.core.locks.lock_customers · customer_states",
