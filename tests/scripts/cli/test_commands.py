@@ -326,7 +326,7 @@ def test_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
             if each["batch_id"] == accepted["batch_id"]
         ]
         assert f"{partner}-later" in leadger("quarantine", "list", "--reason", "unknown_product", "--limit", "0").stdout
-        assert leadger("quarantine", "retry", "--ids", found["id"]).stdout == "0 leads left the quarantine.\n"
+        assert leadger("quarantine", "retry", "--ids", found["id"]).stdout == "0 of 1 leads left the quarantine.\n"
         client.post("/api/products", {"external_id": f"{partner}-later", "partner": partner, "name": "Later"})
     deadline = time.monotonic() + 20
     while _json(leadger("lead", "q", "--json"))["state"] != "done":
