@@ -332,7 +332,23 @@ def test_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
     while _json(leadger("lead", "q", "--json"))["state"] != "done":
         assert time.monotonic() < deadline
     assert leadger("dead-letters", "list").stderr == "There are no dead letters.\n"
-    assert leadger("dead-letters", "retry").stdout == "0 leads wait again to be decided.\n"
+    assert leadger("dead-letters", "retry").stdout == "0 of 0 leads wait again to be decided.\n"
+
+
+def test_a_lead_is_discarded_from_the_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
+    with Client(stack.url, stack.key) as client:
+        batch = client.post("/leads", _lead(partner, lead_id="never", product_id=f"{partner}-nothing"))
+        client.wait_for(batch["status_url"])
+    (row,) = [
+        each
+        for each in _json(leadger("quarantine", "list", "--limit", 0, "--json"))
+        if each["batch_id"] == batch["batch_id"]
+    ]
+    discard = ("quarantine", "discard", "--ids", row["id"], "--reason", "a trial")
+    assert leadger(*discard).stdout == "1 leads were discarded.\n"
+    assert leadger(*discard).stdout == "0 leads were discarded; 1 were not open.\n"
+    kept = _json(leadger("quarantine", "list", "--state", "discarded", "--limit", 0, "--json"))
+    assert row["id"] in [each["id"] for each in kept]
 
 
 def test_keys(leadger: Leadger, partner: str) -> None:
