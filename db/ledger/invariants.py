@@ -4,19 +4,14 @@ A violation names the report and the difference: what must be added to the count
 """
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from billing.periods import text_from_period
 from billing.totals import TOTALS_COLUMNS, Totals
 from db.core.totals_rows import totals_from_row
 from db.ledger import recount
 from db.telemetry import counters
-
-Violation = dict[str, Any]
-
 
 MOST_ACTIONS = 1_000_000
 MOST_REPORTS = 2_000
@@ -36,6 +31,19 @@ class CheckedReport:
     period: int
     is_open: bool
     actions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Counters of a report that are wrong by `difference`: those of a customer, of a product, or all of one table."""
+
+    partner: str
+    partner_id: UUID
+    period: int
+    difference: dict[str, int]
+    customer_id: UUID | None = None
+    product_id: UUID | None = None
+    table: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,27 +124,21 @@ async def violations(connection: asyncpg.Connection, partner_id: UUID, period: i
     customers, products = await recount.totals_drift(connection, partner_id, period)
     if not customers and not products:
         return []
-    report = await _report_fields(connection, partner_id, period)
+    report = (await _external_id(connection, partner_id), partner_id, period)
     return [
-        *(
-            report | {"customer_id": str(customer[1])} | _difference(totals)
-            for (customer, _), totals in customers.items()
-        ),
-        *(
-            report | {"product_id": str(product_id)} | _difference(totals)
-            for (*_, product_id), totals in products.items()
-        ),
+        *(Violation(*report, _figures(wrong), customer_id=customer[1]) for (customer, _), wrong in customers.items()),
+        *(Violation(*report, _figures(wrong), product_id=product_id) for (*_, product_id), wrong in products.items()),
     ]
 
 
 async def frozen_violations(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[Violation]:
     """Where the counters of a closed report, whose verdicts cannot change, differ from its final version."""
-    found = []
-    for table in ("customer_periods", "product_periods"):
-        for row in await connection.fetch(_FROZEN.format(counters=table), partner_id, period):
-            report = await _report_fields(connection, row["partner_id"], row["period"])
-            found.append(report | {"counters": table} | _difference(totals_from_row(row)))
-    return found
+    partner = await _external_id(connection, partner_id)
+    return [
+        Violation(partner, partner_id, period, _figures(totals_from_row(row)), table=table)
+        for table in ("customer_periods", "product_periods")
+        for row in await connection.fetch(_FROZEN.format(counters=table), partner_id, period)
+    ]
 
 
 _FROZEN = f"""
@@ -156,10 +158,10 @@ _FROZEN = f"""
 """  # noqa: S608 - names of our own columns
 
 
-async def _report_fields(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Violation:
-    external_id = await connection.fetchval("SELECT external_id FROM partners WHERE id = $1", partner_id)
-    return {"partner": external_id, "partner_id": str(partner_id), "period": text_from_period(period)}
+async def _external_id(connection: asyncpg.Connection, partner_id: UUID) -> str:
+    external_id: str = await connection.fetchval("SELECT external_id FROM partners WHERE id = $1", partner_id)
+    return external_id
 
 
-def _difference(totals: Totals) -> Violation:
-    return {"difference": {name: getattr(totals, name) for name in TOTALS_COLUMNS if getattr(totals, name)}}
+def _figures(totals: Totals) -> dict[str, int]:
+    return {name: getattr(totals, name) for name in TOTALS_COLUMNS if getattr(totals, name)}

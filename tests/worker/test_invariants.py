@@ -112,7 +112,7 @@ async def test_r9_a_wrong_counter_of_a_closed_period(
         "partner": "acme",
         "partner_id": str(world.partners["acme"]),
         "period": "2024-04",
-        "counters": counters,
+        "table": counters,
         "difference": {"cap_savings_minor": -5},
     }
 

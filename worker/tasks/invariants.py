@@ -1,13 +1,15 @@
 """Conservation (R9), checked on a schedule; a violation is logged with partner, period and difference, and counted."""
 
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from celery import shared_task
 
+from billing.periods import text_from_period
 from db.core.engine import transaction
 from db.ledger import invariants
-from db.ledger.invariants import Position
+from db.ledger.invariants import Position, Violation
 from db.tasks.notifications import CHECK_INVARIANTS
 from db.telemetry import counters
 from worker import process
@@ -35,7 +37,7 @@ async def check_some(runtime: Runtime) -> int:
             check = invariants.violations if report.is_open else invariants.frozen_violations
             found += await check(connection, report.partner_id, report.period)
     for violation in found:
-        log.error("invariant_violated", **violation)
+        log.error("invariant_violated", **_fields(violation))
     violations = began.found + len(found)
     async with transaction(runtime.engine) as connection:
         round_ends = position == Position()
@@ -44,3 +46,15 @@ async def check_some(runtime: Runtime) -> int:
         await counters.put(connection, VIOLATIONS, max(known, violations))
     log.info("invariants_checked", reports=len(reports), violations=violations)
     return violations
+
+
+def _fields(violation: Violation) -> dict[str, Any]:
+    """A violation as the fields of its log line."""
+    places = ("customer_id", "product_id", "table")
+    return {
+        "partner": violation.partner,
+        "partner_id": str(violation.partner_id),
+        "period": text_from_period(violation.period),
+        **{name: str(value) for name in places if (value := getattr(violation, name)) is not None},
+        "difference": violation.difference,
+    }

@@ -63,4 +63,4 @@ async def test_r9_a_counter_that_differs_from_its_verdicts_is_found(world: World
             "UPDATE customer_periods SET gross_minor = gross_minor + 1, billed_minor = billed_minor + 1"
         )
         found = await invariants.violations(connection, world.partners["acme"], 202404)
-    assert [violation["difference"] for violation in found] == [{"gross_minor": -1, "billed_minor": -1}]
+    assert [violation.difference for violation in found] == [{"gross_minor": -1, "billed_minor": -1}]
