@@ -59,14 +59,11 @@ class RequestContextMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            request = Request(scope)
-            problem = None if started else problem_from(error, request)
-            if problem is None and not isinstance(error, ReadingStopped):
-                log.exception("request_failed", path=scope["path"], method=scope["method"])
             if started:
+                if not isinstance(error, ReadingStopped):
+                    _log_failure(scope)
                 raise
-            problem = problem or _unexpected(request_id)
-            await problem_response(request, problem)(scope, receive, send_with_id)
+            await _answer(error, scope, receive, send_with_id)
         finally:
             if self._writes_access_log:
                 duration_ms = round((time.perf_counter() - began) * 1000, 1)
@@ -83,5 +80,19 @@ def route_of(scope: Scope) -> str:
     return "/leads" if scope["path"] == "/leads" else ""
 
 
-def _unexpected(request_id: str) -> Problem:
-    return Problem(500, f"Something went wrong here; the log tells what under request id {request_id}.")
+async def _answer(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the error of a request.
+
+    A frame that the error came through must not hold it: they would live until the garbage collector comes by, with
+    the request, and the server keeps the connection of a request that somebody may still read.
+    """
+    request = Request(scope)
+    problem = problem_from(error, request)
+    if problem is None:
+        _log_failure(scope)
+        problem = Problem(500, f"Something went wrong here; the log tells what under request id {scope['request_id']}.")
+    await problem_response(request, problem)(scope, receive, send)
+
+
+def _log_failure(scope: Scope) -> None:
+    log.exception("request_failed", path=scope["path"], method=scope["method"])
