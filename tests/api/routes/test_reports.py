@@ -24,6 +24,7 @@ from db.core.settings import Settings
 from db.ledger.policies import Policies
 from db.reports import live_report, report_lines, report_versions, snapshots
 from db.reports.formats import FORMATS, blocks
+from db.tasks import records
 from scripts.samples.sample_leads import SAMPLES, leads_from_report_rows
 from tests.api.world import (
     Json,
@@ -362,6 +363,33 @@ async def test_rebuild_corrects_what_differs_and_writes_versions_with_files(
         file.unlink()
     document = check_problem(await client.get(versions[0]["files"][0]["url"]), 404)
     assert document["detail"] == "The csv file of version 2 is no longer in its folder."
+
+
+async def test_a_hundred_requests_to_rebuild_one_month_are_one_task(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """The months of others, and the same month once it was rebuilt, have tasks of their own."""
+    await make_masters(client)
+
+    async def rebuild(period: str) -> str:
+        response = await client.post("/billing/reports/rebuild", json={"partner": "acme", "period": period})
+        assert response.status_code == 202
+        return str(response.json()["task_id"])
+
+    async def stored(period: str) -> int:
+        async with transaction(engine, readonly=True) as connection:
+            count: int = await connection.fetchval(
+                "SELECT count(*) FROM tasks WHERE kind = 'rebuild' AND arguments ->> 'period' = $1", period
+            )
+        return count
+
+    asked = await asyncio.gather(*[rebuild("2024-04") for _ in range(100)])
+    assert (len(set(asked)), await stored("202404")) == (1, 1)
+    assert await rebuild("2024-05") not in asked
+    async with transaction(engine) as connection:
+        await records.finish(connection, UUID(asked[0]), {})
+    assert await rebuild("2024-04") not in asked
+    assert (await stored("202404"), await stored("202405")) == (2, 1)
 
 
 async def test_an_unchanged_report_gets_no_version(
