@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 import pytest
-import structlog
 
 from db.core.settings import Settings
 from db.core.unit_of_work import Message
+from tests.logs import capturing_log
 from tests.world import World
 from worker.runtime import Runtime, create_runtime
 from worker.tasks import invariants, leads
@@ -42,7 +42,7 @@ async def world(runtime: Runtime) -> World:
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
     """The events that tasks log during the test."""
-    capture = structlog.testing.LogCapture()
+    log, events = capturing_log()
     for module in (invariants, leads):
-        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[capture]))
-    return capture.entries
+        monkeypatch.setattr(module, "log", log)
+    return events

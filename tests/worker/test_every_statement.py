@@ -4,7 +4,6 @@ import random
 from typing import Any
 
 import pytest
-import structlog
 
 from billing.actions import Action
 from db.core.engine import transaction
@@ -13,6 +12,7 @@ from db.intake import matching, poison_search
 from db.intake.arrival import Arrival
 from tests.builders import Wire, lead, person
 from tests.chaos.statements import Statements, watched
+from tests.logs import capturing_log
 from tests.world import World
 from worker.runtime import Runtime
 from worker.tasks import leads
@@ -48,7 +48,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
         return make(arrival, *rest)
 
     monkeypatch.setattr(matching, "price_action", fail)
-    monkeypatch.setattr(poison_search, "log", structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]))
+    monkeypatch.setattr(poison_search, "log", capturing_log()[0])
     monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # no pauses between two tries
 
 

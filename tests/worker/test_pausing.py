@@ -6,12 +6,14 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 
 from db.core.engine import transaction
 from db.intake import inbox, worker_batch
 from db.ledger import verdicts
 from db.tasks import pauses, records
 from db.telemetry import business_figures
+from db.telemetry.logs import configure_logging
 from tests.asked import asked_by
 from tests.builders import distinct, lead
 from tests.worker.test_background import due
@@ -189,6 +191,21 @@ async def test_every_sweep_is_noted_and_says_so_while_the_workers_are_paused(
     ago_s, paused_s = await noted()
     assert ago_s <= 5
     assert 0 < paused_s < 10
+
+
+async def test_what_a_task_logs_is_seen_whatever_level_the_process_was_set_to_before(
+    runtime: Runtime, world: World, request: pytest.FixtureRequest
+) -> None:
+    """`create_app` sets the level of its whole process, and other tests run in it."""
+    before = structlog.get_config()
+    configure_logging("ERROR")
+    try:
+        logged = request.getfixturevalue("logged")
+        await pause(world)
+        await leads.record_sweep(runtime)
+        assert [event["event"] for event in logged] == ["workers_are_paused"]
+    finally:
+        structlog.configure(**before)
 
 
 async def test_work_that_does_not_ask_decides_leads_in_a_pause(world: World) -> None:
