@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.core.errors import OUTDATED_CONNECTION, UnusableDatabase
+from db.core.pooler import require_own_session
 from db.core.settings import Settings
 
 CONNECT_TIMEOUT_S = 10.0
@@ -105,7 +106,7 @@ class _Generations:
 
 
 async def _connect(url: str, session: Mapping[str, str], **options: Any) -> asyncpg.Connection:
-    """Connect; raises ConnectionError where the system or the network refuses, or where texts would be damaged.
+    """Connect; raises ConnectionError where the system or the network refuses, or texts or locks would be damaged.
 
     The settings of the session are set once it is there: PgBouncer refuses a connection that begins with others than
     the name of the application.
@@ -124,6 +125,7 @@ async def _connect(url: str, session: Mapping[str, str], **options: Any) -> asyn
             "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
     try:
+        await require_own_session(connection, partial(asyncpg.connect, url, **options))
         await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in session.items()))
     except BaseException:
         connection.terminate()

@@ -2,10 +2,16 @@
 
 import asyncio
 import datetime
+import os
+import shutil
+import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -22,8 +28,10 @@ from cryptography.x509.oid import NameOID
 from db.core.engine import create_engine, transaction
 from db.core.errors import DATABASE_UNAVAILABLE, UnusableDatabase
 from db.core.migrate import upgrade
+from db.core.pooler import require_own_session
 from db.core.settings import Settings
 from db.tasks.notifications import broker_configuration
+from scripts.local.embedded.ports import free_port
 
 _TAKEN = {
     "client_encoding",
@@ -80,6 +88,97 @@ async def test_pgbouncer_in_session_mode_needs_no_line_about_us(database_url: st
             shown = {name: await connection.fetchval(f"SHOW {name}") for name in names}
         await engine.dispose()
     assert list(shown.values()) == ["leadger-test", "UTC", "30s", "off", "force_custom_plan"]
+
+
+@contextmanager
+def _real_pgbouncer(database_url: str, mode: str) -> Iterator[str]:
+    """PgBouncer itself, which is no part of our setup (`apt-get install pgbouncer`)."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("PgBouncer is not installed")
+    parts, port = urlsplit(database_url), free_port()
+    with tempfile.TemporaryDirectory(prefix="leadger-pgbouncer-") as folder:
+        file = Path(folder) / "pgbouncer.ini"
+        file.write_text(
+            f"[databases]\n* = host={parts.hostname} port={parts.port} "
+            f"user={parts.username} password={parts.password}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = any\npool_mode = {mode}\n"
+        )
+        as_nobody = ("-u", "nobody") if os.geteuid() == 0 else ()
+        process = subprocess.Popen([program, "-q", *as_nobody, str(file)])
+        try:
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline
+                    assert process.poll() is None
+                    time.sleep(0.02)
+            yield urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
+        finally:
+            process.terminate()
+            process.wait()
+
+
+_TRANSACTION_MODE = (
+    "DATABASE_URL leads to a pooler in transaction mode, where locks and settings of one connection become another's: "
+    "set pool_mode = session in PgBouncer, or give the URL of Postgres itself"
+)
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+async def test_pgbouncer_itself_is_refused_unless_it_is_in_session_mode(
+    database_url: str, redis_url: str, mode: str
+) -> None:
+    with _real_pgbouncer(database_url, mode) as url:
+        engine = create_engine(Settings(database_url=url, redis_url=redis_url), "leadger-test", for_batches=True)
+        if mode == "session":
+            async with transaction(engine) as one, transaction(engine) as other:
+                assert await one.fetchval("SHOW lock_timeout") == await other.fetchval("SHOW lock_timeout") == "30s"
+            await asyncio.to_thread(upgrade, url)
+        else:
+            with pytest.raises(DATABASE_UNAVAILABLE, match=_TRANSACTION_MODE):
+                async with transaction(engine):
+                    pytest.fail("it was used")
+            with pytest.raises(UnusableDatabase) as refusal:
+                await asyncio.to_thread(upgrade, url)
+            assert str(refusal.value) == _TRANSACTION_MODE
+        await engine.dispose()
+
+
+class _Pooled(asyncpg.Connection):
+    """A connection through a pooler, which names a process of its own when it answers for the server."""
+
+    def get_server_pid(self) -> int:
+        return 0
+
+
+async def test_a_pooler_that_gives_one_session_to_two_connections_is_refused(database_url: str) -> None:
+    first = await asyncpg.connect(database_url, connection_class=_Pooled)
+
+    async def open_another() -> asyncpg.Connection:
+        return await asyncpg.connect(database_url, connection_class=_Pooled)
+
+    async def open_the_same() -> asyncpg.Connection:
+        return first
+
+    await require_own_session(first, open_another)
+    with pytest.raises(UnusableDatabase, match=_TRANSACTION_MODE):
+        await require_own_session(first, open_the_same)
+    assert first.is_closed()
+
+
+async def test_without_a_pooler_no_second_connection_is_opened(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+
+    async def open_another() -> asyncpg.Connection:
+        raise AssertionError
+
+    await require_own_session(connection, open_another)
+    await connection.close()
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
