@@ -46,6 +46,7 @@ from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
 from db.core.version import version
 from db.intake.group_commit import InboxWriter
+from db.intake.waiting_leads import WaitingLeads
 from db.ledger.policies import Policies
 from db.tasks.notifications import Notifier
 from db.telemetry import tracing
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             engine=engine,
             notifier=notifier,
             inbox=inbox,
+            waiting_leads=WaitingLeads(engine),
             policies=Policies(),
             keys=KeyCache(accepting, UnknownKeys()),
             limiter=RateLimiter(settings.rate_limit_per_s),

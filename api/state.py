@@ -21,6 +21,7 @@ from db.core.settings import Settings
 from db.core.unit_of_work import UnitOfWork
 from db.core.unit_of_work import unit_of_work as open_unit_of_work
 from db.intake.group_commit import InboxWriter
+from db.intake.waiting_leads import WaitingLeads
 from db.ledger.policies import Policies
 from db.tasks.notifications import Notifier
 
@@ -33,6 +34,7 @@ class State:
     engine: AsyncEngine
     notifier: Notifier
     inbox: InboxWriter
+    waiting_leads: WaitingLeads
     policies: Policies
     keys: KeyCache
     limiter: RateLimiter

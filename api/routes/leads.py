@@ -195,14 +195,13 @@ async def list_leads(
 ) -> Response:
     """Decided leads with their totals, newest first.
 
-    By product, lead type and outcome a page looks through 10,000 leads at most: it may hold fewer than `limit`, even
-    none, and yet have a `next`. With `lead_id` it is that lead or none, whatever its state: so is every id found, also
-    one that is a word of a path, like `batches`.
+    By product, lead type and outcome a page looks through the next 2,000 leads at most, of the customer or the partner:
+    it may hold fewer than `limit`, even none, and yet have a `next`; only `next: null` is the end. With `lead_id` it is
+    that lead or none, whatever its state: so is every id found, also one that is a word of a path, like `batches`.
     """
     if lead_id or source:
         _refuse_beside_lead_id(request)
-        async with transaction(state_of(request).engine, readonly=True) as connection:
-            found = await _find_lead(connection, source or "", lead_id or "")
+        found = await _find_lead(state_of(request), source or "", lead_id or "")
         return json_response({"items": [found] if found else [], "next": None})
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = leads_on_record.LeadFilter(
@@ -231,31 +230,38 @@ async def get_lead(
     source: Annotated[QueryId | None, Query(description="the source the lead was sent with")] = None,
 ) -> Response:
     """A lead with the verdict of every action and the reason for it."""
-    async with transaction(state_of(request).engine, readonly=True) as connection:
-        found = await _find_lead(connection, source or "", lead_id)
+    found = await _find_lead(state_of(request), source or "", lead_id)
     if found is None:
         raise Problem(404, f"There is no lead {lead_id!r}.")
     return json_response(found)
 
 
-async def _find_lead(connection: asyncpg.Connection, source: str, lead_id: str) -> dict[str, Any] | None:
-    """A lead wherever it is: on record, waiting, in quarantine or among the dead letters."""
-    for row_id in possible_lead_ids(source, lead_id):
-        view = await leads_on_record.view(connection, row_id)
-        if view:
-            return lead_out_from_view(view)
-        waiting = await inbox.waiting_lead(connection, row_id)
-        if waiting:
-            return lead_out_from_lead(waiting, "waiting")
-        quarantined = await quarantine.find_lead(connection, row_id)
-        if quarantined and quarantined.state == "discarded":
-            problem = {"reason": "discarded", "detail": quarantined.left_because}
-            return lead_out_from_lead(quarantined.lead, "discarded") | {"problem": problem}
-        if quarantined:
-            return _quarantined_out(quarantined.lead, quarantined.reason, quarantined.detail)
-        dead = await dead_letters.find_lead(connection, row_id)
-        if dead:
-            return _quarantined_out(dead, "fault", _FAULT)
+async def _find_lead(state: State, source: str, lead_id: str) -> dict[str, Any] | None:
+    """A lead wherever it is: on record, waiting, in quarantine or among the dead letters.
+
+    What waits is looked through only for a lead that is not on record. It may have been decided meanwhile, so a later
+    snapshot tells where it is.
+    """
+    row_ids = possible_lead_ids(source, lead_id)
+    async with transaction(state.engine, readonly=True) as connection:
+        for row_id in row_ids:
+            if view := await leads_on_record.view(connection, row_id):
+                return lead_out_from_view(view)
+    waiting = await state.waiting_leads.find(row_ids)
+    async with transaction(state.engine, readonly=True) as connection:
+        for row_id in row_ids:
+            if view := await leads_on_record.view(connection, row_id):
+                return lead_out_from_view(view)
+            if row_id in waiting:
+                return lead_out_from_lead(waiting[row_id], "waiting")
+            quarantined = await quarantine.find_lead(connection, row_id)
+            if quarantined and quarantined.state == "discarded":
+                problem = {"reason": "discarded", "detail": quarantined.left_because}
+                return lead_out_from_lead(quarantined.lead, "discarded") | {"problem": problem}
+            if quarantined:
+                return _quarantined_out(quarantined.lead, quarantined.reason, quarantined.detail)
+            if dead := await dead_letters.find_lead(connection, row_id):
+                return _quarantined_out(dead, "fault", _FAULT)
     return None
 
 

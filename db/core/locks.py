@@ -180,7 +180,9 @@ async def lock_quarantine_rows_of_leads(
     return await connection.fetch(
         """
         SELECT id, lead_id, received_at, reason, product_id, customer_id FROM quarantine
-        WHERE lead_id = ANY($1::uuid[]) AND resolved_at IS NULL ORDER BY id FOR UPDATE SKIP LOCKED
+        WHERE lead_id = ANY($1::uuid[])
+            AND coalesce(resolved_at, 'infinity') = 'infinity' -- by IS NULL Postgres may find all that is open
+        ORDER BY id FOR UPDATE SKIP LOCKED
         """,
         lead_ids,
     )

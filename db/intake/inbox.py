@@ -248,11 +248,15 @@ async def waiting_up_to(connection: asyncpg.Connection, newest_id: int) -> int:
     return count
 
 
-async def waiting_lead(connection: asyncpg.Connection, lead_id: UUID) -> Lead | None:
-    """The first waiting lead with this id; None if it does not wait."""
-    payload = await connection.fetchval(
-        "SELECT payload FROM inbox WHERE done_at IS NULL AND lead_ids @> ARRAY[$1::uuid] ORDER BY id LIMIT 1", lead_id
+async def waiting_leads(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, Lead]:
+    """Those of these leads that wait, each as it came first. Looks through all that waits, see `waiting_leads`."""
+    payloads = await connection.fetch(
+        "SELECT payload FROM inbox WHERE done_at IS NULL AND lead_ids && $1::uuid[] ORDER BY id", lead_ids
     )
-    if payload is None:
-        return None
-    return next(lead for lead in leads_from_payload(payload) if lead_uuid(*lead.identity) == lead_id)
+    found: dict[UUID, Lead] = {}
+    for row in payloads:
+        for lead in leads_from_payload(row["payload"]):
+            row_id = lead_uuid(*lead.identity)
+            if row_id in lead_ids:
+                found.setdefault(row_id, lead)
+    return found

@@ -51,7 +51,8 @@ async def find(connection: asyncpg.Connection, ids: Iterable[UUID]) -> StoredLea
         """
         SELECT id, customer_id, product_id, lead_type FROM leads WHERE id = ANY($1::uuid[])
         UNION ALL
-        SELECT lead_id, NULL, NULL, NULL FROM quarantine WHERE lead_id = ANY($1::uuid[]) AND resolved_at IS NULL
+        SELECT lead_id, NULL, NULL, NULL FROM quarantine WHERE lead_id = ANY($1::uuid[])
+            AND coalesce(resolved_at, 'infinity') = 'infinity' -- by IS NULL Postgres may find all that is open
         """,
         list(set(ids)),
     )

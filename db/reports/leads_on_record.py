@@ -1,8 +1,8 @@
 """Leads on record with their totals: one with all its actions, explained, or a page of many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,9 +10,15 @@ import asyncpg
 from billing.actions import Outcome
 from billing.texts import text_key
 from billing.totals import Totals
+from db.masters import products
 from db.reports.explained_actions import Line, lines_of_lead
 
-MOST_LEADS_SEARCHED = 10_000
+MOST_LEADS_SEARCHED = 2_000
+"""By a page of leads, whatever it filters by: what it reads does not grow with what is stored."""
+
+_LOWEST_ID = UUID(int=0)
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+_NEVER = (datetime.max.replace(tzinfo=UTC), _LOWEST_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,49 +104,78 @@ async def page(
 ) -> LeadPage:
     """Leads before the place `before`.
 
-    Conditions without an index (product, lead type, outcome) are checked on `MOST_LEADS_SEARCHED` leads at most, so a
-    page can hold fewer leads than `limit`, even none, and still have a next one.
+    An index finds the leads of a customer, of a partner (or the product's partner) and of a time. The other conditions
+    are checked on the next `MOST_LEADS_SEARCHED` of these at most, so a page can hold fewer leads than `limit`, even
+    none, and still have a next one.
     """
     arguments: list[object] = []
-    indexed, filtered = ["true"], ["true"]
 
-    def condition(where: list[str], text: str, *values: object) -> None:
-        if all(value is not None for value in values):
-            numbers = range(len(arguments) + 1, len(arguments) + len(values) + 1)
-            arguments.extend(values)
-            where.append(text.format(*(f"${number}" for number in numbers)))
+    def parameter(value: object, kind: str) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}::{kind}"
 
-    condition(indexed, "customer_id = {}", only.customer_id)
-    condition(indexed, "partner_id = {}", only.partner_id)
-    condition(indexed, "created_at >= {}", only.start)
-    condition(indexed, "created_at < {}", only.end)
-    condition(indexed, "(created_at, id) < ({}, {})", *(before or (None, None)))
-    searched = f"SELECT * FROM leads WHERE {' AND '.join(indexed)} ORDER BY created_at DESC, id DESC"  # noqa: S608 - conditions of this function; values are parameters
-    indexed_arguments = tuple(arguments)
-    condition(filtered, "leads.product_id = {}", only.product_id)
+    first, order = await _in_order(connection, only, before, parameter)
+    searched_arguments = tuple(arguments)
+    searched = f"{first} LIMIT {MOST_LEADS_SEARCHED:d}"
+    filtered = []
+    if only.partner_id and only.customer_id:
+        filtered.append(f"leads.partner_id = {parameter(only.partner_id, 'uuid')}")
+    if only.product_id:
+        filtered.append(f"leads.product_id = {parameter(only.product_id, 'uuid')}")
     if only.lead_type is not None:
-        first = f"{searched} LIMIT {MOST_LEADS_SEARCHED:d}"
-        spellings = await _spellings(connection, only.lead_type, first, indexed_arguments)
-        condition(filtered, "leads.lead_type = ANY({}::text[])", spellings)
-    condition(
-        filtered, "EXISTS (SELECT FROM actions WHERE actions.lead_id = leads.id AND outcome::text = {})", only.outcome
-    )
-    is_filtered = len(filtered) > 1
+        spellings = await _spellings(connection, only.lead_type, searched, searched_arguments)
+        filtered.append(f"leads.lead_type = ANY({parameter(spellings, 'text[]')})")
+    if only.outcome is not None:
+        # OFFSET 0 asks for each lead. As a join, Postgres may read the actions of all leads there are.
+        filtered.append(
+            "EXISTS (SELECT FROM actions WHERE actions.lead_id = leads.id"
+            f" AND outcome::text = {parameter(only.outcome, 'text')} OFFSET 0)"
+        )
     rows = await connection.fetch(
         f"""
-        {_named_leads(f"({searched} LIMIT {MOST_LEADS_SEARCHED if is_filtered else limit:d})")}
-        WHERE {" AND ".join(filtered)} ORDER BY leads.created_at DESC, leads.id DESC LIMIT {limit:d}
+        {_named_leads(f"({searched if filtered else f'{first} LIMIT {limit:d}'})")}
+        WHERE {" AND ".join(["true", *filtered])} ORDER BY {order} LIMIT {limit:d}
         """,
         *arguments,
     )
     last = rows[-1] if len(rows) == limit else None
-    if last is None and is_filtered:
-        last = await connection.fetchrow(f"{searched} OFFSET {MOST_LEADS_SEARCHED - 1:d} LIMIT 1", *indexed_arguments)
+    if last is None and filtered:
+        last = await connection.fetchrow(f"{first} OFFSET {MOST_LEADS_SEARCHED - 1:d} LIMIT 1", *searched_arguments)
     totals = await _totals_of_leads(connection, [row["id"] for row in rows])
     return LeadPage(
         leads=[(_lead_from_row(row), *totals[row["id"]]) for row in rows],
         next=(last["created_at"], last["id"]) if last else None,
     )
+
+
+async def _in_order(
+    connection: asyncpg.Connection,
+    only: LeadFilter,
+    before: tuple[datetime, UUID] | None,
+    parameter: Callable[[object, str], str],
+) -> tuple[str, str]:
+    """A query of the leads that one index finds, newest first, and their order.
+
+    It compares rows with the index as it is, its first column included. Where `partner_id = …` is asked, Postgres may
+    take the index of all leads by time instead, and read those of every other partner that are newer.
+    """
+    column, owner = "", only.customer_id or only.partner_id
+    if owner:
+        column = "customer_id" if only.customer_id else "partner_id"
+    elif only.product_id:
+        column = "partner_id"
+        owner = (await products.partners_of(connection, [only.product_id])).get(only.product_id)
+    columns = [*([column] if column else []), "created_at", "id"]
+    of_owner = [parameter(owner, "uuid")] if column else []
+    # One place only: of two, Postgres may begin at the one that is farther away.
+    end = min(place for place in ((only.end, _LOWEST_ID) if only.end else None, before, _NEVER) if place)
+    above, below = [*of_owner], [*of_owner]
+    above += [parameter(only.start or _ALWAYS, "timestamptz"), parameter(_LOWEST_ID, "uuid")]
+    below += [parameter(end[0], "timestamptz"), parameter(end[1], "uuid")]
+    order = ", ".join(f"leads.{name} DESC" for name in columns)
+    row = f"({', '.join(columns)})"
+    where = f"{row} >= ({', '.join(above)}) AND {row} < ({', '.join(below)})"
+    return f"SELECT * FROM leads WHERE {where} ORDER BY {order}", order  # noqa: S608 - texts of this function
 
 
 async def _spellings(
@@ -168,12 +203,21 @@ async def _totals_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UU
 
 
 def _named_leads(source: str) -> str:
-    """A query of leads with the names of what they refer to."""
+    """A query of leads with the names of what they refer to.
+
+    OFFSET 0 has them looked up one by one; as joins Postgres may read all customers for a page.
+    """
     return f"""
         SELECT leads.*, partners.external_id AS partner, partners.currency, products.external_id AS product,
                customers.external_id AS customer, customers.name, customers.email
-        FROM {source} AS leads JOIN partners ON partners.id = leads.partner_id
-        JOIN products ON products.id = leads.product_id JOIN customers ON customers.id = leads.customer_id
+        FROM {source} AS leads
+        CROSS JOIN LATERAL (
+            SELECT external_id, currency FROM partners WHERE id = leads.partner_id OFFSET 0
+        ) AS partners
+        CROSS JOIN LATERAL (SELECT external_id FROM products WHERE id = leads.product_id OFFSET 0) AS products
+        CROSS JOIN LATERAL (
+            SELECT external_id, name, email FROM customers WHERE id = leads.customer_id OFFSET 0
+        ) AS customers
     """  # noqa: S608 - a query of this module
 
 

@@ -8,6 +8,8 @@ import asyncpg
 from billing.totals import Totals
 from db.core.totals_rows import totals_from_row
 
+_LOWEST_ID = UUID(int=0)
+
 
 @dataclass(frozen=True, slots=True)
 class CustomerTotals:
@@ -31,14 +33,18 @@ async def page(
     limit: int,
 ) -> list[CustomerTotals]:
     """The customers of a report after one of them, or only one, in the order of their ids."""
-    which, customer_id = ("customer_id = $3", only) if only else ("($3::uuid IS NULL OR customer_id > $3)", after)
+    # One comparison, which the index answers; with `$3 IS NULL OR …` a plan for any page reads from the first customer.
+    which, customer_id = ("=", only) if only else (">", after) if after else (">=", _LOWEST_ID)
     rows = await connection.fetch(
         f"""
         SELECT customer_periods.*, customers.external_id, customers.name, customers.email
-        FROM customer_periods JOIN customers ON customers.id = customer_id
-        WHERE partner_id = $1 AND period = $2 AND {which} AND (actions > 0 OR credited_minor <> 0)
+        FROM customer_periods CROSS JOIN LATERAL (
+            -- One by one: a join may read all customers for a page.
+            SELECT external_id, name, email FROM customers WHERE id = customer_id OFFSET 0
+        ) AS customers
+        WHERE partner_id = $1 AND period = $2 AND customer_id {which} $3 AND (actions > 0 OR credited_minor <> 0)
         ORDER BY customer_id LIMIT $4
-        """,  # noqa: S608 - both conditions stand in this function
+        """,  # noqa: S608 - the comparisons stand in this function
         partner_id,
         period,
         customer_id,

@@ -114,6 +114,7 @@ async def test_every_figure_behind_a_verdict(shared_client: httpx.AsyncClient, s
         "engagement_level": "High",
         "occurred_at": "2024-04-02T00:00:00Z",
         "occurrence": 0,
+        "external_id": None,
         "value": "10.00",
         "billed": "0.00",
         "duplicate_savings": "10.00",

@@ -178,6 +178,13 @@ def test_what_waits_may_be_counted_but_not_by_reading_what_is_done() -> None:
     assert judge(waiting, [], [scanned], SIZES, 100).faults == ["scans actions (1,000,000 rows) from its beginning"]
 
 
+def test_what_looks_through_so_many_rows_may_not_read_more_where_more_is_stored() -> None:
+    leads = Statement("leads", "db.reports.leads_on_record.page · leads", "custom")
+    some, more = a_reading(Scan("Index Scan ix", "actions", 6_000)), a_reading(Scan("Index Scan ix", "actions", 60_000))
+    assert judge(leads, [some], [some], SIZES, 100).faults == []
+    assert judge(leads, [some], [more], SIZES, 100).faults == ["read 6,000 rows when there was a tenth, now 60,000"]
+
+
 def test_the_page_shows_all_of_the_hot_path_and_of_others_what_reads_most_or_grows() -> None:
     def judged(path: str, name: str, rows: int, *faults: str) -> Judged:
         return Judged(Statement(path, name, "custom"), 1, None, a_reading(Scan("Scan", "t", rows)), list(faults))
