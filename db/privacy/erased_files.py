@@ -79,18 +79,18 @@ async def erase(
         # The CSV comes last, because until then a repeated erasure finds in it which e-mail to look for.
         for kind, edit in (("md", partial(in_md, emails=shown)), ("csv", in_csv)):
             if shown and kind in files:
-                count += await _rewrite_recorded(connection, files[kind], edit)
+                count += await _rewrite_recorded(connection, files[kind], edit, settings)
     with file_errors(folder_url(settings)):
         all_files = _all_files(settings, report_id, period)
     for url in all_files - on_record:
-        written = rewrite(url, in_csv if url.endswith(".csv") else partial(in_md, emails=emails))
+        written = rewrite(url, in_csv if url.endswith(".csv") else partial(in_md, emails=emails), settings)
         count += bool(written and written.changed)
     return count
 
 
-async def _rewrite_recorded(connection: asyncpg.Connection, file: ReportFile, edit: Edit) -> bool:
+async def _rewrite_recorded(connection: asyncpg.Connection, file: ReportFile, edit: Edit, settings: Settings) -> bool:
     """Rewrite a file and record its size and checksum, also if it was rewritten before and that was not recorded."""
-    written = rewrite(file.url, edit)
+    written = rewrite(file.url, edit, settings)
     if written is None:
         return False
     if (written.size_bytes, written.sha256) != (file.size_bytes, file.sha256):

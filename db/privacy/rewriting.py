@@ -1,6 +1,5 @@
 """Rewriting a report file line by line; it is replaced at once, so that readers see the old one or the new one."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,12 +8,12 @@ from typing import Any
 
 import fsspec
 
-from db.reports.report_files import file_errors, write_file
+from db.core.settings import Settings
+from db.reports.report_files import file_errors, spool, write_file
 
 AS_IT_IS = {"encoding": "utf-8", "errors": "surrogateescape"}
 """How text is read and written, so that bytes that are no UTF-8 stay what they are."""
 
-_IN_MEMORY_BYTES = 8 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
 
 Edit = Callable[[Iterator[str]], Iterator[str]]
@@ -30,22 +29,22 @@ class WrittenFile:
     changed: bool
 
 
-def rewrite(url: str, edit: Edit) -> WrittenFile | None:
+def rewrite(url: str, edit: Edit, settings: Settings) -> WrittenFile | None:
     """Edit a file; None if it is gone. FileUnavailable if it cannot be read or written."""
     before, after, size = sha256(), sha256(), 0
-    with file_errors(url), tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
+    with file_errors(url), spool(settings) as file:
         try:
             for text in edit(_lines(url, before)):
                 data = text.encode(**AS_IT_IS)
                 after.update(data)
                 size += len(data)
-                spool.write(data)
+                file.write(data)
         except FileNotFoundError:
             return None
         changed = after.digest() != before.digest()
         if changed:
-            spool.seek(0)
-            write_file(url, iter(partial(spool.read, _BLOCK_BYTES), b""))
+            file.seek(0)
+            write_file(url, iter(partial(file.read, _BLOCK_BYTES), b""))
     return WrittenFile(size, after.hexdigest(), changed)
 
 

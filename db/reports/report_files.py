@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import fsspec
 from botocore.exceptions import BotoCoreError
@@ -13,6 +14,8 @@ from db.core.errors import FileUnavailable
 from db.core.settings import Settings
 
 _BLOCK_BYTES = 1024 * 1024
+IN_MEMORY_BYTES = 8 * 1024 * 1024
+"""So much of a file is held in memory while it is made."""
 PART = ".part"
 """The end of a file's name while it is written."""
 
@@ -35,6 +38,16 @@ def file_errors(url: str) -> Iterator[None]:
 
 def _unavailable(url: str, error: Exception) -> FileUnavailable:
     return FileUnavailable(f"The report file {url} cannot be read or written just now: {error}.")
+
+
+def spool(settings: Settings) -> SpooledTemporaryFile[bytes]:
+    """What a report file will hold, in memory or, if it is large, under the home. Raises FileUnavailable.
+
+    The system's folder of temporary files holds 16 MB in a container of ours.
+    """
+    with file_errors(str(settings.home)):
+        settings.home.mkdir(parents=True, exist_ok=True)
+        return SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(settings.home))
 
 
 def write_file(url: str, blocks: Iterable[bytes]) -> None:

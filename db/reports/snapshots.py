@@ -20,12 +20,11 @@ from db.core.settings import Settings
 from db.reports import file_removals, live_report, report_versions
 from db.reports.formats import FORMATS, blocks
 from db.reports.live_report import Report
-from db.reports.report_files import folder_url, write_file
+from db.reports.report_files import file_errors, folder_url, spool, write_file
 from db.reports.report_versions import ReportFile
 from db.telemetry import counters
 from db.telemetry.counters import PEOPLE_ERASED
 
-_IN_MEMORY_BYTES = 8 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -53,7 +52,7 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
         report = await live_report.read(connection, partner_id, period)
         if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
             return None
-        files = await write_files(connection, report, urls)
+        files = await write_files(connection, report, urls, settings)
     try:
         async with transaction(engine) as connection:
             await locks.lock_names_shared(connection)
@@ -84,20 +83,23 @@ async def drop_replaced(engine: AsyncEngine, partner_id: UUID, period: int) -> i
         return await report_versions.drop_replaced(connection, report_uuid(partner_id, period))
 
 
-async def write_files(connection: asyncpg.Connection, report: Report, urls: Mapping[str, str]) -> list[ReportFile]:
+async def write_files(
+    connection: asyncpg.Connection, report: Report, urls: Mapping[str, str], settings: Settings
+) -> list[ReportFile]:
     """Write a report in every format, in one pass over its lines, without recording the files."""
     with ExitStack() as stack:
-        spools = [stack.enter_context(SpooledTemporaryFile(_IN_MEMORY_BYTES)) for _ in FORMATS]
+        spools = [stack.enter_context(spool(settings)) for _ in FORMATS]
         async for texts in blocks(connection, report, list(FORMATS.values())):
-            for spool, text in zip(spools, texts, strict=True):
-                spool.write(text.encode())
-        return [_store(kind, urls[kind], spool) for kind, spool in zip(FORMATS, spools, strict=True)]
+            with file_errors(str(settings.home)):
+                for file, text in zip(spools, texts, strict=True):
+                    file.write(text.encode())
+        return [_store(kind, urls[kind], file) for kind, file in zip(FORMATS, spools, strict=True)]
 
 
-def _store(kind: str, url: str, spool: SpooledTemporaryFile[bytes]) -> ReportFile:
-    size = spool.tell()
-    spool.seek(0)
-    digest = file_digest(spool, "sha256").hexdigest()
-    spool.seek(0)
-    write_file(url, iter(partial(spool.read, _BLOCK_BYTES), b""))
+def _store(kind: str, url: str, file: SpooledTemporaryFile[bytes]) -> ReportFile:
+    size = file.tell()
+    file.seek(0)
+    digest = file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    write_file(url, iter(partial(file.read, _BLOCK_BYTES), b""))
     return ReportFile(kind, url, size, digest)

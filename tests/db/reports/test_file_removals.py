@@ -10,7 +10,7 @@ from billing.identity import report_uuid
 from db.core.engine import transaction
 from db.core.errors import FileUnavailable
 from db.core.settings import Settings
-from db.reports import file_removals, report_versions, snapshots
+from db.reports import file_removals, report_files, report_versions, snapshots
 from tests.builders import lead
 from tests.world import World
 
@@ -144,3 +144,14 @@ async def test_files_of_another_installation_or_on_record_stay(
     assert foreign.exists()
     assert len(files(settings)) == 2
     assert await planned(engine) == 0
+
+
+async def test_large_reports_are_spooled_under_the_home_and_not_in_the_systems_folder(
+    engine: AsyncEngine, settings: Settings, partner_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: a large one was never written in a container, whose /tmp has 16 MB."""
+    monkeypatch.setattr(report_files, "IN_MEMORY_BYTES", 1)
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    await another_version(engine, settings, partner_id, "one")
+    assert len(files(settings)) == 2
+    assert [path.name for path in settings.home.iterdir()] == ["reports"]
