@@ -93,7 +93,7 @@ def print_counts(counts: Counts, seconds: float) -> None:
         shown = f"{count:,}" if count != "" else ""
         add_row(table, name, shown, action.replace("_", " "), f"{actions:,}" if actions != "" else "")
     console().print(table)
-    _print_problems(counts.problems)
+    _print_problems(counts.problems, counts.problem_count)
     print_possible_corrections(counts.possible_correction_count, counts.possible_corrections)
     note(f"{counts.accepted:,} leads in {seconds:.1f} s, {counts.accepted / max(seconds, 0.001):,.0f} per second.")
 
@@ -165,7 +165,10 @@ def _said() -> Iterator[None]:
         raise CannotStart(str(error)) from None
 
 
-def _print_problems(problems: list[dict[str, Any]]) -> None:
+def _print_problems(problems: list[dict[str, Any]], of: int) -> None:
+    if of > len(problems):
+        text = f"{of:,} leads are in quarantine; of the first {len(problems):,}:"
+        console().print(Text(text, style="yellow"))
     for reason, count in Counter(problem["reason"] for problem in problems).most_common():
         first = [problem for problem in problems if problem["reason"] == reason][:_PROBLEMS_SHOWN]
         console().print(Text(f"{reason.replace('_', ' ')}: {count:,} leads in quarantine", style="yellow"))

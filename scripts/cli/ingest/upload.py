@@ -39,6 +39,11 @@ class Counts:
         """Accepted leads that are not known to be decided."""
         return self.accepted - self.decided
 
+    @property
+    def problem_count(self) -> int:
+        """Leads in quarantine; `problems` are the first `_MOST_PROBLEMS` of them."""
+        return max(self.leads["quarantined"], len(self.problems))
+
     def add(self, other: "Counts") -> None:
         """Count another one's leads, too."""
         self.accepted += other.accepted
@@ -58,6 +63,7 @@ class Counts:
             "waiting": self.waiting,
             "leads": dict(self.leads),
             "actions": dict(self.actions),
+            "problem_count": self.problem_count,
             "problems": self.problems,
             "possible_correction_count": self.possible_correction_count,
             "possible_corrections": self.possible_corrections,
