@@ -9,6 +9,7 @@ from billing.errors import InvalidValue
 from billing.identity import check_id
 from db.core.row_keys import customer_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
 from db.masters import customers, partners, products
+from db.reports import leads_on_record
 
 
 async def partner_id_of(connection: asyncpg.Connection, text: str, *, within: UUID | None = None) -> UUID:
@@ -28,11 +29,14 @@ async def product_id_of(connection: asyncpg.Connection, text: str, *, within: UU
     return product_id
 
 
-async def customer_id_of(connection: asyncpg.Connection, text: str) -> UUID:
-    """Row key of the person behind a customer id or alias; Problem 404 if there is none."""
+async def customer_id_of(connection: asyncpg.Connection, text: str, *, within: UUID | None = None) -> UUID:
+    """Row key of the person behind a customer id or alias; Problem 404 if there is none.
+
+    So it is for a person without a lead of the partner that a caller is bound to.
+    """
     row_id = customer_uuid(_checked(text))
     known = await customers.resolve(connection, [row_id])
-    if row_id not in known:
+    if row_id not in known or (within and not await leads_on_record.any_of(connection, within, known[row_id])):
         raise Problem(404, f"There is no customer {text!r}.")
     return known[row_id]
 

@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, requires
+from api.access.visibility import own_partner
 from api.problems import FieldError, Problem
 from api.routing import Route
 from api.schemas import answers
@@ -17,13 +19,13 @@ from api.state import state_of, unit_of_work
 from api.wire import json_response
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import corrections, holds
+from db.ledger import corrections, holds, reading
 from db.ledger.corrections import Correction
 from db.ledger.policies import Policies
 from db.reports import explained_actions
 
 router = APIRouter(route_class=Route, prefix="/api/actions", tags=["actions"])
-_BILL = requires(Permission.BILL)
+_BILL = requires(Permission.BILL, within_partner=True)
 _Change = Callable[[UnitOfWork, Policies, UUID, str], Awaitable[None]]
 
 
@@ -41,10 +43,13 @@ class CorrectionIn(ReasonIn):
     occurred_at: Instant | None = None
 
 
-@router.get("/{action_id}", dependencies=[requires(Permission.READ)], response_model=answers.Action)
+@router.get(
+    "/{action_id}", dependencies=[requires(Permission.READ, within_partner=True)], response_model=answers.Action
+)
 async def get_action(request: Request, action_id: UuidPath) -> Response:
     """One action with every figure behind its verdict, and the sentence that explains it."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
+        await _require_visible(request, connection, action_id)
         line = await explained_actions.action_line(connection, action_id)
     if line is None:
         raise Problem(404, f"There is no action {action_id}.")
@@ -81,6 +86,7 @@ async def correct_action(request: Request, action_id: UuidPath, body: Correction
         raise Problem(400, "The request is not valid.", [FieldError("#/occurred_at", detail)])
     try:
         async with unit_of_work(request) as uow:
+            await _require_visible(request, uow.connection, action_id)
             right_id = await corrections.correct(uow, state_of(request).policies, action_id, correction, body.reason)
             line = await explained_actions.action_line(uow.connection, right_id)
     except LookupError:
@@ -89,9 +95,17 @@ async def correct_action(request: Request, action_id: UuidPath, body: Correction
     return json_response(action_out_from_line(line))
 
 
+async def _require_visible(request: Request, connection: asyncpg.Connection, action_id: UUID) -> None:
+    """Problem 404 for an action of another partner than the one that the caller is bound to."""
+    within = own_partner(request)
+    if within and await reading.partner_of_action(connection, action_id) != within:
+        raise Problem(404, f"There is no action {action_id}.")
+
+
 async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Change) -> Response:
     try:
         async with unit_of_work(request) as uow:
+            await _require_visible(request, uow.connection, action_id)
             await change(uow, state_of(request).policies, action_id, body.reason)
             line = await explained_actions.action_line(uow.connection, action_id)
     except LookupError:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Permission, caller_of, requires
+from api.access.visibility import own_partner, problem_detail, sees_people
 from api.body import JSON_TYPES, content_type, read_body
 from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
@@ -28,8 +29,8 @@ from api.wire import instant_out, json_response
 from billing.actions import Outcome
 from billing.leads import Lead
 from db.core.engine import transaction
-from db.core.row_keys import product_uuid
-from db.intake import dead_letters, inbox, quarantine, request_status
+from db.core.row_keys import partner_uuid, product_uuid
+from db.intake import batch_partners, dead_letters, inbox, quarantine, request_status
 from db.intake.batch_ids import new_batch_id
 from db.intake.inbox import Accepted
 from db.intake.request_status import RequestStatus
@@ -38,7 +39,7 @@ from db.reports import leads_on_record
 from db.reports.dry_run_leads import TriedLead, try_leads
 
 router = APIRouter(route_class=Route, tags=["leads"])
-_READ = requires(Permission.READ)
+_READ = requires(Permission.READ, within_partner=True)
 _INGEST = Permission.INGEST  # looked up once, because that takes as long as the check
 _SHOWN = 100
 """Problems and possible corrections in the answer about a batch; the others have lists of their own."""
@@ -68,13 +69,15 @@ async def post_leads(
     caller = caller_of(request)
     caller.check(_INGEST, within_partner=True)  # the fast path calls this function without the dependencies
     if dry_run:
-        caller.check(Permission.READ)  # verdicts tell who the customer is and what is on record
+        caller.check(Permission.READ, within_partner=True)  # verdicts tell who the customer is and what is on record
     state = state_of(request)
     now = datetime.now(UTC)
     read = await _read(request, state, now)
     if read.errors and not (partial and read.leads):
         raise _refusal(read)
     rejected = [error.to_wire() for error in read.errors]
+    if caller.partner_id:
+        await _require_own_products(state, caller.partner_id, read.leads)
     if dry_run:
         if len(read.leads) > _MOST_LEADS_OF_DRY_RUN:
             raise Problem(
@@ -85,9 +88,7 @@ async def post_leads(
             raise Problem(
                 413, f"A dry run takes {_MOST_ACTIONS_OF_DRY_RUN} actions at most; these leads hold {actions}."
             )
-        return await state.dry_runs.run(lambda engine: _dry_run(engine, read.leads, now, rejected))
-    if caller.partner_id:
-        await _require_own_products(state, caller.partner_id, read.leads)
+        return await state.dry_runs.run(lambda engine: _dry_run(request, engine, read.leads, now, rejected))
     state.backpressure.reserve(caller, len(read.leads))
     batch_id = new_batch_id()
     await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
@@ -103,7 +104,11 @@ async def list_batches(request: Request, limit: Limit = 50, after: After = None)
     """The requests that were accepted, newest first, each with what became of its leads, in numbers."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         page = await request_status.page(connection, before=place_from_cursor(after, int), limit=limit)
-    following = cursor_from_place(page[-1][0]) if len(page) == limit else None
+        last = page[-1][0] if len(page) == limit else None
+        if within := own_partner(request):
+            page, looked_at = await batch_partners.of_partner(connection, page, within)
+            last = looked_at or last
+    following = cursor_from_place(last) if last else None
     return json_response({"items": [_batch_out(batch) for _, batch in page], "next": following})
 
 
@@ -111,13 +116,13 @@ async def list_batches(request: Request, limit: Limit = 50, after: After = None)
 async def get_batch(request: Request, batch_id: UuidPath) -> Response:
     """What became of the leads of one request; `waiting` until all are decided."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        status = await _found_batch(connection, batch_id)
+        status = await _found_batch(request, connection, batch_id)
         problems = await request_status.problems(connection, batch_id, after=None, limit=_SHOWN + 1)
         corrections = await request_status.possible_corrections(connection, batch_id, after=None, limit=_SHOWN + 1)
     return json_response(
         _batch_out(status)
         | {
-            "problems": problems[:_SHOWN],
+            "problems": _problems_out(request, problems[:_SHOWN]),
             "problems_next": _problems_next(problems, _SHOWN),
             "possible_corrections": corrections[:_SHOWN],
             "possible_corrections_next": _corrections_next(corrections, _SHOWN),
@@ -133,10 +138,10 @@ async def list_batch_problems(
 ) -> Response:
     """Why leads of one request were quarantined, by their index."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        await _found_batch(connection, batch_id)
+        await _found_batch(request, connection, batch_id)
         place = place_from_cursor(after, int)
         problems = await request_status.problems(connection, batch_id, after=place, limit=limit + 1)
-    return json_response({"items": problems[:limit], "next": _problems_next(problems, limit)})
+    return json_response({"items": _problems_out(request, problems[:limit]), "next": _problems_next(problems, limit)})
 
 
 @router.get(
@@ -152,17 +157,22 @@ async def list_possible_corrections(
     Of 500 leads of a request at most 1,000 are named; `possible_correction_count` of the batch counts all.
     """
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        await _found_batch(connection, batch_id)
+        await _found_batch(request, connection, batch_id)
         place = place_from_cursor(after, tuple[int, UUID])
         corrections = await request_status.possible_corrections(connection, batch_id, after=place, limit=limit + 1)
     return json_response({"items": corrections[:limit], "next": _corrections_next(corrections, limit)})
 
 
-async def _found_batch(connection: asyncpg.Connection, batch_id: UUID) -> RequestStatus:
+async def _found_batch(request: Request, connection: asyncpg.Connection, batch_id: UUID) -> RequestStatus:
     status = await request_status.status(connection, batch_id)
-    if status is None:
+    within = own_partner(request)
+    if status is None or (within and not await batch_partners.holds_only(connection, batch_id, within)):
         raise Problem(404, f"There is no batch {batch_id}.")
     return status
+
+
+def _problems_out(request: Request, problems: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each | {"detail": problem_detail(request, each["reason"], each["detail"])} for each in problems]
 
 
 def _problems_next(problems: Sequence[dict[str, Any]], limit: int) -> str | None:
@@ -201,13 +211,14 @@ async def list_leads(
     """
     if lead_id or source:
         _refuse_beside_lead_id(request)
-        found = await _find_lead(state_of(request), source or "", lead_id or "")
+        found = await _find_lead(request, source or "", lead_id or "")
         return json_response({"items": [found] if found else [], "next": None})
+    within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = leads_on_record.LeadFilter(
-            customer_id=await customer_id_of(connection, customer) if customer else None,
-            partner_id=await partner_id_of(connection, partner) if partner else None,
-            product_id=await product_id_of(connection, product) if product else None,
+            customer_id=await customer_id_of(connection, customer, within=within) if customer else None,
+            partner_id=await partner_id_of(connection, partner, within=within) if partner else within,
+            product_id=await product_id_of(connection, product, within=within) if product else None,
             lead_type=lead_type,
             outcome=outcome,
             start=start_date,
@@ -217,7 +228,7 @@ async def list_leads(
         page = await leads_on_record.page(connection, only, before=before, limit=limit)
     return json_response(
         {
-            "items": [lead_summary_out(*each) for each in page.leads],
+            "items": [lead_summary_out(*each, people=within is None) for each in page.leads],
             "next": cursor_from_place(page.next) if page.next else None,
         }
     )
@@ -230,39 +241,54 @@ async def get_lead(
     source: Annotated[QueryId | None, Query(description="the source the lead was sent with")] = None,
 ) -> Response:
     """A lead with the verdict of every action and the reason for it."""
-    found = await _find_lead(state_of(request), source or "", lead_id)
+    found = await _find_lead(request, source or "", lead_id)
     if found is None:
         raise Problem(404, f"There is no lead {lead_id!r}.")
     return json_response(found)
 
 
-async def _find_lead(state: State, source: str, lead_id: str) -> dict[str, Any] | None:
-    """A lead wherever it is: on record, waiting, in quarantine or among the dead letters.
+async def _find_lead(request: Request, source: str, lead_id: str) -> dict[str, Any] | None:
+    """A lead that the caller may see, wherever it is: on record, waiting, in quarantine or among the dead letters.
 
     What waits is looked through only for a lead that is not on record. It may have been decided meanwhile, so a later
     snapshot tells where it is.
     """
-    row_ids = possible_lead_ids(source, lead_id)
+    state, row_ids = state_of(request), possible_lead_ids(source, lead_id)
+    within = own_partner(request)
     async with transaction(state.engine, readonly=True) as connection:
         for row_id in row_ids:
-            if view := await leads_on_record.view(connection, row_id):
-                return lead_out_from_view(view)
+            if found := await _found_on_record(request, connection, row_id):
+                return found
     waiting = await state.waiting_leads.find(row_ids)
     async with transaction(state.engine, readonly=True) as connection:
         for row_id in row_ids:
-            if view := await leads_on_record.view(connection, row_id):
-                return lead_out_from_view(view)
-            if row_id in waiting:
+            if found := await _found_on_record(request, connection, row_id):
+                return found
+            if row_id in waiting and await _is_visible(request, connection, waiting[row_id]):
                 return lead_out_from_lead(waiting[row_id], "waiting")
-            quarantined = await quarantine.find_lead(connection, row_id)
+            quarantined = await quarantine.find_lead(connection, row_id, partner_id=within)
             if quarantined and quarantined.state == "discarded":
                 problem = {"reason": "discarded", "detail": quarantined.left_because}
                 return lead_out_from_lead(quarantined.lead, "discarded") | {"problem": problem}
             if quarantined:
-                return _quarantined_out(quarantined.lead, quarantined.reason, quarantined.detail)
-            if dead := await dead_letters.find_lead(connection, row_id):
-                return _quarantined_out(dead, "fault", _FAULT)
+                return _quarantined_out(request, quarantined.lead, quarantined.reason, quarantined.detail)
+            dead = await dead_letters.find_lead(connection, row_id)
+            if dead and await _is_visible(request, connection, dead):
+                return _quarantined_out(request, dead, "fault", _FAULT)
     return None
+
+
+async def _found_on_record(request: Request, connection: asyncpg.Connection, row_id: UUID) -> dict[str, Any] | None:
+    view = await leads_on_record.view(connection, row_id)
+    if view is None or own_partner(request) not in (None, partner_uuid(view.lead.partner)):
+        return None
+    return lead_out_from_view(view, people=sees_people(request))
+
+
+async def _is_visible(request: Request, connection: asyncpg.Connection, lead: Lead) -> bool:
+    """Whether an undecided lead is for a product of the partner that the caller is bound to, if it is to one."""
+    within, product_id = own_partner(request), product_uuid(lead.product)
+    return within is None or (await products.partners_of(connection, [product_id])).get(product_id) == within
 
 
 async def _require_own_products(state: State, partner_id: UUID, leads: Sequence[Lead]) -> None:
@@ -280,9 +306,11 @@ async def _require_own_products(state: State, partner_id: UUID, leads: Sequence[
         raise Problem(400, detail, [FieldError("#", f"names the unknown product {text!r}") for text in unknown[:100]])
 
 
-async def _dry_run(engine: AsyncEngine, leads: Sequence[Lead], now: datetime, rejected: list[Any]) -> Response:
+async def _dry_run(
+    request: Request, engine: AsyncEngine, leads: Sequence[Lead], now: datetime, rejected: list[Any]
+) -> Response:
     async with transaction(engine, readonly=True) as connection:
-        tried = [_tried_out(each) for each in await try_leads(connection, leads, now)]
+        tried = [_tried_out(request, each) for each in await try_leads(connection, leads, now)]
     return json_response({"dry_run": True, "leads": tried, "rejected": rejected}, 200)
 
 
@@ -326,14 +354,17 @@ def _refusal(read: LeadsIn) -> Problem:
     return Problem(400, f"Nothing was accepted: {first.pointer} {first.detail}{more}.", read.errors)
 
 
-def _tried_out(tried: TriedLead) -> dict[str, Any]:
-    if tried.view:
-        return lead_out_from_view(tried.view)
-    return _quarantined_out(tried.lead, tried.problem, tried.detail)
+def _tried_out(request: Request, tried: TriedLead) -> dict[str, Any]:
+    if not tried.view:
+        return _quarantined_out(request, tried.lead, tried.problem, tried.detail)
+    out = lead_out_from_view(tried.view, people=sees_people(request))
+    # A bound caller is not told who the person is to others: the id is the one that it sent.
+    return out if sees_people(request) else out | {"customer": {"external_id": tried.lead.customer}}
 
 
-def _quarantined_out(lead: Lead, reason: str | None, detail: str) -> dict[str, Any]:
-    return lead_out_from_lead(lead, "quarantined") | {"problem": {"reason": reason, "detail": detail}}
+def _quarantined_out(request: Request, lead: Lead, reason: str | None, detail: str) -> dict[str, Any]:
+    problem = {"reason": reason, "detail": problem_detail(request, reason, detail)}
+    return lead_out_from_lead(lead, "quarantined") | {"problem": problem}
 
 
 def _batch_out(status: RequestStatus) -> dict[str, Any]:

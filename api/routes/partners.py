@@ -7,7 +7,8 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
-from api.access.permissions import Permission, caller_of, requires
+from api.access.permissions import Permission, requires
+from api.access.visibility import own_partner
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -68,7 +69,7 @@ async def list_partners(
     after: After = None,
 ) -> Response:
     """Partners by external id. With `partner` it is that one or none, also if its id is a word of a path."""
-    within = caller_of(request).partner_id
+    within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
         if partner or within:
             one = await partner_id_of(connection, partner or str(within), within=within)
@@ -95,7 +96,9 @@ async def get_partner(request: Request, partner: IdPath, period: PeriodQuery = N
     return json_response(_partner_out(found))
 
 
-@router.patch("/{partner:path}", dependencies=[requires(Permission.PRICING)], response_model=answers.Partner)
+@router.patch(
+    "/{partner:path}", dependencies=[requires(Permission.PRICING, within_partner=True)], response_model=answers.Partner
+)
 async def change_partner(request: Request, partner: IdPath, body: PartnerChange) -> Response:
     """Change a partner. Changed terms re-evaluate its open actions; `task` tells how far that is (R16)."""
     sent = body.model_fields_set
@@ -111,7 +114,7 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
         errors = [FieldError("#/effective_period", "says from when terms change, but no terms are sent")]
         raise Problem(400, "effective_period needs terms that change from then on.", errors)
     async with unit_of_work(request) as uow:
-        partner_id = await partner_id_of(uow.connection, partner)
+        partner_id = await _visible(request, uow.connection, partner)
         policies = state_of(request).policies
         task_id = await policy_changes.change_partner(uow, policies, partner_id, update, datetime.now(UTC))
         content = _partner_out(await partners.read(uow.connection, partner_id))
@@ -121,7 +124,7 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
 
 
 async def _visible(request: Request, connection: asyncpg.Connection, partner: str) -> UUID:
-    return await partner_id_of(connection, partner, within=caller_of(request).partner_id)
+    return await partner_id_of(connection, partner, within=own_partner(request))
 
 
 def _partner_out(partner: Partner | None) -> dict[str, Any]:

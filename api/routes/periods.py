@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, requires
+from api.access.visibility import own_partner, without_names
 from api.ids import partner_id_of
 from api.routes.tasks import task_started
 from api.routing import Route
@@ -23,8 +24,11 @@ from db.ledger import closing
 from db.ledger.periods import PeriodFigures, figures
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
-_READ = requires(Permission.READ)
-_BILL = requires(Permission.BILL)
+_READ = requires(Permission.READ, within_partner=True)
+_BILL = requires(Permission.BILL, within_partner=True)
+
+
+_OF_ALL_PARTNERS = ("waiting", "unknown_product", "dead_letters")
 
 
 class CloseIn(Body):
@@ -37,7 +41,7 @@ class CloseIn(Body):
 async def close_periods(request: Request, partner: IdPath, body: CloseIn) -> Response:
     """Close every open period through the one named, oldest first, as if each was closed by itself."""
     async with unit_of_work(request) as uow:
-        partner_id = await partner_id_of(uow.connection, partner)
+        partner_id = await partner_id_of(uow.connection, partner, within=own_partner(request))
         policies, now = state_of(request).policies, datetime.now(UTC)
         task_id = await request_close(uow, policies, partner_id, body.through, now, with_earlier=True)
     return task_started(task_id)
@@ -48,7 +52,7 @@ async def close_period(request: Request, partner: IdPath, period: PeriodPath) ->
     """Freeze a period's verdicts, once all leads accepted before are decided; the task tells how far that is."""
     state = state_of(request)
     async with unit_of_work(request) as uow:
-        partner_id = await partner_id_of(uow.connection, partner)
+        partner_id = await partner_id_of(uow.connection, partner, within=own_partner(request))
         task_id = await request_close(uow, state.policies, partner_id, period_from_text(period), datetime.now(UTC))
     return task_started(task_id)
 
@@ -57,7 +61,7 @@ async def close_period(request: Request, partner: IdPath, period: PeriodPath) ->
 async def reopen_period(request: Request, partner: IdPath, period: PeriodPath) -> Response:
     """Let the newest closed period's verdicts change again; the task re-evaluates the partner's actions."""
     async with unit_of_work(request) as uow:
-        partner_id = await partner_id_of(uow.connection, partner)
+        partner_id = await partner_id_of(uow.connection, partner, within=own_partner(request))
         task_id = await closing.reopen(uow, state_of(request).policies, partner_id, period_from_text(period))
     return task_started(task_id)
 
@@ -67,7 +71,7 @@ async def list_periods(request: Request, partner: IdPath) -> Response:
     """The periods in which the partner has actions, and all closed ones, oldest first, with bounds and figures."""
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
-        partner_id = await partner_id_of(connection, partner)
+        partner_id = await partner_id_of(connection, partner, within=own_partner(request))
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         found = await figures(connection, policy)
     return json_response({"items": [_period_fields(policy, each) for each in found], "next": None})
@@ -78,11 +82,13 @@ async def get_period(request: Request, partner: IdPath, period: PeriodPath) -> R
     """A period with its figures, and what was accepted for it and would not be billed in it if it closed now."""
     state, month = state_of(request), period_from_text(period)
     async with transaction(state.engine, readonly=True) as connection:
-        partner_id = await partner_id_of(connection, partner)
+        partner_id = await partner_id_of(connection, partner, within=own_partner(request))
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         found = await figures(connection, policy, month, month) or [PeriodFigures(month, 0, 0)]
         left = await undecided.count(connection, policy, month)
-    return json_response(_period_fields(policy, found[0]) | {"undecided": asdict(left)})
+    return json_response(
+        _period_fields(policy, found[0]) | {"undecided": without_names(request, asdict(left), *_OF_ALL_PARTNERS)}
+    )
 
 
 def _period_fields(policy: Policy, figures: PeriodFigures) -> dict[str, Any]:

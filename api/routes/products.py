@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.access.permissions import Permission, caller_of, requires
+from api.access.permissions import Permission, requires
+from api.access.visibility import own_partner
 from api.ids import partner_id_of, product_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -46,7 +47,7 @@ async def list_products(
     after: After = None,
 ) -> Response:
     """Products by external id. With `product` it is that one or none, also if its id is a word of a path."""
-    within = caller_of(request).partner_id
+    within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
         if product:
             one = await product_id_of(connection, product, within=within)
@@ -63,7 +64,7 @@ async def list_products(
 async def get_product(request: Request, product: IdPath) -> Response:
     """One product, by its own id or its UUID; 404 if there is none."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        one = await product_id_of(connection, product, within=caller_of(request).partner_id)
+        one = await product_id_of(connection, product, within=own_partner(request))
         found = await products.read(connection, one)
     return json_response(product_out_from_product(found))
 

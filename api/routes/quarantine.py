@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from api.access.permissions import Permission, requires
+from api.access.visibility import own_partner, problem_detail, without_names
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.routes.tasks import task_started
 from api.routing import Route
@@ -47,15 +48,19 @@ class DiscardIn(Body):
     reason: LongText
 
 
-@router.get("", dependencies=[_READ], response_model=answers.Page[answers.Quarantined])
+@router.get(
+    "", dependencies=[requires(Permission.READ, within_partner=True)], response_model=answers.Page[answers.Quarantined]
+)
 async def list_quarantine(
     request: Request, reason: Reason | None = None, state: State = "open", limit: Limit = 50, after: After = None
 ) -> Response:
     """Accepted leads that cannot be billed yet, oldest first, each with the reason; and those that left, by `state`."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         place = place_from_cursor(after, int) or 0
-        page = await quarantine.page(connection, reason=reason, after=place, limit=limit, state=state)
-    items = [_quarantined_out(each) for each in page]
+        page = await quarantine.page(
+            connection, reason=reason, after=place, limit=limit, state=state, partner_id=own_partner(request)
+        )
+    items = [without_names(request, _quarantined_out(request, each), "left_by") for each in page]
     following = cursor_from_place(page[-1].id) if len(page) == limit else None
     return json_response({"items": items, "next": following})
 
@@ -107,7 +112,7 @@ async def retry_dead_letters(request: Request, body: RetryLettersIn) -> Response
     return json_response({"retried": done.retried, "of": done.of, "next": following})
 
 
-def _quarantined_out(quarantined: QuarantinedLead) -> dict[str, Any]:
+def _quarantined_out(request: Request, quarantined: QuarantinedLead) -> dict[str, Any]:
     lead = quarantined.lead
     return {
         "id": quarantined.id,
@@ -118,7 +123,7 @@ def _quarantined_out(quarantined: QuarantinedLead) -> dict[str, Any]:
         "lead_type": lead.lead_type,
         "actions": len(lead.actions),
         "reason": quarantined.reason,
-        "detail": quarantined.detail,
+        "detail": problem_detail(request, quarantined.reason, quarantined.detail),
         "batch_id": quarantined.batch_id,
         "received_at": instant_out(quarantined.received_at),
         "state": quarantined.state,

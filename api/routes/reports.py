@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.access.permissions import Permission, caller_of, requires
+from api.access.visibility import own_partner, sees_people
 from api.ids import customer_id_of, partner_id_of
 from api.negotiation import accepted
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
@@ -29,7 +30,7 @@ from db.reports.formats import FORMATS, blocks
 from db.reports.live_report import Report
 
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
-_READ = requires(Permission.READ)
+_READ = requires(Permission.READ, within_partner=True)
 _CUSTOMERS_SHOWN = 100
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "md": "text/markdown"}
 _KINDS = {media_type: kind for kind, media_type in _MEDIA_TYPES.items()}
@@ -58,11 +59,12 @@ async def list_reports(
     if not period:
         first = _month(start_date) if start_date else FIRST_PERIOD
         last = _month(end_date - timedelta(days=end_date > date.min)) if end_date else LAST_PERIOD
+    within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        only = await customer_id_of(connection, customer) if customer else None
+        only = await customer_id_of(connection, customer, within=within) if customer else None
         page = await live_report.page(
             connection,
-            partner_id=await partner_id_of(connection, partner) if partner else None,
+            partner_id=await partner_id_of(connection, partner, within=within) if partner else within,
             customer_id=only,
             first=first,
             last=last,
@@ -70,18 +72,23 @@ async def list_reports(
             limit=limit,
         )
         items = [
-            await _with_customers(connection, await live_report.read(connection, partner_id, number), only)
+            await _with_customers(request, connection, await live_report.read(connection, partner_id, number), only)
             for partner_id, number in page
         ]
     following = cursor_from_place((page[-1][1], page[-1][0])) if len(page) == limit else None
     return json_response({"items": items, "next": following})
 
 
-@router.post("/rebuild", status_code=202, dependencies=[requires(Permission.BILL)], response_model=answers.TaskStarted)
+@router.post(
+    "/rebuild",
+    status_code=202,
+    dependencies=[requires(Permission.BILL, within_partner=True)],
+    response_model=answers.TaskStarted,
+)
 async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     """Re-evaluate a report from the stored actions, correct what differs and say what did."""
     async with unit_of_work(request) as uow:
-        partner_id = await partner_id_of(uow.connection, body.partner)
+        partner_id = await partner_id_of(uow.connection, body.partner, within=own_partner(request))
         task_id = await rebuild.start(uow, partner_id, body.period)
     return task_started(task_id)
 
@@ -115,12 +122,12 @@ async def get_report(
     if version is not None:
         return await _written(request, report_id, version, chosen)
     async with transaction(state.engine, readonly=True) as connection:
-        partner_id, period = await _found(connection, report_id)
+        partner_id, period = await _found(request, connection, report_id)
         report = await live_report.read(connection, partner_id, period)
         if chosen == "json":
-            return json_response(await _with_customers(connection, report))
+            return json_response(await _with_customers(request, connection, report))
     name = f"{text_from_period(period)}-{report_id}.{chosen}"
-    text = _text(state, report, chosen, totals=totals)
+    text = _text(state, report, chosen, totals=totals, people=sees_people(request))
     return state.downloads.start(caller_of(request).id, state.downloads.buffered(text), _media_type(chosen), name)
 
 
@@ -130,12 +137,14 @@ async def list_report_customers(
 ) -> Response:
     """All customers of a report, page by page."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        partner_id, period = await _found(connection, report_id)
+        partner_id, period = await _found(request, connection, report_id)
         page = await report_customers.page(
             connection, partner_id, period, after=place_from_cursor(after, UUID), limit=limit
         )
     following = cursor_from_place(page[-1].customer_id) if len(page) == limit else None
-    return json_response({"items": [customer_out(customer) for customer in page], "next": following})
+    return json_response(
+        {"items": [customer_out(customer, people=sees_people(request)) for customer in page], "next": following}
+    )
 
 
 @router.get("/{report_id}/versions", dependencies=[_READ], response_model=answers.Page[answers.ReportVersion])
@@ -147,11 +156,13 @@ async def list_report_versions(
     Of an open month the last one of each day (UTC) stays, and all final ones do.
     """
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        await _found(connection, report_id)
+        await _found(request, connection, report_id)
         before = place_from_cursor(after, int)
         written = await report_versions.read(connection, report_id, before=before, limit=limit)
     following = cursor_from_place(written[-1].version) if len(written) == limit else None
-    return json_response({"items": [version_out(version) for version in written], "next": following})
+    return json_response(
+        {"items": [version_out(version, people=sees_people(request)) for version in written], "next": following}
+    )
 
 
 def _accepted_kind(request: Request) -> str:
@@ -161,9 +172,9 @@ def _accepted_kind(request: Request) -> str:
     return _KINDS[media_type]
 
 
-async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int]:
+async def _found(request: Request, connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int]:
     found = await live_report.find(connection, report_id)
-    if found is None:
+    if found is None or own_partner(request) not in (None, found[0]):
         raise Problem(404, f"There is no report {report_id}.")
     return found
 
@@ -171,14 +182,18 @@ async def _found(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID,
 async def _written(request: Request, report_id: UUID, version: int, kind: str) -> Response:
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
-        await _found(connection, report_id)
+        await _found(request, connection, report_id)
         written = await report_versions.read(connection, report_id, only=version)
     if not written:
         errors = [FieldError("query:version", "is not a version of this report")]
         raise Problem(404, f"There is no version {version} of report {report_id}.", errors)
     (found,) = written
     if kind == "json":
-        return json_response(version_out(found))
+        return json_response(version_out(found, people=sees_people(request)))
+    if not sees_people(request):
+        raise Problem(
+            404, "The files of a version name people; this key sees its figures, and the live report as a file."
+        )
     url = next((file.url for file in found.files if file.format == kind), "")
     try:
         blocks = await run_in_threadpool(report_files.read_file, url)
@@ -191,22 +206,25 @@ def _media_type(kind: str) -> str:
     return f"{_MEDIA_TYPES[kind]}; charset=utf-8"
 
 
-async def _text(state: State, report: Report, kind: str, *, totals: bool) -> AsyncGenerator[str, None]:
+async def _text(state: State, report: Report, kind: str, *, totals: bool, people: bool) -> AsyncGenerator[str, None]:
     """The text in blocks; its lines and totals are read in one transaction, so that they add up."""
     async with transaction(state.engine, readonly=True) as connection:
         report = await live_report.read(connection, report.partner_id, report.period)
-        async for (block,) in blocks(connection, report, [FORMATS[kind]]):
+        async for (block,) in blocks(connection, report, [FORMATS[kind]], people=people):
             yield block
         if totals:
             yield csv_format.totals(report)
 
 
-async def _with_customers(connection: asyncpg.Connection, report: Report, only: UUID | None = None) -> dict[str, Any]:
+async def _with_customers(
+    request: Request, connection: asyncpg.Connection, report: Report, only: UUID | None = None
+) -> dict[str, Any]:
     """A report with the first of its customers, and where the others begin; or with one customer only."""
     most = _CUSTOMERS_SHOWN
     found = await report_customers.page(connection, report.partner_id, report.period, only=only, limit=most + 1)
     shown = found[:most]
-    return report_out(report, shown, cursor_from_place(shown[-1].customer_id) if len(found) > most else None)
+    following = cursor_from_place(shown[-1].customer_id) if len(found) > most else None
+    return report_out(report, shown, following, people=sees_people(request))
 
 
 def _month(day: date) -> int:

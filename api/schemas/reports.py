@@ -12,7 +12,9 @@ from db.reports.report_customers import CustomerTotals
 from db.reports.report_versions import ReportVersion
 
 
-def report_out(report: Report, customers: Sequence[CustomerTotals], following: str | None) -> dict[str, Any]:
+def report_out(
+    report: Report, customers: Sequence[CustomerTotals], following: str | None, *, people: bool
+) -> dict[str, Any]:
     """A live report with the first of its customers, and where the others begin; None if these are all."""
     return {
         "report_id": report.report_id,
@@ -27,28 +29,28 @@ def report_out(report: Report, customers: Sequence[CustomerTotals], following: s
         "totals": totals_out(report.totals, report.credited_minor),
         "credited": amount_from_minor(report.credited_minor),
         "explanation": explanation(report),
-        "customers": [customer_out(customer) for customer in customers],
+        "customers": [customer_out(customer, people=people) for customer in customers],
         "customers_next": following,
         "products": _products_out(report.products),
     }
 
 
-def customer_out(customer: CustomerTotals) -> dict[str, Any]:
-    """One customer's part of a report."""
+def customer_out(customer: CustomerTotals, *, people: bool) -> dict[str, Any]:
+    """One customer's part of a report; without `people` the customer has no name and no e-mail."""
     return {
         "customer": {
             "customer_id": customer.customer_id,
             "external_id": customer.external_id,
-            "name": customer.name,
-            "email": customer.email,
+            "name": customer.name if people else None,
+            "email": customer.email if people else None,
         },
         "totals": totals_out(customer.totals, customer.credited_minor),
         "credited": amount_from_minor(customer.credited_minor),
     }
 
 
-def version_out(version: ReportVersion) -> dict[str, Any]:
-    """A written version with its files."""
+def version_out(version: ReportVersion, *, people: bool) -> dict[str, Any]:
+    """A written version with its files; without `people` they are left out, because they name them."""
     path = f"/billing/reports/{version.report_id}?version={version.version}"
     return {
         "report_id": version.report_id,
@@ -69,6 +71,7 @@ def version_out(version: ReportVersion) -> dict[str, Any]:
                 "url": f"{path}&format={file.format}",
             }
             for file in version.files
+            if people
         ],
     }
 

@@ -12,8 +12,8 @@ from db.reports.explained_actions import Line
 from db.reports.leads_on_record import LeadRow, LeadView
 
 
-def lead_out_from_view(view: LeadView) -> dict[str, Any]:
-    """A decided lead with all its actions, explained."""
+def lead_out_from_view(view: LeadView, *, people: bool) -> dict[str, Any]:
+    """A decided lead with all its actions, explained; without `people` the customer has no name and no e-mail."""
     lead = view.lead
     return {
         "state": "done",
@@ -24,8 +24,8 @@ def lead_out_from_view(view: LeadView) -> dict[str, Any]:
         "customer": {
             "customer_id": lead.customer_id,
             "external_id": lead.customer,
-            "name": lead.customer_name,
-            "email": lead.customer_email,
+            "name": lead.customer_name if people else None,
+            "email": lead.customer_email if people else None,
         },
         "product": lead.product,
         "lead_type": lead.lead_type,
@@ -37,7 +37,7 @@ def lead_out_from_view(view: LeadView) -> dict[str, Any]:
     }
 
 
-def lead_summary_out(lead: LeadRow, totals: Totals, credited_minor: int) -> dict[str, Any]:
+def lead_summary_out(lead: LeadRow, totals: Totals, credited_minor: int, *, people: bool) -> dict[str, Any]:
     """A decided lead in a list."""
     return {
         "state": "done",
@@ -48,7 +48,7 @@ def lead_summary_out(lead: LeadRow, totals: Totals, credited_minor: int) -> dict
         "customer": {
             "customer_id": lead.customer_id,
             "external_id": lead.customer,
-            "email": lead.customer_email,
+            "email": lead.customer_email if people else None,
         },
         "product": lead.product,
         "lead_type": lead.lead_type,

@@ -14,7 +14,7 @@ from db.core import locks
 from db.core.unit_of_work import Cache, UnitOfWork
 
 SCOPES = ("ingest", "read", "bill", "pricing", "metrics", "admin")
-SCOPES_OF_BOUND_KEYS = ("ingest", "read")
+SCOPES_OF_BOUND_KEYS = ("ingest", "read", "bill", "pricing")
 _PREFIX = "leadger_"
 _BOUND_PREFIX = "leadger_partner_"
 
@@ -46,7 +46,8 @@ class NewKey:
 async def create(uow: UnitOfWork, name: str, scopes: Sequence[str], partner_id: UUID | None = None) -> NewKey:
     """Make a key, or one that is bound to a partner. RuleViolation for a bound one with other scopes than those."""
     if partner_id and not set(scopes) <= set(SCOPES_OF_BOUND_KEYS):
-        raise RuleViolation(f"A key that is bound to a partner has no scopes but {' and '.join(SCOPES_OF_BOUND_KEYS)}.")
+        *others, last = SCOPES_OF_BOUND_KEYS
+        raise RuleViolation(f"A key that is bound to a partner has no scopes but {', '.join(others)} and {last}.")
     made = await _make(uow.connection, name, scopes, partner_id)
     await uow.audit("key.created", made.id, after={"name": name, "scopes": scopes, "partner_id": partner_id})
     return made

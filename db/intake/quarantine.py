@@ -43,6 +43,8 @@ _STATES = {
 }
 """Conditions of `_SELECT`."""
 
+_OF_PARTNER = "({0}::uuid IS NULL OR product_id IN (SELECT id FROM products WHERE partner_id = {0}))"
+
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedLead:
@@ -203,15 +205,22 @@ async def next_to_look_at(connection: asyncpg.Connection, most: int = MOST_LOOKE
 
 
 async def page(
-    connection: asyncpg.Connection, *, reason: str | None, after: int, limit: int, state: str = "open"
+    connection: asyncpg.Connection,
+    *,
+    reason: str | None,
+    after: int,
+    limit: int,
+    state: str = "open",
+    partner_id: UUID | None = None,
 ) -> list[QuarantinedLead]:
-    """Quarantined leads in a state, oldest first."""
+    """Quarantined leads in a state, oldest first; of a partner, those that name one of its products."""
     rows = await connection.fetch(
         f"{_SELECT} WHERE {_STATES[state]} AND ($1::text IS NULL OR quarantine.reason = $1) AND id > $2"
-        " ORDER BY id LIMIT $3",
+        f" AND {_OF_PARTNER.format('$4')} ORDER BY id LIMIT $3",
         reason,
         after,
         limit,
+        partner_id,
     )
     return [_lead_from_row(row) for row in rows]
 
@@ -227,11 +236,16 @@ async def count_open(connection: asyncpg.Connection, ids: Sequence[int] | None) 
     return number
 
 
-async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> QuarantinedLead | None:
-    """The quarantined lead with this id that is open, or else was discarded; None if there is none."""
+async def find_lead(
+    connection: asyncpg.Connection, lead_id: UUID, *, partner_id: UUID | None = None
+) -> QuarantinedLead | None:
+    """The quarantined lead with this id that is open, or else was discarded; None if there is none (of the partner)."""
     for state in ("open", "discarded"):
         row = await connection.fetchrow(
-            f"{_SELECT} WHERE quarantine.lead_id = $1 AND {_STATES[state]} ORDER BY id LIMIT 1", lead_id
+            f"{_SELECT} WHERE quarantine.lead_id = $1 AND {_STATES[state]} AND {_OF_PARTNER.format('$2')}"
+            " ORDER BY id LIMIT 1",
+            lead_id,
+            partner_id,
         )
         if row is not None:
             return _lead_from_row(row)

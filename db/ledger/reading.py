@@ -183,3 +183,9 @@ def _verdict(
         _HOLD_STATUSES[hold_status],
     )
     return Verdict(action, _OUTCOMES[outcome], billed_minor)
+
+
+async def partner_of_action(connection: asyncpg.Connection, action_id: UUID) -> UUID | None:
+    """The partner who pays for an action; None if there is no such action."""
+    partner_id: UUID | None = await connection.fetchval("SELECT partner_id FROM actions WHERE id = $1", action_id)
+    return partner_id

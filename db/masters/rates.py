@@ -57,12 +57,15 @@ _RATES = """
 """
 
 
-async def read(connection: asyncpg.Connection, rule_id: int) -> StoredRate | None:
-    """One rule with all its spans."""
-    row = await connection.fetchrow(f"{_RATES} WHERE rates.id = $1", rule_id)
+_OF_PARTNER = "({0}::uuid IS NULL OR coalesce(rates.partner_id, products.partner_id, {0}) = {0})"
+
+
+async def read(connection: asyncpg.Connection, rule_id: int, partner_id: UUID | None = None) -> StoredRate | None:
+    """One rule with all its spans; of a partner, if it can price its actions, with its spans only."""
+    row = await connection.fetchrow(f"{_RATES} WHERE rates.id = $1 AND {_OF_PARTNER.format('$2')}", rule_id, partner_id)
     if row is None:
         return None
-    return stored_rate_from_row(row, (await _spans(connection, [rule_id], None)).get(rule_id, {}))
+    return stored_rate_from_row(row, (await _spans(connection, [rule_id], partner_id)).get(rule_id, {}))
 
 
 async def read_page(
@@ -74,10 +77,7 @@ async def read_page(
     """
     rows = await connection.fetch(
         f"""
-        {_RATES} WHERE rates.id > $1 AND ($4 OR rates.ended_at IS NULL) AND (
-            $3::uuid IS NULL
-            OR coalesce(rates.partner_id, products.partner_id, $3) = $3
-        )
+        {_RATES} WHERE rates.id > $1 AND ($4 OR rates.ended_at IS NULL) AND {_OF_PARTNER.format("$3")}
         ORDER BY rates.id LIMIT $2
         """,
         after,

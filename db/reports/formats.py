@@ -1,12 +1,13 @@
 """Reports as text: any number of formats in one pass over the lines, a block at a time."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import asyncpg
 
 from db.reports import csv_format, markdown_format, report_lines
-from db.reports.explained_actions import Line
+from db.reports.explained_actions import Line, LineCustomer
 from db.reports.live_report import Report
 from db.reports.report_lines import BookedCredit
 
@@ -30,22 +31,31 @@ FORMATS: Mapping[str, Format] = {"csv": csv_format, "md": markdown_format}
 
 
 async def blocks(
-    connection: asyncpg.Connection, report: Report, formats: Sequence[Format]
+    connection: asyncpg.Connection, report: Report, formats: Sequence[Format], *, people: bool = True
 ) -> AsyncIterator[tuple[str, ...]]:
-    """The text of a report, block by block, in each of some formats; without totals that would stand among rows."""
+    """The text of a report, block by block, in each of some formats; without totals that would stand among rows.
+
+    Without `people` customers have no name, and their id in place of the e-mail.
+    """
     yield tuple(each.head(report) for each in formats)
     block: list[Line] = []
     async for line in report_lines.lines(connection, report.partner_id, report.period):
-        block.append(line)
+        block.append(line if people else line._replace(customer=_unnamed(line.customer)))
         if len(block) == LINES_PER_BLOCK:
             yield _text(block, formats)
             block = []
     if block:
         yield _text(block, formats)
     credited = await report_lines.booked_credits(connection, report.partner_id, report.period)
+    if not people:
+        credited = [replace(each, email=each.customer, customer_name="") for each in credited]
     feet = tuple(each.foot(report, credited) for each in formats)
     if any(feet):
         yield feet
+
+
+def _unnamed(customer: LineCustomer) -> LineCustomer:
+    return LineCustomer(customer.external_id, "", customer.external_id)
 
 
 def _text(lines: Iterable[Line], formats: Sequence[Format]) -> tuple[str, ...]:

@@ -84,6 +84,14 @@ async def view(connection: asyncpg.Connection, lead_id: UUID) -> LeadView | None
     return view_from_lines(row, await lines_of_lead(connection, lead_id)) if row else None
 
 
+async def any_of(connection: asyncpg.Connection, partner_id: UUID, customer_id: UUID) -> bool:
+    """Whether a customer has leads on record of a partner."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM leads WHERE customer_id = $1 AND partner_id = $2)", customer_id, partner_id
+    )
+    return found
+
+
 async def rows(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, LeadRow]:
     """The leads that are on record among these, by id."""
     found = await connection.fetch(f"{_named_leads('leads')} WHERE leads.id = ANY($1::uuid[])", lead_ids)

@@ -32,6 +32,14 @@ _COLUMNS = """
 """
 
 
+_PARTNER = """
+    coalesce(arguments ->> 'partner_id', arguments -> 'rate' ->> 'partner_id', (
+        SELECT partner_id::text FROM rates WHERE rates.id = (arguments ->> 'rule_id')::bigint
+    ))::uuid
+"""
+"""The partner whom a task is about: of a report, a month, or a rule of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A background task; `done` of `total` units are done, `attempts` counts how often it was begun.
@@ -98,6 +106,12 @@ async def read(connection: asyncpg.Connection, task_id: UUID) -> Task | None:
     return _task_from_row(row) if row else None
 
 
+async def partner_of(connection: asyncpg.Connection, task_id: UUID) -> UUID | None:
+    """The partner whom a task is about; None if it is about no single one, or there is no such task."""
+    partner_id: UUID | None = await connection.fetchval(f"SELECT {_PARTNER} FROM tasks WHERE id = $1", task_id)  # noqa: S608 - _PARTNER is a constant
+    return partner_id
+
+
 async def read_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[Task]:
     """Some tasks, in the order given."""
     rows = await connection.fetch(
@@ -117,13 +131,15 @@ async def page(
     kind: str | None,
     before: tuple[datetime, UUID] | None,
     limit: int,
+    partner_id: UUID | None = None,
 ) -> list[Task]:
-    """Tasks that are no part of another one, the newest first."""
+    """Tasks that are no part of another one, the newest first; of a partner, those that are about it alone."""
     created_at, task_id = before or (None, None)
     rows = await connection.fetch(
         f"""
         SELECT {_COLUMNS} FROM tasks
-        WHERE parent_id IS NULL AND ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
+        WHERE parent_id IS NULL AND ($6::uuid IS NULL OR {_PARTNER} = $6::uuid)
+            AND ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
             AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid))
         ORDER BY created_at DESC, id DESC LIMIT $5
         """,  # noqa: S608 - _COLUMNS is a constant
@@ -132,6 +148,7 @@ async def page(
         created_at,
         task_id,
         limit,
+        partner_id,
     )
     return [_task_from_row(row) for row in rows]
 

@@ -29,7 +29,7 @@ def create(
         typer.Option(metavar="SCOPE", help=f"What it may do; may be repeated: {', '.join(SCOPES)} (everything)."),
     ] = None,
     partner: Annotated[
-        str | None, typer.Option(help="Bind it to this partner: it sees no other; for ingest and read.")
+        str | None, typer.Option(help="Bind it to this partner: it sees no other; for ingest, read, bill and pricing.")
     ] = None,
     first: Annotated[
         bool,

@@ -67,7 +67,9 @@ def print_report(
     if not customer:
         products = [(each["product"], each["totals"]) for each in report["products"]]
         _print_parts(target, "Product", products, report["totals"])
-    customers = [(each["customer"]["email"], each["totals"]) for each in report["customers"]]
+    people = [(each["customer"], each["totals"]) for each in report["customers"]]
+    # A key that is bound to a partner is told no e-mails.
+    customers = [(person["email"] or person["external_id"], totals) for person, totals in people]
     _print_parts(target, "Customer", customers)
     if actions is not None:
         _print_actions(target, actions)

@@ -52,12 +52,13 @@ class Undecided(Answer):
     """Leads that were accepted and are not billed, and how many actions of the month are `held`.
 
     `waiting` are those of all partners, for which closing waits; `unknown_product` may be of any partner.
+    What may be others' is null for a key that is bound to a partner.
     """
 
-    waiting: int
+    waiting: int | None
     quarantined: int
-    unknown_product: int
-    dead_letters: int
+    unknown_product: int | None
+    dead_letters: int | None
     held: int
 
 

@@ -1,6 +1,9 @@
 """Keys that are bound to a partner: they see and do nothing else, and what is another's is as what does not exist."""
 
+import json
+import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from hashlib import sha256
 
 import httpx
@@ -8,39 +11,147 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.access.permissions import Permission
 from db.access import api_keys
 from db.core.engine import transaction
+from db.core.settings import Settings
 from db.ledger.policies import Policies
-from tests.api.access.test_permissions import NEEDED, PUBLIC, routes_of
-from tests.api.world import Json, check_problem, decide, get, lead, make, make_masters, row_counts
+from tests.api.access.test_permissions import NEEDED, PUBLIC, Route, routes_of
+from tests.api.world import (
+    Json,
+    bill,
+    check_problem,
+    decide,
+    finish_tasks,
+    get,
+    lead,
+    make,
+    make_masters,
+    row_counts,
+)
 
-OPEN = {
-    "post_leads": "POST /leads",
-    "list_partners": "GET /api/partners",
-    "get_partner": "GET /api/partners/{partner}",
-    "list_terms": "GET /api/partners/{partner}/terms",
-    "list_products": "GET /api/products",
-    "get_product": "GET /api/products/{product}",
-    "list_rates": "GET /api/rate-cards",
+REASON: Json = {"reason": "walked"}
+OPEN: dict[str, Json | None] = {
+    "post_leads": lead("walk", product_id="{product}"),
+    "list_batches": None,
+    "get_batch": None,
+    "list_batch_problems": None,
+    "list_possible_corrections": None,
+    "list_leads": None,
+    "get_lead": None,
+    "list_reports": None,
+    "rebuild_report": {"partner": "{partner}", "period": "2024-04"},
+    "get_report": None,
+    "list_report_customers": None,
+    "list_report_versions": None,
+    "close_periods": {"through": "2024-03"},
+    "get_period": None,
+    "close_period": None,
+    "reopen_period": None,
+    "list_periods": None,
+    "list_partners": None,
+    "list_terms": None,
+    "get_partner": None,
+    "change_partner": {"cap": "5000.00"},
+    "list_products": None,
+    "get_product": None,
+    "create_rate": {"partner": "{partner}", "action_type": "Call", "amount": "2.00"},
+    "change_rate": {"amount": "8.00"},
+    "end_rate": None,
+    "list_rates": None,
+    "get_rate": None,
+    "get_action": None,
+    "hold_action": REASON,
+    "release_action": REASON,
+    "return_action": REASON,
+    "correct_action": REASON | {"action_type": "Open"},
+    "list_tasks": None,
+    "get_task": None,
+    "list_quarantine": None,
 }
-"""The routes that keep to the partner of a bound key; each is tried below. All others refuse such keys."""
+"""The routes that keep to the partner of a bound key, each with a body to send. All others refuse such keys."""
+
+SCOPES = ("bill", "ingest", "pricing", "read")
+FILTERS = {"partner": "partner", "customer": "customer", "product": "product", "lead_id": "lead_id"}
+MORE = {
+    "get_report": ("?format=csv", "?format=csv&totals=true", "?format=md", "?version=1", "?version=1&format=csv"),
+    "change_rate": ("?dry_run=true",),
+    "end_rate": ("?dry_run=true",),
+}
+"""Other ways to ask a route for the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What belongs to one partner: a value for each parameter of a path."""
+
+    ids: dict[str, str]
+
+    def fill(self, text: str) -> str:
+        """A path or a body with the ids of this side."""
+        return re.sub(r"{(\w+)(?::path)?}", lambda found: self.ids[found[1]], text)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The partner of the key and another one, with as much on record."""
+
+    own: Side
+    foreign: Side
 
 
 @pytest.fixture
 async def bound(app: FastAPI, client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose key is bound to acme; beside it there is a partner other with a product gadget."""
+    """A client whose key is bound to acme; beside it there is a partner rival with a product gadget."""
     await make_masters(client)
-    await make(client, "partners", external_id="other", name="Other")
-    await make(client, "products", external_id="gadget", partner="other", name="Gadget")
-    for partner in ("acme", "other"):
+    await make(client, "partners", external_id="rival", name="Rival")
+    await make(client, "products", external_id="gadget", partner="rival", name="Gadget")
+    await make(client, "customers", external_id="zelda", name="Zelda", email="zelda@rival.example")
+    for partner in ("acme", "rival"):
         await make(client, "rate-cards", partner=partner, action_type="Demo", amount="9.00")
-    made = await make(client, "keys", name="bound", scopes=["ingest", "read"], partner="acme")
+    made = await make(client, "keys", name="bound", scopes=list(SCOPES), partner="acme")
     assert made["partner"] == "acme"
     headers = {"Authorization": f"Bearer {made['key']}"}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as opened:
         yield opened
+
+
+@pytest.fixture
+async def sides(
+    bound: httpx.AsyncClient, client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> Sides:
+    """Of each partner a billed lead, one in quarantine, a written report, a rebuilt one and a rule."""
+    own, foreign = [
+        await _side(client, engine, policies, partner, product, customer)
+        for partner, product, customer in (("acme", "widget", "anna"), ("rival", "gadget", "zelda"))
+    ]
+    await finish_tasks(engine, policies, settings)
+    return Sides(own, foreign)
+
+
+async def _side(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, partner: str, product: str, customer: str
+) -> Side:
+    name = f"{partner}-lead"
+    batch = await bill(client, engine, policies, lead(name, product_id=product, customer_id=customer))
+    await bill(client, engine, policies, lead(f"{partner}-unknown", product_id=product, customer_id=f"{partner}-who"))
+    found = await get(client, f"/leads/{name}")
+    rebuilt = await client.post("/billing/reports/rebuild", json={"partner": partner, "period": "2024-04"})
+    rates = (await get(client, "/api/rate-cards", partner=partner))["items"]
+    return Side(
+        {
+            "partner": partner,
+            "product": product,
+            "customer": customer,
+            "lead_id": name,
+            "batch_id": batch["batch_id"],
+            "action_id": found["actions"][0]["action_id"],
+            "report_id": (await get(client, "/billing/reports", partner=partner))["items"][0]["report_id"],
+            "task_id": rebuilt.json()["task_id"],
+            "rule_id": str(next(each["rule_id"] for each in rates if each["partner"] == partner)),
+            "period": "2024-04",
+        }
+    )
 
 
 async def test_every_other_route_refuses_bound_keys(
@@ -52,26 +163,82 @@ async def test_every_other_route_refuses_bound_keys(
         needed = NEEDED[route.name]
         if needed is PUBLIC or route.name in OPEN:
             continue
-        detail = f"This key has the scopes ingest, read; {str(needed)!r} is needed here."
-        if needed in (Permission.INGEST, Permission.READ):
+        detail = f"This key has the scopes {', '.join(SCOPES)}; {str(needed)!r} is needed here."
+        if needed in SCOPES:
             detail = "This key is bound to a partner, and what is asked for is not open to such keys."
             refused.add(route.name)
         for response in (await route.send(bound), await route.send_invalid(bound)):
             if (response.status_code, response.json().get("detail")) != (403, detail):
                 wrong.append((route, response.status_code, response.text))
     assert wrong == []
-    assert {"list_leads", "get_lead", "get_action", "list_customers", "list_reports", "get_task"} <= refused
+    assert refused == {"list_customers", "get_customer", "list_dead_letters", "get_workers", "list_stuck"}
     assert await row_counts(engine) == before
+
+
+async def test_every_open_route_keeps_to_the_partner_of_the_key(
+    app: FastAPI, bound: httpx.AsyncClient, sides: Sides, engine: AsyncEngine
+) -> None:
+    """What names another partner's is 404 (a lead for its product 400), shows nothing of it and writes nothing."""
+    routes = [route for route in routes_of(app) if route.name in OPEN]
+    assert {route.name for route in routes} == set(OPEN)
+    before = await row_counts(engine)
+    wrong = []
+    for route in routes:
+        for path, expected in _foreign_requests(app, route):
+            body = json.loads(sides.foreign.fill(json.dumps(OPEN[route.name])))
+            response = await bound.request(route.method, sides.foreign.fill(path), json=body)
+            if response.status_code != expected or _tells(response, sides.foreign, path):
+                wrong.append((route, path, response.status_code, response.text))
+    assert wrong == []
+    assert await row_counts(engine) == before
+    for route in sorted(routes, key=lambda route: (route.method != "GET", route.name)):
+        body = json.loads(sides.own.fill(json.dumps(OPEN[route.name])))
+        response = await bound.request(route.method, sides.own.fill(route.path), json=body)
+        if response.status_code not in (200, 201, 202, 409) or _tells(response, sides.foreign, ""):
+            wrong.append((route, route.path, response.status_code, response.text))
+        if route.method == "GET" and response.status_code != 200:
+            wrong.append((route, route.path, response.status_code, response.text))
+    assert wrong == []
+
+
+def _foreign_requests(app: FastAPI, route: Route) -> list[tuple[str, int]]:
+    """Paths by which a route is asked for what is another partner's, each with the status of the answer."""
+    if "{" in route.path:
+        return [(route.path + query, 404) for query in ("", *MORE.get(route.name, ()))]
+    if route.method != "GET":
+        return (
+            [(route.path, 400), (f"{route.path}?dry_run=true", 400)]
+            if route.name == "post_leads"
+            else [(route.path, 404)]
+        )
+    known = {each["name"] for each in app.openapi()["paths"][route.path]["get"].get("parameters", [])}
+    asked = [
+        (f"{route.path}?{name}={{{kind}}}", 200 if name == "lead_id" else 404)
+        for name, kind in FILTERS.items()
+        if name in known
+    ]
+    return [(route.path, 200), *asked]
+
+
+def _tells(response: httpx.Response, foreign: Side, path: str) -> bool:
+    """Whether an answer tells of the other partner what its request did not name, or any name of a person."""
+    document = response.json() if "json" in response.headers["content-type"] else {}
+    text = response.text.replace(document.get("instance", ""), "") if response.status_code >= 400 else response.text
+    named = {foreign.ids[name] for name in re.findall(r"{(\w+)(?::path)?}", path)}
+    hidden = {"rival", "gadget", "zelda", *foreign.ids.values()} - {"2024-04", foreign.ids["rule_id"]} - named
+    if response.status_code >= 400:  # the detail says what was asked for
+        hidden = {"zelda@", "Zelda"}
+    return any(word in text for word in hidden | {"anna@example.com", '"Anna"'})
 
 
 async def test_what_is_another_partners_is_as_what_does_not_exist(bound: httpx.AsyncClient) -> None:
     for path, kind, own, foreign in (
-        ("/api/partners/{}", "partner", "acme", "other"),
-        ("/api/partners/{}/terms", "partner", "acme", "other"),
+        ("/api/partners/{}", "partner", "acme", "rival"),
+        ("/api/partners/{}/terms", "partner", "acme", "rival"),
         ("/api/products/{}", "product", "widget", "gadget"),
-        ("/api/partners?partner={}", "partner", "acme", "other"),
+        ("/api/partners?partner={}", "partner", "acme", "rival"),
         ("/api/products?product={}", "product", "widget", "gadget"),
-        ("/api/rate-cards?partner={}", "partner", "acme", "other"),
+        ("/api/rate-cards?partner={}", "partner", "acme", "rival"),
     ):
         assert (await bound.get(path.format(own))).status_code == 200, path
         for unseen in (foreign, "nobody"):
@@ -88,15 +255,13 @@ async def test_a_bound_key_sends_leads_for_its_products_only(
 ) -> None:
     before = await row_counts(engine)
     for unseen in ("gadget", "nothing"):
-        for query in ("", "?partial=true"):
+        for query in ("", "?partial=true", "?dry_run=true"):
             sent = [lead("1"), lead("2", product_id=unseen)]
             document = check_problem(await bound.post(f"/leads{query}", json=sent), 400)
             assert document["detail"] == (
                 f"Nothing was accepted: no product {unseen!r} is known to the partner of this key."
             )
             assert document["errors"] == [{"pointer": "#", "detail": f"names the unknown product {unseen!r}"}]
-    refused = check_problem(await bound.post("/leads?dry_run=true", json=lead("1")), 403)
-    assert refused["detail"] == "This key is bound to a partner, and what is asked for is not open to such keys."
     assert await row_counts(engine) == before
     accepted = await bound.post("/leads", json=[lead("1")])
     assert accepted.status_code == 202
@@ -111,7 +276,7 @@ async def test_a_bound_key_stays_bound(
     assert listed["partner"] == "acme"
     rotated = (await client.post(f"/api/keys/{listed['key_id']}/rotate", json={})).json()
     headers = {"Authorization": f"Bearer {rotated['key']}"}
-    check_problem(await client.get("/api/partners/other", headers=headers), 404)
+    check_problem(await client.get("/api/partners/rival", headers=headers), 404)
     assert (await client.get("/api/partners/acme", headers=headers)).status_code == 200
     async with transaction(engine, readonly=True) as connection:
         # A release that knows no bound keys looks for the plain hash, and must not take it for a key of all partners.
@@ -122,7 +287,7 @@ async def test_a_bound_key_stays_bound(
     assert (str(found.id), found.partner) == (rotated["key_id"], "acme")
 
 
-@pytest.mark.parametrize("scope", ["bill", "pricing", "metrics", "admin"])
+@pytest.mark.parametrize("scope", ["metrics", "admin"])
 async def test_a_bound_key_has_no_scope_for_the_installation(
     client: httpx.AsyncClient, engine: AsyncEngine, scope: str
 ) -> None:
@@ -130,6 +295,84 @@ async def test_a_bound_key_has_no_scope_for_the_installation(
     before = await row_counts(engine)
     asked: Json = {"name": "x", "scopes": ["read", scope], "partner": "acme"}
     document = check_problem(await client.post("/api/keys", json=asked), 409)
-    assert document["detail"] == "A key that is bound to a partner has no scopes but ingest and read."
+    assert document["detail"] == "A key that is bound to a partner has no scopes but ingest, read, bill and pricing."
     check_problem(await client.post("/api/keys", json={"name": "x", "scopes": ["read"], "partner": "nobody"}), 404)
+    assert await row_counts(engine) == before
+
+
+async def test_a_bound_key_sees_lead_users_by_their_ids_only(
+    bound: httpx.AsyncClient, client: httpx.AsyncClient, sides: Sides
+) -> None:
+    report = f"/billing/reports/{sides.own.ids['report_id']}"
+    paths = ["/leads/acme-lead", "/leads", "/billing/reports", report, f"{report}/customers"]
+    for path in paths:
+        assert '"external_id":"anna"' in (await bound.get(path)).text
+        assert '"email":"anna@example.com"' in (await client.get(path)).text, path
+    for path in [*paths, f"{report}?format=csv", f"{report}?format=csv&totals=true", f"{report}?format=md"]:
+        seen = await bound.get(path)
+        assert seen.status_code == 200
+        assert "anna@" not in seen.text, path
+        assert "Anna" not in seen.text, path
+        assert "anna" in seen.text
+    cells = (await bound.get(f"{report}?format=csv")).text.splitlines()[1].split(",")
+    assert cells[:5] == ["action", "anna", "anna", "", "Widget"]
+    for kind in ("csv", "md"):
+        assert "anna@" in (await client.get(f"{report}?format={kind}&version=1")).text
+        check_problem(await bound.get(f"{report}?format={kind}&version=1"), 404)
+    assert (await get(bound, report, version=1))["files"] == []
+
+
+async def test_a_dry_run_of_a_bound_key_tells_nothing_of_others(
+    bound: httpx.AsyncClient, client: httpx.AsyncClient, sides: Sides, engine: AsyncEngine
+) -> None:
+    before = await row_counts(engine)
+    sent = [
+        lead("new"),
+        lead("rival-lead"),
+        lead("described", customer_id="mine", customer={"name": "Me", "email": "zelda@rival.example"}),
+    ]
+    answer = await bound.post("/leads?dry_run=true", json=sent)
+    assert answer.status_code == 200, answer.text
+    new, taken, described = answer.json()["leads"]
+    assert (new["state"], new["customer"], new["actions"][0]["outcome"]) == (
+        "done",
+        {"external_id": "anna"},
+        "duplicate",
+    )
+    assert taken["problem"] == {
+        "reason": "conflict",
+        "detail": "A lead with this id is known and says something else; the first one stands.",
+    }
+    assert described["customer"] == {"external_id": "mine"}
+    for word in ("zelda", "Zelda", "gadget", "anna@"):
+        assert word not in answer.text
+    assert await row_counts(engine) == before
+
+
+async def test_a_bound_key_sees_no_names_of_other_callers(bound: httpx.AsyncClient, sides: Sides) -> None:
+    rate = await get(bound, f"/api/rate-cards/{sides.own.ids['rule_id']}")
+    assert (rate["partner"], rate["created_by"], rate["ended_by"]) == ("acme", None, None)
+    task = await get(bound, f"/api/tasks/{sides.own.ids['task_id']}")
+    assert (task["kind"], task["requested_by"], task["progress"]) == ("rebuild", None, {"done": 1, "total": 1})
+    (listed,) = (await get(bound, "/api/tasks"))["items"]
+    assert listed == task
+    (row,) = (await get(bound, "/api/quarantine"))["items"]
+    assert (row["lead_id"], row["left_by"]) == ("acme-unknown", None)
+    undecided = (await get(bound, "/api/partners/acme/periods/2024-04"))["undecided"]
+    assert undecided == {"waiting": None, "quarantined": 1, "unknown_product": None, "dead_letters": None, "held": 0}
+
+
+async def test_a_bound_key_prices_by_rules_of_its_partner_only(
+    bound: httpx.AsyncClient, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    general = (await make(client, "rate-cards", action_type="Call", amount="3.00"))["rule_id"]
+    before = await row_counts(engine)
+    detail = "This key is bound to a partner, and sets prices by rules that name this partner only."
+    for query in ("", "?dry_run=true"):
+        for response in (
+            await bound.post(f"/api/rate-cards{query}", json={"action_type": "Call", "amount": "1.00"}),
+            await bound.patch(f"/api/rate-cards/{general}{query}", json={"amount": "1.00"}),
+            await bound.delete(f"/api/rate-cards/{general}{query}"),
+        ):
+            assert check_problem(response, 403)["detail"] == detail
     assert await row_counts(engine) == before

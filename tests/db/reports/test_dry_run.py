@@ -31,7 +31,7 @@ NOW = datetime(2024, 7, 1, tzinfo=UTC)
 
 def said(view: LeadView) -> dict[str, Any]:
     """All that is said of a lead, but when it came."""
-    return lead_out_from_view(view) | {"created_at": None, "received_at": None}
+    return lead_out_from_view(view, people=True) | {"created_at": None, "received_at": None}
 
 
 async def dry_run(world: World, *sent: Wire) -> list[TriedLead]:
