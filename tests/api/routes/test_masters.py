@@ -329,6 +329,10 @@ async def test_the_time_zone_changes_with_the_first_period_not_yet_begun(
         "starts_at": "2024-04-01T00:00:00Z",
         "ends_at": "2024-05-01T00:00:00Z",
         "closed": False,
+        "currency": "EUR",
+        "billed": "10.00",
+        "credited": "0.00",
+        "net": "10.00",
     }
     this_month = f"{datetime.now(UTC):%Y-%m}"
     assert (await get(client, "/api/partners/acme", period=this_month))["timezone"] == "UTC"

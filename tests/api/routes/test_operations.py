@@ -98,7 +98,8 @@ async def test_a_dead_letter_is_counted_once_as_accepted(
         await bill(client, engine, policies, lead())
     figures = await _figures(client)
     assert (figures["leadger_leads_accepted_total"], figures["leadger_dead_letters"]) == (1, 1)
-    assert (await client.post("/api/quarantine/dead-letters/retry", json={"ids": [1]})).json() == {"retried": 1}
+    retried = await client.post("/api/quarantine/dead-letters/retry", json={"ids": [1]})
+    assert retried.json() == {"retried": 1, "of": 1, "next": None}
     assert (await _figures(client))["leadger_leads_accepted_total"] == 1
     await worker_batch.process_inbox(engine, policies, 1000)
     figures = await _figures(client)
@@ -205,6 +206,10 @@ async def test_quarantine_by_pages_and_reasons(
         "detail": "No product 'nothing' is known.",
         "batch_id": shown["batch_id"],
         "received_at": shown["received_at"],
+        "state": "open",
+        "left_at": None,
+        "left_by": None,
+        "left_because": None,
     }
     for verb in ("retry", "dead-letters/retry"):
         bodies: list[Any] = [
