@@ -303,7 +303,7 @@ async def _require_own_products(state: State, partner_id: UUID, leads: Sequence[
     if unknown:
         more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         detail = f"Nothing was accepted: no product {unknown[0]!r} is known to the partner of this key{more}."
-        raise Problem(400, detail, [FieldError("#", f"names the unknown product {text!r}") for text in unknown[:100]])
+        raise Problem(400, detail, [FieldError("#", f"names the unknown product {text!r}") for text in unknown])
 
 
 async def _dry_run(

@@ -262,6 +262,12 @@ async def test_a_bound_key_sends_leads_for_its_products_only(
                 f"Nothing was accepted: no product {unseen!r} is known to the partner of this key."
             )
             assert document["errors"] == [{"pointer": "#", "detail": f"names the unknown product {unseen!r}"}]
+    sent = [lead(f"{number}", product_id=f"unseen-{number:03d}") for number in range(150)]
+    document = check_problem(await bound.post("/leads", json=sent), 400)
+    assert document["detail"].endswith("and 149 more.")
+    assert [error["detail"] for error in document["errors"]] == [
+        f"names the unknown product 'unseen-{number:03d}'" for number in range(150)
+    ], "the first 100 were named without a word about the others"
     assert await row_counts(engine) == before
     accepted = await bound.post("/leads", json=[lead("1")])
     assert accepted.status_code == 202
