@@ -22,6 +22,7 @@ from db.core.row_keys import customer_uuid, lead_uuid
 from db.core.settings import Settings
 from db.core.tables import metadata
 from db.intake import worker_batch
+from db.ledger import report_changes
 from db.ledger.policies import Policies
 from db.privacy import erased_files, erased_payloads
 from db.reports import report_files, snapshots
@@ -39,7 +40,6 @@ from tests.api.world import (
     make_masters,
     row_counts,
 )
-from tests.changes import changed_reports
 from tests.keys import new_key
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
@@ -83,10 +83,13 @@ async def lived(client: httpx.AsyncClient, engine: AsyncEngine, policies: Polici
 
 
 async def snapshot(engine: AsyncEngine, settings: Settings) -> None:
+    """Write the reports that changed and forget the change, as the worker's task does."""
     async with transaction(engine, readonly=True) as connection:
-        changed = await changed_reports(connection)
-    for partner_id, period in changed:  # some may be listed whose figures are the same
-        await snapshots.snapshot(engine, settings, partner_id, period)
+        changed = await report_changes.page(connection)
+    for change in changed:
+        assert await snapshots.snapshot(engine, settings, change.partner_id, change.period)
+        async with transaction(engine) as connection:
+            await report_changes.clear(connection, change)
 
 
 async def stored(engine: AsyncEngine, *tables: str) -> dict[str, list[str]]:
