@@ -6,6 +6,7 @@ with a result               the task is done
 BillingError                the task has failed, with the error's message
 SubtaskFailed               the task has failed, with the message of the subtask, whose attempt was logged and counted
 Paused                      the task waits for the next sweep; the attempt does not count
+TurnOver                    the task goes on by another message, behind what waits; the attempt does not count
 TRANSIENT, Interrupted      another attempt later, after a delay that grows up to half a minute
 any other error             logged and counted; another attempt if its kind allows one, or the task has failed
 the process is killed       its connection ends and frees the task's lock; the next sweep announces the task again
@@ -27,6 +28,7 @@ from db.core import locks
 from db.core.engine import autocommit
 from db.core.errors import TRANSIENT
 from db.tasks import records
+from db.tasks.notifications import RUN_TASK
 from db.tasks.pauses import Paused
 from db.tasks.records import Progress, Task
 from db.telemetry import counters
@@ -43,6 +45,10 @@ class Interrupted(Exception):
 
 class SubtaskFailed(Exception):
     """A subtask of the task has failed; the message is the subtask's error, which was logged and counted there."""
+
+
+class TurnOver(Exception):
+    """A long task has worked for long enough at a time, and remembers what is done; others have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,14 @@ class Runner:
             return await self.attempt(runtime, task_id)
         except Interrupted:
             return False
+        except TurnOver:
+            with suppress(*TRANSIENT):  # the sweeper announces it, too
+                async with runtime.unit_of_work() as uow:
+                    uow.notify(RUN_TASK, str(task_id))  # now that its lock is free
+            return False
 
     async def attempt(self, runtime: Runtime, task_id: UUID) -> bool:
-        """The same, but a transient error raises Interrupted."""
+        """The same, but a transient error raises Interrupted, and the end of its turn TurnOver."""
         async with _task_lock(runtime.engine, task_id) as connection:
             task = await records.begin(connection, task_id) if connection else None
             if connection is None or task is None:
@@ -109,6 +120,9 @@ class Runner:
         except Paused:
             await records.requeue(connection, task.id)
             return False
+        except TurnOver:
+            await records.requeue(connection, task.id)
+            raise
         except (BillingError, SubtaskFailed) as ended:
             await records.fail(connection, [task.id], str(ended))
         except (*TRANSIENT, Interrupted) as error:

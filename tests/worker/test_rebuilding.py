@@ -15,7 +15,7 @@ from db.core.engine import create_engine, transaction
 from db.core.settings import Settings
 from db.core.unit_of_work import Message
 from db.ledger import rebuild, recount, verdicts
-from db.tasks.notifications import RUN_SUBTASKS
+from db.tasks.notifications import RUN_SUBTASKS, RUN_TASK
 from tests.builders import distinct
 from tests.worker.test_background import APRIL, Killed, create, due, spoil, task
 from tests.world import World
@@ -101,6 +101,36 @@ async def test_two_processes_take_the_subtasks_from_both_ends(
     by_runtime, by_helper = ([first for engine, first in taken if engine is at.engine] for at in (runtime, helper))
     assert (len(by_runtime), len(by_helper)) == (3, 3)
     assert by_runtime + by_helper[::-1] == sorted([*by_runtime, *by_helper])
+    await check_all_is_right(world, task_id)
+
+
+async def test_a_long_rebuild_lets_what_waits_go_first_and_goes_on_where_it_was(
+    runtime: Runtime, world: World, task_id: UUID, sent: "queue.Queue[Message]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: whoever asked for a closing in the meantime waited for the whole rebuild."""
+    counted: list[int] = []
+    count = rebuild.correct_counters
+
+    async def counting(*more: Any) -> int:
+        if len(more) == 5:  # not because a counter would fall below zero: that one remembers nothing
+            counted.append(more[3])
+        return await count(*more)
+
+    monkeypatch.setattr(rebuild, "correct_counters", counting)
+    monkeypatch.setattr(rebuilding, "TURN_S", 0.0)
+    again = Message(RUN_TASK, (str(task_id),))
+    for done in range(1, len(PEOPLE)):
+        assert not await RUNNER.run(runtime, task_id)
+        row = await task(world, task_id)
+        assert (row.state, row.done, row.total, row.attempts) == ("waiting", done, len(PEOPLE), 0)
+        messages = []
+        while not sent.empty():
+            messages.append(sent.get())
+        assert [message for message in messages if message.task != RUN_SUBTASKS] == [again]
+        other = await create(world, "rebuild", period=202405)  # as the queue has it: before the rebuild's own message
+        assert await RUNNER.run(runtime, other)
+    assert await RUNNER.run(runtime, task_id)
+    assert (sent.empty(), counted.count(202404)) == (True, 1)
     await check_all_is_right(world, task_id)
 
 

@@ -1,5 +1,6 @@
 """What follows from how an attempt of a background task ends."""
 
+import queue
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -11,11 +12,13 @@ from billing.errors import InvalidValue
 from billing.rates import UnpricedAction
 from db.core.engine import transaction
 from db.core.errors import FileUnavailable
+from db.core.unit_of_work import Message
 from db.tasks import records
+from db.tasks.notifications import RUN_TASK
 from db.tasks.pauses import Paused
 from db.telemetry import counters
 from tests.worker.test_background import Killed
-from worker.runner import Attempt, Handler, Kind, Runner, SubtaskFailed, retry_delay_s
+from worker.runner import Attempt, Handler, Kind, Runner, SubtaskFailed, TurnOver, retry_delay_s
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
 
@@ -116,6 +119,19 @@ async def test_a_pause_costs_no_attempt(runtime: Runtime) -> None:
     assert not await Runner([Kind("test", failing(Paused()))]).run(runtime, task_id)
     found = await row(runtime, task_id)
     assert (found["state"], found["attempts"], found["next_attempt_at"]) == ("waiting", 0, None)
+
+
+async def test_a_task_whose_turn_is_over_is_announced_once_its_lock_is_free(
+    runtime: Runtime, sent: "queue.Queue[Message]"
+) -> None:
+    task_id = await create(runtime)
+    runner = Runner([Kind("test", failing(TurnOver()))])
+    assert not await runner.run(runtime, task_id)
+    found = await row(runtime, task_id)
+    assert (found["state"], found["attempts"], found["next_attempt_at"]) == ("waiting", 0, None)
+    assert (sent.get_nowait(), sent.empty()) == (Message(RUN_TASK, (str(task_id),)), True)
+    assert await runner.run(runtime, task_id)
+    assert (await row(runtime, task_id))["result"] == {"answer": 42}
 
 
 async def test_a_killed_attempt_counts_and_the_next_one_may_follow_at_once(runtime: Runtime) -> None:

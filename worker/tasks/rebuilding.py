@@ -4,6 +4,7 @@ The process that runs the rebuild takes them from the first one on, another one 
 """
 
 import asyncio
+import time
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from db.ledger import rebuild as ledger
 from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange, RangeResult
 from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS
-from worker.runner import Attempt, SubtaskFailed
+from worker.runner import Attempt, SubtaskFailed, TurnOver
 from worker.tasks.reports import written_version
 
 SUBTASK = "rebuild_range"
@@ -34,6 +35,12 @@ _FORMER_SUBTASK_IDS = "shares"
 _COUNTERS = "counters_corrected"
 """The argument of a rebuild, and the part of its result, that says how many counters it has corrected."""
 
+_COUNTED = "counted"
+"""The argument of a rebuild that says that its counters were counted, in an earlier turn."""
+
+TURN_S = 2.0
+"""A rebuild that has worked for so long lets other tasks go first, after the subtask at hand."""
+
 _POLL_INTERVAL_S = 0.1
 
 
@@ -42,15 +49,22 @@ async def rebuild(attempt: Attempt) -> dict[str, Any]:
     runtime = attempt.runtime
     partner_id, period = UUID(attempt.task.arguments["partner_id"]), attempt.task.arguments["period"]
     subtask_ids = await create_subtasks(attempt)
-    earlier = attempt.task.arguments.get(_COUNTERS, 0)  # by an attempt that was killed
+    earlier = attempt.task.arguments.get(_COUNTERS, 0)  # in an earlier turn, or by an attempt that was killed
 
     async def remember(connection: asyncpg.Connection, corrected: int) -> None:
         await records.add_arguments(connection, attempt.task.id, {_COUNTERS: earlier + corrected})
 
-    judged, counters = await run_concurrently(
-        _judge(attempt, subtask_ids),
-        ledger.correct_counters(runtime.engine, runtime.policies, partner_id, period, remember),
-    )
+    async def count() -> int:
+        if _COUNTED in attempt.task.arguments:
+            return 0
+        corrected = await ledger.correct_counters(runtime.engine, runtime.policies, partner_id, period, remember)
+        async with transaction(runtime.engine) as connection:
+            await records.add_arguments(connection, attempt.task.id, {_COUNTED: True})
+        return corrected
+
+    judged, counters = await run_concurrently(_judge(attempt, subtask_ids), count())
+    if judged is None:
+        raise TurnOver
     result: dict[str, Any] = judged | {_COUNTERS: earlier + counters}
     return result | await written_version(runtime, partner_id, period)
 
@@ -105,14 +119,20 @@ async def create_subtasks(attempt: Attempt) -> list[UUID]:
     return subtask_ids
 
 
-async def _judge(attempt: Attempt, subtask_ids: list[UUID]) -> dict[str, Any]:
-    """Run the subtasks that nobody has run, and wait for the one that another process runs."""
+async def _judge(attempt: Attempt, subtask_ids: list[UUID]) -> dict[str, Any] | None:
+    """Run the subtasks that nobody has run, and wait for the one that another process runs; None if time is up."""
+    turn_ends = time.monotonic() + TURN_S
+    await _report_progress(attempt, subtask_ids)  # of earlier turns
     while (judged := await _sum_of_results(attempt, subtask_ids)) is None:
         ran = False
         for subtask_id in subtask_ids:
             if await attempt.run(subtask_id):
                 ran = True
                 await _report_progress(attempt, subtask_ids)
+                if time.monotonic() >= turn_ends:
+                    break
+        if time.monotonic() >= turn_ends:
+            return await _sum_of_results(attempt, subtask_ids)
         if not ran:
             await asyncio.sleep(_POLL_INTERVAL_S)
     await _report_progress(attempt, subtask_ids)
