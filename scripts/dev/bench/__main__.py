@@ -22,6 +22,7 @@ from scripts.dev.bench.figures import FAILED, WRONG, Figure, table
 from scripts.dev.bench.profiling.accept import profile_accept
 from scripts.dev.bench.profiling.worker import profile_worker
 from scripts.dev.bench.rows.accept import accept_batch, accept_single
+from scripts.dev.bench.rows.beside_others import beside_others
 from scripts.dev.bench.rows.curves import Curve, curve_batch, curve_skew, curve_stored
 from scripts.dev.bench.rows.large_tables import large_tables
 from scripts.dev.bench.rows.latency import latency
@@ -47,6 +48,7 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "plans": plans,
     "one-customer": one_customer,
     "one-customer-reads": one_customer_reads,
+    "beside-others": beside_others,
     "report": report,
     "monthly-run": monthly_run,
     "memory": memory,

@@ -80,9 +80,9 @@ class Bench:
         """Wait until everything is billed; the instant of the last commit, in seconds since the epoch."""
         return drain(leadger.database.url, _LONGEST_DRAIN_S)[0]
 
-    def checked(self, leadger: Leadger, loads: Sequence[tuple[Traffic, Result]]) -> Check:
-        """Let the oracle check everything that the loads brought."""
-        return check(self.servers.home, leadger.database.url, loads, self.sizes.oracle_actions)
+    def checked(self, leadger: Leadger, loads: Sequence[tuple[Traffic, Result]], undecided: int = 0) -> Check:
+        """Let the oracle check everything that the loads brought; so many leads beside them are to be quarantined."""
+        return check(self.servers.home, leadger.database.url, loads, self.sizes.oracle_actions, undecided)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

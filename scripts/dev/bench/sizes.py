@@ -21,6 +21,10 @@ class Sizes:
     stored_actions: int = 1_000_000
     """Actions stored already in `large-tables`, `plans` and `storage`; the target says 10 M, which `--full` takes."""
     one_customer_actions: int = 20_000
+    beside_partners: int = 200
+    beside_quarantined: int = 5_000
+    large_bodies: int = 24
+    """Large bodies in `beside-others`, by turns of 1, 4, 16 and 17 MB."""
     report_actions: int = 200_000
     naive_leads: int = 1_500
     curve_leads: int = 20_000
@@ -38,6 +42,9 @@ QUICK = Sizes(
     latency_s=2.0,
     stored_actions=20_000,
     one_customer_actions=2_000,
+    beside_partners=10,
+    beside_quarantined=500,
+    large_bodies=4,
     report_actions=5_000,
     naive_leads=60,
     curve_leads=500,
@@ -52,6 +59,9 @@ FULL = Sizes(
     latency_s=30.0,
     stored_actions=10_000_000,
     one_customer_actions=100_000,
+    beside_partners=2_000,
+    beside_quarantined=100_000,
+    large_bodies=100,
     report_actions=1_000_000,
     naive_leads=4_000,
     curve_leads=40_000,
@@ -61,6 +71,9 @@ FULL = Sizes(
 _IN_TARGETS = {
     "stored_actions": "actions stored",
     "one_customer_actions": "actions of one customer",
+    "beside_partners": "partners beside others",
+    "beside_quarantined": "quarantined leads beside others",
+    "large_bodies": "large bodies beside others",
     "report_actions": "actions in a report",
 }
 """The sizes that the targets themselves name, in the targets' words."""

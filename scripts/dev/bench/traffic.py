@@ -28,7 +28,8 @@ class Traffic:
     `skew` is the exponent s of Zipf's law over the customers: 0 is uniform, with 2 one customer gets 61 % of all.
     `types` action types are in use. In rising order the instants rise from lead to lead but for a minute's jitter;
     `shuffled` scatters them over the month. `begin` and `end` are the shares of the month that the load takes: a second
-    load on the same customers comes after the first, or all of it would be late.
+    load on the same customers comes after the first, or all of it would be late. The customers before
+    `first_customer` get none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Traffic:
     shuffled: bool = False
     begin: float = 0.0
     end: float = 1.0
+    first_customer: int = 0
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -54,8 +56,8 @@ class Traffic:
     def chunks(self) -> Iterator[list[WireLead]]:
         """The leads of each request, in order."""
         random = Random(f"{self.name} {self.seed}")  # noqa: S311 - a load is to be repeatable, not secret
-        weights = list(accumulate(1 / rank**self.skew for rank in range(1, self.world.customers + 1)))
-        customers = range(self.world.customers)
+        customers = range(self.first_customer, self.world.customers)
+        weights = list(accumulate(1 / rank**self.skew for rank in range(1, len(customers) + 1)))
         types = [_action_type(number) for number in range(self.types)]
         for start in range(0, self.leads, self.batch):
             numbers = range(start, start + self.batch)

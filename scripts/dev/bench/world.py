@@ -10,6 +10,8 @@ class World:
     partners: int = 10
     products_per_partner: int = 3
     customers: int = 10_000
+    products: str = "product"
+    """What the ids of products begin with."""
 
     def partner(self, number: int) -> str:
         """The id of a partner."""
@@ -17,7 +19,7 @@ class World:
 
     def product(self, partner: int, number: int) -> str:
         """The id of a product of a partner."""
-        return f"product-{partner:04d}-{number}"
+        return f"{self.products}-{partner:04d}-{number}"
 
     def customer(self, number: int) -> str:
         """The id of a customer."""

@@ -38,9 +38,9 @@ def latency(bench: Bench) -> list[Figure]:
             traffic = Traffic(f"l{repeat}", world, leads, BATCH, begin=0.31)
             result = bench.send(leadger.port, database.key, traffic, rate, backlog=100_000)
             bench.drained(leadger)
-            waits_s = asyncio.run(_waits_s(leadger, result))
-            middle.append(percentile(waits_s, 0.5) * 1000)
-            late.append(percentile(waits_s, 0.99) * 1000)
+            waited_s = asyncio.run(waits_s(leadger, result))
+            middle.append(percentile(waited_s, 0.5) * 1000)
+            late.append(percentile(waited_s, 0.99) * 1000)
             dropped += result.dropped * BATCH
             rates.append(rate)
             check = str(bench.checked(leadger, [(probe, probed), (traffic, result)]))
@@ -55,7 +55,7 @@ def latency(bench: Bench) -> list[Figure]:
     return figures
 
 
-async def _waits_s(leadger: Leadger, result: Result) -> list[float]:
+async def waits_s(leadger: Leadger, result: Result) -> list[float]:
     """From the scheduled arrival of a request to the commit of its verdicts."""
     connection = await asyncpg.connect(leadger.database.url)
     try:
