@@ -18,7 +18,6 @@ def upgrade() -> None:
             "period BETWEEN 190001 AND 999912 AND period % 100 BETWEEN 1 AND 12",
             name=op.f("ck_first_closed_periods_period"),
         ),
-        sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_first_closed_periods_partner_id")),
         sa.PrimaryKeyConstraint("partner_id", name=op.f("pk_first_closed_periods")),
     )
     # A closing writes a final version, so the oldest one tells where it began.
@@ -27,6 +26,11 @@ def upgrade() -> None:
         SELECT partners.id, min(period) FROM partners JOIN billing_reports ON partner_id = partners.id
         WHERE final AND period <= closed_through GROUP BY partners.id
     """)
+    # Last, because it locks partners.
+    op.execute(
+        "ALTER TABLE first_closed_periods ADD CONSTRAINT fk_first_closed_periods_partner_id"
+        " FOREIGN KEY (partner_id) REFERENCES partners (id)"
+    )
 
 
 def downgrade() -> None:

@@ -24,7 +24,7 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_rates_start"),
         "rates",
-        f"from_period IS NULL OR effective_from IS NULL AND {_PERIOD.format('from_period')}",
+        f"from_period IS NULL OR effective_from IS NOT NULL AND {_PERIOD.format('from_period')}",
     )
     op.create_check_constraint(op.f("ck_rates_ended"), "rates", "(ended_at IS NULL) = (ended_by IS NULL)")
     # What runs of the release before sees the table that it knows: its plans stay valid, and no ended rule counts.

@@ -24,7 +24,7 @@ def upgrade() -> None:
     op.execute(
         """
         INSERT INTO tasks (id, kind, arguments, request_id, dedup_key, created_at)
-        SELECT gen_random_uuid(), 'apply_text_rules', '{}', 'migration-0016', 'all', now() + interval '2 minutes'
+        SELECT gen_random_uuid(), 'apply_text_rules', '{}', 'migration-0013', 'all', now() + interval '2 minutes'
         WHERE EXISTS (SELECT FROM leads) OR EXISTS (SELECT FROM customers) OR EXISTS (SELECT FROM partners)
         """
     )

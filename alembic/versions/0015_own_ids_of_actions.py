@@ -28,9 +28,10 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '500ms'")
     op.execute("UPDATE quarantine SET reason = 'conflict' WHERE reason = 'action_conflict'")
     _allow(_OF_BEFORE)
+    op.execute("ALTER TABLE quarantine VALIDATE CONSTRAINT ck_quarantine_reason")
     op.drop_table("action_external_ids")
 
 
 def _allow(reasons: str) -> None:
     op.execute("ALTER TABLE quarantine DROP CONSTRAINT ck_quarantine_reason")
-    op.execute(f"ALTER TABLE quarantine ADD CONSTRAINT ck_quarantine_reason CHECK (reason IN ({reasons}))")
+    op.execute(f"ALTER TABLE quarantine ADD CONSTRAINT ck_quarantine_reason CHECK (reason IN ({reasons})) NOT VALID")

@@ -16,7 +16,6 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")),
         sa.Column("remembered", postgresql.JSONB(), nullable=True),
-        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_erased_customers_customer_id")),
         sa.PrimaryKeyConstraint("customer_id", name=op.f("pk_erased_customers")),
     )
     # So far the row itself told it. Whoever planted such an e-mail had an id or a name of their own.
@@ -32,6 +31,11 @@ def upgrade() -> None:
         FROM customers
         WHERE email = id::text || '@erased.invalid' AND external_id = id::text AND name = 'Erased'
     """)
+    # Last, because it locks customers.
+    op.execute(
+        "ALTER TABLE erased_customers ADD CONSTRAINT fk_erased_customers_customer_id"
+        " FOREIGN KEY (customer_id) REFERENCES customers (id)"
+    )
 
 
 def downgrade() -> None:

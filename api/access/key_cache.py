@@ -1,5 +1,6 @@
 """The API keys that a process has just looked up."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -26,6 +27,7 @@ class KeyCache:
         self._callers: dict[bytes, tuple[float, Caller]] = {}
         self._unknown: dict[bytes, float] = {}
         """Apart from the others, so that however many unknown keys come, no valid one is forgotten for them."""
+        self._look_ups: dict[bytes, asyncio.Task[Caller | None]] = {}
 
     async def find(self, secret: str, address: str) -> Caller | None:
         """The caller whose key this is; None if the text is no key that is valid now.
@@ -38,22 +40,41 @@ class KeyCache:
             return cached[1]
         if self._unknown.get(key_hash, 0.0) > time.monotonic():
             return None
-        if not cached:
-            self._limit.spend(address)
-        async with transaction(self._engine) as connection:
-            key = await api_keys.find_valid(connection, secret)
+        look_up = self._look_ups.get(key_hash)
+        if look_up is None:
+            if not cached:
+                self._limit.spend(address)
+            look_up = asyncio.create_task(self._look_up(secret, key_hash, None if cached else address))
+            self._look_ups[key_hash] = look_up
+            look_up.add_done_callback(lambda done: self._forget_look_up(key_hash, done))
+        return await asyncio.shield(look_up)
+
+    async def _look_up(self, secret: str, key_hash: bytes, spent_by: str | None) -> Caller | None:
+        """Ask the database, once for all requests that come with a key meanwhile."""
+        try:
+            async with transaction(self._engine) as connection:
+                key = await api_keys.find_valid(connection, secret)
+        except BaseException:
+            if spent_by is not None:  # nobody knows whether the key is valid
+                self._limit.give_back(spent_by)
+            raise
         until = time.monotonic() + _TIME_TO_LIVE_S
         if key is None:
             self._callers.pop(key_hash, None)
             _make_room(self._unknown)
             self._unknown[key_hash] = until
             return None
-        if not cached:
-            self._limit.give_back(address)
+        if spent_by is not None:
+            self._limit.give_back(spent_by)
         caller = caller_from_key(key)
         _make_room(self._callers)
         self._callers[key_hash] = (until, caller)
         return caller
+
+    def _forget_look_up(self, key_hash: bytes, look_up: "asyncio.Task[Caller | None]") -> None:
+        self._look_ups.pop(key_hash, None)
+        if not look_up.cancelled():
+            look_up.exception()  # those who wait for it get it; with none of them left nobody else would ask
 
     def clear(self) -> None:
         """Forget every key; called when keys change."""

@@ -19,8 +19,8 @@ A transaction takes its locks in this order, whichever of them it needs:
  9. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
 10. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
                               or erases a person from its files (two must not rewrite one file)
-11. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly; after
-                              those of products, by their triggers, report_changes and currency_totals
+11. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly; what
+                              their triggers note is inserted only, and so locks nothing
 12. quarantine (unique key)   inserted in ascending content id order, like leads
 
 The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one. A task's dedup

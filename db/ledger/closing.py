@@ -13,7 +13,7 @@ from billing.periods import FIRST_PERIOD, name_of_period, periods_between, previ
 from billing.policy import Policy
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import credit_lines, held_actions, reevaluation, report_changes
+from db.ledger import credit_lines, held_actions, periods, reevaluation, report_changes
 from db.ledger.policies import Policies
 
 
@@ -125,9 +125,9 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
         period,
     )
     # The first period that was ever closed leaves nothing closed behind, or a mistyped year could not be taken back.
-    was_first = await connection.fetchval(
-        "DELETE FROM first_closed_periods WHERE partner_id = $1 AND period = $2 RETURNING true", partner_id, period
-    )
+    was_first = await periods.first_closed(connection, partner_id) == period
+    if was_first:
+        await connection.execute("DELETE FROM first_closed_periods WHERE partner_id = $1", partner_id)
     await connection.execute(
         "UPDATE partners SET policy_version = policy_version + 1, closed_through = $2::int WHERE id = $1",
         partner_id,

@@ -43,13 +43,13 @@ async def figures(
     )
     by_period = {row["period"]: PeriodFigures(*row) for row in rows}
     if policy.closed_through is not None:
-        since = await _first_closed(connection, policy.partner_id) or policy.closed_through
+        since = await first_closed(connection, policy.partner_id) or policy.closed_through
         for period in periods_between(max(since, first), min(policy.closed_through, last)):
             by_period.setdefault(period, PeriodFigures(period, 0, 0))
     return [by_period[period] for period in sorted(by_period)]
 
 
-async def _first_closed(connection: asyncpg.Connection, partner_id: UUID) -> int | None:
+async def first_closed(connection: asyncpg.Connection, partner_id: UUID) -> int | None:
     """The first closed period; what a release before 0.3 closed is told by its oldest final report."""
     period: int | None = await connection.fetchval(
         """

@@ -121,7 +121,7 @@ def rule_from_row(row: asyncpg.Record) -> CardRule:
             row["level_key"],
         ),
         amount_minor=row["amount_minor"],
-        start=row["effective_from"] or row["from_period"],
+        start=row["from_period"] or row["effective_from"],
         is_ended=row["ended_at"] is not None,
     )
 

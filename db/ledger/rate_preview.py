@@ -1,7 +1,7 @@
 """What a change of the rate card would change: judged on the real open actions, and rolled back.
 
-It takes no lock that a batch waits for. The rules are written in a transaction that never commits; whoever changes the
-same rule meanwhile waits for its end, which `most_actions` bounds.
+It takes no lock that a batch waits for. The rules are written only to read the card with them, and rolled back before
+anything is judged: whoever changes the same rule meanwhile waits for that moment.
 """
 
 from collections import defaultdict
@@ -74,7 +74,9 @@ async def preview(engine: AsyncEngine, arguments: dict[str, Any], most_actions: 
     """The differences that a change would make, given the arguments of its task; BillingError if it is refused."""
     found = Preview([], 0, 0, complete=True)
     async with _rolled_back(engine) as connection:
-        for partner_id, policy in (await _changed_policies(connection, arguments)).items():
+        changed = await _changed_policies(connection, arguments)
+    async with transaction(engine, readonly=True) as connection:
+        for partner_id, policy in changed.items():
             await _add_partner(connection, found, partner_id, policy, most_actions)
     return found
 

@@ -1,19 +1,25 @@
-"""Which reports changed since they were last written: triggers note it beside the counters (migration 0018)."""
+"""Which reports changed since they were last written: triggers note it beside the counters (migration 0018).
+
+A trigger only inserts rows, so batches never wait for each other's notes.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 
+from billing.totals import TOTALS_COLUMNS
+
+_FIGURES = (*TOTALS_COLUMNS, "credited_minor")
+
 
 @dataclass(frozen=True, slots=True)
 class ReportChange:
-    """A report that changed, and by which transactions: what comes later is another change."""
+    """A report that changed, and the notes that say so: what comes later is another change."""
 
     partner_id: UUID
     period: int
-    slots: tuple[int, ...]
-    changed_by: tuple[int, ...]
+    notes: tuple[int, ...]
 
 
 async def page(
@@ -22,8 +28,7 @@ async def page(
     """Reports that changed, after one of them, oldest period first."""
     rows = await connection.fetch(
         """
-        SELECT period, partner_id, array_agg(slot ORDER BY slot) AS slots,
-               array_agg(changed_by ORDER BY slot) AS changed_by
+        SELECT period, partner_id, array_agg(id) AS notes
         FROM report_changes WHERE $1::int IS NULL OR (period, partner_id) > ($1, $2)
         GROUP BY period, partner_id ORDER BY period, partner_id LIMIT $3
         """,
@@ -31,19 +36,15 @@ async def page(
         after.partner_id if after else None,
         limit,
     )
-    return [
-        ReportChange(row["partner_id"], row["period"], tuple(row["slots"]), tuple(row["changed_by"])) for row in rows
-    ]
+    return [ReportChange(row["partner_id"], row["period"], tuple(row["notes"])) for row in rows]
 
 
 async def mark(connection: asyncpg.Connection, partner_id: UUID, period: int) -> None:
     """Note a change that is none of the counters: the period was closed or reopened. An empty one has no report."""
     await connection.execute(
         """
-        INSERT INTO report_changes (period, partner_id, slot, changed_by)
-        SELECT $1, $2, 0, pg_current_xact_id()::text::bigint
+        INSERT INTO report_changes (period, partner_id) SELECT $1, $2
         WHERE EXISTS (SELECT FROM product_periods WHERE partner_id = $2 AND period = $1)
-        ON CONFLICT (period, partner_id, slot) DO UPDATE SET changed_by = excluded.changed_by
         """,
         period,
         partner_id,
@@ -51,18 +52,17 @@ async def mark(connection: asyncpg.Connection, partner_id: UUID, period: int) ->
 
 
 async def clear(connection: asyncpg.Connection, change: ReportChange) -> None:
-    """Forget a change, once its report was read after it was noted. What changed since stays.
+    """Forget a change, once its report was read after it was noted. What changed since has notes of its own."""
+    await connection.execute("DELETE FROM report_changes WHERE id = ANY($1::bigint[])", change.notes)
 
-    A batch that has noted its change and not committed yet makes this wait, and then finds its note still there.
-    """
+
+async def sum_currency_totals(connection: asyncpg.Connection) -> None:
+    """Put one row per currency in place of the many that batches have added."""
+    names = ", ".join(_FIGURES)
     await connection.execute(
-        """
-        DELETE FROM report_changes USING unnest($3::smallint[], $4::bigint[]) AS seen (slot, changed_by)
-        WHERE period = $1 AND partner_id = $2 AND report_changes.slot = seen.slot
-            AND report_changes.changed_by = seen.changed_by
-        """,
-        change.period,
-        change.partner_id,
-        change.slots,
-        change.changed_by,
+        f"""
+        WITH gone AS (DELETE FROM currency_totals RETURNING *)
+        INSERT INTO currency_totals (currency, {names})
+        SELECT currency, {", ".join(f"sum({name})" for name in _FIGURES)} FROM gone GROUP BY currency
+        """  # noqa: S608 - names of our own columns
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.periods import start_of_period
 from billing.rate_starts import Span, Start
 from billing.texts import text_key
 
@@ -100,7 +101,7 @@ def stored_rate_from_row(row: asyncpg.Record, spans: Mapping[UUID, Span]) -> Sto
             action_type=row["action_type"],
             engagement_level=row["engagement_level"],
             amount_minor=row["amount_minor"],
-            start=row["effective_from"] or row["from_period"],
+            start=row["from_period"] or row["effective_from"],
         ),
         partner=row["partner"],
         product=row["product"],
@@ -235,8 +236,13 @@ def span_from_row(row: asyncpg.Record) -> Span:
 
 
 def _start_columns(start: Start) -> tuple[datetime | None, int | None]:
-    """A start as the columns effective_from and from_period."""
-    return (start, None) if isinstance(start, datetime) else (None, start)
+    """A start as the columns effective_from and from_period.
+
+    A period has an instant too, by which a release before 0.3 prices while it still runs.
+    """
+    if isinstance(start, int):
+        return start_of_period(start, "UTC"), start
+    return start, None
 
 
 def _key(text: str | None) -> str | None:

@@ -41,6 +41,8 @@ async def snapshot_changed(runtime: Runtime) -> None:
                 async with transaction(runtime.engine) as connection:
                     await report_changes.clear(connection, change)
         changed, last = changed + len(page), page[-1]
+    async with transaction(runtime.engine) as connection:
+        await report_changes.sum_currency_totals(connection)
     files = await file_removals.remove_due(runtime.engine, runtime.settings)
     log.info("reports_snapshot", changed=changed, written=written, failed=failed, dropped=dropped, files_removed=files)
 

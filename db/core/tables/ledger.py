@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Enum,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     Numeric,
@@ -143,17 +144,17 @@ product_periods = Table(
 report_changes = Table(
     "report_changes",
     metadata,
-    Column("period", Integer, primary_key=True, autoincrement=False),
-    Column("partner_id", Uuid, primary_key=True),
-    Column("slot", SmallInteger, primary_key=True, autoincrement=False),
-    Column("changed_by", BigInteger, nullable=False),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("period", Integer, nullable=False),
+    Column("partner_id", Uuid, nullable=False),
+    Index("ix_report_changes_report", "period", "partner_id"),
 )
 
 currency_totals = Table(
     "currency_totals",
     metadata,
-    Column("currency", Text, primary_key=True),
-    Column("slot", SmallInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("currency", Text, nullable=False),
     *(Column(name, BigInteger, nullable=False) for name in TOTALS_COLUMNS),
     Column("credited_minor", BigInteger, nullable=False),
 )

@@ -166,7 +166,9 @@ rates = Table(
     ),
     CheckConstraint("level_key IN ('high', 'medium', 'low')", name="level"),
     CheckConstraint("amount_minor >= 0", name="amount"),
-    CheckConstraint("from_period IS NULL OR effective_from IS NULL AND " + period_check("from_period"), name="start"),
+    CheckConstraint(
+        "from_period IS NULL OR effective_from IS NOT NULL AND " + period_check("from_period"), name="start"
+    ),
     CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended"),
 )
 

@@ -1,5 +1,6 @@
 """Keys that nobody knows cost the database little, however many come."""
 
+import asyncio
 import collections
 from typing import Any
 
@@ -52,6 +53,38 @@ async def test_one_unknown_key_is_looked_up_once(client: httpx.AsyncClient, monk
     for _ in range(100):
         assert (await client.get("/leads", headers={"Authorization": "Bearer wrong"})).status_code == 401
     assert 1 <= len(looked_up) <= 3
+
+
+async def test_a_crowd_with_one_new_key_is_one_look_up(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: after a start the first requests of a valid key counted as look-ups of unknown ones."""
+    looked_up, find_valid = [], api_keys.find_valid
+
+    async def counting(connection: Any, secret: str) -> Any:
+        looked_up.append(secret)
+        return await find_valid(connection, secret)
+
+    monkeypatch.setattr(api_keys, "find_valid", counting)
+    headers = {"Authorization": f"Bearer {await new_key(engine, 'new', ['read'])}"}
+    crowd = await asyncio.gather(*(client.get("/api/tasks", headers=headers) for _ in range(120)))
+    assert {answer.status_code for answer in crowd} == {200}
+    assert len(looked_up) == 1
+
+
+async def test_a_look_up_that_fails_is_no_unknown_key(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: while Postgres was away, a valid key got 429 instead of 503."""
+
+    async def fail(*_: Any) -> None:
+        raise ConnectionError("Postgres is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api_keys, "find_valid", fail)
+        answers = [await client.get("/leads") for _ in range(100)]
+    assert {answer.status_code for answer in answers} == {503}
+    assert (await client.get("/leads")).status_code == 200
 
 
 def test_a_look_up_that_finds_a_key_costs_nothing_and_few_addresses_are_remembered() -> None:
