@@ -81,5 +81,6 @@ async def _figures(attempt: Attempt, partner_id: UUID, first: int, through: int)
             "quarantined": left.quarantined,
             "unknown_product": left.unknown_product,
             "dead_letters": left.dead_letters,
+            "complete": left.complete,
         },
     }

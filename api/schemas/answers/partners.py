@@ -52,7 +52,8 @@ class Undecided(Answer):
     """Leads that were accepted and are not billed, and how many actions of the month are `held`.
 
     `waiting` are those of all partners, for which closing waits; `unknown_product` may be of any partner.
-    What may be others' is null for a key that is bound to a partner.
+    What may be others' is null for a key that is bound to a partner. Unless `complete`, only the first 10,000 of each
+    kind were looked through.
     """
 
     waiting: int | None
@@ -60,6 +61,7 @@ class Undecided(Answer):
     unknown_product: int | None
     dead_letters: int | None
     held: int
+    complete: bool
 
 
 class PeriodToClose(Period):

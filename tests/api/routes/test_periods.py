@@ -58,7 +58,7 @@ async def test_close_and_reopen(
         "report_version": 1,
         "currency": "EUR",
         "periods": [{"period": "2024-04", "billed": "10.00", "credited": "0.00", "net": "10.00"}],
-        "undecided": {"quarantined": 0, "unknown_product": 0, "dead_letters": 0},
+        "undecided": {"quarantined": 0, "unknown_product": 0, "dead_letters": 0, "complete": True},
     }
     periods = (await get(client, "/api/partners/acme/periods"))["items"]
     assert [(each["period"], each["closed"]) for each in periods] == [("2024-04", True), ("2024-05", False)]
@@ -178,10 +178,17 @@ async def test_a_month_says_what_would_not_be_billed_in_it(
     await _make_dead_letters(client, engine, *dead)
     await client.post("/leads", json=lead("waits", may))
     shown = await get(client, "/api/partners/acme/periods/2024-04")
-    assert shown["undecided"] == {"waiting": 1, "quarantined": 2, "unknown_product": 1, "dead_letters": 2, "held": 1}
+    assert shown["undecided"] == {
+        "waiting": 1,
+        "quarantined": 2,
+        "unknown_product": 1,
+        "dead_letters": 2,
+        "held": 1,
+        "complete": True,
+    }
     assert (shown["closed"], shown["billed"], shown["net"]) == (False, "0.00", "0.00")
     result = await _close(client, settings, engine, "acme/periods/2024-04/close")
-    assert result["undecided"] == {"quarantined": 2, "unknown_product": 1, "dead_letters": 2}
+    assert result["undecided"] == {"quarantined": 2, "unknown_product": 1, "dead_letters": 2, "complete": True}
 
 
 async def _make_dead_letters(client: httpx.AsyncClient, engine: AsyncEngine, *leads: Json) -> None:
@@ -192,7 +199,7 @@ async def _make_dead_letters(client: httpx.AsyncClient, engine: AsyncEngine, *le
             "DELETE FROM inbox WHERE batch_id = $1 RETURNING *", UUID(accepted.json()["batch_id"])
         )
         failures = [
-            Failure(row["id"], row["batch_id"], row["received_at"], None, payload_from_lead(each), "an error")
+            Failure(row["id"], row["batch_id"], row["received_at"], uuid4(), payload_from_lead(each), "an error")
             for row in rows
             for each in leads_from_payload(row["payload"])
         ]
