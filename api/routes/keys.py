@@ -1,7 +1,6 @@
 """API keys: made, rotated with an overlap, revoked."""
 
 from datetime import timedelta
-from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictInt
@@ -26,7 +25,7 @@ class KeyIn(Body):
 
     name: Text
     partner: Id | None = None
-    scopes: list[Literal["ingest", "read", "bill", "pricing", "metrics", "admin"]] = Field(min_length=1, max_length=6)
+    scopes: list[Permission] = Field(min_length=1, max_length=len(Permission))
 
 
 class RotationIn(Body):

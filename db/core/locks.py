@@ -36,6 +36,8 @@ Always lock first, then read with a new statement, then compute.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -48,6 +50,8 @@ _PEOPLE_LOCK = 0x4C454144_00000003
 PARTITION_LOCKS = 0x4C454145_00000000
 _NAMES_LOCK = 0x4C454144_00000004
 _PAUSE_S = 0.2
+QUEUED_S, PASSING_S = 0.5, 0.25
+"""For so long whoever wants a lock alone keeps those waiting who share it, and then lets them pass."""
 
 # A range over both columns of the index, in its order, so that no plan reads what waits in other partitions, or all of
 # this one. The statement around it calls the partition `one.lane`.
@@ -267,12 +271,35 @@ async def lock_partners_shared(connection: asyncpg.Connection, partner_ids: Iter
 async def lock_partner_exclusive(connection: asyncpg.Connection, partner_id: UUID) -> None:
     """Wait for the batches of the partner under way, and keep new ones out until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(partner_id))
+    await _lock_giving_way(connection, _key(partner_id))
 
 
 async def lock_rate_card_exclusive(connection: asyncpg.Connection) -> None:
     """Wait for all batches under way, and keep new ones out until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _RATE_CARD_LOCK)
+    await _lock_giving_way(connection, _RATE_CARD_LOCK)
+
+
+async def _lock_giving_way(connection: asyncpg.Connection, key: int) -> None:
+    """Take an exclusive lock that batches share; raises LockNotAvailableError after the session's lock_timeout.
+
+    While somebody waits for it, batches queue behind, also where a request that waits for a customer shares it for
+    seconds. So whoever does not get it soon steps back and lets them pass.
+    """
+    patience = await connection.fetchval("SELECT current_setting('lock_timeout')")
+    patience_s: float = await connection.fetchval("SELECT extract(epoch FROM $1::text::interval)::float8", patience)
+    deadline = time.monotonic() + (patience_s or math.inf)
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{round(QUEUED_S * 1000)}ms'")
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", key)
+                await connection.execute("SELECT set_config('lock_timeout', $1, true)", patience)
+        except asyncpg.LockNotAvailableError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(PASSING_S)
+        else:
+            return
 
 
 async def lock_people_exclusive(connection: asyncpg.Connection) -> None:

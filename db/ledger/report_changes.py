@@ -1,4 +1,4 @@
-"""Which reports changed since they were last written: triggers note it beside the counters (migration 0018).
+"""Which reports changed since they were last written: triggers note it beside the counters (migration 0025).
 
 A trigger only inserts rows, so batches never wait for each other's notes.
 """

@@ -20,7 +20,7 @@ from db.ledger.policies import Policies
 from db.masters import text_findings
 
 KIND = "apply_text_rules"
-"""The kind of the task that does all this; migration 0016 starts it."""
+"""The kind of the task that does all this; migration 0013 starts it."""
 START = UUID(int=0)
 _ROWS_AT_ONCE = 50_000
 _ODD = "(octet_length({0}) <> char_length({0}) OR {0} LIKE '%  %')"

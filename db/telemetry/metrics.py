@@ -46,7 +46,9 @@ def _business_families(figures: Figures) -> Iterable[Metric]:
     for (currency, kind), minor in figures.money_minor.items():
         money.add_metric([currency, kind], minor)
     yield money
-    yield GaugeMetricFamily("leadger_inbox_waiting_leads", "Leads that wait", value=figures.waiting)
+    yield GaugeMetricFamily(
+        "leadger_inbox_waiting_leads", "Leads that wait, 100,000 rows of the inbox at most", value=figures.waiting
+    )
     yield GaugeMetricFamily("leadger_inbox_oldest_seconds", "Age of the oldest waiting lead", value=figures.oldest_s)
     yield GaugeMetricFamily("leadger_workers_paused_seconds", "How long the pause is in force", value=figures.paused_s)
     yield GaugeMetricFamily(
@@ -54,7 +56,9 @@ def _business_families(figures: Figures) -> Iterable[Metric]:
         "When a worker last ran the sweep that beat schedules; 0: never",
         value=figures.swept_at_s,
     )
-    yield GaugeMetricFamily("leadger_quarantined_leads", "Leads in quarantine", value=figures.quarantined)
+    yield GaugeMetricFamily(
+        "leadger_quarantined_leads", "Leads in quarantine, at most 100,000", value=figures.quarantined
+    )
     yield GaugeMetricFamily("leadger_dead_letters", "Dead letters", value=figures.dead_letters)
     yield GaugeMetricFamily("leadger_tasks_unfinished", "Background tasks not finished", value=figures.tasks)
     yield CounterMetricFamily(

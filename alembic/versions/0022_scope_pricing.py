@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0024"
-down_revision = "0017"
+revision = "0022"
+down_revision = "0021"
 
 _OLD = "scopes <@ ARRAY['ingest', 'read', 'bill', 'metrics', 'admin']"
 _NEW = "scopes <@ ARRAY['ingest', 'read', 'bill', 'pricing', 'metrics', 'admin']"

@@ -7,8 +7,8 @@ writers locked out: workers wait for that, nobody who sends leads does.
 
 from alembic import op
 
-revision = "0018"
-down_revision = "0049"
+revision = "0025"
+down_revision = "0024"
 
 _FIGURES = (
     "leads actions billed partly_billed capped duplicate held returned gross_minor billed_minor duplicate_savings_minor"

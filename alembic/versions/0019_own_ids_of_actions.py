@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0023"
+revision = "0019"
+down_revision = "0018"
 
 _OF_BEFORE = "'unknown_product', 'unknown_customer', 'conflict'"
 
