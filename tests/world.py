@@ -53,7 +53,7 @@ from db.masters.emails import email_from_wire
 from db.masters.partners import NewPartner
 from db.masters.rates import NewRate
 from db.masters.terms import PartnerTerms
-from db.privacy import erase_person
+from db.privacy import erasure
 from db.reports import explained_actions
 from tests.builders import Wire
 from tests.oracle import ActionId, ActionRef, Oracle, Refused, keys
@@ -275,8 +275,8 @@ class World:
         self.oracle.erase_customer(external_id)
         async with transaction(self.engine, readonly=True) as connection:
             customer_id = await self._person(connection, external_id)
-        erased = await again(lambda: erase_person.erase_names(self.engine, customer_id, external_id))
-        await again(lambda: erase_person.erase_payloads(self.engine, erased))
+        erased = await again(lambda: erasure.erase_names(self.engine, customer_id, external_id))
+        await again(lambda: erasure.erase_payloads(self.engine, erased))
 
     async def _person(self, connection: asyncpg.Connection, external_id: str) -> UUID:
         found = await customers.resolve(connection, [customer_uuid(external_id)])

@@ -6,7 +6,7 @@ from db.ledger import rate_preview as ledger_rate_preview
 from db.ledger import rebuild as ledger_rebuild
 from db.ledger import reevaluation as ledger_reevaluation
 from db.ledger import text_rules as ledger_text_rules
-from db.privacy import erasure as privacy
+from db.privacy import erased_names as privacy
 from worker.runner import Kind, Runner
 from worker.tasks import closing, erasure, quarantine, rate_preview, rebuilding, reevaluation, text_rules
 

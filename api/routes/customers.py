@@ -18,7 +18,7 @@ from api.wire import json_response
 from billing.leads import Person
 from db.core.engine import transaction
 from db.masters import customers
-from db.privacy import erasure
+from db.privacy import erased_names
 
 router = APIRouter(route_class=Route, prefix="/api/customers", tags=["customers"])
 _READ = requires(Permission.READ)
@@ -90,5 +90,5 @@ async def erase_customer(request: Request, customer: IdPath) -> Response:
     The key, every sum, verdict and digest stay. Leads with the same customer id go on to mean the same, unnamed person.
     """
     async with unit_of_work(request) as uow:
-        task_id = await erasure.start(uow, await customer_id_of(uow.connection, customer), customer)
+        task_id = await erased_names.start(uow, await customer_id_of(uow.connection, customer), customer)
     return task_started(task_id)

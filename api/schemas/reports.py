@@ -6,10 +6,10 @@ from typing import Any
 from api.wire import instant_out, totals_out
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
-from db.reports.explanation import explanation
 from db.reports.live_report import ProductTotals, Report
 from db.reports.report_customers import CustomerTotals
 from db.reports.report_versions import ReportVersion
+from db.reports.totals_in_words import explanation
 
 
 def report_out(

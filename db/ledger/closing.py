@@ -13,7 +13,7 @@ from billing.periods import FIRST_PERIOD, name_of_period, periods_between, previ
 from billing.policy import Policy
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import credit_lines, held_actions, periods, reevaluation, report_changes
+from db.ledger import credit_lines, holds_at_close, periods, reevaluation, report_changes
 from db.ledger.policies import Policies
 
 
@@ -93,7 +93,7 @@ async def close(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: i
     await check_can_close(connection, policy, period, now)
     if await reevaluation.stale_customers(connection, [partner_id]):
         return False
-    await held_actions.move_to_next_period(connection, policy, period)
+    await holds_at_close.move_to_next_period(connection, policy, period)
     if policy.closed_through is None:
         await connection.execute(
             """

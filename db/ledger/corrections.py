@@ -13,7 +13,7 @@ from billing.policy import Policy
 from billing.texts import text_key
 from db.core.row_keys import ROW_KEYS, duplicate_key
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import corrected, credit_lines, holds, single_changes
+from db.ledger import correction_links, credit_lines, holds, single_changes
 from db.ledger.policies import Policies
 
 
@@ -55,7 +55,7 @@ async def correct(uow: UnitOfWork, policies: Policies, action_id: UUID, correcti
         correction.engagement_level or wrong["engagement_level"],
         correction.occurred_at or wrong["occurred_at"],
     )
-    if (before := await corrected.by(connection, action_id)) is not None:
+    if (before := await correction_links.by(connection, action_id)) is not None:
         return await _corrected_before(connection, before, right)
     if right.key == _content_from_row(wrong).key:
         raise RuleViolation("The action is like that already; nothing would change.")
@@ -74,7 +74,7 @@ async def correct(uow: UnitOfWork, policies: Policies, action_id: UUID, correcti
         await connection.execute(
             "UPDATE actions SET standing_reason = $2 WHERE id = $1", right_id, wrong["standing_reason"]
         )
-    await corrected.add(connection, wrong, right_id, reason)
+    await correction_links.add(connection, wrong, right_id, reason)
     facts = {"right_id": right_id, "reason": reason}
     await uow.audit("action.corrected", action_id, before=holds.standing_of(locked), after=facts)
     return right_id

@@ -10,7 +10,7 @@ from billing.periods import name_of_period
 from billing.texts import text_key
 from db.core.row_keys import duplicate_key
 from db.core.unit_of_work import UnitOfWork
-from db.ledger import corrected, credit_lines, single_changes, winners
+from db.ledger import correction_links, credit_lines, single_changes, winners
 from db.ledger.policies import Policies
 from db.ledger.single_changes import Change, LockedAction
 
@@ -29,7 +29,7 @@ async def release(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: 
     connection = uow.connection
     locked = await single_changes.lock_action(connection, policies, action_id)
     if locked.row["standing"] == HoldStatus.RETURNED:
-        if right_id := await corrected.by(connection, action_id):
+        if right_id := await correction_links.by(connection, action_id):
             raise RuleViolation(f"The action was corrected: action {right_id} stands for it.")
         _check_open(locked)
     elif period := await credit_lines.period_of(connection, action_id):

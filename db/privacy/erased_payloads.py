@@ -12,7 +12,7 @@ from db.core import locks
 from db.intake import quarantine
 from db.intake.arrival import Arrival
 from db.intake.payloads import lead_from_payload, payload_from_lead
-from db.privacy.erasure import Erased
+from db.privacy.erased_names import Erased
 from db.privacy.identifiers import Identity, readable_leads
 
 IDS_PER_TRANSACTION = 5_000

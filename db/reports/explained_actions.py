@@ -16,7 +16,7 @@ from billing.affected_range import PeriodCounters
 from billing.duplicates import winner_from_action
 from billing.explain import Credit, Decision, Explained, explain, explain_one, reason_text
 from billing.terms import CapScope, Terms, TermsHistory
-from db.ledger import cap_used, corrected, period_counters, reading, winners
+from db.ledger import cap_used, correction_links, period_counters, reading, winners
 from db.ledger.case import Case, Customer
 from db.ledger.policies import terms_from_row
 
@@ -97,7 +97,7 @@ async def lines_of_customers(
     holders = await winners.by_key(connection, duplicates) if duplicates else {}
     periods = await period_counters.read(connection, [((partner_id, customer), 0) for customer in customer_ids])
     versions = await _versions(connection, {((partner_id, customer_id), period) for customer_id in customer_ids})
-    corrected_by = dict(await corrected.of_customers(connection, partner_id, customer_ids))
+    corrected_by = dict(await correction_links.of_customers(connection, partner_id, customer_ids))
     corrects = {right_id: wrong_id for wrong_id, right_id in corrected_by.items()}
     by_customer: dict[UUID, list[asyncpg.Record]] = defaultdict(list)
     for row in rows:
@@ -264,7 +264,7 @@ async def lines_of_actions(
     products = await _products(connection, {action.product_id for action in actions})
     versions = await _versions(connection, {(e.customer, e.verdict.action.billing_period) for e in decided})
     versions |= unwritten.versions
-    corrected_by = dict(await corrected.of_actions(connection, [action.id for action in actions]))
+    corrected_by = dict(await correction_links.of_actions(connection, [action.id for action in actions]))
     corrects = {right_id: wrong_id for wrong_id, right_id in corrected_by.items()}
     lines = []
     for each, terms in zip(decided, in_force, strict=True):

@@ -13,9 +13,9 @@ from billing.money import amount_from_minor
 from billing.periods import name_of_period
 from billing.totals import Totals
 from db.reports.explained_actions import Line
-from db.reports.explanation import explanation
 from db.reports.live_report import Report
 from db.reports.report_lines import BookedCredit
+from db.reports.totals_in_words import explanation
 
 _TEXTS_REMEMBERED = 1_000
 # Markdown as GitHub has it: strike-through, sums between dollar signs and bare addresses mean something too.

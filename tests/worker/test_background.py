@@ -9,7 +9,7 @@ import pytest
 
 from db.core.engine import transaction
 from db.intake import inbox
-from db.ledger import closing, held_actions, rebuild, recount, reevaluation, verdicts
+from db.ledger import closing, holds_at_close, rebuild, recount, reevaluation, verdicts
 from db.reports import snapshots
 from db.tasks import records
 from db.tasks.records import Task
@@ -119,7 +119,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
         (inbox, "waiting_up_to"),
         (inbox, "mark_done"),
         (reevaluation, "rejudge_some_stale"),
-        (held_actions, "move_to_next_period"),
+        (holds_at_close, "move_to_next_period"),
         (closing, "close"),
         (snapshots, "snapshot"),
         (records, "finish"),

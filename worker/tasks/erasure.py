@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from db.privacy.erase_person import Request, erase_person
+from db.privacy.erasure import Request, erase_person
 from worker.runner import Attempt
 
 

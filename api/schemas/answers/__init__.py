@@ -27,7 +27,7 @@ from api.schemas.answers.operations import Health, Readiness
 from api.schemas.answers.partners import Partner, Period, PeriodToClose
 from api.schemas.answers.products import Product
 from api.schemas.answers.quarantine import DeadLetter, Discarded, Quarantined, Retried
-from api.schemas.answers.rates import Rate
+from api.schemas.answers.rate_cards import Rate
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
 from api.schemas.answers.tasks import Progress, Task, TaskStarted
 from api.schemas.answers.workers import Notified, Pause, StuckPart, Workers

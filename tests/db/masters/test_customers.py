@@ -10,7 +10,7 @@ from db.core.unit_of_work import Message
 from db.masters import customers
 from db.masters.customers import Customer
 from db.masters.erased import ERASED_NAME, erased_email
-from db.privacy import erasure
+from db.privacy import erased_names
 from db.tasks.notifications import RETRY_QUARANTINE, RUN_TASK
 from tests.world import World
 
@@ -76,7 +76,7 @@ async def test_name_and_e_mail_can_change_unless_the_e_mail_is_taken(world: Worl
 async def test_an_erased_customer_does_not_change(world: World) -> None:
     eve, _ = await create(world, "eve")
     async with world.unit_of_work() as uow:
-        await erasure.erase_names(uow.connection, eve.id, "eve")
+        await erased_names.erase_names(uow.connection, eve.id, "eve")
     with pytest.raises(RuleViolation, match="was erased, and stays so"):
         async with world.unit_of_work() as uow:
             await customers.change(uow, eve.id, {"name": "Eve"})
@@ -89,7 +89,7 @@ async def test_an_erasure_is_a_task_that_is_announced_after_the_commit(world: Wo
     eve, _ = await create(world, "eve")
     world.published.clear()
     async with world.unit_of_work() as uow:
-        task_id = await erasure.start(uow, eve.id, "eve")
+        task_id = await erased_names.start(uow, eve.id, "eve")
         assert world.published == []
     assert world.published == [Message(RUN_TASK, (str(task_id),))]
     async with transaction(world.engine, readonly=True) as connection:
