@@ -16,6 +16,7 @@ SHORT = (
     "redis-emptied",
     "postgres-killed",
     "cut-at-commit",
+    "silent-connections",
     "ten-at-once",
     "events",
 )

@@ -1,6 +1,6 @@
 """Every fault of section 8 of the design."""
 
-from scripts.dev.chaos import deliveries, environment, events, kills, schedules, servers
+from scripts.dev.chaos import callers, deliveries, environment, events, kills, schedules, servers
 from scripts.dev.chaos.scene import Fault
 
 _SLOW_REBUILD = "scripts.dev.chaos.slow_rebuild"
@@ -20,6 +20,11 @@ FAULTS = (
     Fault("table-lost", "a table is missing for 4 s", 5, environment.table_lost),
     Fault("failover", "the server is read-only, then writes again", 10, environment.failover),
     Fault("folder-unwritable", "the report folder is none", 3, environment.folder_unwritable),
+    Fault("slow-senders", "40 connections send part of a large body and stop", 2, callers.slow_senders),
+    Fault("slow-readers", "8 clients stop reading a download", 2, callers.slow_readers),
+    Fault("crowded-bodies", "8 gzip bodies of millions of tiny items at once", 5, callers.crowded_bodies),
+    Fault("silent-connections", "1,000 connections that say nothing", 5, callers.silent_connections),
+    Fault("lock-waiters", "8 holds and releases wait for a locked customer", 5, callers.lock_waiters),
     Fault("three-times", "every batch delivered three times", 10, deliveries.three_times),
     Fault("ten-at-once", "the same lead in ten concurrent batches", 20, deliveries.ten_at_once),
     Fault("one-customer", "one customer under 64 concurrent batches", 5, deliveries.one_customer),
