@@ -77,6 +77,9 @@ def _task_out(request: Request, task: Task) -> dict[str, Any]:
         return content
     if task.kind == reevaluation.KIND:
         content["result"] = None
+    elif task.result and "undecided" in task.result:
+        of_all_partners = {"unknown_product": None, "dead_letters": None}
+        content["result"] = task.result | {"undecided": task.result["undecided"] | of_all_partners}
     error = "The task failed; whoever runs Leadger can read why." if task.error else None
     return content | {"progress": {"done": int(task.is_finished), "total": 1}, "error": error}
 

@@ -365,7 +365,18 @@ async def test_a_bound_key_sees_no_names_of_other_callers(bound: httpx.AsyncClie
     (row,) = (await get(bound, "/api/quarantine"))["items"]
     assert (row["lead_id"], row["left_by"]) == ("acme-unknown", None)
     undecided = (await get(bound, "/api/partners/acme/periods/2024-04"))["undecided"]
-    assert undecided == {"waiting": None, "quarantined": 1, "unknown_product": None, "dead_letters": None, "held": 0}
+    of_others = {"unknown_product": None, "dead_letters": None}
+    assert undecided == of_others | {"waiting": None, "quarantined": 1, "held": 0, "complete": True}
+
+
+async def test_what_a_close_says_of_leads_that_are_not_billed_tells_a_bound_key_of_its_own_only(
+    bound: httpx.AsyncClient, sides: Sides, engine: AsyncEngine, settings: Settings
+) -> None:
+    assert sides
+    closing = await bound.post("/api/partners/acme/periods/2024-04/close")
+    await finish_tasks(engine, Policies(), settings)
+    result = (await get(bound, closing.json()["status_url"]))["result"]
+    assert result["undecided"] == {"quarantined": 1, "unknown_product": None, "dead_letters": None, "complete": True}
 
 
 async def test_a_bound_key_prices_by_rules_of_its_partner_only(
