@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from api.access.permissions import Requirement
 from api.body import JSON_TYPES, content_type, json_from_body, read_body
 from api.problems import FieldError, Problem
+from api.schemas.crowded import refuse_crowded
 from api.schemas.repeated import repeated_names
 
 _MOST_BYTES = 1024 * 1024
@@ -35,6 +36,10 @@ class Route(APIRoute):
         return handler
 
 
+_MOST_ITEMS = 10_000
+"""The longest list that a body may hold, of ids to be tried again."""
+
+
 class _JsonRequest(Request):
     """A request whose body is read within limits and decoded strictly when FastAPI asks for it."""
 
@@ -46,6 +51,7 @@ class _JsonRequest(Request):
 
     async def json(self) -> Any:
         body = await self.body()
+        refuse_crowded(body, _MOST_ITEMS, _MOST_ITEMS)
         value = json_from_body(body)
         if errors := [FieldError(pointer, _REPEATED) for pointer in repeated_names(body)]:
             raise Problem(400, f"{errors[0].pointer} {errors[0].detail}.", errors)

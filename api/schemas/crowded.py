@@ -14,25 +14,31 @@ _CROWDED = 24
 _LEAST_BYTES_PER_MARK = 8
 """No valid lead has as many brackets and commas as that, texts left out."""
 _DEEPEST = 64
+_MOST_IN_A_ROW = 100
+"""A lead has ten fields, an action four; nobody needs more names in one object."""
 _MARK = re.compile(rb'(?s)"(?:[^"\\]|\\.)*+"?|[{}\[\],]')
 """A text, also one that does not end, so that no byte is looked at twice; a bracket; a comma."""
 
 
-def refuse_crowded(body: bytes, most_leads: int) -> None:
-    """Problem 413 for a list of more leads than that, or for more values than leads of this size can have."""
+def refuse_crowded(body: bytes, most_leads: int, most_in_a_row: int = _MOST_IN_A_ROW) -> None:
+    """Problem 413 for a list of more leads than that, or for more values than a body of this size can have.
+
+    No more values than `most_in_a_row` follow each other without a list or an object between them.
+    """
     size = len(body)
     if size < _LEAST_BYTES or (
         body.count(b",") * _CROWDED <= size and (body.count(b"{") + body.count(b"[")) * _CROWDED <= size
     ):
         return
-    leads = depth = marks = 0
+    leads = depth = marks = in_a_row = 0
     is_list = body[:1024].lstrip()[:1] == b"["
     for match in _MARK.finditer(body):
         mark = body[match.start()]
         if mark == ord('"'):
             continue
         marks += 1
-        if marks * _LEAST_BYTES_PER_MARK > size:
+        in_a_row = in_a_row + 1 if mark == ord(",") else 0
+        if marks * _LEAST_BYTES_PER_MARK > size or in_a_row > most_in_a_row:
             raise Problem(413, "The body holds more values than leads of its size can have.")
         if mark in b"{[":
             depth += 1

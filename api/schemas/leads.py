@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ _ACTION_FIELDS = frozenset({"action_type", "timestamp", "engagement_level"})
 _PERSON_FIELDS = frozenset({"name", "email"})
 _NULLABLE = ("source", "created_at", "customer")
 _MISSING = object()
+_MOST_UNKNOWN = 100
 _LARGE_BYTES = 1024 * 1024
 """From this size on leads are decoded one by one: all values of a body take ten times its size."""
 _decode = msgspec.json.Decoder().decode
@@ -288,7 +290,7 @@ class _Reader:
         return instant
 
     def _unknown(self, path: str, names: Iterable[object]) -> None:
-        for name in sorted(map(str, names)):
+        for name in sorted(map(str, islice(names, _MOST_UNKNOWN))):
             shown = name[:80].encode("utf-8", "replace").decode()
             self._add_error(f"{path}/{shown.replace('~', '~0').replace('/', '~1')}", "is not a known field")
 

@@ -8,6 +8,7 @@ from api.problems import Problem
 _BODIES = 3
 _BODIES_OF_ONE_KEY = 2
 """A packed body is held beside what it unpacks to, so one key needs two; the third is for others."""
+_NOT_COUNTED_BYTES = 64 * 1024
 _RETRY_AFTER_S = 1
 
 
@@ -46,18 +47,23 @@ class BodyBudget:
 
 
 class HeldBytes:
-    """The bytes that one request holds."""
+    """The bytes that one request holds.
+
+    The first ones are not counted: large bodies of some keys never keep small ones of others out. Of those, the number
+    of connections is the limit.
+    """
 
     def __init__(self, budget: BodyBudget, key_id: UUID) -> None:
         self._budget, self._key_id = budget, key_id
-        self._size = 0
+        self._size = self._counted = 0
 
     def add(self, size: int) -> None:
         """Hold some more; Problem 429 if they are too many."""
-        self._budget.take(self._key_id, size)
-        self._size += size
+        counted = max(0, self._size + size - _NOT_COUNTED_BYTES)
+        self._budget.take(self._key_id, counted - self._counted)
+        self._size, self._counted = self._size + size, counted
 
     def release(self) -> None:
         """Hold nothing any more."""
-        self._budget.give_back(self._key_id, self._size)
-        self._size = 0
+        self._budget.give_back(self._key_id, self._counted)
+        self._size = self._counted = 0

@@ -42,7 +42,13 @@ async def request_close(
     else:
         first = next_period(period)
     newest = await inbox.newest_waiting(connection)
-    arguments = {"partner_id": partner_id, "from": first, "period": period, "newest_waiting": newest}
+    arguments = {
+        "partner_id": partner_id,
+        "from": first,
+        "period": period,
+        "with_earlier": with_earlier,
+        "newest_waiting": newest,
+    }
     return await tasks.start(uow, KIND, arguments)
 
 

@@ -42,6 +42,8 @@ async def create_rate(uow: UnitOfWork, policies: Policies, rate: NewRate) -> Rat
     """
     touched = await _lock_touched(uow.connection, policies, rate)
     rule_id = await write_created(uow.connection, touched, rate, uow.actor.name)
+    for replaced in (await _existing(uow.connection, rule_id)).replaces:
+        await uow.audit("rate.ended", replaced, before=asdict((await _existing(uow.connection, replaced)).rate))
     await uow.audit("rate.created", rule_id, after=asdict(rate))
     return await _announce(uow, policies, touched, rule_id)
 

@@ -19,7 +19,7 @@ def email_from_wire(value: object) -> str:
     Lower case and not case-folded, because weiß@ and weiss@ are two mailboxes; the domain in its ASCII form, because
     bücher.example and xn--bcher-kva.example are one domain.
     """
-    address = text_from_wire(value, LONGEST_EMAIL).lower()
+    address = text_from_wire(value, LONGEST_EMAIL).lower().rstrip(".")  # example.com. is the same domain
     if not _ADDRESS.fullmatch(address):
         raise InvalidValue("must be an e-mail address")
     if not address.isascii():

@@ -16,6 +16,7 @@ from billing.affected_range import PeriodCounters
 from billing.duplicates import winner_from_action
 from billing.explain import Credit, Decision, Explained, explain, explain_one, reason_text
 from billing.terms import CapScope, Terms, TermsHistory
+from db.core.slices import in_slices
 from db.ledger import cap_used, correction_links, period_counters, reading, winners
 from db.ledger.case import Case, Customer
 from db.ledger.policies import terms_from_row
@@ -106,8 +107,8 @@ async def lines_of_customers(
     for customer_id in customer_ids:
         used_before = _used_before_period(periods.get((partner_id, customer_id), {}), period)
         by_action = {row["id"]: row for row in by_customer[customer_id]}
-        verdicts = [reading.verdict_from_row(row) for row in by_action.values()]
-        for explained in explain(verdicts, holders, in_force, used_before):
+        verdicts = [reading.verdict_from_row(row) async for row in in_slices(by_action.values())]
+        async for explained in in_slices(explain(verdicts, holders, in_force, used_before)):
             action = explained.verdict.action
             row = by_action[action.id]
             lines.append(

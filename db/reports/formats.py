@@ -6,6 +6,7 @@ from typing import Protocol
 
 import asyncpg
 
+from db.core.slices import in_slices
 from db.reports import csv_format, markdown_format, report_lines
 from db.reports.explained_actions import Line, LineCustomer
 from db.reports.live_report import Report
@@ -42,10 +43,10 @@ async def blocks(
     async for line in report_lines.lines(connection, report.partner_id, report.period):
         block.append(line if people else line._replace(customer=_unnamed(line.customer)))
         if len(block) == LINES_PER_BLOCK:
-            yield _text(block, formats)
+            yield await _text(block, formats)
             block = []
     if block:
-        yield _text(block, formats)
+        yield await _text(block, formats)
     credited = await report_lines.booked_credits(connection, report.partner_id, report.period)
     if not people:
         credited = [replace(each, email=each.customer, customer_name="") for each in credited]
@@ -58,5 +59,9 @@ def _unnamed(customer: LineCustomer) -> LineCustomer:
     return LineCustomer(customer.external_id, "", customer.external_id)
 
 
-def _text(lines: Iterable[Line], formats: Sequence[Format]) -> tuple[str, ...]:
-    return tuple("".join(map(each.line, lines)) for each in formats)
+async def _text(lines: Iterable[Line], formats: Sequence[Format]) -> tuple[str, ...]:
+    texts: list[list[str]] = [[] for _ in formats]
+    async for line in in_slices(lines):
+        for text, each in zip(texts, formats, strict=True):
+            text.append(each.line(line))
+    return tuple("".join(text) for text in texts)

@@ -30,8 +30,10 @@ async def close(attempt: Attempt) -> dict[str, Any]:
     await decide_accepted_before(
         runtime.engine, runtime.policies, arguments["newest_waiting"], most_leads, attempt.progress
     )
-    months = list(periods_between(_next_to_close(attempt, first), through))
-    for month in months:
+    first_open = (
+        await _first_open(attempt, partner_id) if arguments.get("with_earlier") else 0
+    )  # another may have closed
+    for month in periods_between(max(_next_to_close(attempt, first), first_open), through):
         await closing.freeze(
             runtime.engine,
             partial(runtime.unit_of_work, attempt.task.request_id, attempt.task.requested_by or SYSTEM),
@@ -54,6 +56,11 @@ def _next_to_close(attempt: Attempt, first: int) -> int:
     if frozen is True:  # a release before 0.3, which closed one month at a time
         frozen = attempt.task.arguments["period"]
     return next_period(frozen) if frozen else first
+
+
+async def _first_open(attempt: Attempt, partner_id: UUID) -> int:
+    async with transaction(attempt.runtime.engine) as connection:
+        return (await attempt.runtime.policies.load(connection, [partner_id]))[partner_id].first_open
 
 
 async def _remember(task_id: UUID, month: int, uow: UnitOfWork) -> None:
