@@ -37,7 +37,7 @@ def refuse_crowded(body: bytes, most_leads: int, most_in_a_row: int = _MOST_IN_A
         if mark == ord('"'):
             continue
         marks += 1
-        in_a_row = in_a_row + 1 if mark == ord(",") else 0
+        in_a_row = in_a_row + 1 if mark == ord(",") and not (is_list and depth == 1) else 0
         if marks * _LEAST_BYTES_PER_MARK > size or in_a_row > most_in_a_row:
             raise Problem(413, "The body holds more values than leads of its size can have.")
         if mark in b"{[":

@@ -8,17 +8,18 @@ from api.problems import Problem
 _BODIES = 3
 _BODIES_OF_ONE_KEY = 2
 """A packed body is held beside what it unpacks to, so one key needs two; the third is for others."""
-_NOT_COUNTED_BYTES = 64 * 1024
 _RETRY_AFTER_S = 1
 
 
 class BodyBudget:
     """Counts the bytes that are held, by key. Where a body does not fit, its request is refused and holds nothing.
 
-    A request that waited for room instead would hold what it has, and two of them could wait for each other.
+    A request that waited for room instead would hold what it has, and two of them could wait for each other. The first
+    `not_counted` bytes of each request are free.
     """
 
-    def __init__(self, most_bytes_of_one: int) -> None:
+    def __init__(self, most_bytes_of_one: int, not_counted: int = 64 * 1024) -> None:
+        self.not_counted = not_counted
         self._most_bytes = _BODIES * most_bytes_of_one
         self._most_bytes_of_key = _BODIES_OF_ONE_KEY * most_bytes_of_one
         self._by_key: Counter[UUID] = Counter()
@@ -59,7 +60,7 @@ class HeldBytes:
 
     def add(self, size: int) -> None:
         """Hold some more; Problem 429 if they are too many."""
-        counted = max(0, self._size + size - _NOT_COUNTED_BYTES)
+        counted = max(0, self._size + size - self._budget.not_counted)
         self._budget.take(self._key_id, counted - self._counted)
         self._size, self._counted = self._size + size, counted
 

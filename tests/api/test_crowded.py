@@ -25,9 +25,13 @@ _SHORTEST: dict[str, Any] = {
         (b"[" + b"1," * 7_000_000 + b"1]", "A request may hold 10000 leads at most; this one holds more."),
         (b"  [" + b'"",' * 4_000_000 + b"1]", "A request may hold 10000 leads at most; this one holds more."),
         (b'{"actions":[' + b"{}," * 500_000 + b"1]}", "The body holds more values than leads of its size can have."),
+        (
+            b"{" + b",".join(b'"%07d":1' % n for n in range(500_000)) + b"}",
+            "The body holds more values than leads of its size can have.",
+        ),
         (b'[{"a":[' + b"[]," * 500_000 + b"1]}]", "The body holds more values than leads of its size can have."),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_a_crowded_body_is_refused(body: bytes, detail: str) -> None:
     with pytest.raises(Problem) as refusal:
