@@ -8,7 +8,6 @@ from uuid import UUID
 
 import typer
 
-from db.access.api_keys import SCOPES
 from scripts.cli.connection import Key, Url, api_command, connect
 from scripts.client import Client
 from scripts.console import Json, add_row, console, moment, new_table, note, one_message, print_json, print_list
@@ -16,6 +15,7 @@ from scripts.errors import CannotStart
 
 keys = typer.Typer(help="API keys: make, list, rotate and revoke them.", no_args_is_help=True)
 
+SCOPES = ("ingest", "read", "bill", "pricing", "metrics", "admin")  # written here, because help must not load `db`
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 KeyId = Annotated[UUID, typer.Argument(metavar="KEY_ID", help="The key's id; `leadger keys list` shows it.")]

@@ -56,6 +56,7 @@ def test_the_four_lead_sample() -> None:
         "actions": 5,
         "gross": 2900,
         "billed": 1900,
+        "net": 1900,
         "duplicate_savings": 1000,
         "cap_savings": 0,
         "savings": 1000,

@@ -94,11 +94,11 @@ def _send(settings: Settings, task: str, *args: object) -> str:
 async def test_a_task_that_fails_is_one_line_and_counted(settings: Settings, client: httpx.AsyncClient) -> None:
     """Failed before: Celery wrote plain text, which no filter counts and no search by field finds."""
     connection = await asyncpg.connect(settings.database_url)
-    await connection.execute("ALTER TABLE billing_reports RENAME TO billing_reports_put_aside")
+    await connection.execute("ALTER TABLE report_changes RENAME TO report_changes_put_aside")
     with _container(settings, "background") as worker:
         task_id = _send(settings, "reports.snapshot")
         worker.wait_for(_is_error)
-        await connection.execute("ALTER TABLE billing_reports_put_aside RENAME TO billing_reports")
+        await connection.execute("ALTER TABLE report_changes_put_aside RENAME TO report_changes")
         _send(settings, "reports.snapshot")
         worker.wait_for(lambda line: line["event"] == "reports_snapshot")
         assert worker.stop() == 0
@@ -106,7 +106,7 @@ async def test_a_task_that_fails_is_one_line_and_counted(settings: Settings, cli
     await connection.close()
     exception = failed.pop("exception")
     assert exception.startswith("Traceback (most recent call last):\n")
-    assert exception.endswith('UndefinedTableError: relation "billing_reports" does not exist')
+    assert exception.endswith('UndefinedTableError: relation "report_changes" does not exist')
     assert failed | {"timestamp": ""} == {
         "event": "task_failed",
         "task": "reports.snapshot",

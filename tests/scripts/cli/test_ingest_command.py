@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,11 +121,12 @@ def test_quarantined_leads_are_named(product: str) -> None:
 
 
 def test_possible_corrections_are_told_of_with_the_command_that_corrects_one(product: str) -> None:
-    _ingest("-", input=_line(product, 1))
-    shown = _ingest("-", input=_line(product, 1, "Low")).output
+    for number in (1, 2):
+        _ingest("-", input=_line(product, number))
+    shown = _ingest("-", input=_line(product, 2, "Low")).output
     assert "1 new actions of known leads differ from stored ones in level or type only" in shown
+    assert re.search(r'leadger correct [0-9a-f-]{36} --level "Low" --reason "…"', shown)
     (found,) = _json_of("-", input=_line(product, 1, "Medium"))["possible_corrections"]
-    assert f'leadger correct {found["stored_action_id"]} --level "Low" --reason "…"' in shown
     assert (found["lead_id"], found["stored"], found["sent"]) == (f"{product}-1", "High", "Medium")
 
 
