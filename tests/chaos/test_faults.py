@@ -16,9 +16,7 @@ SHORT = (
     "redis-emptied",
     "postgres-killed",
     "cut-at-commit",
-    "silent-connections",
     "ten-at-once",
-    "events",
 )
 """What every test run does, once each, on one stack; the others are slow."""
 

@@ -44,6 +44,7 @@ def test_valid(aws: Terraform, localstack: Terraform) -> None:
         assert "The configuration is valid" in environment.run("validate")
 
 
+@pytest.mark.slow
 def test_the_modules_pass_their_own_tests(modules: Terraform) -> None:
     """Ports, subnets, roles, counts and protections, with a mocked provider."""
     assert " 0 failed" in modules.run("test")

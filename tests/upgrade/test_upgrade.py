@@ -60,6 +60,7 @@ def scene(old: Release, first_database: FirstDatabase, redis_url: str) -> Iterat
         yield scene
 
 
+@pytest.mark.slow
 def test_an_upgrade_under_load_fails_no_request_and_loses_nothing(old: Release, new: Release, scene: Scene) -> None:
     with scene.load(), Reading(old.url, scene.place.key, PATHS) as before:
         new.start("api")
