@@ -145,6 +145,7 @@ def _answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_seed_and_report(stack: Stack) -> None:
     seeded = _make("seed", "LEADS=20", env=stack.env)
     assert seeded.returncode == 0, seeded.stderr

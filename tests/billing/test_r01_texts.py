@@ -125,6 +125,7 @@ def test_r1_the_oracle_reads_texts_alike(text: str) -> None:
     assert values.fold(text) == text_key(text)
 
 
+@pytest.mark.slow
 def test_r1_of_all_characters_the_oracle_says_the_same() -> None:
     for code in range(sys.maxunicode + 1):
         text = f"a{chr(code)}b"

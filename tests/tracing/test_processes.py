@@ -42,7 +42,7 @@ def test_a_child_that_is_replaced_sends_its_spans_first(
         assert {span.service for span in collector.spans} == {"leadger-worker"}, "nobody else has ended yet"
 
 
-@pytest.mark.parametrize("illness", ["gone", "silent"])
+@pytest.mark.parametrize("illness", [pytest.param("gone", marks=pytest.mark.slow), "silent"])
 def test_a_faulty_collector_delays_nothing(
     illness: str, database_url: str, redis_url: str, tmp_path: Path, collector: Collector
 ) -> None:
