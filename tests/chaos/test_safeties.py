@@ -19,6 +19,7 @@ from scripts.dev.chaos.schedules import post_unheard
 from scripts.dev.chaos.stack import running_stack
 
 
+@pytest.mark.slow
 def test_without_the_sweeper_a_lost_message_leaves_leads_waiting(tmp_path: Path) -> None:
     with (
         running_stack(tmp_path / "home", app="tests.chaos.without_sweeper") as stack,

@@ -11,11 +11,11 @@ _MOST_STATEMENTS = 45
 @pytest.mark.parametrize(
     "sqlstate",
     [
-        pytest.param("40001", id="serialization failure"),
+        pytest.param("40001", id="serialization failure", marks=pytest.mark.slow),
         pytest.param("40P01", id="deadlock"),
-        pytest.param("57014", id="query canceled"),
+        pytest.param("57014", id="query canceled", marks=pytest.mark.slow),
         pytest.param("08006", id="connection broken"),
-        pytest.param("53300", id="too many connections"),
+        pytest.param("53300", id="too many connections", marks=pytest.mark.slow),
     ],
 )
 async def test_every_statement_of_the_batch_fails_once(in_process: InProcess, sqlstate: str) -> None:

@@ -94,6 +94,7 @@ def _entry(number: int) -> Entry:
     return Entry(body, (Line(number + 1, body),))
 
 
+@pytest.mark.slow
 def test_ingestion_goes_on_when_the_inbox_has_room_again(
     server_url: str, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

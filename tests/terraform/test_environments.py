@@ -11,7 +11,7 @@ import pytest
 from tests.terraform import costs
 from tests.terraform.cli import Resource, Terraform
 
-pytestmark = pytest.mark.xdist_group("terraform")
+pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.slow]
 
 SERVICES = ("api", "worker", "background", "beat", "flower")
 TASKS = (*SERVICES, "migrate", "command")

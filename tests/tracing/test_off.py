@@ -83,7 +83,10 @@ def test_an_empty_variable_leaves_tracing_off(servers: dict[str, str]) -> None:
     assert _run(_WORKER + _LOADED, servers | empty).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+@pytest.mark.parametrize(
+    "variable",
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", pytest.param("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", marks=pytest.mark.slow)],
+)
 def test_a_missing_package_is_logged_once_and_the_work_goes_on(variable: str, servers: dict[str, str]) -> None:
     missing = "import sys\nsys.modules['opentelemetry.sdk'] = None\nsys.modules['opentelemetry.exporter'] = None\n"
     wanted = servers | {variable: "http://127.0.0.1:9"}

@@ -13,7 +13,11 @@ from tests.tracing.collector import Collector, Span
 from tests.tracing.scenario import client, make_masters, send, wait_until_done
 
 _QUIET = {"LEADGER_SWEEP_INTERVAL_S": "3600"}
-_LATE = {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+_LATE = {
+    "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+    "OTEL_BSP_MAX_QUEUE_SIZE": "100000",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000",  # however often somebody asks, which are spans, too
+}
 
 
 def _three_tasks(collector: Collector) -> list[Span]:
@@ -21,6 +25,7 @@ def _three_tasks(collector: Collector) -> list[Span]:
     return tasks if len(tasks) == 3 else []
 
 
+@pytest.mark.slow
 def test_a_child_that_is_replaced_sends_its_spans_first(
     database_url: str, redis_url: str, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,7 +47,8 @@ def test_a_child_that_is_replaced_sends_its_spans_first(
         assert {span.service for span in collector.spans} == {"leadger-worker"}, "nobody else has ended yet"
 
 
-@pytest.mark.parametrize("illness", [pytest.param("gone", marks=pytest.mark.slow), "silent"])
+@pytest.mark.slow
+@pytest.mark.parametrize("illness", ["gone", "silent"])
 def test_a_faulty_collector_delays_nothing(
     illness: str, database_url: str, redis_url: str, tmp_path: Path, collector: Collector
 ) -> None:

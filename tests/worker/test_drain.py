@@ -80,6 +80,7 @@ async def test_the_batch_under_way_is_finished_and_acknowledged(
     assert _unacknowledged(settings) == 0
 
 
+@pytest.mark.slow
 def test_under_load_it_ends_soon_and_another_one_goes_on(leadger: Release, settings: Settings, tmp_path: Path) -> None:
     key = first_key(settings.database_url, "tests", SCOPES)
     assert key is not None

@@ -86,7 +86,7 @@ async def _work(runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     "sqlstate",
     [
-        pytest.param("40P01", id="deadlock"),
+        pytest.param("40P01", id="deadlock", marks=pytest.mark.slow),
         pytest.param("08006", id="connection broken"),
         pytest.param("40001", id="serialization failure", marks=pytest.mark.slow),
         pytest.param("57014", id="query canceled", marks=pytest.mark.slow),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -38,12 +38,16 @@ async def any_history(draw: Draw, engine: AsyncEngine, kinds: Sequence[str]) -> 
     "kinds",
     [
         pytest.param(histories.EVENTS, id="all events"),
-        pytest.param(["time zone"] * 4 + ["close", "reopen", "hold", "return"], id="time zones"),
-        pytest.param(["person"] * 2 + ["erasure"] * 2 + ["master", "close"], id="people"),
-        pytest.param(["rebuild"] * 3 + ["rate", "terms", "time zone", "close", "return"], id="rebuilds"),
+        *(
+            pytest.param(kinds, id=name, marks=pytest.mark.slow)
+            for name, kinds in {
+                "time zones": ["time zone"] * 4 + ["close", "reopen", "hold", "return"],
+                "people": ["person"] * 2 + ["erasure"] * 2 + ["master", "close"],
+                "rebuilds": ["rebuild"] * 3 + ["rate", "terms", "time zone", "close", "return"],
+            }.items()
+        ),
     ],
 )
-@settings(max_examples=settings().max_examples // 2)  # four kinds of histories are twice as many in all
 @given(st.data())
 def test_r8_any_history_gives_what_the_oracle_says(
     examples: Examples, kinds: Sequence[str], data: st.DataObject

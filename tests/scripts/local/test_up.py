@@ -88,7 +88,7 @@ def test_an_environment_that_cannot_be_used(
     assert "secret" not in error
 
 
-@pytest.mark.parametrize(("samples", "partners"), [(None, 0), (True, 2)])
+@pytest.mark.parametrize(("samples", "partners"), [(None, 0), pytest.param(True, 2, marks=pytest.mark.slow)])
 def test_samples_come_into_a_database_of_the_operators_own_only_if_asked_for(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, samples: bool | None, partners: int
 ) -> None:

@@ -41,6 +41,7 @@ def place_of(stack: Stack) -> Place:
     return Place(stack.url, stack.key, stack.database_url, stack.redis_url, Home(stack.home))
 
 
+@pytest.mark.slow
 def test_a_backup_under_load_loses_and_bills_nothing(stack: Stack, target: str, tmp_path: Path) -> None:
     with opened_scene(place_of(stack), times=1, seed=4, name="backup") as scene:
         with Load(scene.sender, scene.world):
