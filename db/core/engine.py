@@ -12,6 +12,7 @@ import sqlalchemy.pool
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.core.connection import Connection
 from db.core.errors import OUTDATED_CONNECTION, UnusableDatabase
 from db.core.pooler import require_own_session
 from db.core.settings import Settings
@@ -38,7 +39,7 @@ def create_engine(
     *,
     for_batches: bool = False,
     lock_timeout_s: int = 30,
-    connection_class: type[asyncpg.Connection] = asyncpg.Connection,
+    connection_class: type[Connection] = Connection,
 ) -> AsyncEngine:
     """An engine whose connections are opened by asyncpg itself, so that a pasted URL with `sslmode` works.
 

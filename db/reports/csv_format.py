@@ -46,12 +46,12 @@ COLUMNS = (
     "reason",
 )
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
-_SIGNS = r'[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20]'
-# Where the list separator is a semicolon or a tab, a spreadsheet splits a cell of ours there; it takes full-width signs
-# for the signs of a formula, and may drop white space and quotes before them.
-_FORMULA = re.compile(rf"((?:^|[;\t\r\n])(?={_SIGNS})|(?:^|;)(?=[\t\r]))")
-_QUOTE_OF_OURS = re.compile(r"""(^|[;\t\r\n])'(?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r])""")
-_FORMULA_IN_A_ROW = re.compile(rf"(?:^|[,;\t\r\n]){_SIGNS}|(?:^|[,;])[\t\r]")
+_SIGNS = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+# Where the list separator is a semicolon, a spreadsheet splits a cell of ours there; it takes full-width signs for the
+# signs of a formula, and may drop white space and quotes before them. No text has a tab or a line end (R1).
+_FORMULA = re.compile(rf'(^|;)(?=[\s"]*{_SIGNS})')
+_QUOTE_OF_OURS = re.compile(rf"""(^|;)'(?=[\s"']*{_SIGNS})""")
+_FORMULA_IN_A_ROW = re.compile(rf'(?:^|[,;])[\s"]*{_SIGNS}')
 _ZERO = amount_from_minor(0)
 _Cells = tuple[str, ...]
 
@@ -91,7 +91,7 @@ def csv_row(cells: Iterable[str]) -> str:
         safe = [_defused(cell) for cell in safe]
         row = ",".join(safe)
     # The writer looks at each character by itself, and few rows have anything for it to quote.
-    quoted = row.count(",") >= len(safe) or '"' in row or "\n" in row or "\r" in row
+    quoted = row.count(",") >= len(safe) or '"' in row
     return _quoted(safe) if quoted or not row else row + "\n"
 
 

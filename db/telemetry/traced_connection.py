@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from db.core.connection import Connection
 from db.telemetry import tracing
 
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|COPY)\s+(?:ONLY\s+)?([a-z_]+)\b(?!\()")
@@ -29,20 +30,20 @@ def _traced(method: Method, prefix: str = "") -> Any:
     return call
 
 
-class TracedConnection(asyncpg.Connection):
+class TracedConnection(Connection):
     """The connection that `asyncpg.connect` makes if tracing is on; statements outside a trace make no span."""
 
-    execute = _traced(asyncpg.Connection.execute)
-    executemany = _traced(asyncpg.Connection.executemany)
-    fetch = _traced(asyncpg.Connection.fetch)
-    fetchrow = _traced(asyncpg.Connection.fetchrow)
-    fetchval = _traced(asyncpg.Connection.fetchval)
-    copy_records_to_table = _traced(asyncpg.Connection.copy_records_to_table, "COPY ")
+    execute = _traced(Connection.execute)
+    executemany = _traced(Connection.executemany)
+    fetch = _traced(Connection.fetch)
+    fetchrow = _traced(Connection.fetchrow)
+    fetchval = _traced(Connection.fetchval)
+    copy_records_to_table = _traced(Connection.copy_records_to_table, "COPY ")
 
 
-def connection_class() -> type[asyncpg.Connection]:
+def connection_class() -> type[Connection]:
     """The class of connections for this process: with spans if tracing is on."""
-    return TracedConnection if tracing.is_on() else asyncpg.Connection
+    return TracedConnection if tracing.is_on() else Connection
 
 
 @lru_cache(maxsize=1000)
