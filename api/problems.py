@@ -12,9 +12,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from billing.errors import InvalidValue, RuleViolation
-from db.core.errors import DATABASE_UNAVAILABLE, BeingReevaluated, FileUnavailable, unavailable_because
+from db.core.errors import DATABASE_UNAVAILABLE, UNFIT_DATABASE, BeingReevaluated, FileUnavailable, unavailable_because
 
 log = structlog.get_logger()
 
@@ -84,6 +85,9 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
             details = {404: f"There is nothing at {path_of(request)}.", 405: f"{request.method} is not allowed here."}
             detail = details.get(error.status_code, str(error.detail))
             return Problem(error.status_code, detail, headers=dict(error.headers or {}))
+        case _ if isinstance(error, UNFIT_DATABASE):
+            log_failure(request.scope)
+            return _database_unavailable(error)
         case _ if isinstance(error, DATABASE_UNAVAILABLE):
             log.warning("database_unavailable", error=repr(error))
             return _database_unavailable(error)
@@ -93,6 +97,11 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
             log.warning("files_unavailable", error=str(error))
             return Problem(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
     return None
+
+
+def log_failure(scope: Scope) -> None:
+    """Log the error that is being handled, with its stack: it may be one of ours."""
+    log.exception("request_failed", path=scope["path"], method=scope["method"])
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
@@ -144,6 +153,7 @@ def install(app: FastAPI) -> None:
         FileUnavailable,
         ClientDisconnect,
         *DATABASE_UNAVAILABLE,
+        *UNFIT_DATABASE,
     ):
         app.add_exception_handler(kind, answer)
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.headers import header
-from api.problems import Problem, problem_from, problem_response
+from api.problems import Problem, log_failure, problem_from, problem_response
 from api.traffic.downloads import ReadingStopped
 from db.telemetry import access_log
 
@@ -61,7 +61,7 @@ class RequestContextMiddleware:
         except Exception as error:
             if started:
                 if not isinstance(error, ReadingStopped):
-                    _log_failure(scope)
+                    log_failure(scope)
                 raise
             await _answer(error, scope, receive, send_with_id)
         finally:
@@ -89,10 +89,6 @@ async def _answer(error: Exception, scope: Scope, receive: Receive, send: Send) 
     request = Request(scope)
     problem = problem_from(error, request)
     if problem is None:
-        _log_failure(scope)
+        log_failure(scope)
         problem = Problem(500, f"Something went wrong here; the log tells what under request id {scope['request_id']}.")
     await problem_response(request, problem)(scope, receive, send)
-
-
-def _log_failure(scope: Scope) -> None:
-    log.exception("request_failed", path=scope["path"], method=scope["method"])

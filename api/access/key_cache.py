@@ -7,13 +7,15 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Caller, Permission
+from api.access.valid_keys import ValidKeys
+from api.problems import Problem
 from api.traffic.unknown_keys import UnknownKeys
 from db.access import api_keys
 from db.access.api_keys import ApiKey
 from db.core.actor import Actor, ActorKind
 from db.core.engine import transaction
 
-_TIME_TO_LIVE_S = 2.0
+TIME_TO_LIVE_S = 2.0
 _MOST_KEYS = 10_000
 _PERMISSIONS = frozenset(Permission)
 
@@ -24,6 +26,7 @@ class KeyCache:
     def __init__(self, engine: AsyncEngine, unknown: UnknownKeys) -> None:
         self._engine = engine
         self._limit = unknown
+        self._valid = ValidKeys(engine)
         self._callers: dict[bytes, tuple[float, Caller]] = {}
         self._unknown: dict[bytes, float] = {}
         """Apart from the others, so that however many unknown keys come, no valid one is forgotten for them."""
@@ -32,7 +35,7 @@ class KeyCache:
     async def find(self, secret: str, address: str) -> Caller | None:
         """The caller whose key this is; None if the text is no key that is valid now.
 
-        Problem 429 if the address has sent too many keys that nobody knows and this one was not valid a moment ago.
+        Problem 429 if the address has sent too many keys that nobody knows and this is another one.
         """
         key_hash = api_keys.hash_of(secret)
         cached = self._callers.get(key_hash)
@@ -40,11 +43,17 @@ class KeyCache:
             return cached[1]
         if self._unknown.get(key_hash, 0.0) > time.monotonic():
             return None
+        spent_by = None
+        if not cached and key_hash not in self._look_ups:
+            try:
+                self._limit.spend(address)
+                spent_by = address
+            except Problem:
+                if not await self._valid.has(key_hash):
+                    raise
         look_up = self._look_ups.get(key_hash)
         if look_up is None:
-            if not cached:
-                self._limit.spend(address)
-            look_up = asyncio.create_task(self._look_up(secret, key_hash, None if cached else address))
+            look_up = asyncio.create_task(self._look_up(secret, key_hash, spent_by))
             self._look_ups[key_hash] = look_up
             look_up.add_done_callback(lambda done: self._forget_look_up(key_hash, done))
         return await asyncio.shield(look_up)
@@ -58,7 +67,7 @@ class KeyCache:
             if spent_by is not None:  # nobody knows whether the key is valid
                 self._limit.give_back(spent_by)
             raise
-        until = time.monotonic() + _TIME_TO_LIVE_S
+        until = time.monotonic() + TIME_TO_LIVE_S
         if key is None:
             self._callers.pop(key_hash, None)
             _make_room(self._unknown)

@@ -4,7 +4,7 @@ import time
 
 from api.problems import Problem
 
-_PER_S = 10.0
+PER_S = 10.0
 _BURST = 50.0
 _MOST_ADDRESSES = 10_000
 _RETRY_AFTER_S = 1
@@ -21,7 +21,7 @@ class UnknownKeys:
         """Count a look-up that may find nobody; Problem 429 if the address had too many of these."""
         now = time.monotonic()
         tokens, filled_at = self._buckets.get(address, (_BURST, now))
-        tokens = min(_BURST, tokens + (now - filled_at) * _PER_S)
+        tokens = min(_BURST, tokens + (now - filled_at) * PER_S)
         if tokens < 1:
             self.refused += 1
             raise Problem(

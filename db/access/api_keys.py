@@ -115,16 +115,22 @@ _KEYS = """
 """
 
 
+_VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())"
+
+
 async def find_valid(connection: asyncpg.Connection, secret: str) -> ApiKey | None:
     """The key with this secret if it is valid now."""
     row = await connection.fetchrow(
-        f"""
-        {_KEYS}
-        WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
-        """,
+        f"{_KEYS} WHERE key_hash = $1 AND {_VALID}",
         hash_of(secret),
     )
     return _key_from_row(row) if row else None
+
+
+async def valid_hashes(connection: asyncpg.Connection) -> frozenset[bytes]:
+    """The hashes of all keys that are valid now."""
+    rows = await connection.fetch(f"SELECT key_hash FROM api_keys WHERE {_VALID}")  # noqa: S608 - a constant
+    return frozenset(row["key_hash"] for row in rows)
 
 
 async def list_all(connection: asyncpg.Connection) -> list[ApiKey]:

@@ -3,6 +3,7 @@
 what went wrong         what the API answers            what a worker does
 ----------------------  ------------------------------  ---------------------------------------------------
 DATABASE_UNAVAILABLE    503, try again soon             tries again later; no lead is to blame
+UNFIT_DATABASE          503, try again soon, logged     fails, logged and counted; no lead is to blame
 FileUnavailable         503, try again soon             tries again later
 BeingReevaluated        503, try again soon             is not raised there
 InvalidValue            400 with its message            ends the task with its message (`billing.errors`)
@@ -53,6 +54,24 @@ the schema. The same statement works on a new connection as soon as the server i
 A column that is missing for good is code before its migration; that is a fault of the environment as well.
 """
 
+UNFIT_DATABASE = (
+    asyncpg.exceptions.UndefinedTableError,
+    asyncpg.exceptions.UndefinedColumnError,
+    asyncpg.exceptions.UndefinedFunctionError,
+    asyncpg.exceptions.UndefinedObjectError,
+    asyncpg.exceptions.WrongObjectTypeError,
+    asyncpg.exceptions.InsufficientPrivilegeError,
+    asyncpg.exceptions.InvalidSchemaNameError,
+    asyncpg.exceptions.InvalidCatalogNameError,
+    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
+    asyncpg.exceptions.PostgresSystemError,
+    asyncpg.exceptions.InternalServerError,
+)
+"""What Postgres raises where tables, columns, functions, rights, passwords or files are not as a Leadger needs them.
+
+Somebody may be restoring or changing them, so trying again is right; it may also be an error of ours for good.
+"""
+
 CANNOT_WRITE = (asyncpg.exceptions.ReadOnlySQLTransactionError, asyncpg.exceptions.DiskFullError)
 """What a server raises that answers questions and writes nothing."""
 
@@ -92,6 +111,8 @@ def unavailable_because(error: BaseException) -> str:
             return "The same is being changed by others just now"
         case _ if isinstance(error, OUTDATED_CONNECTION):
             return "The tables of the database are being changed just now"
+        case _ if isinstance(error, UNFIT_DATABASE):
+            return "The database is not as it should be just now"
     return "The database cannot be reached just now"
 
 

@@ -16,10 +16,16 @@ from db.core.locks import IN_PARTITION
 from db.core.row_keys import lead_uuid
 from db.intake.payloads import leads_from_payload, payload_from_leads
 
-PARTITIONS = 8
-"""A customer's leads lie in one partition, and one batch at a time works in a partition, so batches do not wait for
-each other. Partitions are for speed only: the locks of customers keep verdicts right, whatever partition a row lies in.
+PARTITIONS = 16
+"""A customer's leads lie in one of eight partitions, its large rows in one of eight others, from _FIRST_LARGE on. One
+batch at a time works in a partition, so batches do not wait for each other. Partitions are for speed only: the locks of
+customers keep verdicts right, whatever partition a row lies in.
 """
+
+LARGE_BYTES = 20_000
+"""A row with a larger payload is a large one: what is small does not wait behind it."""
+
+_FIRST_LARGE = PARTITIONS // 2
 
 CHUNK_LEADS = 500
 """Leads in one row at most, so that several workers share one large request."""
@@ -36,7 +42,7 @@ RETRIED_PART = 1000
 INBOX_COLUMNS = ["batch_id", "part", "lane", "request_id", "received_at", "lead_count", "lead_ids", "payload"]
 
 _MOST_PARTITIONS = 3
-"""Of one batch, so that several workers divide what waits, even if it is little."""
+"""Of one batch and size, so that several workers divide what waits, even if it is little."""
 
 _MANY_ROWS = 100
 """A partition with that many waiting rows is counted as enough for a batch."""
@@ -87,15 +93,16 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
         (
             request.batch_id,
             part,
-            partition,
+            partition if len(payload) <= LARGE_BYTES else partition + _FIRST_LARGE,
             request.request_id,
             request.received_at,
             len(leads),
             [lead_uuid(lead.source, lead.external_id) for lead in leads],
-            payload_from_leads(leads),
+            payload,
         )
         for request in requests
         for part, (partition, leads) in _numbered(_parts(request.leads))
+        for payload in (payload_from_leads(leads),)
     )
     await connection.copy_records_to_table("inbox", records=rows, columns=INBOX_COLUMNS)
 
@@ -120,7 +127,7 @@ def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
     if len(leads) == 1:
         yield partition_of(leads[0]), leads
         return
-    by_partition: list[list[Lead]] = [[] for _ in range(PARTITIONS)]
+    by_partition: list[list[Lead]] = [[] for _ in range(_FIRST_LARGE)]
     partitions: dict[tuple[str, str], int] = {}
     for lead in leads:
         by_partition[partitions.setdefault((lead.source, lead.external_id), partition_of(lead))].append(lead)
@@ -138,25 +145,32 @@ def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
 
 
 def partition_of(lead: Lead) -> int:
-    """The partition of a lead, by the e-mail of the person it describes (two new ids may share it), else by the id."""
+    """Where a lead of a small row lies: by the e-mail of a person it describes (ids may share it), else by the id."""
     name = lead.person.email if lead.person else lead.customer
-    return crc32(name.encode()) % PARTITIONS
+    return crc32(name.encode()) % _FIRST_LARGE
 
 
 async def claim(connection: asyncpg.Connection, most_leads: int, most_actions: int = MOST_ACTIONS) -> list[Chunk]:
     """Lock waiting rows, oldest first, until they hold `most_leads`, in partitions that no other batch has locked.
 
-    They also end with about as many bytes as `most_actions` have; the caller counts the actions.
+    They also end with about as many bytes as `most_actions` have; the caller counts the actions, and takes them in this
+    order: one large row, so that these go on, then what is small, then other large ones. Either size may fill a batch.
     """
-    partitions = await _lock_partitions(connection, most_leads)
-    if not partitions:
-        return []
-    rows = await locks.lock_inbox_rows(connection, partitions, most_leads, most_actions * BYTES_PER_ACTION)
-    return [Chunk(**row) for row in rows]
+    claimed = [
+        await locks.lock_inbox_rows(connection, partitions, most_leads, most_actions * BYTES_PER_ACTION)
+        if partitions
+        else []
+        for partitions in await _lock_partitions(connection, most_leads)
+    ]
+    small, large = ([Chunk(**row) for row in rows] for rows in claimed)
+    return [*large[:1], *small, *large[1:]]
 
 
-async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> list[int]:
-    """Lock unlocked partitions, those with the oldest rows first, up to _MOST_PARTITIONS or until they hold enough."""
+async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> tuple[list[int], list[int]]:
+    """Lock unlocked partitions of small and of large rows, those with the oldest rows first.
+
+    Of each size up to _MOST_PARTITIONS, or until they hold enough.
+    """
     waiting = await connection.fetch(
         f"""
         SELECT lane, rows, leads
@@ -170,14 +184,15 @@ async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> l
         PARTITIONS,
         _MANY_ROWS,
     )
-    taken: list[int] = []
-    leads = 0
+    taken: tuple[list[int], list[int]] = ([], [])
+    leads = [0, 0]
     for row in waiting:
-        if leads >= most_leads or len(taken) == _MOST_PARTITIONS:
-            break
+        size = row["lane"] >= _FIRST_LARGE
+        if leads[size] >= most_leads or len(taken[size]) == _MOST_PARTITIONS:
+            continue
         if await locks.try_lock_partition(connection, row["lane"]):
-            taken.append(row["lane"])
-            leads += row["leads"] if row["rows"] < _MANY_ROWS else most_leads
+            taken[size].append(row["lane"])
+            leads[size] += row["leads"] if row["rows"] < _MANY_ROWS else most_leads
     return taken
 
 

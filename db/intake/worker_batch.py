@@ -72,8 +72,8 @@ async def process_inbox(
 async def _decide_fewer(
     engine: AsyncEngine, connection: asyncpg.Connection, decide: Decide, rows: Sequence[TakenRow], most: BatchSize
 ) -> int:
-    """Decide some of what a batch took that was lost; returns of how many rows."""
-    partition = rows[0].chunk.partition
+    """Decide some of what a batch took that was lost, in the partition of its oldest row; returns of how many rows."""
+    partition = min(rows, key=lambda row: row.chunk.id).chunk.partition
     lost = sum(len(row.leads) for row in rows)
     async with claim_limits.noted(engine, connection, partition, lost) as limit:
         fewer = BatchSize(min(limit.most_leads, most.leads), most.actions, in_parts=True)

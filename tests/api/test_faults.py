@@ -13,6 +13,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api import problems
+from api.access import key_cache
 from api.app import create_app
 from db.core import locks
 from db.core.engine import create_engine, transaction
@@ -29,10 +31,14 @@ from scripts.dev.bench.usage import of_folder
 from scripts.local.embedded.ports import free_port
 from scripts.local.embedded.postgres import Postgres, prepare_postgres
 from scripts.local.processes.process import Process
+from tests.api.access.test_permissions import NEEDED, Route, routes_of
 from tests.api.world import Json, accept, bill, check_problem, get, lead, make_masters
 from tests.failover import failed_over
 from tests.keys import new_key
+from tests.logs import capturing_log
 
+_UNFIT = "The database is not as it should be just now"
+_CHANGED = "The tables of the database are being changed just now"
 SQL_WORDS = ("SELECT", "INSERT", "inbox", "relation", "column", "asyncpg", "Error", "Traceback")
 
 
@@ -194,7 +200,7 @@ async def test_a_fault_of_the_moment_is_a_503(
         (asyncpg.exceptions.ReadOnlySQLTransactionError("no"), "The database takes no writes just now"),
         (
             asyncpg.exceptions.InvalidCachedStatementError("cached plan must not change result type"),
-            "The tables of the database are being changed just now",
+            _CHANGED,
         ),
         (
             asyncpg.exceptions.LockNotAvailableError("canceling statement due to lock timeout"),
@@ -311,19 +317,61 @@ async def test_everybody_may_ask_whether_it_is_ready_and_nothing_waits_for_that(
     silent.close()
 
 
-async def test_an_unexpected_database_error_is_a_500_without_any_sql(
-    client: httpx.AsyncClient, engine: AsyncEngine
+@pytest.mark.parametrize(
+    ("error", "because"),
+    [
+        (asyncpg.exceptions.UndefinedTableError('relation "inbox" does not exist'), _UNFIT),
+        (asyncpg.exceptions.UndefinedColumnError('column "part" does not exist'), _CHANGED),
+        (asyncpg.exceptions.UndefinedFunctionError("function count_up() does not exist"), _UNFIT),
+        (asyncpg.exceptions.UndefinedObjectError('type "outcome" does not exist'), _UNFIT),
+        (asyncpg.exceptions.WrongObjectTypeError('"inbox" is a view'), _UNFIT),
+        (asyncpg.exceptions.InsufficientPrivilegeError("permission denied for table inbox"), _UNFIT),
+        (asyncpg.exceptions.InvalidSchemaNameError('schema "public" does not exist'), _UNFIT),
+        (asyncpg.exceptions.InvalidCatalogNameError('database "leadger" does not exist'), _UNFIT),
+        (asyncpg.exceptions.InvalidPasswordError("password authentication failed"), _UNFIT),
+        (asyncpg.exceptions.PostgresIOError("could not read block 0"), _UNFIT),
+        (asyncpg.exceptions.IndexCorruptedError("index contains unexpected zero page"), _UNFIT),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_what_is_not_as_it_should_be_in_the_database_is_a_503_that_is_logged_like_an_error_of_ours(
+    shared_client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, error: Exception, because: str
 ) -> None:
+    log, logged = capturing_log()
+    monkeypatch.setattr(problems, "log", log)
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(leads_on_record, "page", fail)
+    monkeypatch.setattr(inbox, "add", fail)
+    answers = [await shared_client.get("/leads"), await shared_client.post("/leads", json=lead())]
+    for answer in answers:
+        _check_database_unavailable(answer, because)
+        assert not [word for word in SQL_WORDS if word in answer.text]
+    assert [(entry["event"], entry["exc_info"]) for entry in logged] == [("request_failed", True)] * 2
+
+
+async def test_while_tables_are_away_every_route_says_503_and_afterwards_goes_on(
+    app: FastAPI, client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: 500, which senders do not repeat."""
+    monkeypatch.setattr(key_cache, "TIME_TO_LIVE_S", 60.0)  # the routes are asked, not only the table of keys
+    assert (await client.get("/leads")).status_code == 200
+    routes = [route for route in routes_of(app) if NEEDED[route.name]]
     async with transaction(engine) as connection:
-        await connection.execute("ALTER TABLE inbox RENAME TO elsewhere")
-    for response in (
-        await client.post("/leads", json=lead(), headers={"X-Request-ID": "trace-17"}),
-        await client.get("/leads/batches", headers={"X-Request-ID": "trace-17"}),
-    ):
-        document = check_problem(response, 500)
-        assert document["request_id"] == "trace-17"
-        assert document["detail"] == "Something went wrong here; the log tells what under request id trace-17."
-        assert not [word for word in SQL_WORDS if word in response.text.replace("Internal Server Error", "")]
+        await connection.execute("ALTER SCHEMA public RENAME TO away")
+    answers = {route: await route.send(client) for route in routes}
+    answers |= {Route("", "POST", "/leads"): await client.post("/leads", json=lead())}
+    for route, answer in answers.items():
+        if route.method == "GET" or answer.status_code >= 500:
+            _check_database_unavailable(answer, _UNFIT)
+    assert sum(answer.status_code == 503 for answer in answers.values()) > 40
+    check_problem(await client.get("/ready"), 503)
+    async with transaction(engine) as connection:
+        await connection.execute("ALTER SCHEMA away RENAME TO public")
+    await accept(client, lead())
+    assert (await client.get("/leads")).status_code == 200
 
 
 async def test_a_value_that_the_database_cannot_take_is_our_fault_and_not_an_outage(

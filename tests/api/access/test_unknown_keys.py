@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import time
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import Problem
+from api.traffic import unknown_keys
 from api.traffic.unknown_keys import UnknownKeys
 from db.access import api_keys
 from tests.keys import new_key
@@ -41,6 +43,33 @@ async def test_unknown_keys_are_looked_up_a_few_times_and_valid_ones_go_on(
     secret = await new_key(engine, "new", ["read"])
     async with httpx.AsyncClient(transport=elsewhere, base_url="http://leadger") as other:
         assert (await other.get("/leads", headers={"Authorization": f"Bearer {secret}"})).status_code == 200
+
+
+async def test_a_new_key_gets_in_beside_a_flood_of_unknown_ones_from_its_own_address(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: whoever shared an address with the flood was refused until it ended."""
+    reads, valid_hashes = 0, api_keys.valid_hashes
+
+    async def counting(connection: Any) -> frozenset[bytes]:
+        nonlocal reads
+        reads += 1
+        return await valid_hashes(connection)
+
+    async def try_key(secret: str) -> int:
+        return (await client.get("/leads", headers={"Authorization": f"Bearer {secret}"})).status_code
+
+    monkeypatch.setattr(api_keys, "valid_hashes", counting)
+    monkeypatch.setattr(unknown_keys, "PER_S", 0.0)  # as if others took whatever the address may
+    flood = await asyncio.gather(*(try_key(f"unknown-{number}") for number in range(100)))
+    assert set(flood) == {401, 429}
+    new = await new_key(engine, "new", ["read"])
+    deadline = time.monotonic() + 5
+    while await try_key(new) == 429:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert await try_key(new) == 200
+    assert reads == 2
 
 
 async def test_one_unknown_key_is_looked_up_once(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

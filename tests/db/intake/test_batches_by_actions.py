@@ -90,6 +90,32 @@ async def test_no_transaction_decides_more_actions_than_a_batch_may(world: World
     await world.check(rebuilt=False)
 
 
+@pytest.mark.parametrize(
+    ("leads", "actions", "in_a_row", "most"),
+    [
+        (15, 20, 100, 200),
+        pytest.param(150, 1000, inbox.CHUNK_ACTIONS, inbox.MOST_ACTIONS, marks=pytest.mark.slow),
+    ],
+    ids=["small", "in full"],
+)
+async def test_six_large_requests_are_many_transactions(
+    world: World, sizes: list[int], monkeypatch: pytest.MonkeyPatch, leads: int, actions: int, in_a_row: int, most: int
+) -> None:
+    """Failed before: 150 leads with 1,000 actions in each of six requests were one transaction of 900,000 actions."""
+    monkeypatch.setattr(inbox, "CHUNK_ACTIONS", in_a_row)
+    for request in range(6):
+        sent = (crowded(request * leads + number, actions, f"customer {number % 20}") for number in range(leads))
+        await world.put(*sent, one_partition=False)
+    for number in range(20):
+        await world.customer(f"customer {number}", f"customer{number}@example.com")
+    while await worker_batch.process_inbox(world.engine, world.policies, 1000, most):
+        pass
+    assert most / 4 < max(sizes) <= most
+    assert sum(sizes) == 6 * leads * actions
+    async with transaction(world.engine, readonly=True) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM actions") == 6 * leads * actions
+
+
 async def test_a_row_that_is_too_large_is_decided_by_parts_and_waits_until_all_of_it_is(
     world: World, sizes: list[int]
 ) -> None:
