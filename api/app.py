@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -59,6 +60,9 @@ _ACCEPTING_CONNECTIONS = 3
 _DRY_RUNS = 2
 """So many at a time, on connections of their own."""
 
+_READING_CONNECTION_S = 60
+"""So long at most, after a failover, answers come from a server that was replaced and still runs."""
+
 LOCK_TIMEOUT_S = 5
 """A request that waits longer for a lock is answered 503, so that its connection serves others."""
 
@@ -72,14 +76,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         configure_logging(settings.log_level)
         tracing.start("leadger-api")
         tune_garbage_collector()
-        engine = create_engine(
-            settings, "leadger-api", connection_class=connection_class(), lock_timeout_s=LOCK_TIMEOUT_S
-        )
-        # Leads are accepted on connections that nothing else uses, however many requests wait for locks or read.
-        accepting = create_engine(settings, "leadger-api", _ACCEPTING_CONNECTIONS, connection_class=connection_class())
-        dry_runs = SideThread(
-            "dry-runs", lambda: create_engine(settings, "leadger-api", _DRY_RUNS, connection_class=connection_class())
-        )
+        connect = partial(create_engine, settings, "leadger-api", connection_class=connection_class())
+        half = max(settings.database_pool_size // 2, 1)
+        engine = connect(half, lock_timeout_s=LOCK_TIMEOUT_S)
+        # Leads are accepted on connections that nothing else uses, however many requests wait for locks or read; and
+        # who reads has a thread too, because making a long answer would hold up everybody on this one.
+        accepting = connect(_ACCEPTING_CONNECTIONS)
+        reading = SideThread("reading", connect(half, lock_timeout_s=LOCK_TIMEOUT_S, most_age_s=_READING_CONNECTION_S))
+        dry_runs = SideThread("dry-runs", connect(_DRY_RUNS, most_age_s=_READING_CONNECTION_S))
         notifier = Notifier(settings)
         backpressure = Backpressure(accepting, settings)
         inbox = InboxWriter(accepting, notifier.announce_leads)
@@ -89,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             engine=engine,
             notifier=notifier,
             inbox=inbox,
-            waiting_leads=WaitingLeads(engine),
+            waiting_leads=WaitingLeads(reading.engine),
             policies=Policies(),
             keys=KeyCache(accepting, UnknownKeys()),
             limiter=RateLimiter(settings.rate_limit_per_s),
@@ -99,12 +103,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             concurrency=ConcurrencyLimit(),
             memory=Memory(),
             readiness=Readiness(accepting, settings, backpressure, inbox),
+            reading=reading,
             dry_runs=dry_runs,
-            downloads=Downloads(settings.home, max(settings.database_pool_size // 2, 1), settings.answer_timeout_s),
+            downloads=Downloads(settings.home, reading, max(half // 2, 1), settings.answer_timeout_s),
         )
         async with backpressure.measuring(), body_deadlines.watching():
             yield
         notifier.close()
+        await reading.close()
         await dry_runs.close()
         await engine.dispose()
         await accepting.dispose()

@@ -12,6 +12,7 @@ from api.body import JSON_TYPES, content_type, json_from_body, read_body
 from api.problems import FieldError, Problem
 from api.schemas.crowded import refuse_crowded
 from api.schemas.repeated import repeated_names
+from api.state import answer_beside
 
 _MOST_BYTES = 1024 * 1024
 _REPEATED = "is given more than once"
@@ -25,13 +26,16 @@ class Route(APIRoute):
         handle = super().get_route_handler()
         requirements = [each.dependency for each in self.dependencies if isinstance(each.dependency, Requirement)]
         known = {parameter.alias for parameter in self.dependant.query_params}
+        # What anybody may ask, whether the process lives and is ready, does not wait for those who read.
+        reads = requirements and self.methods == {"GET"}
 
         async def handler(request: Request) -> Response:
             for requirement in requirements:
                 await requirement(request)
             if request.scope["query_string"]:
                 _check_query(request, known)
-            return await handle(_JsonRequest(request.scope, request.receive))
+            asked = _JsonRequest(request.scope, request.receive)
+            return await (answer_beside(asked, handle) if reads else handle(asked))
 
         return handler
 

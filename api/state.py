@@ -1,9 +1,10 @@
 """What the requests of one API process share."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fastapi import Request
+from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.key_cache import KeyCache
@@ -25,6 +26,8 @@ from db.intake.waiting_leads import WaitingLeads
 from db.ledger.policies import Policies
 from db.tasks.notifications import Notifier
 
+_OF_THREAD = "leadger.state_of_thread"
+
 
 @dataclass(slots=True)
 class State:
@@ -44,9 +47,10 @@ class State:
     concurrency: ConcurrencyLimit
     memory: Memory
     readiness: Readiness
+    reading: SideThread
     dry_runs: SideThread
     downloads: Downloads
-    """Making their texts takes half of the database connections at most."""
+    """Making their texts takes half of the connections for reading at most."""
 
 
 def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:
@@ -62,7 +66,18 @@ def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:
     )
 
 
+async def answer_beside(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+    """The answer to a request that only reads, made in the thread for reading and with its connections."""
+    state = state_of(request)
+
+    async def answer(engine: AsyncEngine) -> Response:
+        request.scope[_OF_THREAD] = replace(state, engine=engine)
+        return await handle(request)
+
+    return await state.reading.run(answer)
+
+
 def state_of(request: Request) -> State:
-    """The state of the app that serves the request."""
-    state: State = request.app.state.leadger
+    """The state of the app that serves the request; `engine` is that of the thread which answers it."""
+    state: State = request.scope.get(_OF_THREAD) or request.app.state.leadger
     return state

@@ -9,15 +9,18 @@ import os
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from uuid import UUID
 
 import structlog
 from fastapi.responses import StreamingResponse
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message, Receive, Scope, Send
 
 from api.problems import Problem
+from api.side_thread import SideThread
 
 log = structlog.get_logger()
 
@@ -34,8 +37,8 @@ class ReadingStopped(Exception):
 class Downloads:
     """The downloads of a process: so many at a time, so many of one key, and none that nobody reads."""
 
-    def __init__(self, folder: Path, making_at_once: int, timeout_s: float) -> None:
-        self._folder, self._timeout_s = folder, timeout_s
+    def __init__(self, folder: Path, reading: SideThread, making_at_once: int, timeout_s: float) -> None:
+        self._folder, self._reading, self._timeout_s = folder, reading, timeout_s
         self._making = asyncio.Semaphore(making_at_once)
         self._by_key: Counter[UUID] = Counter()
 
@@ -63,21 +66,20 @@ class Downloads:
             self._by_key[key_id] -= 1
 
     async def buffered(self, text: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
-        """The text as it is made; what is not taken yet lies in a temporary file."""
+        """The text as it is made, in the thread for reading; what is not taken yet lies in a temporary file."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=self._folder, buffering=0) as file:
             more = asyncio.Event()
+            tell = partial(asyncio.get_running_loop().call_soon_threadsafe, more.set)
 
-            async def make() -> None:
-                try:
-                    async with self._making, aclosing(text):
-                        async for block in text:
-                            file.write(block.encode())
-                            more.set()
-                finally:
-                    more.set()
+            async def make(_: AsyncEngine) -> None:
+                async with self._making, aclosing(text):
+                    async for block in text:
+                        file.write(block.encode())
+                        tell()
 
-            making = asyncio.create_task(make())
+            making = asyncio.create_task(self._reading.run(make))
+            making.add_done_callback(lambda _: more.set())
             sent = 0
             try:
                 while True:

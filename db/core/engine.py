@@ -39,12 +39,14 @@ def create_engine(
     *,
     for_batches: bool = False,
     lock_timeout_s: int = 30,
+    most_age_s: int = -1,
     connection_class: type[Connection] = Connection,
 ) -> AsyncEngine:
     """An engine whose connections are opened by asyncpg itself, so that a pasted URL with `sslmode` works.
 
     JSONB is read as Python values and written as JSON text. With `for_batches`, statements look up rows by their keys
-    only, see `_BY_KEY`.
+    only, see `_BY_KEY`. A connection older than `most_age_s` is not used again: one that only reads would never tell
+    that its server was replaced, see `_Generations`.
     """
     connect = partial(
         _connect,
@@ -66,6 +68,7 @@ def create_engine(
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
         pool_use_lifo=True,
+        pool_recycle=most_age_s,
         json_deserializer=msgspec.json.decode,
     )
     generations = _Generations()

@@ -2,7 +2,24 @@
 
 from typing import Any, Protocol
 
+from billing.actions import Outcome
 from billing.totals import TOTALS_COLUMNS, Totals
+
+COUNTED_TOTALS = ", ".join(
+    [
+        "count(DISTINCT lead_id) AS leads",
+        "count(*) AS actions",
+        *(f"count(*) FILTER (WHERE outcome = '{outcome}') AS {outcome}" for outcome in Outcome),
+        "sum(value_minor)::bigint AS gross_minor",
+        "sum(billed_minor)::bigint AS billed_minor",
+        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'duplicate'), 0)::bigint AS duplicate_savings_minor",
+        "coalesce(sum(value_minor - billed_minor) FILTER (WHERE outcome IN ('partly_billed', 'capped')), 0)::bigint"
+        " AS cap_savings_minor",
+        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'held'), 0)::bigint AS held_minor",
+        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'returned'), 0)::bigint AS returned_minor",
+    ]
+)
+"""The totals of a group of rows of `actions`, as columns."""
 
 
 class Row(Protocol):

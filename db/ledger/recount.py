@@ -6,29 +6,13 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.actions import Outcome
 from billing.totals import TOTALS_COLUMNS, Totals, checksum_of_line
 from db.core import locks
-from db.core.totals_rows import totals_from_row
+from db.core.totals_rows import COUNTED_TOTALS, totals_from_row
 from db.ledger.case import Customer
 from db.ledger.period_counters import ProductPeriod, add_customer_totals, add_product_totals
 
 _COPY_S = 3_600.0
-
-_RECOUNTED = ", ".join(
-    [
-        "count(DISTINCT lead_id) AS leads",
-        "count(*) AS actions",
-        *(f"count(*) FILTER (WHERE outcome = '{outcome}') AS {outcome}" for outcome in Outcome),
-        "sum(value_minor)::bigint AS gross_minor",
-        "sum(billed_minor)::bigint AS billed_minor",
-        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'duplicate'), 0)::bigint AS duplicate_savings_minor",
-        "coalesce(sum(value_minor - billed_minor) FILTER (WHERE outcome IN ('partly_billed', 'capped')), 0)::bigint"
-        " AS cap_savings_minor",
-        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'held'), 0)::bigint AS held_minor",
-        "coalesce(sum(value_minor) FILTER (WHERE outcome = 'returned'), 0)::bigint AS returned_minor",
-    ]
-)
 
 
 @dataclass(slots=True)
@@ -148,7 +132,7 @@ def _each(template: str, between: str = ", ") -> str:
 # A lead has one customer and one product, so leads counted by (customer, product) add up to those of either.
 _DRIFT = f"""
     WITH counted AS MATERIALIZED (
-        SELECT customer_id, product_id, {_RECOUNTED} FROM actions
+        SELECT customer_id, product_id, {COUNTED_TOTALS} FROM actions
         WHERE partner_id = $1 AND billing_period = $2 GROUP BY customer_id, product_id
     )
     {_drift_of("customer_periods", "customer")} UNION ALL {_drift_of("product_periods", "product")}

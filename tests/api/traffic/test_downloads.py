@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
 from api.app import create_app
+from api.side_thread import SideThread
 from api.traffic.downloads import Downloads, ReadingStopped
 from db.core.engine import transaction
 from db.core.settings import Settings
@@ -30,6 +31,13 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     app = create_app(settings.model_copy(update={"answer_timeout_s": 1.0, "database_pool_size": 2}))
     async with app.router.lifespan_context(app):
         yield app
+
+
+@pytest.fixture
+async def reading(engine: AsyncEngine) -> AsyncIterator[SideThread]:
+    thread = SideThread("reading", engine)
+    yield thread
+    await thread.close()
 
 
 class Reader:
@@ -113,14 +121,16 @@ async def test_a_key_has_a_limited_number_of_downloads_at_a_time(
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.002])
-async def test_the_text_is_the_same_however_slowly_it_is_taken(tmp_path: Path, pause_s: float) -> None:
+async def test_the_text_is_the_same_however_slowly_it_is_taken(
+    tmp_path: Path, reading: SideThread, pause_s: float
+) -> None:
     async def text() -> AsyncGenerator[str, None]:
         for number in range(300):
             if number % 50 == 0:
                 await asyncio.sleep(0.001)
             yield f"{number} ü " * 300
 
-    downloads = Downloads(tmp_path / "home", 1, 10)
+    downloads = Downloads(tmp_path / "home", reading, 1, 10)
     taken = b""
     async for block in downloads.buffered(text()):
         assert len(block) <= 64 * 1024
@@ -130,7 +140,9 @@ async def test_the_text_is_the_same_however_slowly_it_is_taken(tmp_path: Path, p
     assert list((tmp_path / "home").iterdir()) == []
 
 
-async def test_an_error_in_the_middle_reaches_the_client_after_what_was_made(tmp_path: Path) -> None:
+async def test_an_error_in_the_middle_reaches_the_client_after_what_was_made(
+    tmp_path: Path, reading: SideThread
+) -> None:
     closed = []
 
     async def text() -> AsyncGenerator[str, None]:
@@ -143,7 +155,7 @@ async def test_an_error_in_the_middle_reaches_the_client_after_what_was_made(tmp
     taken: list[bytes] = []
 
     async def take() -> None:
-        async for block in Downloads(tmp_path, 1, 10).buffered(text()):
+        async for block in Downloads(tmp_path, reading, 1, 10).buffered(text()):
             taken.append(block)
 
     with pytest.raises(ValueError, match="broken"):

@@ -4,8 +4,9 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.core.engine import autocommit, transaction
+from db.core.engine import autocommit, create_engine, transaction
 from db.core.errors import TRANSIENT
+from db.core.settings import Settings
 
 
 async def test_a_value_that_fits_no_column_is_not_transient(engine: AsyncEngine) -> None:
@@ -58,3 +59,16 @@ async def test_a_connection_on_which_a_statement_failed_is_not_used_again(engine
     second = await pid_after("SELECT 1")
     assert second != first
     assert await pid_after("SELECT 1") == second
+
+
+@pytest.mark.parametrize(("most_age_s", "connections"), [(-1, 1), (0, 2)])
+async def test_a_connection_beyond_its_age_is_not_used_again(
+    settings: Settings, most_age_s: int, connections: int
+) -> None:
+    engine = create_engine(settings, "leadger-test", 1, most_age_s=most_age_s)
+    pids = set()
+    for _ in range(2):
+        async with transaction(engine, readonly=True) as connection:
+            pids.add(await connection.fetchval("SELECT pg_backend_pid()"))
+    await engine.dispose()
+    assert len(pids) == connections
