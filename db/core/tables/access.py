@@ -1,6 +1,17 @@
 """API keys, the people who sign in, and the audit of what they change."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, LargeBinary, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from db.core.tables.base import INSTANT, NOW, metadata
@@ -49,10 +60,50 @@ users = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("email", Text, nullable=False, unique=True),
-    Column("role", Text, nullable=False),
+    Column("role", Text),
     Column("partner_id", Uuid, ForeignKey("partners.id")),
     Column("password_hash", Text),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("deactivated_at", INSTANT),
     CheckConstraint("role IN ('admin', 'finance', 'customer_success', 'sales', 'partner')", name="role"),
-    CheckConstraint("(role = 'partner') = (partner_id IS NOT NULL)", name="partner"),
+    CheckConstraint("(role IS NOT DISTINCT FROM 'partner') = (partner_id IS NOT NULL)", name="partner"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("browser_hash", LargeBinary, nullable=False),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("used_at", INSTANT, nullable=False, server_default=NOW),
+    Column("expires_at", INSTANT, nullable=False),
+    Column("ended_at", INSTANT),
+    Index("ix_sessions_user_id", "user_id", "browser_hash"),
+)
+
+password_links = Table(
+    "password_links",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False, index=True),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("expires_at", INSTANT, nullable=False),
+)
+
+deputies = Table(
+    "deputies",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    Column("deputy_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("until", INSTANT, nullable=False),
+    CheckConstraint("user_id <> deputy_id", name="another"),
+)
+
+key_makers = Table(
+    "key_makers",
+    metadata,
+    Column("key_id", Uuid, ForeignKey("api_keys.id"), primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
 )

@@ -46,7 +46,11 @@ GROUPS = {
         "api_keys": "a key of a machine: only its hash is stored",
     },
     "bills and people": {
-        "users": "somebody who signs in",
+        "users": "somebody who signs in, with one role or none (P1)",
+        "sessions": "a sign-in of a person: only hashes of its secrets are stored (P2)",
+        "password_links": "a link by which a person sets a password once: only its hash is stored",
+        "deputies": "who approves for a person, and until when (B5)",
+        "key_makers": "the person who made a key, for whom it stands (B5)",
         "usage": "the API calls of one partner in one period",
         "bills": "the demand for payment for one period",
         "bill_actions": "who did what to a bill, and to which content",
