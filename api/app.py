@@ -8,7 +8,9 @@ from fastapi import FastAPI
 
 from api import docs, problems
 from api.access.authentication import AuthenticationMiddleware
-from api.access.key_cache import KeyCache
+from api.access.caller_cache import CallerCache
+from api.access.callers import find_key, find_session
+from api.access.valid_secrets import ValidSecrets
 from api.fast_path import FastPathMiddleware
 from api.head import HeadMiddleware
 from api.memory import Memory
@@ -23,12 +25,15 @@ from api.routes import (
     leads,
     operations,
     partners,
+    password,
     periods,
     products,
     quarantine,
     rate_cards,
     reports,
+    session,
     tasks,
+    users,
     workers,
 )
 from api.schemas import openapi
@@ -41,7 +46,9 @@ from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.downloads import Downloads
 from api.traffic.rate_limit import RateLimiter
+from api.traffic.sign_ins import SignIns
 from api.traffic.unknown_keys import UnknownKeys
+from db.access import api_keys, sessions
 from db.core.engine import create_engine
 from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
@@ -87,6 +94,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         notifier = Notifier(settings)
         backpressure = Backpressure(accepting, settings)
         inbox = InboxWriter(accepting, notifier.announce_leads)
+        unknown_keys = UnknownKeys()
+        sign_ins = SignIns()
         body_deadlines = BodyDeadlines(settings.body_timeout_s)
         app.state.leadger = State(
             settings=settings,
@@ -95,7 +104,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             inbox=inbox,
             waiting_leads=WaitingLeads(reading.engine),
             policies=Policies(),
-            keys=KeyCache(accepting, UnknownKeys()),
+            keys=CallerCache(accepting, unknown_keys, find_key, ValidSecrets(accepting, api_keys.valid_hashes)),
+            sessions=CallerCache(engine, unknown_keys, find_session, ValidSecrets(engine, sessions.valid_hashes)),
+            sign_ins=sign_ins,
             limiter=RateLimiter(settings.rate_limit_per_s),
             backpressure=backpressure,
             body_budget=BodyBudget(settings.max_body_bytes),
@@ -110,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with backpressure.measuring(), body_deadlines.watching():
             yield
         notifier.close()
+        sign_ins.close()
         await reading.close()
         await dry_runs.close()
         await engine.dispose()
@@ -150,6 +162,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         tasks,
         quarantine,
         workers,
+        users,
+        session,
+        password,
         keys,
         audit,
         operations,

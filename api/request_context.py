@@ -67,7 +67,7 @@ class RequestContextMiddleware:
         finally:
             if self._writes_access_log:
                 duration_ms = round((time.perf_counter() - began) * 1000, 1)
-                key = scope["caller"].actor.name if "caller" in scope else ""
+                key = scope["caller"].name_in_logs if "caller" in scope else ""
                 access_log.write(request_id, scope["method"], route_of(scope), status, duration_ms, key)
             structlog.contextvars.unbind_contextvars("request_id")
 

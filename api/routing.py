@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.access.permissions import Requirement
+from api.access.permissions import ANYBODY, Requirement, caller_of
 from api.body import JSON_TYPES, content_type, json_from_body, read_body
 from api.problems import FieldError, Problem
 from api.schemas.crowded import refuse_crowded
@@ -15,6 +15,7 @@ from api.schemas.repeated import repeated_names
 from api.state import answer_beside
 
 _MOST_BYTES = 1024 * 1024
+_MOST_BYTES_OF_ANYBODY = 16 * 1024
 _REPEATED = "is given more than once"
 
 
@@ -50,7 +51,8 @@ class _JsonRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             content_type(self, JSON_TYPES)
-            self._body = await read_body(self, _MOST_BYTES)
+            most_bytes = _MOST_BYTES_OF_ANYBODY if caller_of(self) is ANYBODY else _MOST_BYTES
+            self._body = await read_body(self, most_bytes)
         return self._body
 
     async def json(self) -> Any:

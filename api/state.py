@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.access.key_cache import KeyCache
+from api.access.caller_cache import CallerCache
 from api.access.permissions import caller_of
 from api.memory import Memory
 from api.readiness import Readiness
@@ -18,6 +18,8 @@ from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.downloads import Downloads
 from api.traffic.rate_limit import RateLimiter
+from api.traffic.sign_ins import SignIns
+from db.core.actor import Actor
 from db.core.settings import Settings
 from db.core.unit_of_work import UnitOfWork
 from db.core.unit_of_work import unit_of_work as open_unit_of_work
@@ -39,7 +41,9 @@ class State:
     inbox: InboxWriter
     waiting_leads: WaitingLeads
     policies: Policies
-    keys: KeyCache
+    keys: CallerCache
+    sessions: CallerCache
+    sign_ins: SignIns
     limiter: RateLimiter
     backpressure: Backpressure
     body_budget: BodyBudget
@@ -53,17 +57,22 @@ class State:
     """Making their texts takes half of the connections for reading at most."""
 
 
-def unit_of_work(request: Request) -> AbstractAsyncContextManager[UnitOfWork]:
-    """The unit of work of a request that changes something, on behalf of its caller."""
+def unit_of_work(request: Request, actor: Actor | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
+    """The unit of work of a request that changes something, on behalf of its caller, or of who turned out to call."""
     state = state_of(request)
     return open_unit_of_work(
         state.engine,
         state.notifier.publish,
-        actor=caller_of(request).actor,
+        actor=actor or caller_of(request).actor,
         request_id=request.scope["request_id"],
-        address=request.client.host if request.client else None,
+        address=address_of(request),
         caches=[state.policies],
     )
+
+
+def address_of(request: Request) -> str | None:
+    """The address that the request came from; what a header says of it is not believed."""
+    return request.client.host if request.client else None
 
 
 async def answer_beside(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -1,5 +1,6 @@
 """Every kind of background task."""
 
+from db.access import forgotten_passwords as access_forgotten_passwords
 from db.intake import closing_request
 from db.intake import quarantine as quarantined_leads
 from db.ledger import rate_preview as ledger_rate_preview
@@ -8,7 +9,16 @@ from db.ledger import reevaluation as ledger_reevaluation
 from db.ledger import text_rules as ledger_text_rules
 from db.privacy import erased_names as privacy
 from worker.runner import Kind, Runner
-from worker.tasks import closing, erasure, quarantine, rate_preview, rebuilding, reevaluation, text_rules
+from worker.tasks import (
+    closing,
+    erasure,
+    forgotten_passwords,
+    quarantine,
+    rate_preview,
+    rebuilding,
+    reevaluation,
+    text_rules,
+)
 
 RUNNER = Runner(
     [
@@ -21,6 +31,7 @@ RUNNER = Runner(
         Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),
         Kind(quarantined_leads.RETRY, quarantine.retry_quarantined),
         Kind(privacy.KIND, erasure.erase),
+        Kind(access_forgotten_passwords.KIND, forgotten_passwords.mail_password_link),
         Kind(ledger_text_rules.KIND, text_rules.apply_text_rules, max_attempts=5),
     ]
 )

@@ -1,29 +1,42 @@
-"""Authentication: who is calling."""
+"""Authentication: who is calling, with an API key or in a session."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.access.permissions import Caller
+from api.access.cookies import check_csrf, session_cookie
+from api.access.permissions import ANYBODY, Caller
 from api.body import drop_body
 from api.headers import header
 from api.problems import Problem
 from api.state import State
 
 _PUBLIC_PATHS = {"/health", "/ready", "/docs", "/openapi.json"}
+_FOR_ANYBODY = {
+    ("POST", "/api/users"),
+    ("POST", "/api/session"),
+    ("POST", "/api/password/forgotten"),
+    ("POST", "/api/password/reset"),
+}
+"""Where people begin who cannot sign in yet."""
 
 
 class AuthenticationMiddleware:
-    """Answers 401 to every request without a valid key, whatever its path, except for the few public paths.
+    """Answers 401 to every request without a valid key or session, whatever its path, except for the few public paths.
 
     It runs before the routes, so that a new route cannot forget it, and before a body is read, so that nobody without a
-    key can make the process read one. What the caller may do is checked by each route, see `api.access.permissions`.
+    key can make the process read a large one. What the caller may do is checked by each route, see
+    `api.access.permissions`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; Problem 401 without a valid key, 429 over the rate of the key."""
+        """Serve one request; Problem 401 if it is not known who calls, 429 over the rate of the caller."""
         if scope["type"] != "http" or scope["path"] in _PUBLIC_PATHS or scope["path"].startswith("/docs/"):
+            await self._app(scope, receive, send)
+            return
+        if (scope["method"], scope["path"]) in _FOR_ANYBODY:
+            scope["caller"] = ANYBODY
             await self._app(scope, receive, send)
             return
         state: State = scope["app"].state.leadger
@@ -37,16 +50,23 @@ class AuthenticationMiddleware:
 
 
 async def _authenticate(scope: Scope, state: State) -> Caller:
+    """A key counts before a cookie, which a browser sends unasked."""
     scheme, _, secret = header(scope, b"authorization").partition(" ")
     secret = secret.strip()
+    address = scope["client"][0] if scope.get("client") else ""
     caller = None
     if scheme.lower() == "bearer" and secret:
-        caller = await state.keys.find(secret, scope["client"][0] if scope.get("client") else "")
+        caller = await state.keys.find(secret, address)
+    elif token := session_cookie(scope, state.settings):
+        caller = await state.sessions.find(token, address)
+        if caller:
+            check_csrf(scope, token)
     if caller is None:
         raise Problem(
             401,
             'A valid API key is needed: send "Authorization: Bearer <key>". '
-            "Make one with `leadger keys create`; `scripts/run` prints a development key.",
+            "Make one with `leadger keys create`; `scripts/run` prints a development key. "
+            "People sign in at POST /api/session.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     return caller

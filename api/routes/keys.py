@@ -79,6 +79,7 @@ def _key_out_from_key(key: ApiKey) -> dict[str, object]:
         "name": key.name,
         "scopes": key.scopes,
         "partner": key.partner,
+        "maker": key.maker,
         "created_at": instant_out(key.created_at),
         "expires_at": instant_out(key.expires_at),
         "revoked_at": instant_out(key.revoked_at),

@@ -18,6 +18,9 @@ from billing.periods import period_from_text
 from billing.terms import DuplicateWindow, window_from_wire
 from billing.texts import LONGEST_TEXT, text_from_wire, text_key
 from billing.zones import check_timezone
+from db.access.passwords import LONGEST as LONGEST_PASSWORD
+from db.access.passwords import SHORTEST as SHORTEST_PASSWORD
+from db.access.passwords import check_password
 from db.core.row_keys import uuid_from_text
 from db.masters.emails import LONGEST_EMAIL, email_from_wire
 
@@ -77,6 +80,13 @@ LongText = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_LONG_TEXT}),
 ]
 Email = Annotated[str, BeforeValidator(email_from_wire), WithJsonSchema({"type": "string", "maxLength": LONGEST_EMAIL})]
+Password = Annotated[
+    str,
+    BeforeValidator(check_password),
+    WithJsonSchema(
+        {"type": "string", "format": "password", "minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD}
+    ),
+]
 Level = Annotated[
     str, BeforeValidator(text_from_wire), AfterValidator(_level), WithJsonSchema({"enum": ["High", "Medium", "Low"]})
 ]
@@ -158,6 +168,7 @@ IdPath = Annotated[
     Path(description="its own id or UUID"),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200}),
 ]
+UuidText = Annotated[UUID, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 UuidPath = Annotated[UUID, Path(), BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 QueryText = Text
 QueryId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_id)]

@@ -33,6 +33,10 @@ class ApiKey:
     """The only partner that it sees; None: all."""
     partner: str | None = None
     """The partner's own id."""
+    maker_id: UUID | None = None
+    """The person who made it, or whose key did, and for whom it stands; None: it was made beside the database."""
+    maker: str | None = None
+    """The maker's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ async def create(uow: UnitOfWork, name: str, scopes: Sequence[str], partner_id: 
     if partner_id and not set(scopes) <= set(SCOPES_OF_BOUND_KEYS):
         *others, last = SCOPES_OF_BOUND_KEYS
         raise RuleViolation(f"A key that is bound to a partner has no scopes but {', '.join(others)} and {last}.")
-    made = await _make(uow.connection, name, scopes, partner_id)
+    made = await _make(uow, name, scopes, partner_id)
     await uow.audit("key.created", made.id, after={"name": name, "scopes": scopes, "partner_id": partner_id})
     return made
 
@@ -80,7 +84,7 @@ async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta
     if row is None:
         return None
     uow.after_commit(cache.clear)
-    made = await _make(uow.connection, row["name"], row["scopes"], row["partner_id"])
+    made = await _make(uow, row["name"], row["scopes"], row["partner_id"], replaces=key_id)
     facts = {"name": row["name"], "scopes": row["scopes"], "new_id": made.id, "overlap_s": overlap.total_seconds()}
     await uow.audit("key.rotated", key_id, after=facts)
     return made
@@ -110,8 +114,11 @@ async def revoke(uow: UnitOfWork, cache: Cache, key_id: UUID) -> bool:
 
 
 _KEYS = """
-    SELECT api_keys.id, api_keys.name, scopes, api_keys.created_at, expires_at, revoked_at, partner_id, external_id
-    FROM api_keys LEFT JOIN key_partners ON key_id = api_keys.id LEFT JOIN partners ON partners.id = partner_id
+    SELECT api_keys.id, api_keys.name, scopes, api_keys.created_at, expires_at, revoked_at, key_partners.partner_id,
+        external_id, user_id, users.name AS maker
+    FROM api_keys
+    LEFT JOIN key_partners ON key_partners.key_id = api_keys.id LEFT JOIN partners ON partners.id = partner_id
+    LEFT JOIN key_makers ON key_makers.key_id = api_keys.id LEFT JOIN users ON users.id = user_id
 """
 
 
@@ -162,11 +169,31 @@ async def _admin_keys(connection: asyncpg.Connection) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-async def _make(connection: asyncpg.Connection, name: str, scopes: Sequence[str], partner_id: UUID | None) -> NewKey:
+async def _make(
+    uow: UnitOfWork, name: str, scopes: Sequence[str], partner_id: UUID | None, *, replaces: UUID | None = None
+) -> NewKey:
+    """Store a key. It stands for the person who makes it, or else for whom the key stands that makes it or it replaces.
+
+    Whoever replaces somebody's key has its secret, and so it stands for them.
+    """
+    connection = uow.connection
     secret = new_secret(_BOUND_PREFIX if partner_id else _PREFIX)
     key_id = await _insert(connection, name, scopes, hash_of(secret))
     if partner_id:
         await connection.execute("INSERT INTO key_partners (key_id, partner_id) VALUES ($1, $2)", key_id, partner_id)
+    await connection.execute(
+        """
+        INSERT INTO key_makers (key_id, user_id)
+        SELECT $1, user_id FROM (
+            SELECT id AS user_id, 1 AS place FROM users WHERE id = $2
+            UNION ALL SELECT user_id, 2 FROM key_makers WHERE key_id = $2
+            UNION ALL SELECT user_id, 3 FROM key_makers WHERE key_id = $3
+        ) AS possible ORDER BY place LIMIT 1
+        """,
+        key_id,
+        uow.actor.id,
+        replaces,
+    )
     return NewKey(key_id, secret)
 
 
@@ -192,4 +219,6 @@ def _key_from_row(row: asyncpg.Record) -> ApiKey:
         revoked_at=row["revoked_at"],
         partner_id=row["partner_id"],
         partner=row["external_id"],
+        maker_id=row["user_id"],
+        maker=row["maker"],
     )

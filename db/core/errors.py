@@ -27,6 +27,10 @@ class FileUnavailable(Exception):
     """A report file or its folder cannot be read or written just now; the message is for a person."""
 
 
+class MailUnavailable(Exception):
+    """A mail cannot be handed over just now; the message names nobody."""
+
+
 class BeingReevaluated(Exception):
     """A customer's verdicts follow older terms or rates, and are too many for a request; a background task is at it."""
 
@@ -119,7 +123,7 @@ def unavailable_because(error: BaseException) -> str:
 DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
 """Whatever a database that is away, refuses or is no Leadger's makes a command fail with."""
 
-TRANSIENT = (*DATABASE_UNAVAILABLE, FileUnavailable)
+TRANSIENT = (*DATABASE_UNAVAILABLE, FileUnavailable, MailUnavailable)
 """Faults of the environment: no lead and no request is to blame, and trying again helps."""
 
 _CAUSED_BY_DATA = (

@@ -23,7 +23,8 @@ A transaction takes its locks in this order, whichever of them it needs:
                               their triggers note is inserted only, and so locks nothing
 12. quarantine (unique key)   inserted in ascending content id order, like leads
 
-The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one. A task's dedup
+The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one; so is the lock
+of users, by whoever changes a role or deactivates somebody, and a person's row, shared, by a sign-in. A task's dedup
 key (unique key) is inserted last, or the row of the unfinished task that has it is locked; the task that judges stale
 customers locks its own row, and nothing else, to end. Retention updates decided rows of the inbox, which nobody
 else locks any more.
@@ -49,6 +50,7 @@ _RATE_CARD_LOCK = 0x4C454144_00000002
 _PEOPLE_LOCK = 0x4C454144_00000003
 PARTITION_LOCKS = 0x4C454145_00000000
 _NAMES_LOCK = 0x4C454144_00000004
+_USERS_LOCK = 0x4C454144_00000005
 _PAUSE_S = 0.2
 QUEUED_S, PASSING_S = 0.5, 0.25
 """For so long whoever wants a lock alone keeps those waiting who share it, and then lets them pass."""
@@ -320,6 +322,22 @@ async def lock_names_exclusive(connection: asyncpg.Connection) -> None:
 async def lock_api_keys_exclusive(connection: asyncpg.Connection) -> None:
     """Be the only one who changes API keys until the transaction ends: one is the first, and one admin key stays."""
     await connection.execute("LOCK TABLE api_keys IN EXCLUSIVE MODE")
+
+
+async def lock_users_exclusive(connection: asyncpg.Connection) -> None:
+    """Be the only one who changes roles or deactivates people until the transaction ends: one Admin stays."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _USERS_LOCK)
+
+
+async def lock_user_shared(connection: asyncpg.Connection, user_id: UUID) -> str | None:
+    """Keep the password of a person as it is until the transaction ends; its hash, None for whoever may not sign in.
+
+    Whoever changes it waits, and then ends the session that begins here.
+    """
+    row = await connection.fetchrow(
+        "SELECT password_hash FROM users WHERE id = $1 AND deactivated_at IS NULL FOR SHARE", user_id
+    )
+    return row["password_hash"] if row else None
 
 
 async def lock_report_exclusive(connection: asyncpg.Connection, report_id: UUID) -> None:

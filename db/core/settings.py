@@ -21,6 +21,17 @@ class Settings(BaseSettings):
     database_url: str = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     redis_url: str = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     log_level: str = Field("INFO", validation_alias=AliasChoices("LOG_LEVEL", "log_level"))
+    api_base_url: str = Field(
+        "http://127.0.0.1:8000",
+        validation_alias=AliasChoices("API_BASE_URL", "api_base_url"),
+        description="where people reach the API, for links; with https:// cookies are Secure",
+    )
+    smtp_url: str = Field(
+        "",
+        validation_alias=AliasChoices("SMTP_URL", "smtp_url"),
+        description="where mail goes, e.g. smtps://user:password@host; empty: HOME/outbox",
+    )
+    mail_from: str = Field("leadger@localhost", description="the sender of mail")
 
     access_log: bool = Field(True, description="one line in the log per answer of the API")
 
@@ -66,6 +77,21 @@ class Settings(BaseSettings):
             # Celery's library would take any certificate.
             query = f"{parts.query}&ssl_cert_reqs=required" if parts.query else "ssl_cert_reqs=required"
             url = urlunsplit(parts._replace(query=query))
+        return url
+
+    @field_validator("api_base_url")
+    @classmethod
+    def _api_base_url_is_a_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("API_BASE_URL must be like https://leadger.example.com")
+        return url.rstrip("/")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_url_is_smtp(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme not in {"smtp", "smtps"} or not urlsplit(url).hostname):
+            raise ValueError("SMTP_URL must begin with smtp:// or smtps:// and name a host")
         return url
 
     @field_validator("log_level")

@@ -7,6 +7,7 @@ import asyncpg
 import structlog
 from celery import shared_task
 
+from db.access import sessions
 from db.core.engine import transaction
 from db.intake import retention
 from db.tasks import records
@@ -17,6 +18,8 @@ from worker.runtime import Runtime
 log = structlog.get_logger()
 
 MOST_AT_ONCE = 1_000
+_SESSION_DAYS = 180
+"""For so long an account knows a browser."""
 
 Delete = Callable[[asyncpg.Connection, int, int], Awaitable[int]]
 """Deletes what is older than so many days, at most so many rows; returns how many."""
@@ -40,6 +43,8 @@ async def delete_old(runtime: Runtime) -> None:
     days = runtime.settings.task_retention_days
     tasks = await _delete_all(runtime, days, records.delete_finished)
     log.info("finished_tasks_deleted", older_than_days=days, tasks=tasks)
+    count = await _delete_all(runtime, _SESSION_DAYS, sessions.delete_old)
+    log.info("sessions_deleted", older_than_days=_SESSION_DAYS, sessions=count)
 
 
 async def _delete_resolved(table: str, connection: asyncpg.Connection, days: int, most: int) -> int:

@@ -30,6 +30,7 @@ from api.schemas.answers.quarantine import DeadLetter, Discarded, Quarantined, R
 from api.schemas.answers.rate_cards import Rate
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
 from api.schemas.answers.tasks import Progress, Task, TaskStarted
+from api.schemas.answers.users import InvitedUser, PasswordLink, Session, User
 from api.schemas.answers.workers import Notified, Pause, StuckPart, Workers
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "DryRun",
     "FieldError",
     "Health",
+    "InvitedUser",
     "Key",
     "Lead",
     "LeadCounts",
@@ -58,6 +60,7 @@ __all__ = [
     "Notified",
     "Page",
     "Partner",
+    "PasswordLink",
     "Pause",
     "Period",
     "PeriodToClose",
@@ -75,10 +78,12 @@ __all__ = [
     "ReportVersion",
     "Retried",
     "RotatedKey",
+    "Session",
     "StuckPart",
     "Task",
     "TaskStarted",
     "Totals",
+    "User",
     "Who",
     "Workers",
 ]

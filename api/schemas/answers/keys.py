@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+from pydantic import Field
+
 from api.schemas.answers.base import Answer
 
 
@@ -13,6 +15,7 @@ class Key(Answer):
     name: str
     scopes: list[str]
     partner: str | None
+    maker: str | None = Field(description="the person for whom it stands; null: it was made beside the database")
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

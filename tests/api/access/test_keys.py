@@ -43,7 +43,8 @@ async def test_the_401_says_how_to_get_a_key(shared_client: httpx.AsyncClient, h
     assert response.headers["www-authenticate"] == "Bearer"
     assert document["detail"] == (
         'A valid API key is needed: send "Authorization: Bearer <key>". '
-        "Make one with `leadger keys create`; `scripts/run` prints a development key."
+        "Make one with `leadger keys create`; `scripts/run` prints a development key. "
+        "People sign in at POST /api/session."
     )
 
 
@@ -68,6 +69,7 @@ async def test_keys_are_stored_as_hashes_and_shown_once(client: httpx.AsyncClien
         "name": "CRM",
         "scopes": ["ingest", "read"],
         "partner": None,
+        "maker": None,
         "created_at": listed.json()["items"][0]["created_at"],
         "expires_at": None,
         "revoked_at": None,

@@ -1,10 +1,9 @@
-"""Permissions: each route answers 401 without a key, 403 without the permission, and only then looks at the request."""
+"""Permissions: each route answers 401 to nobody, 403 or 404 to who may not, and only then looks at the request."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import NamedTuple
-from uuid import UUID, uuid4
+from typing import Literal, NamedTuple
+from uuid import UUID
 
 import httpx
 import pytest
@@ -13,126 +12,86 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Caller, Permission
+from billing.roles import Role
 from db.access import api_keys
 from db.core.actor import Actor, ActorKind
+from tests.api.access.walk import NEEDED, OPEN, Anybody, Route, routes_of
 from tests.api.world import Json, lead, make, make_masters, row_counts
+from tests.people import new_person, session_headers
 
-PUBLIC = None
-NEEDED: dict[str, Permission | None] = {
-    "openapi": PUBLIC,
-    "docs": PUBLIC,
-    "docs-assets": PUBLIC,
-    "live": PUBLIC,
-    "ready": PUBLIC,
-    "prometheus": Permission.METRICS,
-    "post_leads": Permission.INGEST,
-    "list_batches": Permission.READ,
-    "list_batch_problems": Permission.READ,
-    "list_possible_corrections": Permission.READ,
-    "get_batch": Permission.READ,
-    "list_leads": Permission.READ,
-    "get_lead": Permission.READ,
-    "list_reports": Permission.READ,
-    "rebuild_report": Permission.BILL,
-    "get_report": Permission.READ,
-    "list_report_customers": Permission.READ,
-    "list_report_versions": Permission.READ,
-    "close_periods": Permission.BILL,
-    "get_period": Permission.READ,
-    "close_period": Permission.BILL,
-    "reopen_period": Permission.BILL,
-    "list_periods": Permission.READ,
-    "create_partner": Permission.ADMIN,
-    "list_partners": Permission.READ,
-    "list_terms": Permission.READ,
-    "get_partner": Permission.READ,
-    "change_partner": Permission.PRICING,
-    "create_product": Permission.ADMIN,
-    "list_products": Permission.READ,
-    "get_product": Permission.READ,
-    "change_product": Permission.ADMIN,
-    "create_customer": Permission.ADMIN,
-    "list_customers": Permission.READ,
-    "get_customer": Permission.READ,
-    "change_customer": Permission.ADMIN,
-    "erase_customer": Permission.ADMIN,
-    "create_rate": Permission.PRICING,
-    "change_rate": Permission.PRICING,
-    "end_rate": Permission.PRICING,
-    "list_rates": Permission.READ,
-    "get_rate": Permission.READ,
-    "get_action": Permission.READ,
-    "hold_action": Permission.BILL,
-    "release_action": Permission.BILL,
-    "return_action": Permission.BILL,
-    "correct_action": Permission.BILL,
-    "list_tasks": Permission.READ,
-    "get_task": Permission.READ,
-    "list_quarantine": Permission.READ,
-    "retry_quarantine": Permission.ADMIN,
-    "discard_quarantined": Permission.ADMIN,
-    "list_dead_letters": Permission.READ,
-    "retry_dead_letters": Permission.ADMIN,
-    "get_workers": Permission.READ,
-    "pause_workers": Permission.ADMIN,
-    "resume_workers": Permission.ADMIN,
-    "list_stuck": Permission.READ,
-    "retry_stuck": Permission.ADMIN,
-    "create_key": Permission.ADMIN,
-    "list_keys": Permission.ADMIN,
-    "rotate_key": Permission.ADMIN,
-    "revoke_key": Permission.ADMIN,
-    "list_audit": Permission.ADMIN,
+
+class Who(NamedTuple):
+    """Who asks: a key with one scope, a person with a role or without one, or somebody who is neither."""
+
+    kind: Literal["key", "person", "nobody"]
+    name: str = ""
+
+
+NOBODY = Who("nobody")
+MAY: dict[Who, list[Permission]] = {Who("key", scope): [scope] for scope in Permission} | {
+    Who("person", "admin"): [Permission.ADMIN],
+    Who("person", "finance"): [Permission.READ, Permission.BILL],
+    Who("person", "customer_success"): [Permission.READ],
+    Who("person", "sales"): [Permission.READ],
+    Who("person", "partner"): [Permission.READ],
+    Who("person"): [],
+    NOBODY: [],
 }
-"""What each route needs, by the name of its function."""
+"""What each of them may do; admin is all of it."""
 
 
-class Route(NamedTuple):
-    """A route and one of its methods."""
-
-    name: str
-    method: str
-    path: str
-
-    async def send(self, client: httpx.AsyncClient) -> httpx.Response:
-        """A request whose path is valid; its body is empty."""
-        return await client.request(self.method, self._path(), json={} if self.method in ("POST", "PATCH") else None)
-
-    async def send_invalid(self, client: httpx.AsyncClient) -> httpx.Response:
-        """A request whose path, query and body are all invalid."""
-        path = re.sub(r"{[^}]+}", "x", self.path)
-        return await client.request(self.method, path, params={"unknown": "x"}, content=b"{")
-
-    def _path(self) -> str:
-        if self.name == "docs-assets":
-            return f"{self.path}/swagger-ui.css"
-        path = self.path.replace("{period}", "2024-04").replace("{rule_id}", "1")
-        return re.sub(r"{[^}]+}", lambda _: str(uuid4()), path)
+def refusal_of(who: Who, route: Route) -> tuple[int, str] | None:
+    """How a route answers somebody who may not ask it, as the contract has it; None if they may."""
+    needed = NEEDED[route.name]
+    if needed is Anybody.PUBLIC:
+        return None
+    if who == NOBODY:
+        return 401, "A valid API key is needed"
+    if needed is Anybody.PEOPLE:
+        return (403, "This is for people who have signed in, and not for keys.") if who.kind == "key" else None
+    if needed is Anybody.ONESELF and who.kind == "person":
+        return None if who.name == "admin" else (404, "There is no person ")
+    permission = Permission.ADMIN if isinstance(needed, Anybody) else needed
+    if not {permission, Permission.ADMIN} & set(MAY[who]):
+        return 403, f"{_what_it_has(who)}; {permission.value!r} is needed here."
+    if who.name == "partner" and route.name not in OPEN:
+        return 403, "You are bound to a partner, and what is asked for is not open to such people."
+    return None
 
 
-def routes_of(app: FastAPI) -> list[Route]:
-    """Every route of the app with each of its methods, also those that the API's description leaves out."""
-    return [
-        Route(str(each.name), method, str(each.path))
-        for each in iter_route_contexts(app.routes)
-        for method in sorted(each.methods or {"GET"})
-    ]
+def _what_it_has(who: Who) -> str:
+    named = ", ".join(MAY[who])
+    if who.kind == "key":
+        return f"This key has the scopes {named}"
+    if not who.name:
+        return "You have no role yet, and an Admin gives you one"
+    return f"With the role {who.name} you have the permissions {named}"
 
 
 @pytest.fixture
-async def clients(app: FastAPI, client: httpx.AsyncClient) -> AsyncIterator[dict[Permission | None, httpx.AsyncClient]]:
-    """A client for each permission, with a key that has no other, and one without a key."""
+async def clients(
+    app: FastAPI, client: httpx.AsyncClient, engine: AsyncEngine
+) -> AsyncIterator[dict[Who, httpx.AsyncClient]]:
+    """A client for everybody: with a key of each scope, of a person with each role, and one without either."""
+    await make(client, "partners", external_id="walked", name="Walked")
+    headers: dict[Who, dict[str, str]] = {}
+    for who in MAY:
+        headers[who] = {}
+        if who.kind == "key":
+            made = await make(client, "keys", name=who.name, scopes=[who.name])
+            headers[who] = {"Authorization": f"Bearer {made['key']}"}
+        elif who.kind == "person":
+            role = Role(who.name) if who.name else None
+            person = await new_person(engine, who.name or "none", role, "walked" if role is Role.PARTNER else None)
+            headers[who] = await session_headers(engine, person)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with AsyncExitStack() as stack:
-        clients: dict[Permission | None, httpx.AsyncClient] = {}
-        for permission in (None, *Permission):
-            headers = {}
-            if permission:
-                made = await make(client, "keys", name=permission, scopes=[permission])
-                headers["Authorization"] = f"Bearer {made['key']}"
-            opened = httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers)
-            clients[permission] = await stack.enter_async_context(opened)
-        yield clients
+        yield {
+            who: await stack.enter_async_context(
+                httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=each)
+            )
+            for who, each in headers.items()
+        }
 
 
 async def test_every_route_is_in_the_table(app: FastAPI) -> None:
@@ -140,48 +99,53 @@ async def test_every_route_is_in_the_table(app: FastAPI) -> None:
     assert sorted(names) == sorted(NEEDED)
 
 
-async def test_every_route_checks_the_permission_first(
-    app: FastAPI, clients: dict[Permission | None, httpx.AsyncClient], engine: AsyncEngine
+async def test_every_route_checks_who_calls_first(
+    app: FastAPI, clients: dict[Who, httpx.AsyncClient], engine: AsyncEngine
 ) -> None:
     before = await row_counts(engine)
     wrong = []
     for route in routes_of(app):
-        needed = NEEDED[route.name]
-        for permission, client in clients.items():
-            if needed is PUBLIC or permission in (needed, Permission.ADMIN):
+        for who, client in clients.items():
+            expected = refusal_of(who, route)
+            if expected is None:
                 continue
             for response in (await route.send(client), await route.send_invalid(client)):
-                if _refusal(response) != _expected_refusal(permission, needed):
-                    wrong.append((route, permission, response.request.url, response.status_code, response.text))
+                status, detail = expected
+                document = _document(response)
+                if response.status_code != status or not document.get("detail", "").startswith(detail):
+                    wrong.append((route, who, response.request.url, response.status_code, response.text))
     assert wrong == []
     assert await row_counts(engine) == before
 
 
-async def test_every_route_answers_callers_with_the_permission(
-    app: FastAPI, clients: dict[Permission | None, httpx.AsyncClient]
-) -> None:
+async def test_every_route_answers_callers_who_may_ask(app: FastAPI, clients: dict[Who, httpx.AsyncClient]) -> None:
     wrong = []
-    for route in routes_of(app):
-        needed = NEEDED[route.name]
-        for permission, client in clients.items():
-            if needed is not PUBLIC and permission not in (needed, Permission.ADMIN):
+    for route in sorted(routes_of(app), key=lambda route: route.name == "sign_out"):
+        for who, client in clients.items():
+            if refusal_of(who, route):
                 continue
             response = await route.send(client)
             if response.status_code in (401, 403) or response.status_code >= 500:
-                wrong.append((route, permission, response.status_code, response.text))
+                wrong.append((route, who, response.status_code, response.text))
     assert wrong == []
 
 
+def _document(response: httpx.Response) -> Json:
+    is_problem = response.headers.get("content-type", "").startswith("application/problem+json")
+    document: Json = response.json() if is_problem and response.content else {}
+    return document
+
+
 async def test_a_dry_run_needs_read_too(
-    clients: dict[Permission | None, httpx.AsyncClient], client: httpx.AsyncClient, engine: AsyncEngine
+    clients: dict[Who, httpx.AsyncClient], client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     """Failed before: `ingest` alone was told the name, the e-mail, the cap and the verdicts of whomever it named."""
     both = await make(client, "keys", name="both", scopes=["ingest", "read"])
     before = await row_counts(engine)
     for sent in (lead("1", customer_id="anna"), lead("1", customer_id=""), "no lead"):
-        refused = await clients[Permission.INGEST].post("/leads?dry_run=true", json=sent)
+        refused = await clients[Who("key", "ingest")].post("/leads?dry_run=true", json=sent)
         assert _refusal(refused) == (403, "This key has the scopes ingest; 'read' is needed here.")
-        refused = await clients[Permission.READ].post("/leads?dry_run=true", json=sent)
+        refused = await clients[Who("key", "read")].post("/leads?dry_run=true", json=sent)
         assert _refusal(refused) == (403, "This key has the scopes read; 'ingest' is needed here.")
     headers = {"Authorization": f"Bearer {both['key']}"}
     answered = await client.post("/leads?dry_run=true", json=lead("1"), headers=headers)
@@ -190,10 +154,10 @@ async def test_a_dry_run_needs_read_too(
 
 
 async def test_pricing_sets_prices_and_terms_and_nothing_else(
-    clients: dict[Permission | None, httpx.AsyncClient], client: httpx.AsyncClient, engine: AsyncEngine
+    clients: dict[Who, httpx.AsyncClient], client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     await make_masters(client)
-    pricing = clients[Permission.PRICING]
+    pricing = clients[Who("key", "pricing")]
     rule = await pricing.post("/api/rate-cards", json={"partner": "acme", "action_type": "Demo", "amount": "3.00"})
     assert rule.status_code == 201
     rule_id = rule.json()["rule_id"]
@@ -215,17 +179,7 @@ async def test_pricing_sets_prices_and_terms_and_nothing_else(
 
 
 def _refusal(response: httpx.Response) -> tuple[int, str]:
-    document: Json = response.json() if response.status_code in (401, 403) and response.content else {}
-    return response.status_code, document.get("detail", "")
-
-
-def _expected_refusal(permission: Permission | None, needed: Permission) -> tuple[int, str]:
-    if permission is None:
-        return 401, (
-            'A valid API key is needed: send "Authorization: Bearer <key>". '
-            "Make one with `leadger keys create`; `scripts/run` prints a development key."
-        )
-    return 403, f"This key has the scopes {permission}; {str(needed)!r} is needed here."
+    return response.status_code, _document(response).get("detail", "")
 
 
 ACME, OTHER = UUID(int=1), UUID(int=2)

@@ -1,41 +1,44 @@
-"""The API keys that a process has just looked up."""
+"""The callers whose keys or sessions a process has just looked up."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.access.permissions import Caller, Permission
-from api.access.valid_keys import ValidKeys
+from api.access.permissions import Caller
+from api.access.valid_secrets import ValidSecrets
 from api.problems import Problem
 from api.traffic.unknown_keys import UnknownKeys
 from db.access import api_keys
-from db.access.api_keys import ApiKey
-from db.core.actor import Actor, ActorKind
 from db.core.engine import transaction
 
 TIME_TO_LIVE_S = 2.0
 _MOST_KEYS = 10_000
-_PERMISSIONS = frozenset(Permission)
+
+Find = Callable[[asyncpg.Connection, str], Awaitable[Caller | None]]
+"""Finds the caller whose secret it is, if it is valid now."""
 
 
-class KeyCache:
-    """Looks keys up and remembers them for two seconds: so long may another process accept a key after its end."""
+class CallerCache:
+    """Looks secrets up and remembers them for two seconds: so long may another process accept one after its end."""
 
-    def __init__(self, engine: AsyncEngine, unknown: UnknownKeys) -> None:
+    def __init__(self, engine: AsyncEngine, unknown: UnknownKeys, find: Find, valid: ValidSecrets) -> None:
         self._engine = engine
         self._limit = unknown
-        self._valid = ValidKeys(engine)
+        self._find = find
+        self._valid = valid
         self._callers: dict[bytes, tuple[float, Caller]] = {}
         self._unknown: dict[bytes, float] = {}
         """Apart from the others, so that however many unknown keys come, no valid one is forgotten for them."""
         self._look_ups: dict[bytes, asyncio.Task[Caller | None]] = {}
 
     async def find(self, secret: str, address: str) -> Caller | None:
-        """The caller whose key this is; None if the text is no key that is valid now.
+        """The caller whose secret this is; None if the text is no key or session that is valid now.
 
-        Problem 429 if the address has sent too many keys that nobody knows and this is another one.
+        Problem 429 if the address has sent too many keys that nobody knows and this one was not valid a moment ago.
         """
         key_hash = api_keys.hash_of(secret)
         cached = self._callers.get(key_hash)
@@ -62,20 +65,19 @@ class KeyCache:
         """Ask the database, once for all requests that come with a key meanwhile."""
         try:
             async with transaction(self._engine) as connection:
-                key = await api_keys.find_valid(connection, secret)
+                caller = await self._find(connection, secret)
         except BaseException:
             if spent_by is not None:  # nobody knows whether the key is valid
                 self._limit.give_back(spent_by)
             raise
         until = time.monotonic() + TIME_TO_LIVE_S
-        if key is None:
+        if caller is None:
             self._callers.pop(key_hash, None)
             _make_room(self._unknown)
             self._unknown[key_hash] = until
             return None
         if spent_by is not None:
             self._limit.give_back(spent_by)
-        caller = caller_from_key(key)
         _make_room(self._callers)
         self._callers[key_hash] = (until, caller)
         return caller
@@ -86,7 +88,7 @@ class KeyCache:
             look_up.exception()  # those who wait for it get it; with none of them left nobody else would ask
 
     def clear(self) -> None:
-        """Forget every key; called when keys change."""
+        """Forget everybody; called when keys or sessions change."""
         self._callers.clear()
         self._unknown.clear()
 
@@ -94,9 +96,3 @@ class KeyCache:
 def _make_room(keys: dict[bytes, Any]) -> None:
     if len(keys) >= _MOST_KEYS:
         keys.clear()
-
-
-def caller_from_key(key: ApiKey) -> Caller:
-    """The caller that an API key stands for. Scopes that only a newer release knows permit nothing here."""
-    permissions = tuple(Permission(scope) for scope in key.scopes if scope in _PERMISSIONS)
-    return Caller(Actor(ActorKind.KEY, key.id, key.name), permissions, key.partner_id)

@@ -1,0 +1,179 @@
+"""The walk: every route, what it needs, and which of them show a bound caller what is its partner's."""
+
+import re
+from enum import Enum, auto
+from typing import NamedTuple
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from api.access.permissions import Permission
+from tests.api.world import Json, lead
+
+
+class Anybody(Enum):
+    """What is open without a permission."""
+
+    PUBLIC = auto()
+    PEOPLE = auto()
+    """Whoever has signed in."""
+    ONESELF = auto()
+    """The person in the path, and Admins."""
+
+
+PUBLIC, PEOPLE, ONESELF = Anybody
+NEEDED: dict[str, Permission | Anybody] = {
+    "openapi": PUBLIC,
+    "docs": PUBLIC,
+    "docs-assets": PUBLIC,
+    "live": PUBLIC,
+    "ready": PUBLIC,
+    "prometheus": Permission.METRICS,
+    "post_leads": Permission.INGEST,
+    "list_batches": Permission.READ,
+    "list_batch_problems": Permission.READ,
+    "list_possible_corrections": Permission.READ,
+    "get_batch": Permission.READ,
+    "list_leads": Permission.READ,
+    "get_lead": Permission.READ,
+    "list_reports": Permission.READ,
+    "rebuild_report": Permission.BILL,
+    "get_report": Permission.READ,
+    "list_report_customers": Permission.READ,
+    "list_report_versions": Permission.READ,
+    "close_periods": Permission.BILL,
+    "get_period": Permission.READ,
+    "close_period": Permission.BILL,
+    "reopen_period": Permission.BILL,
+    "list_periods": Permission.READ,
+    "create_partner": Permission.ADMIN,
+    "list_partners": Permission.READ,
+    "list_terms": Permission.READ,
+    "get_partner": Permission.READ,
+    "change_partner": Permission.PRICING,
+    "create_product": Permission.ADMIN,
+    "list_products": Permission.READ,
+    "get_product": Permission.READ,
+    "change_product": Permission.ADMIN,
+    "create_customer": Permission.ADMIN,
+    "list_customers": Permission.READ,
+    "get_customer": Permission.READ,
+    "change_customer": Permission.ADMIN,
+    "erase_customer": Permission.ADMIN,
+    "create_rate": Permission.PRICING,
+    "change_rate": Permission.PRICING,
+    "end_rate": Permission.PRICING,
+    "list_rates": Permission.READ,
+    "get_rate": Permission.READ,
+    "get_action": Permission.READ,
+    "hold_action": Permission.BILL,
+    "release_action": Permission.BILL,
+    "return_action": Permission.BILL,
+    "correct_action": Permission.BILL,
+    "list_tasks": Permission.READ,
+    "get_task": Permission.READ,
+    "list_quarantine": Permission.READ,
+    "retry_quarantine": Permission.ADMIN,
+    "discard_quarantined": Permission.ADMIN,
+    "list_dead_letters": Permission.READ,
+    "retry_dead_letters": Permission.ADMIN,
+    "get_workers": Permission.READ,
+    "pause_workers": Permission.ADMIN,
+    "resume_workers": Permission.ADMIN,
+    "list_stuck": Permission.READ,
+    "retry_stuck": Permission.ADMIN,
+    "create_key": Permission.ADMIN,
+    "list_keys": Permission.ADMIN,
+    "rotate_key": Permission.ADMIN,
+    "revoke_key": Permission.ADMIN,
+    "list_audit": Permission.ADMIN,
+    "sign_up": PUBLIC,
+    "invite_user": Permission.ADMIN,
+    "list_users": Permission.ADMIN,
+    "get_user": ONESELF,
+    "change_user": ONESELF,
+    "reset_user": Permission.ADMIN,
+    "sign_in": PUBLIC,
+    "get_session": PEOPLE,
+    "sign_out": PEOPLE,
+    "change_password": PEOPLE,
+    "forgot_password": PUBLIC,
+    "reset_password": PUBLIC,
+}
+"""What each route needs, by the name of its function."""
+
+
+REASON: Json = {"reason": "walked"}
+OPEN: dict[str, Json | None] = {
+    "post_leads": lead("walk", product_id="{product}"),
+    "list_batches": None,
+    "get_batch": None,
+    "list_batch_problems": None,
+    "list_possible_corrections": None,
+    "list_leads": None,
+    "get_lead": None,
+    "list_reports": None,
+    "rebuild_report": {"partner": "{partner}", "period": "2024-04"},
+    "get_report": None,
+    "list_report_customers": None,
+    "list_report_versions": None,
+    "close_periods": {"through": "2024-03"},
+    "get_period": None,
+    "close_period": None,
+    "reopen_period": None,
+    "list_periods": None,
+    "list_partners": None,
+    "list_terms": None,
+    "get_partner": None,
+    "change_partner": {"cap": "5000.00"},
+    "list_products": None,
+    "get_product": None,
+    "create_rate": {"partner": "{partner}", "action_type": "Call", "amount": "2.00"},
+    "change_rate": {"amount": "8.00"},
+    "end_rate": None,
+    "list_rates": None,
+    "get_rate": None,
+    "get_action": None,
+    "hold_action": REASON,
+    "release_action": REASON,
+    "return_action": REASON,
+    "correct_action": REASON | {"action_type": "Open"},
+    "list_tasks": None,
+    "get_task": None,
+    "list_quarantine": None,
+}
+"""The routes that keep to the partner of a bound key, each with a body to send. All others refuse such keys."""
+
+
+class Route(NamedTuple):
+    """A route and one of its methods."""
+
+    name: str
+    method: str
+    path: str
+
+    async def send(self, client: httpx.AsyncClient) -> httpx.Response:
+        """A request whose path is valid; its body is empty."""
+        return await client.request(self.method, self._path(), json={} if self.method in ("POST", "PATCH") else None)
+
+    async def send_invalid(self, client: httpx.AsyncClient) -> httpx.Response:
+        """A request whose path, query and body are all invalid."""
+        path = re.sub(r"{[^}]+}", "x", self.path)
+        return await client.request(self.method, path, params={"unknown": "x"}, content=b"{")
+
+    def _path(self) -> str:
+        if self.name == "docs-assets":
+            return f"{self.path}/swagger-ui.css"
+        path = self.path.replace("{period}", "2024-04").replace("{rule_id}", "1")
+        return re.sub(r"{[^}]+}", lambda _: str(uuid4()), path)
+
+
+def routes_of(app: FastAPI) -> list[Route]:
+    """Every route of the app with each of its methods, also those that the API's description leaves out."""
+    return [
+        Route(str(each.name), method, str(each.path))
+        for each in iter_route_contexts(app.routes)
+        for method in sorted(each.methods or {"GET"})
+    ]
