@@ -20,6 +20,9 @@ from billing.errors import RuleViolation
 from db.core.errors import MailUnavailable
 from db.core.settings import Settings
 
+_POLICY = SMTP.clone(max_line_length=250)
+"""A link stays in one line, so that it can be copied from a file of the outbox."""
+
 _TIMEOUT_S = 20.0
 _PERMANENT = 500
 
@@ -54,7 +57,7 @@ async def send(settings: Settings, mail: Mail) -> None:
 
 
 def _message(settings: Settings, mail: Mail) -> EmailMessage:
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"], message["To"] = settings.mail_from, ", ".join(mail.to)
     message["Subject"], message["Date"] = mail.subject, formatdate(usegmt=True)
     message["Message-ID"] = f"<{mail.id}@{settings.mail_from.rpartition('@')[2]}>"

@@ -105,7 +105,7 @@ async def test_p2_what_changes_something_carries_the_token(
     before = await row_counts(engine)
     for token in (None, "", "x", "ü", foreign):
         browser.headers.pop("X-CSRF-Token", None)
-        headers = {} if token is None else {"X-CSRF-Token": token.encode()}
+        headers = httpx.Headers({} if token is None else {"X-CSRF-Token": token}, encoding="utf-8")
         for method, path in (("DELETE", "/api/session"), ("POST", "/api/password"), ("POST", "/leads")):
             refused = check_problem(await browser.request(method, path, json={}, headers=headers), 403)
             assert refused["detail"].startswith("Send the header X-CSRF-Token"), (token, path)
