@@ -105,6 +105,10 @@ class Client:
         headers = {"Content-Type": "application/x-ndjson"}
         return self._json(self.send("POST", path, content=body, headers=headers, params=query))
 
+    def patch(self, path: str, body: Any) -> Any:
+        """PATCH JSON and return the answer's JSON."""
+        return self._json(self.send("PATCH", path, json=body))
+
     def delete(self, path: str) -> None:
         """DELETE, sent once: a second one would be answered with 404. Raises Refused or Unreachable."""
         self.send("DELETE", path, repeatable=False)

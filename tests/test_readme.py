@@ -86,6 +86,17 @@ def test_the_api_lines_work_as_typed(running: Running, turn: str) -> None:
     assert "# Billing report: Initech, April 2024" in done.stdout
 
 
+def test_there_is_a_person_of_each_role_who_can_sign_in(running: Running) -> None:
+    env = running.environment
+    roles = ("ADMIN", "FINANCE", "CUSTOMER_SUCCESS", "SALES", "PARTNER")
+    for role in roles:
+        login = {"email": env[f"LEADGER_{role}_EMAIL"], "password": env[f"LEADGER_{role}_PASSWORD"]}
+        session = httpx.post(f"{env['LEADGER_URL']}/api/session", json=login)
+        assert session.json()["user"]["role"] == role.lower()
+    assert running.output.count(env["LEADGER_ADMIN_PASSWORD"]) == 1
+    assert (running.home / "dev.env").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_python_client_works(running: Running) -> None:
     block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert block
@@ -99,7 +110,9 @@ def test_the_python_client_works(running: Running) -> None:
 def test_every_setting_is_in_the_configuration_table() -> None:
     named = set(re.findall(r"^\| `LEADGER_([A-Z_]+)` \|", README, re.MULTILINE))
     fields = {name.upper() for name in Settings.model_fields} - {"DATABASE_URL", "REDIS_URL", "LOG_LEVEL"}
-    assert named == fields
+    assert named == fields - {"API_BASE_URL", "SMTP_URL"}
+    for name in ("API_BASE_URL", "SMTP_URL"):
+        assert f"| `{name}` |" in README
 
 
 def _without_servers() -> dict[str, str]:

@@ -13,7 +13,7 @@ from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import UuidPath
+from api.schemas.fields import Email, UuidPath
 from api.schemas.users import Invitation, SignUp, UserChange, user_out_from_user
 from api.state import address_of, state_of, unit_of_work
 from api.wire import json_response
@@ -57,6 +57,7 @@ async def list_users(
         Literal["admin", "finance", "customer_success", "sales", "partner", "none"] | None,
         Query(description="only people with this role; none: active ones who wait for one"),
     ] = None,
+    email: Annotated[Email | None, Query(description="only the person with this e-mail")] = None,
     active: Annotated[bool | None, Query(description="only who may sign in, or may not")] = None,
     limit: Limit = 50,
     after: After = None,
@@ -67,6 +68,7 @@ async def list_users(
             connection,
             role=None if role in (None, "none") else Role(role),
             waiting=role == "none",
+            email=email,
             active=active,
             before=place_from_cursor(after, tuple[datetime, UUID]),
             limit=limit,

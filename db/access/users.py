@@ -90,11 +90,12 @@ async def page(
     *,
     role: Role | None,
     waiting: bool,
+    email: str | None,
     active: bool | None,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[User]:
-    """People, the newest first: with a role, or those who wait for one, who may sign in or not."""
+    """People, the newest first: with a role, or those who wait for one, with an e-mail, who may sign in or not."""
     created_at, user_id = before or (None, None)
     rows = await connection.fetch(
         f"""
@@ -102,13 +103,15 @@ async def page(
         WHERE ($1::text IS NULL OR role = $1) AND (NOT $2::bool OR role IS NULL AND deactivated_at IS NULL)
             AND ($3::bool IS NULL OR (deactivated_at IS NULL) = $3)
             AND ($4::timestamptz IS NULL OR (users.created_at, users.id) < ($4, $5::uuid))
-        ORDER BY users.created_at DESC, users.id DESC LIMIT $6
+            AND ($6::text IS NULL OR email = $6)
+        ORDER BY users.created_at DESC, users.id DESC LIMIT $7
         """,
         role,
         waiting,
         active,
         created_at,
         user_id,
+        email,
         limit,
     )
     return [_user_from_row(row) for row in rows]

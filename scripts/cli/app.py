@@ -22,6 +22,7 @@ from scripts.cli.samples import samples
 from scripts.cli.seed import seed
 from scripts.cli.tasks import tasks
 from scripts.cli.up import up
+from scripts.cli.users import users
 from scripts.cli.workers import pause, resume, stuck
 
 app = typer.Typer(name="leadger", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -78,6 +79,7 @@ app.command(rich_help_panel=_BILLING)(release)
 app.command("return", rich_help_panel=_BILLING)(return_action)
 app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
+app.add_typer(users, name="users", rich_help_panel=_ACCESS)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)
 app.command(rich_help_panel=_ACCESS)(audit)

@@ -29,7 +29,7 @@ def create_first_key(database_url: str, name: str, scopes: Sequence[str], key_ha
 
 
 async def _development_key(database_url: str, home: Path) -> str:
-    async with _unit_of_work(database_url, "leadger-up") as uow:
+    async with local_unit_of_work(database_url, "leadger-up") as uow:
         known = read_dev_env(home)
         if known and await api_keys.find_valid(uow.connection, known.api_key):
             return known.api_key
@@ -37,12 +37,13 @@ async def _development_key(database_url: str, home: Path) -> str:
 
 
 async def _create_first_key(database_url: str, name: str, scopes: Sequence[str], key_hash: bytes) -> bool:
-    async with _unit_of_work(database_url, "leadger-keys") as uow:
+    async with local_unit_of_work(database_url, "leadger-keys") as uow:
         return await api_keys.create_first(uow, name, scopes, key_hash)
 
 
 @asynccontextmanager
-async def _unit_of_work(database_url: str, application_name: str) -> AsyncIterator[UnitOfWork]:
+async def local_unit_of_work(database_url: str, application_name: str) -> AsyncIterator[UnitOfWork]:
+    """A unit of work of whoever can reach the database, with a connection of its own."""
     engine = create_engine(
         Settings(database_url=database_url, redis_url="redis://unused"), application_name, pool_size=1
     )

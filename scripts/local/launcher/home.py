@@ -3,15 +3,17 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scripts.errors import CannotStart
 from scripts.local.launcher.private_folder import make_private
 
+_EMAIL = re.compile(r"LEADGER_([A-Z_]+)_EMAIL")
 _NEEDED_MB = 150  # a new database, its log of changes and the log files
 _MESSAGES = {
     errno.ENOSPC: "The disk that holds {path} is full: free some space or choose another folder with --home.",
@@ -52,16 +54,20 @@ class Home:
 
     @property
     def dev_env(self) -> Path:
-        """URL and development key, as shell variables."""
+        """URL, development key and logins, as shell variables."""
         return self.path / "dev.env"
 
 
 @dataclass(frozen=True)
 class DevEnv:
-    """How the command line reaches a development Leadger."""
+    """How the command line and people reach a development Leadger.
+
+    `logins` are e-mail and password of those whom Leadger made itself, by role.
+    """
 
     url: str
     api_key: str
+    logins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -95,12 +101,22 @@ def message(error: OSError, path: Path) -> str:
     return text.format(path=error.filename or path, error=error.strerror or error)
 
 
+def add_logins(home: Home, logins: Mapping[str, tuple[str, str]]) -> None:
+    """Keep the logins of people who have just been made in `dev.env`, which is there."""
+    known = read_dev_env(home.path)
+    assert known is not None
+    write_dev_env(home, replace(known, logins={**known.logins, **logins}))
+
+
 def write_dev_env(home: Home, env: DevEnv) -> None:
     """Write `dev.env`, readable by its owner only; the old one stays until the new one is complete."""
     new = home.dev_env.with_suffix(".new")
     new.unlink(missing_ok=True)
     new.touch(mode=0o600)
-    new.write_text(f"LEADGER_URL={env.url}\nLEADGER_API_KEY={env.api_key}\n")
+    values = {"LEADGER_URL": env.url, "LEADGER_API_KEY": env.api_key}
+    for role, (email, password) in env.logins.items():
+        values |= {f"LEADGER_{role.upper()}_EMAIL": email, f"LEADGER_{role.upper()}_PASSWORD": password}
+    new.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     new.replace(home.dev_env)
 
 
@@ -112,7 +128,13 @@ def read_dev_env(path: Path) -> DevEnv | None:
         return None
     values = dict(line.split("=", 1) for line in lines if "=" in line)
     url, api_key = values.get("LEADGER_URL"), values.get("LEADGER_API_KEY")
-    return DevEnv(url, api_key) if url and api_key else None
+    if not url or not api_key:
+        return None
+    logins = {}
+    for name, email in values.items():
+        if found := _EMAIL.fullmatch(name):
+            logins[found[1].lower()] = (email, values.get(f"LEADGER_{found[1]}_PASSWORD", ""))
+    return DevEnv(url, api_key, logins)
 
 
 def _require_space(path: Path) -> None:

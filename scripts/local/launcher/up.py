@@ -23,14 +23,16 @@ from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port, require_free
 from scripts.local.embedded.postgres import prepare_postgres
 from scripts.local.embedded.valkey import prepare_valkey
+from scripts.local.first_admin import first_admin
 from scripts.local.first_key import development_key
 from scripts.local.launcher import commands
 from scripts.local.launcher.flower import flower_login
-from scripts.local.launcher.home import DevEnv, Home, hold_home, message, write_dev_env
+from scripts.local.launcher.home import DevEnv, Home, add_logins, hold_home, message, read_dev_env, write_dev_env
 from scripts.local.launcher.leftovers import end_leftovers, mark
 from scripts.local.launcher.supervisor import Supervisor
 from scripts.local.launcher.watch import CodeWatch
 from scripts.samples.sample_leads import load, print_reports
+from scripts.samples.sample_people import make_people
 
 _START_S = 60.0
 _RELOADED = ("api", "worker", "background", "beat")
@@ -78,16 +80,20 @@ def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, 
         servers = _start_servers(supervisor, home)
         _migrate(servers.database_url)
         _require_redis(servers.redis_url)
-        processes_env = _environment(home, servers, settings.log_level)
+        processes_env = _environment(home, servers, settings.log_level, port)
         _start_leadger(supervisor, home, port, processes_env)
         _wait_until(lambda: _is_ready(port), supervisor, "The API")
-        env = DevEnv(_url(port), development_key(servers.database_url, home.path))
+        known = read_dev_env(home.path)
+        key = development_key(servers.database_url, home.path)
+        env = DevEnv(_url(port), key, known.logins if known else {})
         write_dev_env(home, env)
-        if samples is None:
-            samples = not os.environ.get("DATABASE_URL")
-        if samples:
+        is_own = not os.environ.get("DATABASE_URL")
+        if admin := first_admin(servers.database_url) if is_own else None:
+            add_logins(home, {"admin": admin})
+        if is_own if samples is None else samples:
             with Client(env.url, env.api_key) as client:
                 load(client)
+                add_logins(home, make_people(client))
                 print_reports(client, console)
         else:
             console.print("The sample leads were not billed into this database; --samples does that.")
@@ -95,7 +101,7 @@ def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, 
             # Only now, because Flower asks the workers once, when it starts.
             flower_port, login = free_port(), flower_login(home.path)
             supervisor.start("flower", commands.flower(flower_port, login, processes_env))
-            _print_addresses(console, home, env, f"http://127.0.0.1:{flower_port}", login)
+            _print_addresses(console, home, env, f"http://127.0.0.1:{flower_port}", login, admin)
             with suppress(KeyboardInterrupt):
                 _stay(supervisor, reload)
 
@@ -148,8 +154,9 @@ def _require_redis(redis_url: str) -> None:
             raise CannotStart(f"Redis at {_place(redis_url)} cannot be used: {error}") from None
 
 
-def _environment(home: Home, servers: Servers, log_level: str) -> dict[str, str]:
+def _environment(home: Home, servers: Servers, log_level: str, port: int) -> dict[str, str]:
     return {
+        "API_BASE_URL": os.environ.get("API_BASE_URL") or _url(port),
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
         "LEADGER_HOME": str(home.path),
@@ -191,17 +198,21 @@ def _stay(supervisor: Supervisor, reload: bool) -> None:
                 supervisor.restart(name)
 
 
-def _print_addresses(console: Console, home: Home, env: DevEnv, flower_url: str, login: str) -> None:
+def _print_addresses(
+    console: Console, home: Home, env: DevEnv, flower_url: str, login: str, admin: tuple[str, str] | None
+) -> None:
     rows = {
         "API": env.url,
         "API docs": f"{env.url}/docs",
         "Flower": f"{flower_url} (user and password: {login.replace(':', ', ')})",
         "Key": f"{env.api_key} (also in {home.dev_env})",
+        "Admin": f"{', '.join(admin)} (shown only now; logins are kept in {home.dev_env})" if admin else None,
         "Logs": str(home.logs),
     }
     console.print("\nLeadger is up; Ctrl-C stops it.", style="bold")
     for name, value in rows.items():
-        console.print(f"  {name:<10}{value}", soft_wrap=True, markup=False, highlight=False)
+        if value:
+            console.print(f"  {name:<10}{value}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _url(port: int) -> str:

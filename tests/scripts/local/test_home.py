@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.errors import CannotStart
-from scripts.local.launcher.home import DevEnv, hold_home, message, read_dev_env, write_dev_env
+from scripts.local.launcher.home import DevEnv, add_logins, hold_home, message, read_dev_env, write_dev_env
 
 _URL = "http://127.0.0.1:8000"
 
@@ -78,10 +78,19 @@ def test_the_development_key_is_for_its_owner_only(tmp_path: Path) -> None:
     assert read_dev_env(tmp_path) is None
     with hold_home(tmp_path, _URL) as home:
         write_dev_env(home, DevEnv("http://127.0.0.1:1", "old"))
-        write_dev_env(home, DevEnv(_URL, "a=b"))
-    assert (tmp_path / "dev.env").read_text() == f"LEADGER_URL={_URL}\nLEADGER_API_KEY=a=b\n"
+        write_dev_env(home, DevEnv(_URL, "a=b", {"admin": ("ada@example.com", "old")}))
+        add_logins(home, {"admin": ("ada@example.com", "c=d"), "customer_success": ("cs@example.com", "e")})
+    logins = {"admin": ("ada@example.com", "c=d"), "customer_success": ("cs@example.com", "e")}
+    assert (tmp_path / "dev.env").read_text().splitlines() == [
+        f"LEADGER_URL={_URL}",
+        "LEADGER_API_KEY=a=b",
+        "LEADGER_ADMIN_EMAIL=ada@example.com",
+        "LEADGER_ADMIN_PASSWORD=c=d",
+        "LEADGER_CUSTOMER_SUCCESS_EMAIL=cs@example.com",
+        "LEADGER_CUSTOMER_SUCCESS_PASSWORD=e",
+    ]
     assert (tmp_path / "dev.env").stat().st_mode & 0o777 == 0o600
-    assert read_dev_env(tmp_path) == DevEnv(_URL, "a=b")
+    assert read_dev_env(tmp_path) == DevEnv(_URL, "a=b", logins)
 
 
 def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -98,10 +98,12 @@ def test_samples_come_into_a_database_of_the_operators_own_only_if_asked_for(
     async def rows() -> list[int]:
         connection = await asyncpg.connect(database_url)
         try:
-            return [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in ("partners", "inbox")]
+            return [
+                await connection.fetchval(f"SELECT count(*) FROM {table}") for table in ("partners", "users", "inbox")
+            ]
         finally:
             await connection.close()
 
     found = asyncio.run(rows())
-    assert found[0] == partners
-    assert (found[1] > 0) is (partners > 0)
+    assert found[:2] == [partners, 4 if partners else 0]
+    assert (found[2] > 0) is (partners > 0)
