@@ -1,6 +1,6 @@
 """From when a change of terms or of a time zone counts (R16): never in a closed period."""
 
-from datetime import date, datetime
+from datetime import datetime
 
 from billing.errors import RuleViolation
 from billing.periods import name_of_period, next_period, start_of_period
@@ -19,12 +19,6 @@ def start_of_terms(policy: Policy, asked: int | None) -> int:
             f"{name_of_period(policy.first_open)}."
         )
     return start
-
-
-def check_term_dates(start_date: date | None, end_date: date | None) -> None:
-    """RuleViolation for terms that end before they start."""
-    if start_date and end_date and end_date < start_date:
-        raise RuleViolation(f"The terms would end on {end_date}, before they start on {start_date}.")
 
 
 def start_of_timezone(policy: Policy, timezone: str, now: datetime) -> int:

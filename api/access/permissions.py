@@ -108,10 +108,15 @@ class HasPermission(Requirement):
 
     permission: Permission
     within_partner: bool = False
+    or_else: Permission | None = None
 
     async def __call__(self, request: Request) -> None:
-        """Problem 403 unless the caller has the permission."""
-        caller_of(request).check(self.permission, within_partner=self.within_partner)
+        """Problem 403 unless the caller has the permission, or the other one that does as well."""
+        caller = caller_of(request)
+        if self.or_else is None or not caller.may(self.or_else, caller.partner_id):
+            caller.check(self.permission, within_partner=self.within_partner)
+        else:
+            caller.check(self.or_else, within_partner=self.within_partner)
 
 
 class IsPerson(Requirement):
@@ -135,13 +140,13 @@ class IsOneselfOrAdmin(Requirement):
             raise Problem(404, f"There is no person {user_id}.")
 
 
-def requires(permission: Permission, *, within_partner: bool = False) -> Dependency:
-    """The dependency by which a route names the permission that it needs.
+def requires(permission: Permission, *, within_partner: bool = False, or_else: Permission | None = None) -> Dependency:
+    """The dependency by which a route names the permission that it needs, or the other one that does as well.
 
     Callers that are bound to a partner are refused, unless the route itself shows them their partner only
     (`within_partner`).
     """
-    dependency: Dependency = Depends(HasPermission(permission, within_partner))
+    dependency: Dependency = Depends(HasPermission(permission, within_partner, or_else))
     return dependency
 
 

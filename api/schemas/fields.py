@@ -5,9 +5,8 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictInt, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from api.schemas.instants import day_from_text, day_or_instant_from_text, instant_from_text
 from billing.errors import InvalidValue
@@ -24,7 +23,6 @@ from db.access.passwords import check_password
 from db.core.row_keys import uuid_from_text
 from db.masters.emails import LONGEST_EMAIL, email_from_wire
 
-LONGEST_PREFERENCES = 10_000
 LONGEST_LONG_TEXT = 2000
 _PERIOD = "^(19|[2-9][0-9])[0-9]{2}-(0[1-9]|1[0-2])$"
 
@@ -56,16 +54,6 @@ def _start(value: object) -> datetime | int:
     return (
         period_from_text(value) if isinstance(value, str) and len(value) == len("2024-05") else instant_from_text(value)
     )
-
-
-def _preferences(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        text = msgspec.json.encode(value)
-    except RecursionError:
-        raise InvalidValue("is nested too deeply") from None
-    if len(text) > LONGEST_PREFERENCES or b"\\u0000" in text:
-        raise InvalidValue(f"must not be longer than {LONGEST_PREFERENCES} bytes of JSON or hold NUL characters")
-    return value
 
 
 Id = Annotated[str, BeforeValidator(check_id), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200})]
@@ -160,7 +148,6 @@ DayOrInstant = Annotated[
     ),
 ]
 RowId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
-Preferences = Annotated[dict[str, JsonValue], Field(max_length=100), AfterValidator(_preferences)]
 PeriodQuery = Annotated[str | None, Query(pattern=_PERIOD, description="a month", examples=["2024-04"])]
 PeriodPath = Annotated[str, Path(pattern=_PERIOD, description="a month", examples=["2024-04"])]
 IdPath = Annotated[

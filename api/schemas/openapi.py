@@ -181,6 +181,7 @@ _TAGS = [
     {"name": "leads", "description": "Send leads and see what became of them."},
     {"name": "reports", "description": "What a partner owes for a month, live and as written versions with files."},
     {"name": "partners", "description": "The companies that pay, with their terms."},
+    {"name": "contracts", "description": "Who sells, and the usage that bills charge above a limit."},
     {"name": "products", "description": "What partners offer; leads name them."},
     {"name": "customers", "description": "The people whose interest is billed."},
     {"name": "rate cards", "description": "The rules that price actions."},

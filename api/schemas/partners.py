@@ -2,17 +2,19 @@
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import ConfigDict, Field
 
-from api.schemas.fields import Amount, Body, Currency, Day, Email, Id, Period, Preferences, Text, Timezone, Window
+from api.schemas.contracts import ContractIn, contract_out_from_contract
+from api.schemas.fields import Amount, Currency, Email, Id, Period, Text, Timezone, Window
 from api.wire import amount_out, instant_out
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
 from billing.terms import DEFAULT_CAP_MINOR, CapScope, DuplicateWindow, wire_from_window
+from db.contracts.reading import Contract
 from db.masters.partners import Partner
 
 
-class TermsIn(Body):
+class TermsIn(ContractIn):
     """The terms of a partner; a field that is not sent keeps its default or what it was."""
 
     cap: Amount | None = Field(
@@ -26,33 +28,15 @@ class TermsIn(Body):
         description='"forever", "period" or a number of days',
         json_schema_extra={"default": wire_from_window(DuplicateWindow())},
     )
-    monthly_api_limit: StrictInt | None = Field(None, ge=0, le=10**15)
-    overage_unit_cost: Amount | None = None
-    csm: Text | None = Field(None, description="the customer success manager")
-    csm_must_approve: StrictBool = False
-    start_date: Day | None = None
-    end_date: Day | None = None
-    preferences: Preferences = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _dates_are_in_order(self) -> "TermsIn":
-        if self.start_date and self.end_date and self.end_date < self.start_date:
-            raise ValueError("end_date must not be before start_date")
-        return self
-
-    def terms_fields(self, names: set[str]) -> dict[str, Any]:
-        """The named ones of these fields as fields of PartnerTerms."""
-        fields: dict[str, Any] = {}
-        for name in names & TermsIn.model_fields.keys():
-            value = getattr(self, name)
-            match name:
-                case "cap" | "overage_unit_cost":
-                    fields[f"{name}_minor"] = value
-                case "cap_scope":
-                    fields[name] = CapScope(value)
-                case _:
-                    fields[name] = value
-        return fields
+    def partner_terms(self) -> dict[str, Any]:
+        """Those that decide verdicts and were sent, as fields of `PartnerTerms`."""
+        fields: dict[str, Any] = {
+            "cap_minor": self.cap,
+            "cap_scope": CapScope(self.cap_scope),
+            "dedup_window": self.dedup_window,
+        }
+        return {name: fields[name] for name in fields if name.removesuffix("_minor") in self.model_fields_set}
 
 
 class PartnerIn(TermsIn):
@@ -83,7 +67,7 @@ class PartnerChange(TermsIn):
     effective_period: Period | None = None
 
 
-def partner_out_from_partner(partner: Partner) -> dict[str, Any]:
+def partner_out_from_partner(partner: Partner, contract: Contract) -> dict[str, Any]:
     """A partner with the terms in force."""
     terms = partner.terms
     return {
@@ -97,13 +81,7 @@ def partner_out_from_partner(partner: Partner) -> dict[str, Any]:
         "cap": amount_out(terms.cap_minor),
         "cap_scope": terms.cap_scope.value,
         "dedup_window": wire_from_window(terms.dedup_window),
-        "monthly_api_limit": terms.monthly_api_limit,
-        "overage_unit_cost": amount_out(terms.overage_unit_cost_minor),
-        "csm": terms.csm,
-        "csm_must_approve": terms.csm_must_approve,
-        "start_date": terms.start_date,
-        "end_date": terms.end_date,
-        "preferences": terms.preferences,
         "terms_since": text_from_period(partner.terms_since) if partner.terms_since else None,
+        **contract_out_from_contract(contract),
         "created_at": instant_out(partner.created_at),
     }

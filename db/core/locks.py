@@ -13,15 +13,17 @@ A transaction takes its locks in this order, whichever of them it needs:
  5. rate card (advisory)      shared by batches; exclusive by a change of rates that names no partner
  6. partner (advisory)        shared by batches, several in ascending key order; exclusive by close, reopen, change of
                               terms or rates
- 7. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
+ 7. bills (advisory)          of one partner: shared by whoever enters usage; exclusive by whoever issues a bill or
+                              changes the contract, so that a bill is issued with what holds then
+ 8. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
                               whoever changes verdicts; SKIP LOCKED by the task that judges stale ones
- 8. period (unique key)       a partner's period, inserted in ascending key order by whoever first uses it
- 9. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
-10. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
+ 9. period (unique key)       a partner's period, inserted in ascending key order by whoever first uses it
+10. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
+11. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
                               or erases a person from its files (two must not rewrite one file)
-11. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly; what
+12. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly; what
                               their triggers note is inserted only, and so locks nothing
-12. quarantine (unique key)   inserted in ascending content id order, like leads
+13. quarantine (unique key)   inserted in ascending content id order, like leads
 
 The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one; so is the lock
 of users, by whoever changes a role or deactivates somebody, and a person's row, shared, by a sign-in. A task's dedup
@@ -51,6 +53,7 @@ _PEOPLE_LOCK = 0x4C454144_00000003
 PARTITION_LOCKS = 0x4C454145_00000000
 _NAMES_LOCK = 0x4C454144_00000004
 _USERS_LOCK = 0x4C454144_00000005
+_BILLS_LOCKS = 0x4C454146_00000000
 _PAUSE_S = 0.2
 QUEUED_S, PASSING_S = 0.5, 0.25
 """For so long whoever wants a lock alone keeps those waiting who share it, and then lets them pass."""
@@ -274,6 +277,16 @@ async def lock_partner_exclusive(connection: asyncpg.Connection, partner_id: UUI
     """Wait for the batches of the partner under way, and keep new ones out until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
     await _lock_giving_way(connection, _key(partner_id))
+
+
+async def lock_bills_shared(connection: asyncpg.Connection, partner_id: UUID) -> None:
+    """Keep the partner's bills from being issued until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _key(partner_id) ^ _BILLS_LOCKS)
+
+
+async def lock_bills_exclusive(connection: asyncpg.Connection, partner_id: UUID) -> None:
+    """Be the only one who issues bills of the partner or changes its contract until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(partner_id) ^ _BILLS_LOCKS)
 
 
 async def lock_rate_card_exclusive(connection: asyncpg.Connection) -> None:

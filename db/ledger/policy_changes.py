@@ -1,8 +1,8 @@
-"""Changes of terms and time zones (R16): one transaction that locks, refuses or writes, and has it re-evaluated.
+"""Changes of partners: one transaction that locks, refuses or writes, and has judged again what it touches (R16).
 
 Who changes what caps actions waits for the batches of the partners it affects, and keeps new ones out until
 the change is committed. The change raises their policy version, which makes their customers stale, and starts the task
-that evaluates those again.
+that evaluates those again. Billing terms decide no verdict, so they keep no batch waiting (`db.contracts.changes`).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,9 @@ import asyncpg
 
 from billing.periods import text_from_period
 from billing.policy import Policy
-from billing.term_starts import check_term_dates, start_of_terms, start_of_timezone
+from billing.term_starts import start_of_terms, start_of_timezone
+from db.contracts import changes
+from db.contracts.changes import ContractUpdate
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import reevaluation
@@ -27,7 +29,7 @@ from db.masters import partners, terms
 class PartnerUpdate:
     """What to change of a partner; what is not named stays as it is.
 
-    `fields` are name, billing_email and currency, `terms` are fields of PartnerTerms. Terms count from
+    `fields` are name, billing_email and currency, `terms` are fields of PartnerTerms. Terms of both kinds count from
     `effective_period` on, by default the first open one.
     """
 
@@ -35,6 +37,7 @@ class PartnerUpdate:
     terms: Mapping[str, Any] = field(default_factory=dict)
     effective_period: int | None = None
     timezone: str | None = None
+    contract: ContractUpdate = field(default_factory=ContractUpdate)
 
 
 async def change_partner(
@@ -42,9 +45,20 @@ async def change_partner(
 ) -> UUID | None:
     """Change an existing partner; returns the task that re-evaluates its open actions, None if that is not needed.
 
-    RuleViolation if terms would start in a closed period or end before they start, or for another currency once there
-    is an action (R14). Versions of terms that start later keep what they say.
+    RuleViolation if terms would start in a closed period, or billing terms in an issued one, or end before they
+    start, or for another currency once there is an action (R14). Versions of terms that start later keep what they say.
     """
+    task_id = None
+    if update.fields or update.terms or update.timezone:
+        task_id = await _change_policy(uow, policies, partner_id, update, now)
+    if update.contract:
+        await changes.change(uow, partner_id, update.contract, update.effective_period)
+    return task_id
+
+
+async def _change_policy(
+    uow: UnitOfWork, policies: Policies, partner_id: UUID, update: PartnerUpdate, now: datetime
+) -> UUID | None:
     await locks.lock_partner_exclusive(uow.connection, partner_id)
     policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
     await _audit(uow, policy, update)
@@ -77,7 +91,6 @@ async def _change_terms(
 ) -> None:
     start = start_of_terms(policy, effective_period)
     changed = replace(await terms.read_terms(connection, policy.partner_id, start), **changes)
-    check_term_dates(changed.start_date, changed.end_date)
     await terms.write_terms(connection, policy.partner_id, start, changed)
     await partners.raise_policy_version(connection, [policy.partner_id])
 

@@ -82,15 +82,6 @@ async def read_page(connection: asyncpg.Connection, *, after: str | None, limit:
     return [partner_from_row(row) for row in rows]
 
 
-async def read_versions(connection: asyncpg.Connection, partner_id: UUID) -> list[Partner]:
-    """A partner with each version of its terms, oldest first."""
-    rows = await connection.fetch(
-        "SELECT from_period FROM partner_terms WHERE partner_id = $1 ORDER BY from_period", partner_id
-    )
-    versions = [await read(connection, partner_id, row["from_period"]) for row in rows]
-    return [version for version in versions if version]
-
-
 def partner_from_row(row: asyncpg.Record) -> Partner:
     """A row of the query above."""
     return Partner(

@@ -1,13 +1,13 @@
-"""Terms and time zones of partners, versioned by the first period in which they count (R16)."""
+"""Terms that decide verdicts and time zones of partners, versioned by the first period in which they count (R16).
 
-from collections.abc import Mapping
+The other columns of `partner_terms` are those of releases before 0.3; `db.contracts` has what they became.
+"""
+
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from billing.periods import previous_period, start_of_period
 from billing.terms import DEFAULT_CAP_MINOR, CapScope, DuplicateWindow
@@ -15,18 +15,11 @@ from billing.terms import DEFAULT_CAP_MINOR, CapScope, DuplicateWindow
 
 @dataclass(frozen=True, slots=True)
 class PartnerTerms:
-    """What is agreed with a partner for a period. `cap_minor` None is no cap; None elsewhere is "not agreed"."""
+    """What decides the verdicts of a period. `cap_minor` None is no cap."""
 
     cap_minor: int | None = DEFAULT_CAP_MINOR
     cap_scope: CapScope = CapScope.PERIOD
     dedup_window: DuplicateWindow = field(default_factory=DuplicateWindow)
-    monthly_api_limit: int | None = None
-    overage_unit_cost_minor: int | None = None
-    csm: str | None = None
-    csm_must_approve: bool = False
-    start_date: date | None = None
-    end_date: date | None = None
-    preferences: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def read_terms(connection: asyncpg.Connection, partner_id: UUID, period: int) -> PartnerTerms:
@@ -87,13 +80,6 @@ def partner_terms_from_row(row: asyncpg.Record) -> PartnerTerms:
         cap_minor=row["cap_minor"],
         cap_scope=CapScope(row["cap_scope"]),
         dedup_window=DuplicateWindow(row["dedup_window"], row["dedup_days"] or 0),
-        monthly_api_limit=row["monthly_api_limit"],
-        overage_unit_cost_minor=row["overage_unit_cost_minor"],
-        csm=row["csm"],
-        csm_must_approve=row["csm_must_approve"],
-        start_date=row["start_date"],
-        end_date=row["end_date"],
-        preferences=row["preferences"],
     )
 
 
@@ -103,11 +89,4 @@ def _columns_from_partner_terms(terms: PartnerTerms) -> dict[str, Any]:
         "cap_scope": terms.cap_scope.value,
         "dedup_window": terms.dedup_window.kind,
         "dedup_days": terms.dedup_window.days or None,
-        "monthly_api_limit": terms.monthly_api_limit,
-        "overage_unit_cost_minor": terms.overage_unit_cost_minor,
-        "csm": terms.csm,
-        "csm_must_approve": terms.csm_must_approve,
-        "start_date": terms.start_date,
-        "end_date": terms.end_date,
-        "preferences": msgspec.json.encode(terms.preferences).decode(),
     }

@@ -11,6 +11,7 @@ from api.schemas.answers.batches import (
     LeadProblem,
     PossibleCorrection,
 )
+from api.schemas.answers.contracts import Seller, Usage
 from api.schemas.answers.customers import Customer
 from api.schemas.answers.keys import Key, NewKey, RotatedKey
 from api.schemas.answers.leads import (
@@ -78,11 +79,13 @@ __all__ = [
     "ReportVersion",
     "Retried",
     "RotatedKey",
+    "Seller",
     "Session",
     "StuckPart",
     "Task",
     "TaskStarted",
     "Totals",
+    "Usage",
     "User",
     "Who",
     "Workers",

@@ -1,17 +1,18 @@
 """Partners and their periods."""
 
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from api.schemas.answers.base import Answer, Money, Month
+from api.schemas.answers.contracts import ContractOf
 from api.schemas.answers.tasks import TaskStarted
 
 
-class Partner(Answer):
-    """A partner with the terms in force."""
+class Partner(ContractOf):
+    """A partner with the terms in force; `terms_since` is about those that decide verdicts."""
 
     partner_id: UUID
     external_id: str
@@ -23,13 +24,6 @@ class Partner(Answer):
     cap: Money | None
     cap_scope: Literal["period", "lifetime"]
     dedup_window: Literal["forever", "period"] | int
-    monthly_api_limit: int | None
-    overage_unit_cost: Money | None
-    csm: str | None
-    csm_must_approve: bool
-    start_date: date | None
-    end_date: date | None
-    preferences: dict[str, Any]
     terms_since: Month | None
     created_at: datetime
     task: TaskStarted | None = Field(None, description="re-evaluates open actions after a change of terms")

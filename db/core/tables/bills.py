@@ -1,4 +1,4 @@
-"""Bills, what people did to them, and the usage that they charge."""
+"""Bills, and what people did to them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -15,16 +15,6 @@ from sqlalchemy import (
 )
 
 from db.core.tables.base import INSTANT, NOW, metadata, period_check
-
-usage = Table(
-    "usage",
-    metadata,
-    Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
-    Column("period", Integer, primary_key=True),
-    Column("api_calls", BigInteger, nullable=False),
-    CheckConstraint(period_check("period"), name="period"),
-    CheckConstraint("api_calls >= 0", name="api_calls"),
-)
 
 bills = Table(
     "bills",

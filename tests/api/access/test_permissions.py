@@ -15,7 +15,7 @@ from api.access.permissions import Caller, Permission
 from billing.roles import Role
 from db.access import api_keys
 from db.core.actor import Actor, ActorKind
-from tests.api.access.walk import NEEDED, OPEN, Anybody, Route, routes_of
+from tests.api.access.walk import AS_WELL, NEEDED, OPEN, Anybody, Route, routes_of
 from tests.api.world import Json, lead, make, make_masters, row_counts
 from tests.people import new_person, session_headers
 
@@ -52,7 +52,7 @@ def refusal_of(who: Who, route: Route) -> tuple[int, str] | None:
     if needed is Anybody.ONESELF and who.kind == "person":
         return None if who.name == "admin" else (404, "There is no person ")
     permission = Permission.ADMIN if isinstance(needed, Anybody) else needed
-    if not {permission, Permission.ADMIN} & set(MAY[who]):
+    if not {permission, Permission.ADMIN, AS_WELL.get(route.name)} & set(MAY[who]):
         return 403, f"{_what_it_has(who)}; {permission.value!r} is needed here."
     if who.name == "partner" and route.name not in OPEN:
         return 403, "You are bound to a partner, and what is asked for is not open to such people."

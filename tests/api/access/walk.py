@@ -65,6 +65,10 @@ NEEDED: dict[str, Permission | Anybody] = {
     "create_rate": Permission.PRICING,
     "change_rate": Permission.PRICING,
     "end_rate": Permission.PRICING,
+    "put_seller": Permission.ADMIN,
+    "get_seller": Permission.READ,
+    "enter_usage": Permission.INGEST,
+    "list_usage": Permission.READ,
     "list_rates": Permission.READ,
     "get_rate": Permission.READ,
     "get_action": Permission.READ,
@@ -103,6 +107,8 @@ NEEDED: dict[str, Permission | Anybody] = {
     "reset_password": PUBLIC,
 }
 """What each route needs, by the name of its function."""
+AS_WELL = {"enter_usage": Permission.BILL, "change_partner": Permission.BILL}
+"""What does as well."""
 
 
 REASON: Json = {"reason": "walked"}
@@ -128,6 +134,8 @@ OPEN: dict[str, Json | None] = {
     "list_terms": None,
     "get_partner": None,
     "change_partner": {"cap": "5000.00"},
+    "enter_usage": {"partner": "{partner}", "period": "2024-04", "source": "api", "key": "walk", "units": 7},
+    "list_usage": None,
     "list_products": None,
     "get_product": None,
     "create_rate": {"partner": "{partner}", "action_type": "Call", "amount": "2.00"},
@@ -156,7 +164,7 @@ class Route(NamedTuple):
 
     async def send(self, client: httpx.AsyncClient) -> httpx.Response:
         """A request whose path is valid; its body is empty."""
-        return await client.request(self.method, self._path(), json={} if self.method in ("POST", "PATCH") else None)
+        return await client.request(self.method, self._path(), json={} if self.method in ("POST", "PUT", "PATCH") else None)
 
     async def send_invalid(self, client: httpx.AsyncClient) -> httpx.Response:
         """A request whose path, query and body are all invalid."""

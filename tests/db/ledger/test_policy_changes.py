@@ -86,7 +86,10 @@ async def test_r16_a_changed_currency_is_not_hidden_by_the_cache(world: World) -
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [
-        (lambda world: change_partner(world, fields={"name": "No"}, terms={"csm": "X"}, effective_period=202404), 409),
+        (
+            lambda world: change_partner(world, fields={"name": "No"}, terms={"cap_minor": 1}, effective_period=202404),
+            409,
+        ),
         (lambda world: create_rate(world, start=202404), 409),
         (
             lambda world: create_rate(world, product_id=product_uuid("crm"), partner_id=world.partners["other"]),

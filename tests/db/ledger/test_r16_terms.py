@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.errors import RuleViolation
 from billing.money import minor_from_amount
+from billing.terms import CapScope, DuplicateWindow
+from db.contracts import reading
 from db.core import locks
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
@@ -19,6 +21,7 @@ from db.ledger import policy_changes, rate_changes
 from db.ledger.policies import Policies
 from db.ledger.policy_changes import PartnerUpdate
 from db.masters import partners
+from db.masters.terms import PartnerTerms
 from tests.builders import distinct, lead
 from tests.world import LATER, World
 
@@ -39,7 +42,7 @@ async def test_r16_terms_start_no_earlier_than_the_first_open_period(world: Worl
     assert not await world.terms("acme", "2024-04", cap="1.00")
     assert await world.terms("acme", "2024-05", cap="1.00")
     async with transaction(world.engine) as connection:
-        starts = [version.terms_since for version in await partners.read_versions(connection, world.partners["acme"])]
+        starts = await reading.starts_of_versions(connection, world.partners["acme"])
     assert starts == [0, 202405]
     await world.check()
 
@@ -59,14 +62,12 @@ async def test_r16_terms_are_versioned_per_period_and_an_action_is_judged_by_its
 
 
 async def test_r16_terms_keep_what_was_not_changed(world: World) -> None:
-    """Failed before: preferences were read as values and written as they were, so no terms could be changed."""
-    async with transaction(world.engine) as connection:
-        await connection.execute("UPDATE partner_terms SET preferences = '{\"a\": [1]}', csm = 'Carla'")
-    await world.terms("acme", "2024-05", cap="1.00")
+    await world.terms("acme", "2024-05", cap="1.00", dedup_window=3)
+    await world.terms("acme", "2024-05", cap_scope="lifetime")
     async with transaction(world.engine) as connection:
         version = await partners.read(connection, world.partners["acme"], 202405)
     assert version is not None
-    assert (version.terms.preferences, version.terms.csm, version.terms.cap_minor) == ({"a": [1]}, "Carla", 100)
+    assert version.terms == PartnerTerms(100, CapScope.LIFETIME, DuplicateWindow("days", 3))
 
 
 async def test_r16_a_rate_starts_no_earlier_than_the_first_open_period_of_any_partner_it_touches(world: World) -> None:

@@ -1,0 +1,1 @@
+"""Contracts: billing terms by period, when billing begins, who sells, and usage."""

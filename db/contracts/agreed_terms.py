@@ -1,0 +1,46 @@
+"""What a bill takes over from the contract (B3), as it holds for its partner and period."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from billing.contracts.billing_terms import BillingTerms
+from db.contracts import reading, seller
+from db.contracts.seller import Seller
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerBlock:
+    """The partner as bills name it."""
+
+    external_id: str
+    name: str
+    billing_email: str | None
+    address: str | None
+    tax_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedTerms:
+    """The sources of a bill but its lines: terms, partner, seller and currency. `seller` None: nobody has named one."""
+
+    terms: BillingTerms
+    partner: PartnerBlock
+    seller: Seller | None
+    currency: str
+
+
+async def read(connection: asyncpg.Connection, partner_id: UUID, period: int) -> AgreedTerms:
+    """The terms of the bill of an existing partner and a period, as they are now."""
+    row = await connection.fetchrow(
+        "SELECT external_id, name, billing_email, currency FROM partners WHERE id = $1", partner_id
+    )
+    assert row is not None
+    terms = (await reading.read(connection, partner_id, period)).terms
+    return AgreedTerms(
+        terms=terms,
+        partner=PartnerBlock(row["external_id"], row["name"], row["billing_email"], terms.address, terms.tax_id),
+        seller=await seller.read(connection),
+        currency=row["currency"],
+    )

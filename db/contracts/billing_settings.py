@@ -1,0 +1,82 @@
+"""What is agreed once for all bills of a partner: with which period they begin, and how they are numbered (B1, B7)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from billing.errors import RuleViolation
+from db.contracts.issued_periods import ever_issued
+
+
+@dataclass(frozen=True, slots=True)
+class BillingSettings:
+    """None is the default: the start of the contract or else the first lead; a prefix of the external id; 1."""
+
+    billing_from: int | None = None
+    number_prefix: str | None = None
+    first_number: int | None = None
+
+
+async def read_all(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> dict[UUID, BillingSettings]:
+    """The settings of each partner that has some."""
+    rows = await connection.fetch(
+        "SELECT * FROM billing_settings WHERE partner_id = ANY($1::uuid[])", list(partner_ids)
+    )
+    return {
+        row["partner_id"]: BillingSettings(row["billing_from"], row["number_prefix"], row["first_number"])
+        for row in rows
+    }
+
+
+async def change(connection: asyncpg.Connection, partner_id: UUID, changes: Mapping[str, Any]) -> BillingSettings:
+    """Change some settings under the exclusive lock of the partner's bills; returns what they were.
+
+    RuleViolation once a bill was issued, and for a prefix that another partner has.
+    """
+    before = (await read_all(connection, [partner_id])).get(partner_id, BillingSettings())
+    after = replace(before, **changes)
+    if after == before:
+        return before
+    if await ever_issued(connection, partner_id):
+        raise RuleViolation(
+            "The first period, the prefix and the first number of a partner's bills are settled with its first issued "
+            "bill."
+        )
+    try:
+        await connection.execute(
+            """
+            INSERT INTO billing_settings (partner_id, billing_from, number_prefix, first_number)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (partner_id) DO UPDATE SET billing_from = excluded.billing_from,
+                number_prefix = excluded.number_prefix, first_number = excluded.first_number
+            """,
+            partner_id,
+            after.billing_from,
+            after.number_prefix,
+            after.first_number,
+        )
+    except asyncpg.UniqueViolationError:
+        raise RuleViolation(f"Another partner's bills have the prefix {after.number_prefix}.") from None
+    return before
+
+
+async def first_billed_period(connection: asyncpg.Connection, partner_id: UUID) -> int | None:
+    """The period with which a partner's bills begin (B1); None as long as nothing says it.
+
+    `billing_from`; by default the period of the earliest `start_date` that was ever agreed, so that a renewal moves
+    nothing; else the first period that has actions.
+    """
+    period: int | None = await connection.fetchval(
+        """
+        SELECT coalesce(
+            (SELECT billing_from FROM billing_settings WHERE partner_id = $1),
+            (SELECT to_char(min(start_date), 'YYYYMM')::int FROM billing_terms WHERE partner_id = $1),
+            (SELECT min(period) FROM product_periods WHERE partner_id = $1 AND actions > 0)
+        )
+        """,
+        partner_id,
+    )
+    return period
