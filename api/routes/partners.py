@@ -8,7 +8,7 @@ import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
-from api.access.visibility import own_partner
+from api.access.visibility import own_partner, without_names
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -84,7 +84,7 @@ async def list_partners(
     async with transaction(state_of(request).engine, readonly=True) as connection:
         if partner or within:
             one = await partner_id_of(connection, partner or str(within), within=within)
-            return json_response({"items": [await _partner_out(connection, one)], "next": None})
+            return json_response({"items": [await _partner_out(request, connection, one)], "next": None})
         found = await partners.read_page(connection, after=place_from_cursor(after, str), limit=limit)
         contracts = await reading.read_many(connection, [each.id for each in found])
     following = cursor_from_place(found[-1].external_id) if len(found) == limit else None
@@ -99,7 +99,7 @@ async def list_terms(request: Request, partner: IdPath) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id = await _visible(request, connection, partner)
         starts = await reading.starts_of_versions(connection, partner_id)
-        versions = [await _partner_out(connection, partner_id, start) for start in starts]
+        versions = [await _partner_out(request, connection, partner_id, start) for start in starts]
     return json_response({"items": versions, "next": None})
 
 
@@ -108,7 +108,7 @@ async def get_partner(request: Request, partner: IdPath, period: PeriodQuery = N
     """A partner with its newest terms, or those in force in `period`."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id = await _visible(request, connection, partner)
-        content = await _partner_out(connection, partner_id, period_from_text(period) if period else None)
+        content = await _partner_out(request, connection, partner_id, period_from_text(period) if period else None)
     return json_response(content)
 
 
@@ -141,7 +141,7 @@ async def change_partner(request: Request, partner: IdPath, body: PartnerChange)
             raise Problem(400, "effective_period needs terms that change from then on.", errors)
         policies = state_of(request).policies
         task_id = await policy_changes.change_partner(uow, policies, partner_id, update, datetime.now(UTC))
-        content = await _partner_out(uow.connection, partner_id)
+        content = await _partner_out(request, uow.connection, partner_id)
     if task_id:
         content["task"] = task_out(task_id)
     return json_response(content)
@@ -174,10 +174,13 @@ async def _contract_update(connection: asyncpg.Connection, body: TermsIn) -> Con
     return ContractUpdate(terms, body.billing_settings())
 
 
-async def _partner_out(connection: asyncpg.Connection, partner_id: UUID, period: int | None = None) -> dict[str, Any]:
+async def _partner_out(
+    request: Request, connection: asyncpg.Connection, partner_id: UUID, period: int | None = None
+) -> dict[str, Any]:
     partner = await partners.read(connection, partner_id, period)
     assert partner is not None
-    return partner_out_from_partner(partner, await reading.read(connection, partner_id, period))
+    content = partner_out_from_partner(partner, await reading.read(connection, partner_id, period))
+    return without_names(request, content, "csm")
 
 
 def _differing(body: PartnerIn, sent: ContractUpdate, partner: Partner, contract: Contract) -> str | None:

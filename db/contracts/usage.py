@@ -92,7 +92,8 @@ async def page(connection: asyncpg.Connection, only: UsageFilter, *, after: Plac
                 SELECT FROM usage AS newer WHERE newer.partner_id = usage.partner_id AND newer.period = usage.period
                     AND newer.source = usage.source AND newer.key = usage.key AND newer.entry > usage.entry
             ))
-            AND ($5::text IS NULL OR (external_id, period, source, key, entry) > ($5, $6, $7, $8, $9))
+            AND ($5::text IS NULL
+                OR external_id >= $5 AND (external_id, period, source, key, entry) > ($5, $6, $7, $8, $9))
         ORDER BY external_id, period, source, key, entry LIMIT $10
         """,
         only.partner_id,

@@ -63,7 +63,7 @@ class ContractOf(Answer):
     tax_id: str | None
     start_date: date | None
     end_date: date | None
-    csm: CsmOf | None
+    csm: CsmOf | None = Field(description="null for callers that are bound to the partner")
     require_csm_approval: bool
     csm_must_approve: bool = Field(description="the old name of `require_csm_approval`", deprecated=True)
     return_days: int | None
@@ -92,4 +92,4 @@ class Usage(Answer):
     units: int
     entry: int
     entered_at: datetime
-    entered_by: Who | None = Field(description="null for keys that are bound to a partner")
+    entered_by: Who | None = Field(description="null for callers that are bound to the partner")

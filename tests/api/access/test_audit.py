@@ -19,6 +19,8 @@ from tests.keys import new_key
 AUDITED = {
     "create_partner": "partner.created",
     "change_partner": "partner.changed",
+    "put_seller": "seller.changed",
+    "enter_usage": "usage.entered",
     "create_product": "product.created",
     "change_product": "product.changed",
     "create_customer": "customer.created",
@@ -99,6 +101,10 @@ async def test_every_change_has_a_line_that_names_no_person(
     (quarantined,) = (await get(client, "/api/quarantine"))["items"]
     first = len(await lines(client))
     await send("PATCH", "/api/partners/acme", {"cap": "50.00", "name": "Acme Inc"})
+    await send("PUT", "/api/seller", {"name": "We"})
+    usage = {"period": "2024-04", "source": "api", "key": "k", "units": 5}
+    for replaced in ({}, {"units": 6, "replace": True}):
+        await send("POST", "/api/usage", usage | {"partner": "acme"} | replaced, 201)
     await send("PATCH", "/api/products/widget", {"name": "Gadget"})
     await send("POST", "/api/customers", {"external_id": "eve", "name": "Eve", "email": "eve@example.com"}, 201)
     await send("PATCH", "/api/customers/eve", {"email": "eve.two@example.com"})
@@ -129,6 +135,7 @@ async def test_every_change_has_a_line_that_names_no_person(
     month = {"period": "2024-04"}
     crm = {"name": "CRM", "scopes": ["read"]}
     unbound = {"partner_id": None}
+    we = {"name": "We", "address": None, "tax_id": None, "iban": None, "small_amount_minor": None}
     assert [(each["what"], each["subject"], each["before"], each["after"]) for each in found] == [
         (
             "partner.changed",
@@ -136,6 +143,9 @@ async def test_every_change_has_a_line_that_names_no_person(
             {"name": "Acme", "cap_minor": 10000},
             {"name": "Acme Inc", "cap_minor": 5000, "from_period": None},
         ),
+        ("seller.changed", "seller", None, we),
+        ("usage.entered", acme, None, usage),
+        ("usage.entered", acme, usage, usage | {"units": 6}),
         ("product.changed", str(product_uuid("widget")), {"name": "Widget"}, {"name": "Gadget"}),
         ("customer.created", eve, None, {"customer_id": eve}),
         ("customer.changed", eve, None, {"fields": ["email"]}),

@@ -142,7 +142,7 @@ async def test_every_other_route_refuses_bound_keys(
             if (response.status_code, response.json().get("detail")) != (403, detail):
                 wrong.append((route, response.status_code, response.text))
     assert wrong == []
-    assert refused == {"list_customers", "get_customer", "list_dead_letters", "get_workers", "list_stuck"}
+    assert refused == {"get_seller", "list_customers", "get_customer", "list_dead_letters", "get_workers", "list_stuck"}
     assert await row_counts(engine) == before
 
 

@@ -164,7 +164,9 @@ class Route(NamedTuple):
 
     async def send(self, client: httpx.AsyncClient) -> httpx.Response:
         """A request whose path is valid; its body is empty."""
-        return await client.request(self.method, self._path(), json={} if self.method in ("POST", "PUT", "PATCH") else None)
+        return await client.request(
+            self.method, self._path(), json={} if self.method in ("POST", "PUT", "PATCH") else None
+        )
 
     async def send_invalid(self, client: httpx.AsyncClient) -> httpx.Response:
         """A request whose path, query and body are all invalid."""
