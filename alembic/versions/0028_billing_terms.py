@@ -79,12 +79,13 @@ def upgrade() -> None:
         sa.CheckConstraint("small_amount_minor >= 0", name=op.f("ck_seller_small_amount")),
         sa.PrimaryKeyConstraint("only_one", name=op.f("pk_seller")),
     )
-    # A text names no person, and preferences had no form: what they say stays in partner_terms.
+    # A text names no person, preferences had no form, and no unit costs more than 10,000: such stays in partner_terms.
     op.execute("""
         INSERT INTO billing_terms (partner_id, from_period, monthly_api_limit, overage_unit_cost, start_date, end_date,
             require_csm_approval)
-        SELECT partner_id, from_period, monthly_api_limit, least(overage_unit_cost_minor / 100.0, 10000), start_date,
-            end_date, csm_must_approve
+        SELECT partner_id, from_period, monthly_api_limit,
+            CASE WHEN overage_unit_cost_minor <= 1000000 THEN overage_unit_cost_minor / 100.0 END, start_date, end_date,
+            csm_must_approve
         FROM partner_terms WHERE partner_id IN (
             SELECT partner_id FROM partner_terms
             WHERE csm_must_approve

@@ -14,6 +14,7 @@ from scripts.cli.explain import batch, explain, lead
 from scripts.cli.ingest.command import ingest
 from scripts.cli.keys import keys
 from scripts.cli.migrate import migrate
+from scripts.cli.partners import partners
 from scripts.cli.periods import close, rebuild, reopen
 from scripts.cli.quarantine import dead_letters, quarantine
 from scripts.cli.rates import rates
@@ -22,6 +23,7 @@ from scripts.cli.samples import samples
 from scripts.cli.seed import seed
 from scripts.cli.tasks import tasks
 from scripts.cli.up import up
+from scripts.cli.usage import usage
 from scripts.cli.users import users
 from scripts.cli.workers import pause, resume, stuck
 
@@ -79,6 +81,8 @@ app.command(rich_help_panel=_BILLING)(release)
 app.command("return", rich_help_panel=_BILLING)(return_action)
 app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
+app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
+app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
 app.add_typer(users, name="users", rich_help_panel=_ACCESS)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)

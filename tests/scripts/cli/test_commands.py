@@ -27,7 +27,7 @@ from tests.stack import Stack
 Leadger = Callable[..., Result]
 COMMANDS = (
     "up doctor migrate backup restore samples seed pause resume ingest lead explain batch quarantine dead-letters "
-    "stuck report rebuild close reopen hold release return correct rates keys erase"
+    "stuck report rebuild close reopen hold release return correct rates partners usage keys erase"
 ).split()
 
 
@@ -450,3 +450,45 @@ def test_rates_are_listed_set_and_ended_and_previewed(leadger: Leadger, partner:
     again = leadger("rates", "end", changed, status=1)
     assert f"Rule {changed} has ended." in again.stderr
     leadger("rates", "set", "8.00", "--rule", changed, "--partner", partner, status=2)
+
+
+def test_b3_terms_are_shown_and_changed(leadger: Leadger, partner: str) -> None:
+    changes = (
+        "cap=50.00",
+        "payment_days=14",
+        "overage_unit_cost=0.0125",
+        "usage_sources=api, batch",
+        "tax=S 20.00 VAT at home",
+        "preferences.approvals=csm,sales:1000.00",
+        "preferences.language=de",
+        "require_csm_approval=yes",
+        "po_number=7",
+    )
+    changed = _json(leadger("partners", "terms", partner, *changes, "--from", "2024-05", "--json"))
+    assert (changed["cap"], changed["overage_unit_cost"], changed["usage_sources"]) == (
+        "50.00",
+        "0.012500",
+        ["api", "batch"],
+    )
+    assert (changed["payment_days"], changed["po_number"], changed["require_csm_approval"]) == (14, "7", True)
+    assert changed["tax"] == {"category": "S", "rate": "20.00", "note": "VAT at home"}
+    assert changed["preferences"]["approvals"] == [{"by": "csm", "above": None}, {"by": "sales", "above": "1000.00"}]
+    said = leadger("partners", "terms", partner, "tax=none", "preferences.approvals=nobody")
+    assert said.stdout == "The terms of Acme [bold]Corporation :smile: are changed.\n"
+    shown = leadger("partners", "terms", partner).stdout
+    assert [line.split()[0] for line in shown.splitlines()[2:4]] == ["the", "2024-05"]
+    assert "S 20.00 %" in shown
+    assert [each["payment_days"] for each in _json(leadger("partners", "terms", partner, "--json"))] == [30, 14]
+    refused = leadger("partners", "terms", partner, "payment_days=soon", status=1)
+    assert refused.stderr == "leadger: #/payment_days must be a valid integer.\n"
+    assert "NAME=VALUE" in leadger("partners", "terms", partner, "soon", status=1).stderr
+
+
+def test_b2_usage_is_entered_and_listed(leadger: Leadger, partner: str) -> None:
+    said = leadger("usage", "set", partner, "2024-04", 1500, "--source", "API", "--name", "calls")
+    assert said.stdout == f"{partner} has 1,500 units of api calls in 2024-04.\n"
+    assert "send `replace`" in leadger("usage", "set", partner, "2024-04", 7, "--name", "calls", status=1).stderr
+    assert _json(leadger("usage", "set", partner, "2024-04", 7, "--name", "calls", "--replace", "--json"))["entry"] == 2
+    assert [each["units"] for each in _json(leadger("usage", "list", "--partner", partner, "--json"))] == [7]
+    history = leadger("usage", "list", "--partner", partner, "--month", "2024-04", "--source", "api", "--history")
+    assert [line.split()[4] for line in history.stdout.splitlines()[2:]] == ["1,500", "7"]

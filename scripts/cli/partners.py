@@ -1,0 +1,133 @@
+"""`leadger partners`: what is agreed with a partner, by month, shown and changed."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from scripts.cli.connection import api_command
+from scripts.client import Client
+from scripts.console import Json, add_row, console, follow_task, new_table, print_json, print_list, print_panel
+from scripts.errors import CannotStart
+
+partners = typer.Typer(help="Partners: what is agreed with them.", no_args_is_help=True)
+
+_SHOWN = ("po_number", "address", "tax_id", "start_date", "end_date", "return_days", "billing_from")
+
+
+@partners.callback()
+def _group() -> None:
+    """Keep `terms` a word of its own, although it is the only command."""
+
+
+@partners.command("terms")
+@api_command
+def terms(
+    client: Client,
+    partner: Annotated[str, typer.Argument(help="The partner's id.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME=VALUE",
+            help="What to change, like payment_days=14 or preferences.paper=Letter; `none` empties.",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MONTH", help="The month from which it counts; by default the first open one."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is agreed with a partner from which month on, or change what is named.
+
+    Names are those of `PATCH /api/partners`. Lists are written a,b; a tax like "S 20.00"; approvals like
+    csm,sales:1000.00 (the Sales people from that amount on), `nobody` or `none` for the default.
+    """
+    path = f"/api/partners/{quote(partner, safe='')}"
+    if not changes:
+        _print_versions(client.get(f"{path}/terms")["items"], as_json=as_json)
+        return
+    body = _body(changes) | ({"effective_period": start} if start else {})
+    changed = client.send("PATCH", path, json=body).json()
+    if task := changed.pop("task", None):
+        follow_task(client, task, "Judging open actions again")
+    if as_json:
+        print_json(changed)
+    else:
+        console().print(f"The terms of {changed['name']} are changed.", markup=False)
+
+
+def _body(changes: list[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs as the body of a PATCH; raises CannotStart for what is no pair."""
+    body: dict[str, Any] = {}
+    for change in changes:
+        name, is_pair, text = change.partition("=")
+        if not is_pair:
+            raise CannotStart(f"What to change is written NAME=VALUE, and {change!r} is not.")
+        group, _, inner = name.partition(".")
+        place = body.setdefault(group, {}) if inner else body
+        place[inner or name] = None if text == "none" else _READERS.get(name, str)(text)
+    return body
+
+
+def _number(text: str) -> Any:
+    return int(text) if text.isdecimal() else text  # the API says what is wrong with any other
+
+
+def _yes_or_no(text: str) -> Any:
+    return {"yes": True, "no": False}.get(text, text)
+
+
+def _list(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _tax(text: str) -> dict[str, str]:
+    named = zip(("category", "rate", "note"), text.split(maxsplit=2), strict=False)
+    return {"rate": "0.00"} | dict(named)
+
+
+def _approvals(text: str) -> list[dict[str, str | None]]:
+    asked = [each.partition(":") for each in _list("" if text == "nobody" else text)]
+    return [{"by": by, "above": above or None} for by, _, above in asked]
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "dedup_window": _number,
+    "monthly_api_limit": _number,
+    "payment_days": _number,
+    "return_days": _number,
+    "preferences.first_number": _number,
+    "usage_sources": _list,
+    "preferences.emails": _list,
+    "require_csm_approval": _yes_or_no,
+    "preferences.auto_issue": _yes_or_no,
+    "preferences.send": _yes_or_no,
+    "tax": _tax,
+    "preferences.approvals": _approvals,
+}
+"""How the values are written that are no texts, by their names."""
+
+
+def _print_versions(versions: list[dict[str, Any]], *, as_json: bool) -> None:
+    figures = ("Cap", "Limit", "Unit cost", "Days to pay")
+    table = new_table(("From", "Cap", "Window", "Limit", "Unit cost", "Tax", "Days to pay", "CSM"), right=figures)
+    for each in versions:
+        add_row(
+            table,
+            max(each["terms_since"] or "", each["billing_terms_since"] or "") or "the beginning",
+            each["cap"] or "none",
+            each["dedup_window"],
+            each["monthly_api_limit"],
+            each["overage_unit_cost"],
+            each["tax"] and f"{each['tax']['category']} {each['tax']['rate']} %",
+            each["payment_days"],
+            each["csm"] and each["csm"]["name"],
+        )
+    print_list(versions, False, table, "Nothing is agreed.", as_json=as_json)
+    if not as_json:
+        newest = versions[-1]
+        rows = {name: newest[name] for name in _SHOWN} | newest["preferences"]
+        agreed = {name.replace("_", " "): value for name, value in rows.items() if value not in (None, [])}
+        print_panel(console(), f"{newest['name']}, since the newest", agreed)
