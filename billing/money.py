@@ -1,6 +1,7 @@
 """Money (R14): integer minor units with a currency beside them, a decimal string on the wire, never a float."""
 
 import re
+from fractions import Fraction
 
 from billing.errors import InvalidValue
 
@@ -49,6 +50,12 @@ def amount_from_minor(minor: int) -> str:
     if minor < 0:
         return "-" + amount_from_minor(-minor)
     return f"{minor // 100}.{minor % 100:02d}"
+
+
+def minor_from_exact(exact: Fraction) -> int:
+    """Round an exact number of minor units half away from zero, so that what is reversed mirrors what was billed."""
+    magnitude = int(abs(exact) + Fraction(1, 2))
+    return magnitude if exact > 0 else -magnitude
 
 
 def check_currency(code: str) -> str:

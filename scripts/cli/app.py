@@ -25,6 +25,7 @@ from scripts.cli.tasks import tasks
 from scripts.cli.up import up
 from scripts.cli.usage import usage
 from scripts.cli.users import users
+from scripts.cli.verify import verify
 from scripts.cli.workers import pause, resume, stuck
 
 app = typer.Typer(name="leadger", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -49,9 +50,9 @@ def main(
 ) -> None:
     """Leadger: ingest leads, bill every action at most once, explain every cent.
 
-    All commands but `up`, `doctor`, `migrate`, `backup` and `restore` speak to a running Leadger, by LEADGER_URL and
-    LEADGER_API_KEY or, on this
-    machine, by the dev.env in LEADGER_HOME. Status 0 is success; 1 comes with one message that says what is wrong.
+    All commands but `up`, `doctor`, `migrate`, `backup`, `restore` and `verify` speak to a running Leadger, by
+    LEADGER_URL and LEADGER_API_KEY or, on this machine, by the dev.env in LEADGER_HOME.
+    Status 0 is success; 1 comes with one message that says what is wrong.
     """
 
 
@@ -73,6 +74,7 @@ app.add_typer(quarantine, name="quarantine", rich_help_panel=_LEADS)
 app.add_typer(dead_letters, name="dead-letters", rich_help_panel=_LEADS)
 app.add_typer(stuck, name="stuck", rich_help_panel=_LEADS)
 app.command(rich_help_panel=_BILLING)(report)
+app.command(rich_help_panel=_BILLING)(verify)
 app.command(rich_help_panel=_BILLING)(rebuild)
 app.command(rich_help_panel=_BILLING)(close)
 app.command(rich_help_panel=_BILLING)(reopen)

@@ -1,0 +1,139 @@
+"""B2: the lines of a bill, its tax and its totals."""
+
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.bills.lines import Adjustment, lines_of, units_counted
+from billing.bills.tax import TaxBlock, tax_blocks, tax_on, totals_of
+from billing.bills.values import BillingTerms, Content, Line, LineKind, Tax, TaxCategory, Unit, is_skipped
+from billing.money import minor_from_exact
+from tests.billing.bills.builders import S7, S20, any_credits, content, contents, credit, product, products
+
+TERMS = BillingTerms(monthly_limit=1000, overage_unit_cost=Decimal("0.012500"), tax=S20)
+
+
+def shown(lines: list[Line]) -> list[tuple[int, str, str, int]]:
+    return [(line.number, line.kind.value, line.text, line.net_minor) for line in lines]
+
+
+def test_b02_lines_stand_in_their_order_with_their_texts() -> None:
+    lines = lines_of(
+        TERMS,
+        [product(5000, "web"), product(10000, "crm", actions=12, late=2, cap_savings_minor=400)],
+        [credit(700, "web", 202403), credit(300, "web", 202402), credit(200, "crm", 202403, S7)],
+        {"api": 1300, "leadger": 900, "sms": 1},
+        [Adjustment("Goodwill", -5000, "outage of 3 April"), Adjustment("Set-up", 2500, "agreed", S7, own_tax=True)],
+    )
+    assert shown(lines) == [
+        (1, "leads", "CRM", 10000),
+        (2, "leads", "WEB", 5000),
+        (3, "credit", "WEB, returned from February 2024", -300),
+        (4, "credit", "CRM, returned from March 2024", -200),
+        (5, "credit", "WEB, returned from March 2024", -700),
+        (6, "overage", "Usage of 1,301 units, above the monthly limit of 1,000", 376),
+        (7, "adjustment", "Goodwill", -5000),
+        (8, "adjustment", "Set-up", 2500),
+    ]
+    assert [line.quantity for line in lines] == [1, 1, -1, -1, -1, 301, -1, 1]
+    assert [line.tax for line in lines] == [S20, S20, S20, S7, S20, S20, S20, S7]
+    assert (lines[0].actions, lines[0].late, lines[0].cap_savings_minor) == (12, 2, 400)
+    assert [line.corrects for line in lines[2:5]] == [202402, 202403, 202403]
+    assert [line.reason for line in lines[6:]] == ["outage of 3 April", "agreed"]
+
+
+def test_b02_a_credit_is_taxed_like_the_bill_that_it_corrects() -> None:
+    [line] = lines_of(BillingTerms(tax=S20), [], [credit(100, tax=None)], {}, [])
+    assert line.tax is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "cost", "units", "net"),
+    [
+        (1000, "0.0125", 1000, None),
+        (1000, "0.0125", 1001, 1),  # 1.25 cents
+        (1000, "0.005000", 1001, 1),  # half a cent is rounded up
+        (1000, "0.004999", 1001, 0),
+        (0, "0.000001", 10**15, 10**11),
+        (0, "9.999999", 10**15, 999999900000000000),
+        (None, "0.0125", 1001, None),
+        (1000, None, 1001, None),
+    ],
+)
+def test_b02_overage(limit: int | None, cost: str | None, units: int, net: int | None) -> None:
+    terms = BillingTerms(monthly_limit=limit, overage_unit_cost=None if cost is None else Decimal(cost))
+    lines = lines_of(terms, [], [], {"api": units}, [])
+    assert [line.net_minor for line in lines] == ([] if net is None else [net])
+    assert all(line.unit is Unit.USAGE and line.quantity == units - (limit or 0) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("sources", "units"), [(None, 30), (("api",), 10), (("leadger",), 500), (("api", "leadger"), 510), (("fax",), 0)]
+)
+def test_b02_units_are_those_of_the_sources_that_the_terms_name(sources: tuple[str, ...] | None, units: int) -> None:
+    usage = {"api": 10, "sms": 20, "leadger": 500}
+    assert units_counted(BillingTerms(usage_sources=sources), usage) == units
+
+
+def test_b02_tax_is_rounded_once_per_category_and_rate() -> None:
+    lines = lines_of(BillingTerms(tax=S20), [product(3, str(n)) for n in range(3)], [credit(2, tax=S7)], {}, [])
+    assert tax_blocks(lines) == [TaxBlock(S7, -2, 0), TaxBlock(S20, 9, 2)]  # line by line it would be 3 × 0.01
+    assert [tax_on(base, S20) for base in (2, 3, -2, -3)] == [0, 1, 0, -1]
+    assert [tax_on(base, Tax(TaxCategory.STANDARD, Decimal("12.50"))) for base in (4, -4)] == [1, -1]
+
+
+def test_b02_what_is_below_zero_is_carried_forward() -> None:
+    bill = content(*lines_of(BillingTerms(tax=S20), [product(1000)], [credit(3000)], {}, []))
+    totals = totals_of(bill)
+    assert (totals.net_minor, totals.tax_minor, totals.gross_minor) == (-2000, -400, -2400)
+    assert (totals.total_minor, totals.carried_forward_minor) == (0, 2400)
+
+
+@given(contents())
+def test_b02_totals_add_up(bill: Content) -> None:
+    totals = totals_of(bill)
+    assert totals.net_minor == sum(line.net_minor for line in bill.lines)
+    assert totals.gross_minor == totals.net_minor + totals.tax_minor
+    assert totals.total_minor - totals.carried_forward_minor == totals.gross_minor
+    assert min(totals.total_minor, totals.carried_forward_minor) == 0
+    untaxed = sum(line.net_minor for line in bill.lines if line.tax is None)
+    assert sum(block.base_minor for block in tax_blocks(bill.lines)) + untaxed == totals.net_minor
+
+
+@given(products, any_credits, st.randoms())
+def test_b02_the_order_of_what_comes_in_does_not_matter(figures: list, credited: list, random: Random) -> None:  # type: ignore[type-arg]
+    lines = lines_of(TERMS, figures, credited, {}, [])
+    random.shuffle(figures)
+    random.shuffle(credited)
+    assert lines_of(TERMS, figures, credited, {}, []) == lines
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+
+
+@given(st.fractions())
+def test_b02_rounding_is_half_away_from_zero_and_reversals_mirror(exact: Fraction) -> None:
+    rounded = minor_from_exact(exact)
+    assert minor_from_exact(-exact) == -rounded
+    assert abs(rounded - exact) < Fraction(1, 2) or abs(rounded) - abs(exact) == Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "skipped"),
+    [
+        ([], True),
+        (lines_of(TERMS, [product(0)], [credit(0)], {}, []), True),
+        (lines_of(TERMS, [product(1)], [], {}, []), False),
+        (lines_of(TERMS, [product(100)], [credit(100)], {}, []), False),
+        (lines_of(TERMS, [], [], {}, [Adjustment("a", 5, "r"), Adjustment("b", -5, "r")]), False),
+        (lines_of(TERMS, [], [], {"api": 1001}, []), False),
+    ],
+)
+def test_b01_a_period_without_amounts_is_skipped(lines: list[Line], skipped: bool) -> None:
+    assert is_skipped(lines) is skipped
+
+
+def test_b02_kinds_are_listed_in_the_order_of_lines() -> None:
+    assert list(LineKind) == [LineKind.LEADS, LineKind.CREDIT, LineKind.OVERAGE, LineKind.ADJUSTMENT]
