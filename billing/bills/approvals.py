@@ -1,0 +1,156 @@
+"""Approvals (B5): which are asked, who may give one, and which place it fills. Maker and checker differ."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from billing.bills.callers import Caller, Role
+from billing.errors import InvalidValue, RuleViolation
+
+
+class Place(StrEnum):
+    """Whose approval is asked, the narrowest first: `any` is Customer Success or Sales."""
+
+    CSM = "csm"
+    CUSTOMER_SUCCESS = "customer_success"
+    SALES = "sales"
+    ANY = "any"
+
+
+_NARROWEST_FIRST = list(Place)
+_ROLES = {
+    Place.CSM: frozenset[Role](),
+    Place.CUSTOMER_SUCCESS: frozenset({Role.CUSTOMER_SUCCESS}),
+    Place.SALES: frozenset({Role.SALES}),
+    Place.ANY: frozenset({Role.CUSTOMER_SUCCESS, Role.SALES}),
+}
+
+
+class AskedApproval(NamedTuple):
+    """An approval that terms ask, always or only where the gross amount is above so many minor units."""
+
+    by: Place
+    above_minor: int | None = None
+
+
+class Approval(NamedTuple):
+    """An approval given. An Admin's is an override and fills every place; its own place is None."""
+
+    person: UUID
+    place: Place | None
+
+    @property
+    def is_override(self) -> bool:
+        """Whether an Admin gave it in place of all others."""
+        return self.place is None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The approvals asked and given, and who may give none: all who ever made the bill or entered its usage."""
+
+    asked: tuple[Place, ...] = ()
+    given: tuple[Approval, ...] = ()
+    makers: frozenset[UUID] = frozenset()
+
+    @property
+    def empty(self) -> list[Place]:
+        """The places without an approval, the narrowest first."""
+        if any(approval.is_override for approval in self.given):
+            return []
+        places = sorted(self.asked, key=_NARROWEST_FIRST.index)
+        for approval in self.given:
+            places.remove(approval.place)  # type: ignore[arg-type] # only an override has none
+        return places
+
+    def has_approval_of(self, caller: Caller) -> bool:
+        """Whether the caller gave an approval; a person counts once."""
+        return any(approval.person == caller.person for approval in self.given)
+
+
+def places_asked(
+    approvals: Sequence[AskedApproval] | None, require_csm_approval: bool, gross_minor: int
+) -> tuple[Place, ...]:
+    """The approvals that terms ask for an amount; None is the default: one of the CSM, or one of anybody."""
+    if approvals is None:
+        approvals = [AskedApproval(Place.CSM if require_csm_approval else Place.ANY)]
+    return tuple(asked.by for asked in approvals if asked.above_minor is None or abs(gross_minor) > asked.above_minor)
+
+
+def why_no_say(review: Review, caller: Caller) -> str | None:
+    """Why the caller could fill none of the places asked, filled or not, in one sentence; None if one could."""
+    if caller.kind != "user":
+        return "Only a person who is signed in approves, withdraws or rejects"
+    if not review.asked:
+        return "No approval is asked for this bill"
+    if caller.person in review.makers:
+        return "You made this bill or entered its usage, so somebody else approves it"
+    if caller.role is Role.ADMIN or any(_fits(place, caller) for place in review.asked):
+        return None
+    return f"This bill asks for an approval of {' and '.join(_name(place) for place in sorted(set(review.asked)))}"
+
+
+def why_no_approval(review: Review, caller: Caller) -> str | None:
+    """Why the caller cannot approve now, in one sentence; None if they can."""
+    if reason := why_no_say(review, caller):
+        return reason
+    if review.has_approval_of(caller):
+        return "You have approved this bill, and a person counts once"
+    if caller.role is Role.ADMIN or any(_fits(place, caller) for place in review.empty):
+        return None
+    return f"What is still asked is an approval of {' and '.join(_name(place) for place in review.empty)}"
+
+
+def approved(review: Review, caller: Caller, comment: str | None) -> Review:
+    """The review with the caller's approval, in the narrowest empty place that they fit.
+
+    RuleViolation if they cannot approve; InvalidValue for an Admin without a comment, because theirs is an override.
+    """
+    if reason := why_no_approval(review, caller):
+        raise RuleViolation(f"{reason}.")
+    place = None
+    if caller.role is not Role.ADMIN:
+        place = next(place for place in review.empty if _fits(place, caller))
+    elif not comment:
+        raise InvalidValue("needs a comment: an approval of an Admin overrides those that are asked")
+    assert caller.person is not None
+    return replace(review, given=(*review.given, Approval(caller.person, place)))
+
+
+def withdrawn(review: Review, caller: Caller) -> Review:
+    """The review without the caller's approval."""
+    return replace(review, given=tuple(given for given in review.given if given.person != caller.person))
+
+
+def can_be_approved(review: Review, people: Iterable[Caller]) -> bool:
+    """Whether the active people can fill every place that is asked, each of them one; an Admin fills all."""
+    checkers = [person for person in people if why_no_say(review, person) is None]
+    if not review.asked or any(person.role is Role.ADMIN for person in checkers):
+        return True
+    return _can_fill(sorted(review.asked, key=_NARROWEST_FIRST.index), checkers)
+
+
+def _can_fill(places: list[Place], people: list[Caller]) -> bool:
+    """Whether different people can be found for all places, given the narrowest first."""
+    if not places:
+        return True
+    place, *others = places
+    fitting = [person for person in people if _fits(place, person)]
+    # Who of a role takes a place does not matter for the others, but a CSM and the deputy may have different roles.
+    tried = fitting if place is Place.CSM else fitting[:1]
+    return any(_can_fill(others, [other for other in people if other is not person]) for person in tried)
+
+
+def _fits(place: Place, caller: Caller) -> bool:
+    return caller.is_csm if place is Place.CSM else caller.role in _ROLES[place]
+
+
+def _name(place: Place) -> str:
+    return {
+        Place.CSM: "the partner's CSM",
+        Place.CUSTOMER_SUCCESS: "Customer Success",
+        Place.SALES: "Sales",
+        Place.ANY: "Customer Success or Sales",
+    }[place]
