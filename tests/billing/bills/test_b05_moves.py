@@ -257,9 +257,8 @@ class AnyMoves(RuleBasedStateMachine):
         before, is_open = self.bill, move in open_moves(self.bill, caller)
         try:
             self.bill = moved(before, move, caller, before.digest, "because", asked, PEOPLE)
-        except MoveRefused as refusal:
+        except MoveRefused:
             assert not is_open or move is Move.SUBMIT  # which is refused where nobody could approve
-            assert refusal.moves == open_moves(before, caller)
             return
         assert is_open
         if move in (Move.CREATE, Move.REFRESH, Move.ADJUST, Move.SUBMIT):
