@@ -115,7 +115,8 @@ class Account:
         if sum(named.values()) > document.rest:
             raise Refused("more than the payment")
         for bill, amount in named.items():
-            if bill not in self.documents or not 0 < amount <= self.documents[bill].rest:
+            charge = self.documents.get(bill)
+            if charge is None or charge.account < 0 or not 0 < amount <= charge.rest:
                 raise Refused("more than is open")
 
     def _cover(self, name: str, named: Mapping[str, int]) -> None:
