@@ -19,7 +19,9 @@ from api.request_context import RequestContextMiddleware
 from api.request_spans import TracingMiddleware
 from api.routes import (
     actions,
+    adjustments,
     audit,
+    bills,
     customers,
     keys,
     leads,
@@ -160,6 +162,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         products,
         customers,
         rate_cards,
+        bills,
+        adjustments,
         seller,
         usage,
         actions,

@@ -1,6 +1,7 @@
 """Every kind of background task."""
 
 from db.access import forgotten_passwords as access_forgotten_passwords
+from db.bills import creation as bill_creation
 from db.intake import closing_request
 from db.intake import quarantine as quarantined_leads
 from db.ledger import rate_preview as ledger_rate_preview
@@ -10,6 +11,7 @@ from db.ledger import text_rules as ledger_text_rules
 from db.privacy import erased_names as privacy
 from worker.runner import Kind, Runner
 from worker.tasks import (
+    bills,
     closing,
     erasure,
     forgotten_passwords,
@@ -23,6 +25,7 @@ from worker.tasks import (
 RUNNER = Runner(
     [
         Kind(closing_request.KIND, closing.close),
+        Kind(bill_creation.KIND, bills.make_bill),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),

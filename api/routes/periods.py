@@ -17,10 +17,10 @@ from api.state import state_of, unit_of_work
 from api.wire import amount_out, instant_out, json_response
 from billing.periods import period_from_text, text_from_period
 from billing.policy import Policy
+from db.bills import reopening
 from db.core.engine import transaction
 from db.intake import undecided
 from db.intake.closing_request import request_close
-from db.ledger import closing
 from db.ledger.periods import PeriodFigures, figures
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
@@ -62,7 +62,7 @@ async def reopen_period(request: Request, partner: IdPath, period: PeriodPath) -
     """Let the newest closed period's verdicts change again; the task re-evaluates the partner's actions."""
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, partner, within=own_partner(request))
-        task_id = await closing.reopen(uow, state_of(request).policies, partner_id, period_from_text(period))
+        task_id = await reopening.reopen(uow, state_of(request).policies, partner_id, period_from_text(period))
     return task_started(task_id)
 
 

@@ -2,44 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from billing.bills.callers import Caller, Role
+from billing.bills.callers import Caller
+from billing.contracts.preferences import Approver, AskedApproval
 from billing.errors import InvalidValue, RuleViolation
+from billing.roles import Role
 
-
-class Place(StrEnum):
-    """Whose approval is asked, the narrowest first: `any` is Customer Success or Sales."""
-
-    CSM = "csm"
-    CUSTOMER_SUCCESS = "customer_success"
-    SALES = "sales"
-    ANY = "any"
-
-
-_NARROWEST_FIRST = list(Place)
+_NARROWEST_FIRST = list(Approver)
 _ROLES = {
-    Place.CSM: frozenset[Role](),
-    Place.CUSTOMER_SUCCESS: frozenset({Role.CUSTOMER_SUCCESS}),
-    Place.SALES: frozenset({Role.SALES}),
-    Place.ANY: frozenset({Role.CUSTOMER_SUCCESS, Role.SALES}),
+    Approver.CSM: frozenset[Role](),
+    Approver.CUSTOMER_SUCCESS: frozenset({Role.CUSTOMER_SUCCESS}),
+    Approver.SALES: frozenset({Role.SALES}),
+    Approver.ANY: frozenset({Role.CUSTOMER_SUCCESS, Role.SALES}),
 }
-
-
-class AskedApproval(NamedTuple):
-    """An approval that terms ask, always or only where the gross amount is above so many minor units."""
-
-    by: Place
-    above_minor: int | None = None
 
 
 class Approval(NamedTuple):
     """An approval given. An Admin's is an override and fills every place; its own place is None."""
 
     person: UUID
-    place: Place | None
+    place: Approver | None
 
     @property
     def is_override(self) -> bool:
@@ -51,12 +35,12 @@ class Approval(NamedTuple):
 class Review:
     """The approvals asked and given, and who may give none: all who ever made the bill or entered its usage."""
 
-    asked: tuple[Place, ...] = ()
+    asked: tuple[Approver, ...] = ()
     given: tuple[Approval, ...] = ()
     makers: frozenset[UUID] = frozenset()
 
     @property
-    def empty(self) -> list[Place]:
+    def empty(self) -> list[Approver]:
         """The places without an approval, the narrowest first."""
         if any(approval.is_override for approval in self.given):
             return []
@@ -72,10 +56,10 @@ class Review:
 
 def places_asked(
     approvals: Sequence[AskedApproval] | None, require_csm_approval: bool, gross_minor: int
-) -> tuple[Place, ...]:
+) -> tuple[Approver, ...]:
     """The approvals that terms ask for an amount; None is the default: one of the CSM, or one of anybody."""
     if approvals is None:
-        approvals = [AskedApproval(Place.CSM if require_csm_approval else Place.ANY)]
+        approvals = [AskedApproval(Approver.CSM if require_csm_approval else Approver.ANY)]
     return tuple(asked.by for asked in approvals if asked.above_minor is None or abs(gross_minor) > asked.above_minor)
 
 
@@ -132,25 +116,25 @@ def can_be_approved(review: Review, people: Iterable[Caller]) -> bool:
     return _can_fill(sorted(review.asked, key=_NARROWEST_FIRST.index), checkers)
 
 
-def _can_fill(places: list[Place], people: list[Caller]) -> bool:
+def _can_fill(places: list[Approver], people: list[Caller]) -> bool:
     """Whether different people can be found for all places, given the narrowest first."""
     if not places:
         return True
     place, *others = places
     fitting = [person for person in people if _fits(place, person)]
     # Who of a role takes a place does not matter for the others, but a CSM and the deputy may have different roles.
-    tried = fitting if place is Place.CSM else fitting[:1]
+    tried = fitting if place is Approver.CSM else fitting[:1]
     return any(_can_fill(others, [other for other in people if other is not person]) for person in tried)
 
 
-def _fits(place: Place, caller: Caller) -> bool:
-    return caller.is_csm if place is Place.CSM else caller.role in _ROLES[place]
+def _fits(place: Approver, caller: Caller) -> bool:
+    return caller.is_csm if place is Approver.CSM else caller.role in _ROLES[place]
 
 
-def _name(place: Place) -> str:
+def _name(place: Approver) -> str:
     return {
-        Place.CSM: "the partner's CSM",
-        Place.CUSTOMER_SUCCESS: "Customer Success",
-        Place.SALES: "Sales",
-        Place.ANY: "Customer Success or Sales",
+        Approver.CSM: "the partner's CSM",
+        Approver.CUSTOMER_SUCCESS: "Customer Success",
+        Approver.SALES: "Sales",
+        Approver.ANY: "Customer Success or Sales",
     }[place]

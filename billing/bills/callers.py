@@ -1,20 +1,10 @@
 """Who asks for a move of a bill (B5)."""
 
 from dataclasses import dataclass
-from datetime import date
-from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 from uuid import UUID
 
-
-class Role(StrEnum):
-    """What a person does here."""
-
-    ADMIN = "admin"
-    FINANCE = "finance"
-    CUSTOMER_SUCCESS = "customer_success"
-    SALES = "sales"
-    PARTNER = "partner"
+from billing.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +24,3 @@ class Caller:
 
 SYSTEM = Caller("system")
 """A run: what it makes has the system as its maker, whoever started it."""
-
-
-class Deputy(NamedTuple):
-    """Who stands in for a CSM, up to and including a day."""
-
-    person: UUID
-    until: date
-
-
-def stands_for_csm(person: UUID, csm: UUID | None, deputy: Deputy | None, today: date) -> bool:
-    """Whether the person is the partner's CSM, or the deputy whom the CSM named; `today` in the partner's time zone."""
-    if csm is None:
-        return False
-    return person == csm or (deputy is not None and person == deputy.person and today <= deputy.until)

@@ -4,18 +4,9 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from billing.bills.tax import blocks_of
-from billing.bills.values import Content, Party, TaxCategory
+from billing.bills.values import Content, Party
+from billing.contracts.tax import TaxCategory
 from billing.zones import zone
-
-
-def billed_from(asked: int | None, start_date: date | None, first_lead: int | None) -> int | None:
-    """The first period that is billed: the one asked for, else that of the start of the terms, else of the first lead.
-
-    None if there is none of them: nothing is billed yet. Earlier periods close without a bill (B1).
-    """
-    if asked is not None:
-        return asked
-    return first_lead if start_date is None else start_date.year * 100 + start_date.month
 
 
 def issue_date(now: datetime, timezone: str, last_issued_on: date | None) -> date:

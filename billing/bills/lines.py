@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from billing.bills.values import BillingTerms, Line, LineKind, Tax, Unit
+from billing.contracts.usage import units_charged
 from billing.money import amount_from_minor
 from billing.periods import name_of_period
-
-OWN_SOURCE = "leadger"
-"""The source of usage that counts the leads of the final report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +66,6 @@ def lines_of(
     return [replace(line, number=number) for number, line in enumerate(lines, start=1)]
 
 
-def units_counted(terms: BillingTerms, usage: Mapping[str, int]) -> int:
-    """The units that count against the monthly limit: of the sources that the terms name, by default all but ours."""
-    sources = terms.usage_sources
-    return sum(units for source, units in usage.items() if (source in sources if sources else source != OWN_SOURCE))
-
-
 def _leads(terms: BillingTerms, figures: ProductFigures) -> Line:
     return Line(
         0,
@@ -106,7 +98,7 @@ def _credit(figures: CreditFigures) -> Line:
 def _overage(terms: BillingTerms, usage: Mapping[str, int]) -> Iterator[Line]:
     if terms.monthly_limit is None or terms.overage_unit_cost is None:
         return
-    units = units_counted(terms, usage)
+    units = units_charged(usage, terms.usage_sources)
     if units > terms.monthly_limit:
         yield Line(
             0,

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from billing.bills.approvals import Place, Review, approved, can_be_approved, why_no_approval, why_no_say, withdrawn
-from billing.bills.callers import Caller, Role
+from billing.bills.approvals import Review, approved, can_be_approved, why_no_approval, why_no_say, withdrawn
+from billing.bills.callers import Caller
 from billing.bills.states import MOVES, By, Move, State
+from billing.contracts.preferences import Approver
 from billing.errors import InvalidValue, RuleViolation
+from billing.roles import Role
 
 _MAKING = frozenset({Move.CREATE, Move.REFRESH, Move.ADJUST, Move.SUBMIT})
 _FINANCE = frozenset({Role.FINANCE, Role.ADMIN})
@@ -47,7 +49,7 @@ def moved(
     caller: Caller,
     seen_digest: str = "",
     comment: str | None = None,
-    asked: tuple[Place, ...] = (),
+    asked: tuple[Approver, ...] = (),
     people: Iterable[Caller] = (),
 ) -> Moving:
     """The bill after the move.

@@ -5,20 +5,10 @@ import unicodedata
 from collections.abc import Container
 from itertools import count
 
-from billing.errors import InvalidValue
-
 SHORTEST_PREFIX, LONGEST_PREFIX = 2, 12
 LARGEST_NUMBER = 999_999_999
 
-_PREFIX = re.compile(r"[A-Z0-9]{2,12}")
 _NOT_IN_PREFIX = re.compile(r"[^A-Z0-9]+")
-
-
-def check_prefix(text: str) -> str:
-    """Return a prefix that was asked for as it is, or raise InvalidValue."""
-    if not _PREFIX.fullmatch(text):
-        raise InvalidValue("must have 2 to 12 of the characters A–Z and 0–9")
-    return text
 
 
 def prefix_from_id(external_id: str, taken: Container[str]) -> str:
@@ -36,11 +26,6 @@ def prefix_from_id(external_id: str, taken: Container[str]) -> str:
         if len(prefix) >= SHORTEST_PREFIX and prefix not in taken:
             return prefix
     raise AssertionError("numbers never end")
-
-
-def next_number(last: int | None, first: int = 1) -> int:
-    """The number after the last one that was given; `first` counts until one was."""
-    return first if last is None else last + 1
 
 
 def bill_number(prefix: str, number: int) -> str:

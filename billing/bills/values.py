@@ -7,17 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
+from billing.contracts.tax import TaxCategory
 from billing.money import minor_from_exact
-
-
-class TaxCategory(StrEnum):
-    """The categories of EN 16931: standard rate, zero rate, exempt, reverse charge, outside the scope of tax."""
-
-    STANDARD = "S"
-    ZERO = "Z"
-    EXEMPT = "E"
-    REVERSE_CHARGE = "AE"
-    OUTSIDE = "O"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 from billing.bills.canonical_json import Json
 from billing.bills.tax import TaxBlock, blocks_of, totals_of
-from billing.bills.values import BillingTerms, Content, Line, LineKind, Noted, Party, Tax, TaxCategory, Unit
+from billing.bills.values import BillingTerms, Content, Line, LineKind, Noted, Party, Tax, Unit
+from billing.contracts.tax import TaxCategory
 from billing.errors import InvalidValue
 from billing.money import amount_from_minor, minor_from_amount
 from billing.periods import period_from_text, text_from_period

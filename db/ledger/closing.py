@@ -119,11 +119,6 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
     await locks.lock_partner_exclusive(connection, partner_id)
     policy = (await policies.load(connection, [partner_id]))[partner_id]
     await check_can_reopen(connection, policy, period)
-    await connection.execute(
-        "UPDATE bills SET state = 'voided' WHERE partner_id = $1 AND period = $2 AND state <> 'voided'",
-        partner_id,
-        period,
-    )
     # The first period that was ever closed leaves nothing closed behind, or a mistyped year could not be taken back.
     was_first = await periods.first_closed(connection, partner_id) == period
     if was_first:

@@ -11,6 +11,7 @@ from api.schemas.answers.batches import (
     LeadProblem,
     PossibleCorrection,
 )
+from api.schemas.answers.bills import Adjustment, Bill, BillAction, BillHead, MovedBill
 from api.schemas.answers.contracts import Seller, Usage
 from api.schemas.answers.customers import Customer
 from api.schemas.answers.keys import Key, NewKey, RotatedKey
@@ -39,10 +40,14 @@ __all__ = [
     "Action",
     "ActionCounts",
     "ActionSent",
+    "Adjustment",
     "Answer",
     "AuditLine",
     "Batch",
     "BatchCounts",
+    "Bill",
+    "BillAction",
+    "BillHead",
     "Customer",
     "CustomerOf",
     "CustomerPart",
@@ -57,6 +62,7 @@ __all__ = [
     "LeadCounts",
     "LeadProblem",
     "LeadSummary",
+    "MovedBill",
     "NewKey",
     "Notified",
     "Page",

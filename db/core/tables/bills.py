@@ -1,11 +1,12 @@
-"""Bills, and what people did to them."""
+"""Bills, what people did to them, their files and numbers, and the adjustments that they charge."""
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     Table,
@@ -13,8 +14,11 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from db.core.tables.base import INSTANT, NOW, metadata, period_check
+
+_WHO = "who_kind IN ('user', 'key', 'system')"
 
 bills = Table(
     "bills",
@@ -25,33 +29,112 @@ bills = Table(
     Column("period", Integer, nullable=False),
     Column("currency", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("amount_minor", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
-    Column("created_by", Uuid, ForeignKey("users.id")),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     Column("issued_at", INSTANT),
-    CheckConstraint("state IN ('draft', 'approved', 'rejected', 'issued', 'paid', 'voided')", name="state"),
-    CheckConstraint("(number IS NOT NULL) = (issued_at IS NOT NULL)", name="issued"),
+    Column("corrects_id", Uuid, ForeignKey("bills.id"), index=True),
+    Column("content", Text, nullable=False),
+    Column("net_minor", BigInteger, nullable=False),
+    Column("tax_minor", BigInteger, nullable=False),
+    Column("asked", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("csm_id", Uuid, ForeignKey("users.id")),
+    Column("issued_on", Date),
+    Column("due_on", Date),
+    Column("issue", Text),
+    Column("seal", Text),
+    Column("dispute", Text),
+    CheckConstraint(period_check("period"), name="period"),
+    CheckConstraint(
+        "state IN ('draft', 'pending', 'approved', 'rejected', 'issued', 'void', 'cancelled')", name="state"
+    ),
+    CheckConstraint(
+        "num_nonnulls(number, issued_at, issued_on, due_on, issue, seal)"
+        " = CASE WHEN state IN ('issued', 'cancelled') THEN 6 ELSE 0 END",
+        name="issued",
+    ),
     Index(
-        "uq_bills_one_per_period",
+        "uq_bills_one_live",
         "partner_id",
         "period",
         unique=True,
-        postgresql_where=text("state <> 'voided'"),
+        postgresql_where=text("corrects_id IS NULL AND state NOT IN ('void', 'cancelled')"),
     ),
-    CheckConstraint(period_check("period"), name="period"),
-    CheckConstraint("amount_minor >= 0", name="amount"),
+    Index("ix_bills_partner_id", "partner_id", "period"),
+    Index("ix_bills_created_at", "created_at", "id"),
+    Index("ix_bills_state", "state", "created_at", "id"),
 )
 
 bill_actions = Table(
     "bill_actions",
     metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("bill_id", Uuid, ForeignKey("bills.id"), nullable=False, index=True),
-    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("bill_id", Uuid, ForeignKey("bills.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("at", INSTANT, nullable=False, server_default=NOW),
+    Column("who_kind", Text, nullable=False),
+    Column("who_id", Uuid),
+    Column("who_name", Text, nullable=False),
+    Column("move", Text, nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("comment", Text),
+    CheckConstraint(_WHO, name="who_kind"),
+    CheckConstraint("position > 0", name="position"),
+)
+
+bill_approvals = Table(
+    "bill_approvals",
+    metadata,
+    Column("bill_id", Uuid, ForeignKey("bills.id"), primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    Column("place", Text),
+    Column("at", INSTANT, nullable=False, server_default=NOW),
+)
+
+bill_files = Table(
+    "bill_files",
+    metadata,
+    Column("bill_id", Uuid, ForeignKey("bills.id"), primary_key=True),
+    Column("format", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
-    CheckConstraint("kind IN ('create', 'approve', 'reject', 'issue', 'pay', 'void')", name="kind"),
+    CheckConstraint("format IN ('pdf', 'csv', 'json', 'xlsx')", name="format"),
+    CheckConstraint("size_bytes >= 0", name="size"),
+    CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
+)
+
+bill_numbers = Table(
+    "bill_numbers",
+    metadata,
+    Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("next_number", BigInteger, nullable=False),
+    CheckConstraint("kind IN ('bill', 'credit_note')", name="kind"),
+    CheckConstraint("next_number > 0", name="next_number"),
+)
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("partner_id", Uuid, ForeignKey("partners.id"), nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("own_tax", Boolean, nullable=False),
+    Column("tax_category", Text),
+    Column("tax_rate_bp", Integer),
+    Column("entered_at", INSTANT, nullable=False, server_default=NOW),
+    Column("who_kind", Text, nullable=False),
+    Column("who_id", Uuid),
+    Column("who_name", Text, nullable=False),
+    Column("taken_back_at", INSTANT),
+    CheckConstraint(period_check("period"), name="period"),
+    CheckConstraint("amount_minor <> 0", name="amount"),
+    CheckConstraint(_WHO, name="who_kind"),
+    CheckConstraint("(tax_category IS NULL) = (tax_rate_bp IS NULL) AND (own_tax OR tax_category IS NULL)", name="tax"),
+    Index("ix_adjustments_partner_id", "partner_id", "period", "entered_at"),
 )

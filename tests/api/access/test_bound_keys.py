@@ -8,10 +8,10 @@ from hashlib import sha256
 
 import httpx
 import pytest
+from billing.roles import Role
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.roles import Role
 from db.access import api_keys
 from db.core.engine import transaction
 from db.core.settings import Settings

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from billing.roles import Role
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Caller, Permission
-from billing.roles import Role
 from db.access import api_keys
 from db.core.actor import Actor, ActorKind
 from tests.api.access.walk import AS_WELL, NEEDED, OPEN, Anybody, Route, routes_of

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from billing.bills.lines import Adjustment, CreditFigures, ProductFigures, lines_of
-from billing.bills.values import BillingTerms, Content, Issue, Line, Party, Tax, TaxCategory
+from billing.bills.values import BillingTerms, Content, Issue, Line, Party, Tax
+from billing.contracts.tax import TaxCategory
 
 S20 = Tax(TaxCategory.STANDARD, Decimal(20))
 S7 = Tax(TaxCategory.STANDARD, Decimal("7.00"))

@@ -3,7 +3,9 @@
 from itertools import count
 from uuid import UUID
 
-from billing.bills.callers import Caller, Role
+from billing.roles import Role
+
+from billing.bills.callers import Caller
 
 _numbers = count(1)
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.bills.lines import Adjustment, lines_of, units_counted
+from billing.bills.lines import Adjustment, lines_of
 from billing.bills.tax import TaxBlock, tax_blocks, tax_on, totals_of
-from billing.bills.values import BillingTerms, Content, Line, LineKind, Tax, TaxCategory, Unit, is_skipped
+from billing.bills.values import BillingTerms, Content, Line, LineKind, Tax, Unit, is_skipped
+from billing.contracts.tax import TaxCategory
 from billing.money import minor_from_exact
 from tests.billing.bills.builders import S7, S20, any_credits, content, contents, credit, product, products
 
@@ -69,14 +70,6 @@ def test_b02_overage(limit: int | None, cost: str | None, units: int, net: int |
     lines = lines_of(terms, [], [], {"api": units}, [])
     assert [line.net_minor for line in lines] == ([] if net is None else [net])
     assert all(line.unit is Unit.USAGE and line.quantity == units - (limit or 0) for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("sources", "units"), [(None, 30), (("api",), 10), (("leadger",), 500), (("api", "leadger"), 510), (("fax",), 0)]
-)
-def test_b02_units_are_those_of_the_sources_that_the_terms_name(sources: tuple[str, ...] | None, units: int) -> None:
-    usage = {"api": 10, "sms": 20, "leadger": 500}
-    assert units_counted(BillingTerms(usage_sources=sources), usage) == units
 
 
 def test_b02_tax_is_rounded_once_per_category_and_rate() -> None:

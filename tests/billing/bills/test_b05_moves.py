@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from billing.roles import Role
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from billing.bills.approvals import Place, Review, approved
-from billing.bills.callers import SYSTEM, Caller, Role
+from billing.bills.approvals import Review, approved
+from billing.bills.callers import SYSTEM, Caller
 from billing.bills.history import Made, is_repeated
 from billing.bills.moves import MoveRefused, Moving, moved, open_moves
 from billing.bills.states import LIVE, MOVES, Move, State, shown_state
+from billing.contracts.preferences import Approver
 from billing.errors import InvalidValue
 from tests.billing.bills.people import (
     ADMIN,
@@ -26,7 +28,7 @@ from tests.billing.bills.people import (
     key,
 )
 
-IN_REVIEW = Review((Place.ANY, Place.SALES), makers=frozenset({FINANCE.person}))  # type: ignore[arg-type]
+IN_REVIEW = Review((Approver.ANY, Approver.SALES), makers=frozenset({FINANCE.person}))  # type: ignore[arg-type]
 
 
 def bill(state: State | None, review: Review = IN_REVIEW, **more: object) -> Moving:
@@ -109,11 +111,11 @@ def test_b05_a_move_leads_to_its_state(state: str | None, move: str, caller: Cal
 
 def test_b05_submit_asks_for_approvals_and_goes_on_if_none_is_asked() -> None:
     draft = bill(State.DRAFT, Review())
-    pending = moved(draft, Move.SUBMIT, FINANCE, "d1", asked=(Place.ANY,), people=[SALES])
-    assert (pending.state, pending.review) == (State.PENDING, Review((Place.ANY,), (), frozenset({FINANCE.person})))  # type: ignore[arg-type]
+    pending = moved(draft, Move.SUBMIT, FINANCE, "d1", asked=(Approver.ANY,), people=[SALES])
+    assert (pending.state, pending.review) == (State.PENDING, Review((Approver.ANY,), (), frozenset({FINANCE.person})))  # type: ignore[arg-type]
     assert moved(draft, Move.SUBMIT, SYSTEM, "d1").state is State.APPROVED
     with pytest.raises(MoveRefused) as refusal:
-        moved(draft, Move.SUBMIT, SALES, "d1", asked=(Place.ANY,), people=[SALES])
+        moved(draft, Move.SUBMIT, SALES, "d1", asked=(Approver.ANY,), people=[SALES])
     assert str(refusal.value) == "To submit a bill is for Finance or a run; no move is open to you."
 
 
@@ -121,10 +123,10 @@ def test_b05_nothing_is_submitted_that_nobody_active_could_approve() -> None:
     draft = bill(State.DRAFT, Review())
     for people in ([], [FINANCE_2, PARTNER]):
         with pytest.raises(MoveRefused, match="Nobody who is active could give the approvals that are asked"):
-            moved(draft, Move.SUBMIT, FINANCE, "d1", asked=(Place.ANY,), people=people)
+            moved(draft, Move.SUBMIT, FINANCE, "d1", asked=(Approver.ANY,), people=people)
     with pytest.raises(MoveRefused, match="Nobody who is active"):  # the only Admin submits
-        moved(draft, Move.SUBMIT, ADMIN, "d1", asked=(Place.CSM,), people=[ADMIN])
-    assert moved(draft, Move.SUBMIT, ADMIN, "d1", asked=(Place.CSM,), people=[ADMIN, ADMIN_2]).state is State.PENDING
+        moved(draft, Move.SUBMIT, ADMIN, "d1", asked=(Approver.CSM,), people=[ADMIN])
+    assert moved(draft, Move.SUBMIT, ADMIN, "d1", asked=(Approver.CSM,), people=[ADMIN, ADMIN_2]).state is State.PENDING
 
 
 def test_b05_a_bill_is_approved_when_all_approvals_are_there_and_pending_when_one_is_withdrawn() -> None:
@@ -144,7 +146,7 @@ def test_b05_makers_are_all_who_ever_made_the_bill_and_a_key_stands_for_its_make
     made = moved(Moving(None), Move.CREATE, SYSTEM)
     made = moved(replace(made, digest="d1"), Move.REFRESH, key(Role.FINANCE, ADMIN_2), "d1")
     made = moved(made, Move.ADJUST, key(Role.ADMIN), "d1")
-    made = moved(made, Move.SUBMIT, FINANCE, "d1", asked=(Place.ANY,), people=[SALES])
+    made = moved(made, Move.SUBMIT, FINANCE, "d1", asked=(Approver.ANY,), people=[SALES])
     assert made.review.makers == {ADMIN_2.person, FINANCE.person}
     assert Move.APPROVE not in open_moves(made, ADMIN_2)
     assert Move.APPROVE in open_moves(made, ADMIN)
@@ -251,9 +253,9 @@ class AnyMoves(RuleBasedStateMachine):
     @rule(
         move=st.sampled_from(Move),
         caller=st.sampled_from([*PEOPLE, SYSTEM, key(Role.FINANCE, SALES), key(Role.ADMIN)]),
-        asked=st.lists(st.sampled_from(Place), max_size=3).map(tuple),
+        asked=st.lists(st.sampled_from(Approver), max_size=3).map(tuple),
     )
-    def move(self, move: Move, caller: Caller, asked: tuple[Place, ...]) -> None:
+    def move(self, move: Move, caller: Caller, asked: tuple[Approver, ...]) -> None:
         before, is_open = self.bill, move in open_moves(self.bill, caller)
         try:
             self.bill = moved(before, move, caller, before.digest, "because", asked, PEOPLE)

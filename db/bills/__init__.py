@@ -1,0 +1,1 @@
+"""Bills: what a period asks a partner to pay, and the life of that demand."""

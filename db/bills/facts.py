@@ -1,0 +1,136 @@
+"""What a bill would say now (B2, B3): its lines from the final report, credits, usage and adjustments of the period."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from billing.bills.lines import CreditFigures, ProductFigures, lines_of
+from billing.bills.values import BillingTerms, Content, Party, Tax
+from billing.bills.wire import content_from_json
+from billing.contracts.billing_terms import BillingTerms as AgreedBillingTerms
+from billing.contracts.billing_terms import terms_at
+from billing.contracts.tax import Tax as AgreedTax
+from billing.contracts.usage import LEADGER
+from db.bills import adjustments
+from db.contracts import agreed_terms, billing_terms, usage
+from db.reports import live_report
+from db.reports.live_report import Report
+
+
+async def content_now(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Content:
+    """The content of the bill of a closed period, as everything it is made from is now."""
+    agreed = await agreed_terms.read(connection, partner_id, period)
+    report = await live_report.read(connection, partner_id, period)
+    units = {**await usage.units_of_period(connection, partner_id, period), LEADGER: report.totals.leads}
+    terms = _terms(agreed.terms)
+    lines = lines_of(
+        terms,
+        await _products(connection, report),
+        await _credits(connection, partner_id, period),
+        units,
+        [entry.adjustment for entry in await adjustments.standing(connection, partner_id, period)],
+    )
+    seller, partner = agreed.seller, agreed.partner
+    note = agreed.terms.tax.note if agreed.terms.tax else None
+    return Content(
+        partner=partner.external_id,
+        period=period,
+        currency=agreed.currency,
+        lines=lines,
+        seller=Party(seller.name, seller.address, seller.tax_id, seller.iban) if seller else Party(""),
+        buyer=Party(partner.name, partner.address, partner.tax_id),
+        terms=terms,
+        usage=units,
+        report_version=report.version,
+        report_digest=report.digest,
+        tax_notes={terms.tax: note} if terms.tax and note else {},
+    )
+
+
+async def _products(connection: asyncpg.Connection, report: Report) -> Iterable[ProductFigures]:
+    rows = await connection.fetch(
+        """
+        SELECT products.external_id AS product, count(*) AS late FROM actions JOIN products ON products.id = product_id
+        WHERE actions.partner_id = $1 AND billing_period = $2 AND own_period < billing_period
+        GROUP BY products.external_id
+        """,
+        report.partner_id,
+        report.period,
+    )
+    late = {row["product"]: row["late"] for row in rows}
+    return [
+        ProductFigures(
+            product=each.product,
+            name=each.name,
+            billed_minor=each.totals.billed_minor,
+            actions=each.totals.actions,
+            late=late.get(each.product, 0),
+            duplicate_savings_minor=each.totals.duplicate_savings_minor,
+            cap_savings_minor=each.totals.cap_savings_minor,
+        )
+        for each in report.products
+        if each.totals.actions
+    ]
+
+
+async def _credits(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Iterable[CreditFigures]:
+    rows = await connection.fetch(
+        """
+        SELECT products.external_id AS product, products.name, actions.billing_period, count(*) AS actions,
+            sum(credits.amount_minor)::bigint AS credited_minor
+        FROM credits JOIN actions ON actions.id = credits.action_id JOIN products ON products.id = credits.product_id
+        WHERE credits.partner_id = $1 AND credits.period = $2
+        GROUP BY products.external_id, products.name, actions.billing_period
+        """,
+        partner_id,
+        period,
+    )
+    taxes = {
+        month: await _tax_of_leads(connection, partner_id, month) for month in {row["billing_period"] for row in rows}
+    }
+    return [
+        CreditFigures(
+            product=row["product"],
+            name=row["name"],
+            period=row["billing_period"],
+            tax=taxes[row["billing_period"]],
+            credited_minor=row["credited_minor"],
+            actions=row["actions"],
+        )
+        for row in rows
+    ]
+
+
+async def _tax_of_leads(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Tax | None:
+    """The tax that the issued bill of a period has on its leads; without one, that of the terms of the period."""
+    issued = await connection.fetchval(
+        """
+        SELECT content FROM bills
+        WHERE partner_id = $1 AND period = $2 AND corrects_id IS NULL AND issued_at IS NOT NULL
+        ORDER BY issued_at DESC LIMIT 1
+        """,
+        partner_id,
+        period,
+    )
+    if issued:
+        return content_from_json(msgspec.json.decode(issued)).terms.tax
+    return _tax(terms_at(await billing_terms.read_versions(connection, partner_id), period).tax)
+
+
+def _terms(agreed: AgreedBillingTerms) -> BillingTerms:
+    return BillingTerms(
+        monthly_limit=agreed.monthly_api_limit,
+        overage_unit_cost=agreed.overage_unit_cost,
+        usage_sources=agreed.usage_sources,
+        tax=_tax(agreed.tax),
+        tax_note=agreed.tax.note if agreed.tax else None,
+        payment_days=agreed.payment_days,
+        po_number=agreed.po_number,
+    )
+
+
+def _tax(agreed: AgreedTax | None) -> Tax | None:
+    return None if agreed is None else Tax(agreed.category, Decimal(agreed.rate_bp) / 100)

@@ -1,0 +1,92 @@
+"""The history of a bill (B6): every move with who, from, to and the digest in view, kept for ever."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from billing.bills.history import Made
+from billing.bills.states import Move, State
+from db.core.actor import Actor, ActorKind
+
+
+@dataclass(frozen=True, slots=True)
+class BillAction:
+    """One move of a bill; `from_state` is None for the one that made it."""
+
+    position: int
+    at: datetime
+    who: Actor
+    move: str
+    from_state: State | None
+    to_state: State
+    digest: str
+    comment: str | None
+
+
+async def add(
+    connection: asyncpg.Connection,
+    bill_id: UUID,
+    who: Actor,
+    move: str,
+    from_state: State | None,
+    to_state: State,
+    digest: str,
+    comment: str | None = None,
+) -> None:
+    """Add a move, under the lock of the partner's bills."""
+    await connection.execute(
+        """
+        INSERT INTO bill_actions
+            (bill_id, position, who_kind, who_id, who_name, move, from_state, to_state, digest, comment)
+        SELECT $1, coalesce(max(position), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM bill_actions WHERE bill_id = $1
+        """,
+        bill_id,
+        who.kind,
+        who.id,
+        who.name,
+        move,
+        from_state,
+        to_state,
+        digest,
+        comment,
+    )
+
+
+async def read(connection: asyncpg.Connection, bill_id: UUID, *, after: int = 0, limit: int) -> list[BillAction]:
+    """The moves of a bill, the oldest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM bill_actions WHERE bill_id = $1 AND position > $2 ORDER BY position LIMIT $3",
+        bill_id,
+        after,
+        limit,
+    )
+    return [_action_from_row(row) for row in rows]
+
+
+async def newest(connection: asyncpg.Connection, bill_id: UUID, most: int = 50) -> list[BillAction]:
+    """The last moves of a bill, the newest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM bill_actions WHERE bill_id = $1 ORDER BY position DESC LIMIT $2", bill_id, most
+    )
+    return [_action_from_row(row) for row in rows]
+
+
+def made(move: Move, who: Actor, digest: str) -> Made:
+    """A move as the rule of repeated moves compares it."""
+    return Made(move, (who.kind.value, str(who.id)), digest)
+
+
+def _action_from_row(row: asyncpg.Record) -> BillAction:
+    from_state = row["from_state"]
+    return BillAction(
+        position=row["position"],
+        at=row["at"],
+        who=Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]),
+        move=row["move"],
+        from_state=None if from_state is None else State(from_state),
+        to_state=State(row["to_state"]),
+        digest=row["digest"],
+        comment=row["comment"],
+    )

@@ -1,0 +1,289 @@
+"""The life of a bill through HTTP and tasks, from a closed month to an issued bill (B1 to B7)."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+import asyncpg
+import httpx
+import pytest
+from billing.roles import Role
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.core.engine import transaction
+from db.core.settings import Settings
+from db.ledger.policies import Policies
+from tests.api.world import Json, action, bill, check_problem, finish_tasks, get, get_all, lead, make, make_masters
+from tests.people import new_person, session_headers
+
+TAX = {"category": "S", "rate": "20.00"}
+SELLER = {"name": "Leadger Ltd", "address": "1 High Street\nLondon", "tax_id": "GB123"}
+TAXED = {"tax": TAX, "address": "2 Low Street\nBerlin", "payment_days": 14}
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The people and machines around the bills of acme; `finance` is the key of an integration."""
+
+    client: httpx.AsyncClient
+    engine: AsyncEngine
+    policies: Policies
+    settings: Settings
+
+    async def person(self, name: str, role: Role) -> dict[str, str]:
+        """The headers of somebody who has signed in, without those of the key."""
+        user = await new_person(self.engine, name, role)
+        return {**await session_headers(self.engine, user), "Authorization": ""}
+
+    async def lead_in(self, *months: str) -> None:
+        """One action of 10.00 in each month."""
+        leads = [lead(f"lead-{month}", action(f"Click {month}", at=f"{month}-10T00:00:00Z")) for month in months]
+        await bill(self.client, self.engine, self.policies, *leads)
+
+    async def work(self) -> None:
+        await finish_tasks(self.engine, self.policies, self.settings)
+
+    async def make(self, period: str = "2024-04") -> Json:
+        """The draft of a month, made by the key."""
+        started = await self.client.post("/api/bills", json={"partner": "acme", "period": period})
+        assert started.status_code == 202, started.text
+        await self.work()
+        task = await get(self.client, started.json()["status_url"])
+        assert task["state"] == "done", task
+        return await self.live(period)
+
+    async def live(self, period: str) -> Json:
+        """The bill of a month."""
+        found, *_ = (await get(self.client, "/api/bills", partner="acme", period=period))["items"]
+        return await get(self.client, f"/api/bills/{found['bill_id']}")
+
+    async def move(self, found: Json, move: str, who: dict[str, str] | None = None, **more: str) -> httpx.Response:
+        """Ask for a move of a bill as it was seen."""
+        body = {"digest": found["digest"], **more}
+        return await self.client.patch(f"/api/bills/{found['bill_id']}/{move}", json=body, headers=who)
+
+    async def moved(self, found: Json, move: str, who: dict[str, str] | None = None, **more: str) -> Json:
+        """The bill after a move that must go well."""
+        response = await self.move(found, move, who, **more)
+        assert response.status_code == 200, response.text
+        return cast(Json, response.json())
+
+    async def issued(self, draft: Json) -> Json:
+        """A draft, issued."""
+        reviewer = await self.person(f"reviewer-{draft['period']}", Role.SALES)
+        pending = await self.moved(draft, "submit")
+        return await self.moved(await self.moved(pending, "approve", reviewer), "issue")
+
+
+@pytest.fixture
+async def office(client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings) -> Office:
+    await make_masters(client, **TAXED)
+    assert (await client.put("/api/seller", json=SELLER)).status_code == 200
+    return Office(client, engine, policies, settings)
+
+
+async def test_a_month_becomes_an_issued_bill(office: Office) -> None:
+    await office.lead_in("2024-04")
+    draft = await office.make()
+    assert (draft["state"], draft["net"], draft["tax"], draft["gross"]) == ("draft", "10.00", "2.00", "12.00")
+    (line,) = draft["lines"]
+    assert (line["kind"], line["product"], line["actions"], line["net"]) == ("leads", "widget", 1, "10.00")
+    assert draft["moves"] == ["refresh", "adjust", "submit", "void"]
+    again = await office.client.post("/api/bills", json={"partner": "acme", "period": "2024-04"})
+    assert (again.status_code, again.json()["bill_id"]) == (200, draft["bill_id"])
+
+    sales = await office.person("sam", Role.SALES)
+    pending = await office.moved(draft, "submit")
+    assert (pending["state"], pending["approvals"]) == ("pending", {"asked": ["any"], "given": []})
+    approved = await office.moved(pending, "approve", sales, comment="Fine.")
+    assert approved["state"] == "approved"
+    assert [(given["by"], given["who"]["name"]) for given in approved["approvals"]["given"]] == [("any", "sam")]
+
+    issued = await office.moved(approved, "issue")
+    today = datetime.now(UTC).date()
+    assert (issued["number"], issued["issued_on"]) == ("ACME-0001", today.isoformat())
+    assert (issued["state"], issued["due"], issued["moves"], len(issued["seal"])) == ("issued", "12.00", [], 64)
+    history = await get_all(office.client, f"/api/bills/{issued['bill_id']}/actions")
+    assert [(each["move"], each["from"], each["to"]) for each in history] == [
+        ("create", None, "draft"),
+        ("submit", "draft", "pending"),
+        ("approve", "pending", "approved"),
+        ("issue", "approved", "issued"),
+    ]
+    reopening = await office.client.post("/api/partners/acme/periods/2024-04/reopen")
+    assert check_problem(reopening, 409)["detail"].startswith("April 2024 was billed with ACME-0001")
+
+
+async def test_b01_earlier_months_get_their_bills_first_and_empty_ones_are_skipped(office: Office) -> None:
+    await office.lead_in("2024-04", "2024-06")
+    june = await office.make("2024-06")
+    bills = await get_all(office.client, "/api/bills", partner="acme")
+    assert [each["period"] for each in bills] == ["2024-06", "2024-04"]
+    month = f"{datetime.now(UTC):%Y-%m}"
+    refused = await office.client.post("/api/bills", json={"partner": "acme", "period": month})
+    assert "has not ended yet" in check_problem(refused, 409)["detail"]
+    before = await office.client.post("/api/bills", json={"partner": "acme", "period": "2024-03"})
+    assert check_problem(before, 409)["detail"] == "Billing of this partner begins with April 2024."
+
+    sales = await office.person("sam", Role.SALES)
+    approved = await office.moved(await office.moved(june, "submit"), "approve", sales)
+    refused = await office.move(approved, "issue")
+    assert check_problem(refused, 409)["detail"] == "The bill of April 2024 is issued first."
+    await office.issued(await office.live("2024-04"))
+    assert (await office.moved(approved, "issue"))["number"] == "ACME-0002"
+
+
+async def test_b05_makers_never_approve(office: Office) -> None:
+    await office.lead_in("2024-04")
+    finance, admin = await office.person("fin", Role.FINANCE), await office.person("ada", Role.ADMIN)
+    await office.person("sam", Role.SALES)
+    draft = await office.make()
+    pending = await office.moved(draft, "submit", admin)
+    refused = await office.move(pending, "approve", admin, comment="I am the boss.")
+    assert "You made this bill" in check_problem(refused, 409)["detail"]
+    key = await office.move(pending, "approve")
+    assert check_problem(key, 403)["detail"] == "This is for people who have signed in, and not for keys."
+    refused = await office.move(pending, "approve", finance)
+    assert "an approval of Customer Success or Sales" in check_problem(refused, 409)["detail"]
+    success = await office.person("cesar", Role.CUSTOMER_SUCCESS)
+    assert "'bill' is needed here" in check_problem(await office.move(pending, "recall", success), 403)["detail"]
+    rejected = await office.moved(pending, "reject", success, reason="Wrong month.")
+    assert (rejected["state"], rejected["approvals"]["asked"]) == ("rejected", [])
+    assert (await office.moved(rejected, "revise", finance))["state"] == "draft"
+
+
+async def test_b05_who_entered_usage_or_an_adjustment_is_a_maker(office: Office) -> None:
+    await office.lead_in("2024-04")
+    admin = await office.person("ada", Role.ADMIN)
+    adjustment = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-2.50", "reason": "late"}
+    made = await office.client.post("/api/adjustments", json=adjustment, headers=admin)
+    assert made.status_code == 201, made.text
+    taken = await office.client.delete(f"/api/adjustments/{made.json()['adjustment_id']}", headers=admin)
+    assert taken.status_code == 204
+    await office.person("sam", Role.SALES)
+    pending = await office.moved(await office.make(), "submit")
+    refused = await office.move(pending, "approve", admin, comment="Override.")
+    assert "You made this bill" in check_problem(refused, 409)["detail"]
+
+
+async def test_b03_a_draft_takes_adjustments_over_and_what_is_reviewed_gets_stale(office: Office) -> None:
+    await office.lead_in("2024-04")
+    await office.person("sam", Role.SALES)
+    draft = await office.make()
+    goodwill = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-2.50", "reason": "late"}
+    made = await office.client.post("/api/adjustments", json=goodwill)
+    adjusted = await office.live("2024-04")
+    assert (adjusted["gross"], [line["kind"] for line in adjusted["lines"]]) == ("9.00", ["leads", "adjustment"])
+    refused = await office.move(draft, "submit")
+    assert "The bill has changed since you saw it" in check_problem(refused, 409)["detail"]
+    assert (await office.client.delete(f"/api/adjustments/{made.json()['adjustment_id']}")).status_code == 204
+    assert (await office.live("2024-04"))["digest"] == draft["digest"]
+
+    pending = await office.moved(draft, "submit")
+    assert (await office.client.post("/api/adjustments", json=goodwill)).status_code == 201
+    assert await office.live("2024-04") == pending
+    recalled = await office.moved(pending, "recall")
+    refused = await office.move(recalled, "submit")
+    assert check_problem(refused, 409)["detail"] == (
+        "The bill is stale, because line 2 is there only now; recall and refresh it first."
+    )
+    fresh = await office.moved(recalled, "refresh")
+    assert (fresh["gross"], (await office.moved(fresh, "submit"))["state"]) == ("9.00", "pending")
+
+
+async def test_b06_of_two_at_once_one_wins_and_the_same_again_changes_nothing(office: Office) -> None:
+    await office.lead_in("2024-04")
+    people = [await office.person("sam", Role.SALES), await office.person("cesar", Role.CUSTOMER_SUCCESS)]
+    pending = await office.moved(await office.make(), "submit")
+    answers = await asyncio.gather(*(office.move(pending, "approve", who) for who in people))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    first = answers[0].status_code == 200
+    winner, loser = (people if first else people[::-1]), answers[first]
+    assert "The bill is approved, by " in check_problem(loser, 409)["detail"]
+    path = f"/api/bills/{pending['bill_id']}/actions"
+    history = await get_all(office.client, path)
+    assert (await office.moved(pending, "approve", winner[0]))["state"] == "approved"
+    assert await get_all(office.client, path) == history
+
+
+async def test_b07_what_the_blocks_lack_is_named(office: Office) -> None:
+    await office.lead_in("2024-04")
+    await office.client.put("/api/seller", json={"name": "Leadger Ltd"})
+    sales = await office.person("sam", Role.SALES)
+    approved = await office.moved(await office.moved(await office.make(), "submit"), "approve", sales)
+    refused = await office.move(approved, "issue")
+    assert "without the seller's address and the seller's tax id" in check_problem(refused, 409)["detail"]
+
+
+async def test_b07_the_database_refuses_to_change_an_issued_bill(office: Office) -> None:
+    await office.lead_in("2024-04")
+    issued = await office.issued(await office.make())
+    for statement in (
+        "UPDATE bills SET net_minor = 1",
+        "UPDATE bills SET state = 'draft'",
+        "UPDATE bills SET number = 'X-1'",
+        "DELETE FROM bills",
+        "UPDATE bill_actions SET comment = 'x'",
+        "DELETE FROM bill_actions",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            async with transaction(office.engine) as connection:
+                await connection.execute(statement)
+    adjustment = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-2.50", "reason": "late"}
+    refused = await office.client.post("/api/adjustments", json=adjustment)
+    assert "The bill of April 2024 was issued" in check_problem(refused, 409)["detail"]
+    assert await get(office.client, f"/api/bills/{issued['bill_id']}") == issued
+
+
+async def test_reopening_voids_a_bill_and_adjustments_outlive_it(office: Office) -> None:
+    await office.lead_in("2024-04")
+    adjustment = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-2.50", "reason": "late"}
+    assert (await office.client.post("/api/adjustments", json=adjustment)).status_code == 201
+    draft = await office.make()
+    assert (await office.client.post("/api/partners/acme/periods/2024-04/reopen")).status_code == 202
+    await office.work()
+    voided = await get(office.client, f"/api/bills/{draft['bill_id']}")
+    assert (voided["state"], voided["moves"]) == ("void", [])
+    history = await get_all(office.client, f"/api/bills/{draft['bill_id']}/actions")
+    assert (history[-1]["move"], history[-1]["comment"]) == ("void", "The period was reopened.")
+    started = await office.client.post("/api/bills", json={"partner": "acme", "period": "2024-04"})
+    assert started.status_code == 202
+    await office.work()
+    live, *_ = await get_all(office.client, "/api/bills", partner="acme", period="2024-04")
+    assert (live["state"], live["gross"]) == ("draft", "9.00")
+
+
+async def test_many_bills_are_moved_at_once(office: Office) -> None:
+    await office.lead_in("2024-04", "2024-05")
+    sales = await office.person("sam", Role.SALES)
+    await office.make("2024-05")
+    drafts = await get_all(office.client, "/api/bills", partner="acme")
+    wanted = [{"bill": each["bill_id"], "digest": each["digest"]} for each in drafts]
+    wanted.append({"bill": "0f8fad5b-d9cb-469f-a165-70867728950e", "digest": "0" * 64})
+    moved = await office.client.post("/api/bills/moves", json={"move": "submit", "bills": wanted})
+    assert [each["status"] for each in moved.json()] == [200, 200, 404]
+    waiting = await office.client.get("/api/bills", params={"waiting_for": "me"}, headers=sales)
+    assert [each["bill_id"] for each in waiting.json()["items"]] == [each["bill_id"] for each in drafts]
+    approved = await office.client.post("/api/bills/moves", json={"move": "approve", "bills": wanted}, headers=sales)
+    assert [each["status"] for each in approved.json()] == [200, 200, 404]
+    refused = await office.client.post("/api/bills/moves", json={"move": "issue", "bills": wanted}, headers=sales)
+    check_problem(refused, 403)
+
+
+async def test_p1_a_partner_sees_its_issued_bills_only(office: Office) -> None:
+    await office.lead_in("2024-04", "2024-05")
+    await make(office.client, "partners", external_id="other", name="Other")
+    issued = await office.issued(await office.make("2024-04"))
+    draft = await office.make("2024-05")
+    mine = await session_headers(office.engine, await new_person(office.engine, "pat", Role.PARTNER, "acme"))
+    others = await session_headers(office.engine, await new_person(office.engine, "olga", Role.PARTNER, "other"))
+    mine["Authorization"] = others["Authorization"] = ""
+    listed = (await office.client.get("/api/bills", headers=mine)).json()["items"]
+    assert [each["bill_id"] for each in listed] == [issued["bill_id"]]
+    shown = (await office.client.get(f"/api/bills/{issued['bill_id']}", headers=mine)).json()
+    assert (shown["number"], shown["approvals"], shown["moves"]) == ("ACME-0001", None, [])
+    for bill_id, who in ((draft["bill_id"], mine), (issued["bill_id"], others)):
+        check_problem(await office.client.get(f"/api/bills/{bill_id}", headers=who), 404)
+    assert (await office.client.get("/api/bills", headers=others)).json()["items"] == []
+    check_problem(await office.client.get(f"/api/bills/{issued['bill_id']}/actions", headers=mine), 403)

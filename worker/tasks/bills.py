@@ -1,0 +1,54 @@
+"""Making bills: closing what is open, then one draft per period, the oldest first (B1)."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from billing.periods import text_from_period
+from db.bills import creation
+from db.core.actor import SYSTEM
+from db.core.engine import transaction
+from db.intake.closing_request import decide_accepted_before
+from db.ledger import closing
+from db.reports import snapshots
+from worker.runner import Attempt
+
+
+async def make_bill(attempt: Attempt) -> dict[str, Any]:
+    """Make the bill of a period and of each before it that has none; open ones are closed for it.
+
+    The result has the bill of each period, None of one that is skipped. What an earlier attempt did is found done.
+    """
+    arguments, runtime = attempt.task.arguments, attempt.runtime
+    partner_id, through = UUID(arguments["partner_id"]), arguments["period"]
+    await decide_accepted_before(
+        runtime.engine, runtime.policies, arguments["newest_waiting"], runtime.settings.task_max_leads, attempt.progress
+    )
+    for month in await _open_months(attempt, partner_id, through):
+        await closing.freeze(
+            runtime.engine,
+            partial(runtime.unit_of_work, attempt.task.request_id, attempt.task.requested_by or SYSTEM),
+            runtime.policies,
+            partner_id,
+            month,
+            datetime.now(UTC),
+        )
+    async with transaction(runtime.engine, readonly=True) as connection:
+        months = await creation.periods_without_bill(connection, partner_id, through)
+    made: dict[str, UUID | None] = {}
+    for number, month in enumerate(months, 1):
+        await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, month)  # a bill names the final version
+        async with runtime.unit_of_work(attempt.task.request_id, attempt.task.requested_by or SYSTEM) as uow:
+            made[text_from_period(month)] = await creation.make(uow, runtime.policies, partner_id, month)
+        await attempt.progress(number, len(months))
+    return {"bills": {period: bill_id and str(bill_id) for period, bill_id in made.items()}}
+
+
+async def _open_months(attempt: Attempt, partner_id: UUID, through: int) -> list[int]:
+    policies, now = attempt.runtime.policies, datetime.now(UTC)
+    async with transaction(attempt.runtime.engine, readonly=True) as connection:
+        policy = (await policies.load(connection, [partner_id]))[partner_id]
+        if not policy.is_open(through):
+            return []
+        return await closing.periods_to_close(connection, policy, through, now)
