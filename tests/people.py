@@ -3,10 +3,10 @@
 from functools import cache
 from uuid import uuid4
 
-from billing.roles import Role
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.cookies import csrf_token
+from billing.roles import Role
 from db.access import passwords, sessions, users
 from db.access.sessions import Account
 from db.access.users import User

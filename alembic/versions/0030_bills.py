@@ -172,3 +172,70 @@ def upgrade() -> None:
     op.execute("LOCK TABLE partners IN SHARE ROW EXCLUSIVE MODE")  # last, because others write it
     op.create_foreign_key(op.f("fk_bill_numbers_partner_id"), "bill_numbers", "partners", ["partner_id"], ["id"])
     op.create_foreign_key(op.f("fk_adjustments_partner_id"), "adjustments", "partners", ["partner_id"], ["id"])
+
+
+def downgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '500ms'")
+    for table in ("adjustments", "bill_numbers", "bill_files", "bill_approvals", "bill_actions"):
+        op.drop_table(table)
+    op.execute("DROP TRIGGER bills_issued_never_change ON bills")
+    op.execute("DROP FUNCTION refuse_changed_bill()")
+    op.execute("DROP FUNCTION refuse_changed_bill_action()")
+    # The release before reads no bill but whether one was issued; of that it needs number and instant.
+    op.execute("DELETE FROM bills WHERE corrects_id IS NOT NULL OR state IN ('void', 'cancelled')")
+    for index in ("ix_bills_corrects_id", "ix_bills_state", "ix_bills_created_at", "ix_bills_partner_id"):
+        op.drop_index(index, "bills")
+    op.drop_index("uq_bills_one_live", "bills")
+    for name in ("state", "issued"):
+        op.drop_constraint(op.f(f"ck_bills_{name}"), "bills")
+    op.add_column("bills", sa.Column("created_by", sa.Uuid(), nullable=True))
+    op.add_column("bills", sa.Column("amount_minor", sa.BigInteger(), nullable=True))
+    op.execute(
+        "UPDATE bills SET amount_minor = greatest(0, net_minor + tax_minor),"
+        " state = CASE state WHEN 'pending' THEN 'draft' ELSE state END"
+    )
+    op.alter_column("bills", "amount_minor", nullable=False)
+    for column in (
+        "corrects_id",
+        "content",
+        "net_minor",
+        "tax_minor",
+        "asked",
+        "csm_id",
+        "issued_on",
+        "due_on",
+        "issue",
+        "seal",
+        "dispute",
+    ):
+        op.drop_column("bills", column)
+    op.create_foreign_key(op.f("fk_bills_created_by"), "bills", "users", ["created_by"], ["id"])
+    op.create_check_constraint(
+        op.f("ck_bills_state"), "bills", "state IN ('draft', 'approved', 'rejected', 'issued', 'paid', 'voided')"
+    )
+    op.create_check_constraint(op.f("ck_bills_issued"), "bills", "(number IS NOT NULL) = (issued_at IS NOT NULL)")
+    op.create_check_constraint(op.f("ck_bills_amount"), "bills", "amount_minor >= 0")
+    op.create_index(
+        "uq_bills_one_per_period",
+        "bills",
+        ["partner_id", "period"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'voided'"),
+    )
+    op.create_table(
+        "bill_actions",
+        sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
+        sa.Column("bill_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=True),
+        sa.Column("created_at", _INSTANT, nullable=False, server_default=_NOW),
+        sa.CheckConstraint(
+            "kind IN ('create', 'approve', 'reject', 'issue', 'pay', 'void')", name=op.f("ck_bill_actions_kind")
+        ),
+        sa.ForeignKeyConstraint(["bill_id"], ["bills.id"], name=op.f("fk_bill_actions_bill_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_bill_actions_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_actions")),
+        sa.Index("ix_bill_actions_bill_id", "bill_id"),
+    )

@@ -1,9 +1,9 @@
 """Who moves a bill: the person behind the caller, and the role that a key's scope amounts to."""
 
-from billing.roles import Role
 from fastapi import Request
 
 from api.access.permissions import Permission, caller_of
+from billing.roles import Role
 from db.bills.moves import Mover
 
 

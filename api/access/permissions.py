@@ -6,11 +6,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from billing.roles import Role
 from fastapi import Depends, Request
 from fastapi.params import Depends as Dependency
 
 from api.problems import Problem
+from billing.roles import Role
 from db.access.sessions import Session
 from db.core.actor import SYSTEM, Actor
 

@@ -31,7 +31,7 @@ from db.core.engine import transaction
 router = APIRouter(route_class=Route, prefix="/api/bills", tags=["bills"])
 _READ = requires(Permission.READ, within_partner=True)
 _BILL = requires(Permission.BILL)
-_REVIEW = [requires(Permission.READ), FOR_PEOPLE]
+_REVIEW = [FOR_PEOPLE, requires(Permission.READ)]
 
 ListedState = Literal["draft", "pending", "approved", "rejected", "issued", "void", "cancelled"]
 

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import asyncpg
-from billing.roles import Role
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import FOR_ONESELF_OR_ADMIN, Permission, caller_of, requires
@@ -18,6 +17,7 @@ from api.schemas.fields import Email, UuidPath
 from api.schemas.users import Invitation, SignUp, UserChange, user_out_from_user
 from api.state import address_of, state_of, unit_of_work
 from api.wire import json_response
+from billing.roles import Role
 from db.access import password_links, users
 from db.access.users import User
 from db.core.actor import Actor, ActorKind

@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from billing.roles import Role
 from pydantic import Field, StrictBool
 
 from api.schemas.fields import Body, Email, Id, Instant, Password, Text, UuidText
 from api.wire import instant_out
+from billing.roles import Role
 from db.access.users import Deputy, User
 
 TYPED_PASSWORD = Field(max_length=1000, json_schema_extra={"format": "password"})

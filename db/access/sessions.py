@@ -11,8 +11,8 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 import asyncpg
-from billing.roles import Role
 
+from billing.roles import Role
 from db.core import locks
 from db.core.actor import Actor, ActorKind
 from db.core.unit_of_work import Cache, UnitOfWork

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from billing.roles import Role
 
 from billing.errors import RuleViolation
+from billing.roles import Role
 from db.access import sessions
 from db.core import locks
 from db.core.unit_of_work import Cache, UnitOfWork

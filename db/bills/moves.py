@@ -5,7 +5,6 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from billing.roles import Role
 
 from billing.bills.callers import Caller
 from billing.bills.differences import first_difference
@@ -15,6 +14,7 @@ from billing.bills.moves import Moving, moved, open_moves
 from billing.bills.states import Move
 from billing.bills.wire import json_from_content
 from billing.errors import RuleViolation
+from billing.roles import Role
 from db.bills import facts, history, issuing, records, reviews
 from db.bills.records import Bill, BillHead
 from db.contracts import agreed_terms

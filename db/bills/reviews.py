@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from uuid import UUID
 
 import asyncpg
-from billing.roles import Role
 
 from billing.bills.approvals import Approval, Review, places_asked
 from billing.bills.callers import Caller
 from billing.contracts.billing_terms import BillingTerms
 from billing.contracts.preferences import Approver, AskedApproval
+from billing.roles import Role
 from db.bills import adjustments
 from db.bills.records import BillHead
 from db.contracts import usage

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-from billing.roles import Role
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Caller, Permission
+from billing.roles import Role
 from db.access import api_keys
 from db.core.actor import Actor, ActorKind
 from tests.api.access.walk import AS_WELL, NEEDED, OPEN, Anybody, Route, routes_of
@@ -38,6 +38,7 @@ MAY: dict[Who, list[Permission]] = {Who("key", scope): [scope] for scope in Perm
     NOBODY: [],
 }
 """What each of them may do; admin is all of it."""
+_PERMISSIONS = {Anybody.READERS: Permission.READ}
 
 
 def refusal_of(who: Who, route: Route) -> tuple[int, str] | None:
@@ -47,11 +48,13 @@ def refusal_of(who: Who, route: Route) -> tuple[int, str] | None:
         return None
     if who == NOBODY:
         return 401, "A valid API key is needed"
+    if needed in (Anybody.PEOPLE, Anybody.READERS) and who.kind == "key":
+        return 403, "This is for people who have signed in, and not for keys."
     if needed is Anybody.PEOPLE:
-        return (403, "This is for people who have signed in, and not for keys.") if who.kind == "key" else None
+        return None
     if needed is Anybody.ONESELF and who.kind == "person":
         return None if who.name == "admin" else (404, "There is no person ")
-    permission = Permission.ADMIN if isinstance(needed, Anybody) else needed
+    permission = _PERMISSIONS.get(needed, Permission.ADMIN) if isinstance(needed, Anybody) else needed
     if not {permission, Permission.ADMIN, AS_WELL.get(route.name)} & set(MAY[who]):
         return 403, f"{_what_it_has(who)}; {permission.value!r} is needed here."
     if who.name == "partner" and route.name not in OPEN:

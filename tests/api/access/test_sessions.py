@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from billing.roles import Role
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.caller_cache import CallerCache
 from api.app import create_app
+from billing.roles import Role
 from db.access.users import User
 from db.core.engine import transaction
 from db.core.settings import Settings

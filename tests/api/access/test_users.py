@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from billing.roles import Role
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.roles import Role
 from db.access.users import User
 from tests.api.access.conftest import BrowserOf
 from tests.api.access.test_audit import lines

@@ -21,9 +21,11 @@ class Anybody(Enum):
     """Whoever has signed in."""
     ONESELF = auto()
     """The person in the path, and Admins."""
+    READERS = auto()
+    """Whoever has signed in and may read: who of them may approve a bill is up to the bill."""
 
 
-PUBLIC, PEOPLE, ONESELF = Anybody
+PUBLIC, PEOPLE, ONESELF, READERS = Anybody
 NEEDED: dict[str, Permission | Anybody] = {
     "openapi": PUBLIC,
     "docs": PUBLIC,
@@ -65,6 +67,23 @@ NEEDED: dict[str, Permission | Anybody] = {
     "create_rate": Permission.PRICING,
     "change_rate": Permission.PRICING,
     "end_rate": Permission.PRICING,
+    "make_bill": Permission.BILL,
+    "list_bills": Permission.READ,
+    "get_bill": Permission.READ,
+    "list_actions": Permission.READ,
+    "submit_bill": Permission.BILL,
+    "recall_bill": Permission.BILL,
+    "refresh_bill": Permission.BILL,
+    "revise_bill": Permission.BILL,
+    "issue_bill": Permission.BILL,
+    "void_bill": Permission.BILL,
+    "approve_bill": READERS,
+    "withdraw_approval": READERS,
+    "reject_bill": READERS,
+    "move_bills": Permission.READ,
+    "enter_adjustment": Permission.BILL,
+    "list_adjustments": Permission.READ,
+    "take_back_adjustment": Permission.BILL,
     "put_seller": Permission.ADMIN,
     "get_seller": Permission.READ,
     "enter_usage": Permission.INGEST,
@@ -136,6 +155,8 @@ OPEN: dict[str, Json | None] = {
     "change_partner": {"cap": "5000.00"},
     "enter_usage": {"partner": "{partner}", "period": "2024-04", "source": "api", "key": "walk", "units": 7},
     "list_usage": None,
+    "list_bills": None,
+    "get_bill": None,
     "list_products": None,
     "get_product": None,
     "create_rate": {"partner": "{partner}", "action_type": "Call", "amount": "2.00"},

@@ -8,9 +8,9 @@ from typing import cast
 import asyncpg
 import httpx
 import pytest
-from billing.roles import Role
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.roles import Role
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies

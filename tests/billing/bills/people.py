@@ -3,9 +3,8 @@
 from itertools import count
 from uuid import UUID
 
-from billing.roles import Role
-
 from billing.bills.callers import Caller
+from billing.roles import Role
 
 _numbers = count(1)
 

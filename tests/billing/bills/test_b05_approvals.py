@@ -3,7 +3,6 @@
 from itertools import permutations
 
 import pytest
-from billing.roles import Role
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from billing.bills.approvals import (
 from billing.bills.callers import SYSTEM, Caller
 from billing.contracts.preferences import Approver, AskedApproval
 from billing.errors import InvalidValue, RuleViolation
+from billing.roles import Role
 from tests.billing.bills.people import (
     ADMIN,
     CSM,

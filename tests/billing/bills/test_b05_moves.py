@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from billing.roles import Role
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -14,6 +13,7 @@ from billing.bills.moves import MoveRefused, Moving, moved, open_moves
 from billing.bills.states import LIVE, MOVES, Move, State, shown_state
 from billing.contracts.preferences import Approver
 from billing.errors import InvalidValue
+from billing.roles import Role
 from tests.billing.bills.people import (
     ADMIN,
     ADMIN_2,

@@ -1,0 +1,27 @@
+"""Bills for tests that are not about how a bill comes to be."""
+
+from dataclasses import replace
+from datetime import date
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.bills.lines import lines_of
+from billing.bills.values import BillingTerms
+from db.bills import records
+from db.core.engine import transaction
+from db.core.row_keys import partner_uuid
+from tests.billing.bills.builders import ISSUE, S20, content, product
+
+
+async def issued_bill(engine: AsyncEngine, partner: str, period: int = 202001) -> UUID:
+    """An issued bill of 12.00 for a month before the partner's first lead."""
+    terms, bill_id = BillingTerms(tax=S20), uuid4()
+    made = content(*lines_of(terms, [product(1000)], [], {}, []), partner=partner, period=period, terms=terms)
+    async with transaction(engine) as connection:
+        await records.insert(connection, bill_id, partner_uuid(partner), made)
+        bill = await records.read(connection, bill_id)
+        assert bill is not None
+        issue = replace(ISSUE, number=f"{partner.upper()}-{period}", issued_on=date(2020, 2, 3))
+        await records.write_issue(connection, bill, issue)
+    return bill_id
