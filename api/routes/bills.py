@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from api.access.movers import mover_of
 from api.access.permissions import FOR_PEOPLE, Permission, caller_of, requires
@@ -23,10 +24,13 @@ from api.state import state_of, unit_of_work
 from api.wire import json_response
 from billing.bills.states import Move, State
 from billing.periods import period_from_text
-from db.bills import bill_files, creation, history, issuing, moves, records, reviews
+from db.bills import creation, history, issuing, moves, records, reviews
+from db.bills.files import stored
+from db.bills.files.formats import MEDIA_TYPES, BillFormat
 from db.bills.moves import Asked
 from db.bills.records import Bill, BillFilter
 from db.core.engine import transaction
+from db.reports.report_files import read_file
 
 router = APIRouter(route_class=Route, prefix="/api/bills", tags=["bills"])
 _READ = requires(Permission.READ, within_partner=True)
@@ -108,6 +112,24 @@ async def list_actions(request: Request, bill_id: UuidPath, limit: Limit = 100, 
         found = await history.read(connection, bill_id, after=place, limit=limit)
     following = cursor_from_place(found[-1].position) if len(found) == limit else None
     return json_response({"items": [action_out(action) for action in found], "next": following})
+
+
+@router.get("/{bill_id}/files/{kind}", dependencies=[_READ], response_class=Response)
+async def get_file(request: Request, bill_id: UuidPath, kind: BillFormat) -> Response:
+    """A file of an issued bill, with the bytes that `files` names the checksum of."""
+    state = state_of(request)
+    async with transaction(state.engine, readonly=True) as connection:
+        bill = await _found(request, connection, bill_id)
+        files = await stored.read(connection, bill_id)
+    found = next((file for file in files if file.format is kind), None)
+    if bill.issue is None or found is None:
+        raise Problem(404, f"There is no {kind} of this bill yet; a task makes it once the bill is issued.")
+    try:
+        blocks = await run_in_threadpool(read_file, found.url)
+    except FileNotFoundError:
+        raise Problem(404, f"The {kind} of {bill.issue.number} is no longer in its folder.") from None
+    name = f"{bill.issue.number}.{kind}"
+    return state.downloads.start(caller_of(request).id, blocks, MEDIA_TYPES[kind], name)
 
 
 @router.patch("/{bill_id}/submit", dependencies=[_BILL], response_model=answers.Bill)
@@ -197,11 +219,8 @@ async def _moved(request: Request, bill_id: UUID, asked: Asked) -> Response:
 
 async def _answer(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> dict[str, Any]:
     """A bill as the caller sees it; a caller that is bound to a partner sees issued ones, and nothing of approvals."""
-    bill = await records.read(connection, bill_id)
-    within = own_partner(request)
-    if bill is None or not _visible(bill, within):
-        raise _no_bill(bill_id)
-    files = await bill_files.read(connection, bill_id)
+    bill, within = await _found(request, connection, bill_id), own_partner(request)
+    files = await stored.read(connection, bill_id)
     corrected = await issuing.numbers_of_corrected(connection, bill)
     if within is not None:
         return bill_out(bill, review=None, names={}, moves=[], files=files, corrected=corrected)
@@ -216,8 +235,11 @@ async def _answer(request: Request, connection: asyncpg.Connection, bill_id: UUI
     )
 
 
-def _visible(bill: Bill, within: UUID | None) -> bool:
-    return within is None or (bill.head.partner_id == within and bill.issue is not None)
+async def _found(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> Bill:
+    bill, within = await records.read(connection, bill_id), own_partner(request)
+    if bill is None or (within is not None and (bill.head.partner_id != within or bill.issue is None)):
+        raise _no_bill(bill_id)
+    return bill
 
 
 def _waits(open_moves: Iterable[Move]) -> bool:

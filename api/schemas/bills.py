@@ -19,6 +19,7 @@ from billing.errors import InvalidValue
 from billing.money import MOST_MINOR, amount_up_to
 from billing.periods import text_from_period
 from db.bills.adjustments import AdjustmentEntry
+from db.bills.files.stored import StoredFile
 from db.bills.history import BillAction
 from db.bills.records import Bill, BillHead
 from db.core.actor import Actor
@@ -115,7 +116,7 @@ def bill_out(
     review: Review | None,
     names: Mapping[UUID, str],
     moves: Sequence[Move],
-    files: Sequence[Mapping[str, Any]],
+    files: Sequence[StoredFile],
     corrected: Mapping[int, str],
 ) -> dict[str, Any]:
     """A bill with its lines; `review` None hides who approves it, and `corrected` are numbers by period."""
@@ -137,7 +138,15 @@ def bill_out(
         "credit_note": content["credit_note"],
         "approvals": review and _review_out(review, names),
         "moves": [move.value for move in moves],
-        "files": list(files),
+        "files": [
+            {
+                "format": file.format,
+                "url": f"/api/bills/{bill.head.id}/files/{file.format}",
+                "sha256": file.sha256,
+                "size_bytes": file.size_bytes,
+            }
+            for file in files
+        ],
     }
 
 

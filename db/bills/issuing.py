@@ -10,13 +10,11 @@ from billing.bills.values import Issue, is_skipped
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
 from db.bills import creation, facts, numbers, records
+from db.bills.files import stored
 from db.bills.records import Bill
 from db.contracts import agreed_terms
 from db.core.unit_of_work import UnitOfWork
 from db.tasks import records as tasks
-
-FILES = "bill_files"
-"""The kind of the background task that makes the files of an issued bill."""
 
 
 async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
@@ -41,7 +39,7 @@ async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
         paper=preferences.paper,
     )
     await records.write_issue(connection, bill, issue)
-    await tasks.start(uow, FILES, {"bill_id": head.id, "partner_id": head.partner_id}, dedup_key=str(head.id))
+    await tasks.start(uow, stored.MAKE, {"bill_id": head.id, "partner_id": head.partner_id}, dedup_key=str(head.id))
 
 
 async def _check_order(connection: asyncpg.Connection, bill: Bill) -> None:

@@ -1,4 +1,4 @@
-"""Making bills: closing what is open, then one draft per period, the oldest first (B1)."""
+"""Making bills: closing what is open, then one draft per period, the oldest first (B1); and files of issued ones."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from billing.periods import text_from_period
-from db.bills import creation
+from db.bills import creation, records
+from db.bills.files import stored
+from db.bills.files.formats import BillFormat
 from db.core.actor import SYSTEM
 from db.core.engine import transaction
 from db.intake.closing_request import decide_accepted_before
@@ -52,3 +54,19 @@ async def _open_months(attempt: Attempt, partner_id: UUID, through: int) -> list
         if not policy.is_open(through):
             return []
         return await closing.periods_to_close(connection, policy, through, now)
+
+
+async def make_files(attempt: Attempt) -> dict[str, Any]:
+    """Make the files of an issued bill; the result has the checksum of each."""
+    bill_id, runtime = UUID(attempt.task.arguments["bill_id"]), attempt.runtime
+    async with transaction(runtime.engine, readonly=True) as connection:
+        bill = await records.read(connection, bill_id)
+    assert bill is not None
+    checksums = {}
+    for number, kind in enumerate(BillFormat, 1):
+        file = await stored.make(runtime.settings, bill, kind)
+        async with transaction(runtime.engine) as connection:
+            await stored.remember(connection, bill_id, file)
+        checksums[kind.value] = file.sha256
+        await attempt.progress(number, len(BillFormat))
+    return {"files": checksums}

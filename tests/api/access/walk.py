@@ -70,6 +70,7 @@ NEEDED: dict[str, Permission | Anybody] = {
     "make_bill": Permission.BILL,
     "list_bills": Permission.READ,
     "get_bill": Permission.READ,
+    "get_file": Permission.READ,
     "list_actions": Permission.READ,
     "submit_bill": Permission.BILL,
     "recall_bill": Permission.BILL,
@@ -157,6 +158,7 @@ OPEN: dict[str, Json | None] = {
     "list_usage": None,
     "list_bills": None,
     "get_bill": None,
+    "get_file": None,
     "list_products": None,
     "get_product": None,
     "create_rate": {"partner": "{partner}", "action_type": "Call", "amount": "2.00"},
@@ -197,7 +199,7 @@ class Route(NamedTuple):
     def _path(self) -> str:
         if self.name == "docs-assets":
             return f"{self.path}/swagger-ui.css"
-        path = self.path.replace("{period}", "2024-04").replace("{rule_id}", "1")
+        path = self.path.replace("{period}", "2024-04").replace("{kind}", "pdf").replace("{rule_id}", "1")
         return re.sub(r"{[^}]+}", lambda _: str(uuid4()), path)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import cast
 
 import asyncpg
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.bills.verify import difference_in_file
 from billing.roles import Role
 from db.core.engine import transaction
 from db.core.settings import Settings
@@ -111,6 +113,15 @@ async def test_a_month_becomes_an_issued_bill(office: Office) -> None:
         ("approve", "pending", "approved"),
         ("issue", "approved", "issued"),
     ]
+    await office.work()
+    shown = await get(office.client, f"/api/bills/{issued['bill_id']}")
+    assert [file["format"] for file in shown["files"]] == ["csv", "json", "pdf", "xlsx"]
+    for file in shown["files"]:
+        answer = await office.client.get(file["url"])
+        assert sha256(answer.content).hexdigest() == file["sha256"]
+        assert answer.headers["content-disposition"] == f'attachment; filename="ACME-0001.{file["format"]}"'
+        if file["format"] == "json":
+            assert difference_in_file(answer.content) is None
     reopening = await office.client.post("/api/partners/acme/periods/2024-04/reopen")
     assert check_problem(reopening, 409)["detail"].startswith("April 2024 was billed with ACME-0001")
 
