@@ -8,6 +8,7 @@ from db.core.version import version
 from scripts.cli.actions import correct, hold, release, return_action
 from scripts.cli.audit import audit
 from scripts.cli.backup import backup, restore
+from scripts.cli.bills import bills
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
 from scripts.cli.explain import batch, explain, lead
@@ -85,6 +86,7 @@ app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
 app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
+app.add_typer(bills, name="bills", rich_help_panel=_BILLING)
 app.add_typer(users, name="users", rich_help_panel=_ACCESS)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)

@@ -2,7 +2,8 @@
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -81,6 +82,22 @@ def find_address(url: str | None, key: str | None) -> Address:
     if not key and known and url and url.rstrip("/") == known.url.rstrip("/"):
         key = known.api_key
     return Address(url, key)
+
+
+@contextmanager
+def signed_in(client: Client, email: str) -> Iterator[None]:
+    """Do what is for people and not for keys as the person with this e-mail.
+
+    The password is LEADGER_PASSWORD; else that of dev.env, of people whom Leadger made itself; else it is asked for.
+    """
+    known = _dev_env()
+    made = dict(known.logins.values()) if known and client.url == known.url.rstrip("/") else {}
+    password = os.environ.get("LEADGER_PASSWORD") or made.get(email)
+    client.sign_in(email, password or typer.prompt(f"Password of {email}", hide_input=True, err=True))
+    try:
+        yield
+    finally:
+        client.sign_out()
 
 
 def home() -> Path:
