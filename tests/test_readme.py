@@ -86,6 +86,25 @@ def test_the_api_lines_work_as_typed(running: Running, turn: str) -> None:
     assert "# Billing report: Initech, April 2024" in done.stdout
 
 
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_a_month_becomes_a_bill_as_typed(running: Running, turn: str) -> None:
+    block = re.search(r"## A month becomes a bill\n.*?```bash\n(.*?)```", README, re.DOTALL)
+    assert block
+    file = running.home / "ACME-0001.pdf"
+    script = "set -euo pipefail\n" + block[1].replace(".leadger/ACME-0001.pdf", str(file))
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=running.environment | {"LEADGER_HOME": str(running.home)},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The bill of acme for 2024-04, ACME-0001, is issued: 100.00 EUR." in done.stdout, turn
+    assert file.read_bytes().startswith(b"%PDF-")
+
+
 def test_there_is_a_person_of_each_role_who_can_sign_in(running: Running) -> None:
     env = running.environment
     roles = ("ADMIN", "FINANCE", "CUSTOMER_SUCCESS", "SALES", "PARTNER")

@@ -1,5 +1,6 @@
 """`leadger bills`: from a closed month to an issued bill."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,15 @@ from scripts.console import (
 from scripts.errors import CannotStart
 
 bills = typer.Typer(help="Bills: make, review and issue them, a partner's month at a time.", no_args_is_help=True)
+
+_FORMATS = ("pdf", "csv", "json", "xlsx")
+_FILES_S = 30
+_DONE = {
+    "submit": ("pending", "approved", "issued", "paid"),
+    "approve": ("approved", "issued", "paid"),
+    "issue": ("issued", "paid"),
+}
+"""The states of a bill with which a move was made: typed again, it changes nothing."""
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the history of the bill.")]
 Comment = Annotated[str | None, typer.Option("--comment", help="What to keep in the history of the bill.")]
@@ -100,16 +110,31 @@ def download(
     kind: Annotated[str, typer.Option("--format", help="pdf, csv, json or xlsx.")] = "pdf",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; else its number here.")] = None,
 ) -> None:
-    """Write a file of an issued bill."""
-    found = _bill(client, partner, period)
-    file = next((each for each in found["files"] if each["format"] == kind), None)
-    if file is None:
-        made = ", ".join(each["format"] for each in found["files"])
-        raise CannotStart(f"There is no {kind} of this bill" + (f", only {made}." if made else " yet."))
+    """Write a file of an issued bill; waits until it is made."""
+    if kind not in _FORMATS:
+        raise CannotStart(f"There is no {kind} of a bill; there are {', '.join(_FORMATS)}.")
+    found, file = _with_file(client, partner, period, kind)
     target = output or Path(f"{found['number']}.{kind}")
     with client.stream(file["url"]) as blocks, target.open("wb") as written:
         written.writelines(blocks)
     console().print(f"Wrote {target}.", markup=False)
+
+
+def _with_file(client: Client, partner: str, period: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An issued bill and its file of a format, once that is made; a task makes it right after the issue."""
+    deadline = time.monotonic() + _FILES_S
+    while True:
+        found = _bill(client, partner, period)
+        for file in found["files"]:
+            if file["format"] == kind:
+                return found, file
+        if found["number"] is None or time.monotonic() > deadline:
+            raise CannotStart(
+                f"The files of {found['number']} are not made yet; `leadger tasks list` tells why."
+                if found["number"]
+                else f"The bill of {partner} for {period} is not issued, so it has no files."
+            )
+        time.sleep(0.2)
 
 
 def _simple(name: str, help_text: str, done: str) -> None:
@@ -165,6 +190,10 @@ def withdraw(client: Client, partner: Partner, period: Period, who: Who, as_json
 
 def _move(client: Client, partner: str, period: str, name: str, body: dict[str, Any], done: str, as_json: bool) -> None:
     found = _bill(client, partner, period)
+    called = f"The bill of {partner} for {period}" + (f", {found['number']}," if found["number"] else "")
+    if found["state"] in _DONE.get(name, ()) and not as_json:
+        console().print(f"{called} is {found['state']}: {found['gross']} {found['currency']}.", markup=False)
+        return
     moved = client.patch(f"/api/bills/{found['bill_id']}/{name}", {"digest": found["digest"]} | body)
     if as_json:
         print_json(moved)

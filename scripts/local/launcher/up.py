@@ -31,6 +31,7 @@ from scripts.local.launcher.home import DevEnv, Home, add_logins, hold_home, mes
 from scripts.local.launcher.leftovers import end_leftovers, mark
 from scripts.local.launcher.supervisor import Supervisor
 from scripts.local.launcher.watch import CodeWatch
+from scripts.samples.sample_bills import name_seller
 from scripts.samples.sample_leads import load, print_reports
 from scripts.samples.sample_people import make_people
 
@@ -93,6 +94,7 @@ def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, 
         if is_own if samples is None else samples:
             with Client(env.url, env.api_key) as client:
                 load(client)
+                name_seller(client)
                 add_logins(home, make_people(client))
                 print_reports(client, console)
         else:
