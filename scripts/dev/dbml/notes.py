@@ -57,6 +57,10 @@ GROUPS = {
         "usage": "units of a partner's period from one source, under a key; the newest entry of a key counts (B2)",
         "bills": "the demand for payment for one period",
         "bill_actions": "who did what to a bill, and to which content",
+        "bill_approvals": "an approval of a bill that stands",
+        "bill_files": "a file of an issued bill: where it is and its hash",
+        "bill_numbers": "the next number of a partner's bills or credit notes",
+        "adjustments": "an amount that Finance added to a period or took off (B2)",
     },
 }
 """Every table, in groups, with what one row of it is."""
