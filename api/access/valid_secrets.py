@@ -1,4 +1,4 @@
-"""Which keys or sessions are valid, asked for all of them at once: a new one gets in among any number of unknown ones."""
+"""Which keys or sessions are valid, asked for all at once: a new one gets in among any number of unknown ones."""
 
 import asyncio
 import time

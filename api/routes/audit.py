@@ -21,7 +21,7 @@ router = APIRouter(route_class=Route, prefix="/api/audit", tags=["audit"])
 @router.get("", dependencies=[requires(Permission.ADMIN)], response_model=answers.Page[answers.AuditLine])
 async def list_audit(
     request: Request,
-    who: Annotated[QueryText | None, Query(description="only what this key did, by its name or id")] = None,
+    who: Annotated[QueryText | None, Query(description="only what this person or key did, by name or id")] = None,
     what: Annotated[
         QueryText | None, Query(description="only this, like `rate.changed`, or all of an area: `rate`")
     ] = None,

@@ -5,11 +5,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.access.authentication import FOR_ANYBODY
+
 DESCRIPTION = """
 Leads come in at `POST /leads`. Every action of a lead is valued, billed at most once and never beyond the customer's
 cap, and says in one sentence why it was or was not billed. Reports add it all up per partner and month.
 
-- **Key**: every path but `/health`, `/ready` and the documentation wants `Authorization: Bearer <key>`.
+- **Key**: every path but `/health`, `/ready` and the documentation wants `Authorization: Bearer <key>`, or the cookie
+  of a person who has signed in at `POST /api/session`; with a cookie, what changes something carries `X-CSRF-Token`.
 - **Ids** are UUIDs or your own: 1 to 200 characters, no control characters, percent-encoded in a path. A lead,
   partner, product or customer whose id is also a path of ours (`batches`, `acme/terms`) is found by its list:
   `GET /leads?lead_id=batches`, `GET /api/partners?partner=acme/terms`.
@@ -172,7 +175,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 "500": _PROBLEM_RESPONSE,
                 "503": _RETRY_RESPONSE,
             }
-            if path in ("/health", "/ready"):
+            if path in ("/health", "/ready") or (method.upper(), path) in FOR_ANYBODY:
                 operation["security"] = []
     return document
 
@@ -190,6 +193,7 @@ _TAGS = [
     {"name": "tasks", "description": "How far background work is."},
     {"name": "quarantine", "description": "Accepted leads that cannot be billed yet."},
     {"name": "workers", "description": "Pause and resume them; what waits for them for too long."},
+    {"name": "people", "description": "Sign up, sign in, passwords; who may do what."},
     {"name": "API keys", "description": "Make, rotate and revoke keys."},
     {"name": "operations", "description": "For operators and their monitoring."},
 ]

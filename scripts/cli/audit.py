@@ -12,7 +12,7 @@ from scripts.console import Json, Limit, add_row, moment, new_table, print_list,
 @api_command
 def audit(
     client: Client,
-    who: Annotated[str | None, typer.Option(help="Only what this key did, by its name or id.")] = None,
+    who: Annotated[str | None, typer.Option(help="Only what this person or key did, by name or id.")] = None,
     what: Annotated[str | None, typer.Option(help="Only this, like rate.changed, or all of an area: rate.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="A day or an instant; a day begins in UTC.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Before this day or instant.")] = None,

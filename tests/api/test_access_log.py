@@ -6,10 +6,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
+from billing.roles import Role
 from db.core.settings import Settings
 from tests.api.world import accept, lead
+from tests.people import new_person, session_headers
 
 
 def _lines(text: str) -> dict[str, dict[str, Any]]:
@@ -19,7 +22,7 @@ def _lines(text: str) -> dict[str, dict[str, Any]]:
 
 
 async def test_every_answer_is_found_by_its_request_id(
-    client: httpx.AsyncClient, capfd: pytest.CaptureFixture[str]
+    client: httpx.AsyncClient, engine: AsyncEngine, capfd: pytest.CaptureFixture[str]
 ) -> None:
     expected = {}
     for method, path, status, route, key in (
@@ -35,6 +38,10 @@ async def test_every_answer_is_found_by_its_request_id(
         expected[answer.headers["x-request-id"]] = (method, route, status, key)
     refused = await client.get("/leads", headers={"Authorization": "Bearer nobody"})
     expected[refused.headers["x-request-id"]] = ("GET", "/leads", 401, "")
+    fin = await new_person(engine, "fin", Role.FINANCE)
+    client.headers.pop("Authorization")
+    seen = await client.get(f"/api/users/{fin.id}", headers=await session_headers(engine, fin))
+    expected[seen.headers["x-request-id"]] = ("GET", "/api/users/{user_id}", 200, str(fin.id))  # and not the name
     written = capfd.readouterr().err
     lines = _lines(written)
     got = {name: (line["method"], line["route"], line["status"], line["key"]) for name, line in lines.items()}
