@@ -10,6 +10,9 @@ locals {
 
   report_files = { LEADGER_REPORT_FILES_URL = "s3://${module.storage.bucket}/reports" }
 
+  # Where people reach the API: links begin with it, and where it is https their cookies are Secure.
+  links = { API_BASE_URL = module.gateway.url }
+
   # beat and flower speak to the cache only, and are given no way into the database. The settings ask for an address.
   no_database = { DATABASE_URL = "postgresql://none.invalid/none" }
 
@@ -47,7 +50,7 @@ module "api" {
 
   command = ["api", "--workers", tostring(var.api.processes)]
 
-  environment     = merge(local.common, local.traces, local.report_files, { GRANIAN_PORT = tostring(local.api_port) })
+  environment     = merge(local.common, local.traces, local.report_files, local.links, { GRANIAN_PORT = tostring(local.api_port) })
   secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
   secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
   task_statements = [local.list_report_files, local.read_report_files]
@@ -113,7 +116,7 @@ module "background" {
 
   command = ["background", "--concurrency", tostring(var.background.concurrency)]
 
-  environment     = merge(local.common, local.traces, local.report_files)
+  environment     = merge(local.common, local.traces, local.report_files, local.links)
   secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
   secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
   task_statements = [local.list_report_files, local.read_report_files, local.write_report_files]
