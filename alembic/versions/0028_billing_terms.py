@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("from_period", sa.Integer(), nullable=False),
         sa.Column("monthly_api_limit", sa.BigInteger(), nullable=True),
         sa.Column("overage_unit_cost", sa.Numeric(11, 6), nullable=True),
-        sa.Column("usage_sources", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("usage_sources", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("tax_category", sa.Text(), nullable=True),
         sa.Column("tax_rate_bp", sa.Integer(), nullable=True),
         sa.Column("tax_note", sa.Text(), nullable=True),

@@ -134,8 +134,9 @@ class ContractIn(Body):
 
     monthly_api_limit: StrictInt | None = Field(None, ge=0, le=10**15, description="units of a month that cost nothing")
     overage_unit_cost: UnitCost | None = Field(None, description="of each unit above the limit")
-    usage_sources: Annotated[list[Source], Field(max_length=50), AfterValidator(_without_repeats)] | None = Field(
-        None, description="whose units count against the limit; null: all but `leadger`, whose units are the leads"
+    usage_sources: Annotated[list[Source], Field(max_length=50), AfterValidator(_without_repeats)] = Field(
+        default_factory=list,
+        description="whose units count against the limit; []: all but `leadger`, whose units are the leads",
     )
     tax: TaxIn | None = None
     payment_days: StrictInt = Field(DEFAULT_PAYMENT_DAYS, ge=0, le=365, description="from issue to due date")
@@ -165,7 +166,7 @@ class ContractIn(Body):
         """Those that were sent, as fields of `BillingTerms`, but the CSM, whom only the database knows."""
         sent = self.sent()
         fields = {name: sent[name] for name in sent.keys() & ContractIn.model_fields.keys() - _SETTINGS - {"csm"}}
-        if self.usage_sources is not None and "usage_sources" in sent:
+        if "usage_sources" in sent:
             fields["usage_sources"] = tuple(self.usage_sources)
         if self.tax:
             fields["tax"] = self.tax.tax()

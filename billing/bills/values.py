@@ -76,11 +76,11 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class BillingTerms:
-    """The agreed terms that make a bill and decide no verdict; `usage_sources` None is every source but Leadger."""
+    """The agreed terms that make a bill and decide no verdict; `usage_sources` () is every source but Leadger."""
 
     monthly_limit: int | None = None
     overage_unit_cost: Decimal | None = None
-    usage_sources: tuple[str, ...] | None = None
+    usage_sources: tuple[str, ...] = ()
     tax: Tax | None = None
     tax_note: str | None = None
     payment_days: int = 30

@@ -123,7 +123,7 @@ def _json_from_terms(terms: BillingTerms) -> dict[str, Json]:
     return {
         "monthly_limit": terms.monthly_limit,
         "overage_unit_cost": None if terms.overage_unit_cost is None else f"{terms.overage_unit_cost:.6f}",
-        "usage_sources": None if terms.usage_sources is None else list(terms.usage_sources),
+        "usage_sources": list(terms.usage_sources),
         **_json_from_tax(terms.tax),
         "tax_note": terms.tax_note,
         "payment_days": terms.payment_days,
@@ -152,11 +152,11 @@ def _line_from_json(value: Mapping[str, Any]) -> Line:
 
 
 def _terms_from_json(value: Mapping[str, Any]) -> BillingTerms:
-    cost, sources = value["overage_unit_cost"], value["usage_sources"]
+    cost = value["overage_unit_cost"]
     return BillingTerms(
         monthly_limit=value["monthly_limit"],
         overage_unit_cost=None if cost is None else _decimal(cost),
-        usage_sources=None if sources is None else tuple(sources),
+        usage_sources=tuple(value["usage_sources"]),
         tax=_tax_from_json(value),
         tax_note=value["tax_note"],
         payment_days=value["payment_days"],

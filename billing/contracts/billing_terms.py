@@ -20,12 +20,12 @@ DEFAULT_PAYMENT_DAYS = 30
 class BillingTerms:
     """What is agreed with a partner for the bill of a period; None is "not agreed".
 
-    `usage_sources` None are all but Leadger's own; `return_days` None is without limit.
+    `usage_sources` () are all but Leadger's own; `return_days` None is without limit.
     """
 
     monthly_api_limit: int | None = None
     overage_unit_cost: Decimal | None = None
-    usage_sources: tuple[str, ...] | None = None
+    usage_sources: tuple[str, ...] = ()
     tax: Tax | None = None
     payment_days: int = DEFAULT_PAYMENT_DAYS
     po_number: str | None = None

@@ -26,15 +26,15 @@ def reported_source_from_wire(value: object) -> str:
     return source
 
 
-def charged_by_source(units: Mapping[str, int], sources: Collection[str] | None) -> dict[str, int]:
-    """The units of the sources that the terms name; None names all but Leadger's own."""
+def charged_by_source(units: Mapping[str, int], sources: Collection[str]) -> dict[str, int]:
+    """The units of the sources that the terms name; where they name none, of all but Leadger's own."""
     return {
         source: count
         for source, count in units.items()
-        if (source != LEADGER if sources is None else source in sources)
+        if (source in sources if sources else source != LEADGER)
     }
 
 
-def units_charged(units: Mapping[str, int], sources: Collection[str] | None) -> int:
+def units_charged(units: Mapping[str, int], sources: Collection[str]) -> int:
     """The sum of these units."""
     return sum(charged_by_source(units, sources).values())

@@ -52,11 +52,11 @@ async def write(connection: asyncpg.Connection, partner_id: UUID, from_period: i
 
 def billing_terms_from_row(row: asyncpg.Record) -> BillingTerms:
     """A row of billing_terms."""
-    category, asked, sources = row["tax_category"], row["approvals"], row["usage_sources"]
+    category, asked = row["tax_category"], row["approvals"]
     return BillingTerms(
         monthly_api_limit=row["monthly_api_limit"],
         overage_unit_cost=row["overage_unit_cost"],
-        usage_sources=None if sources is None else tuple(sources),
+        usage_sources=tuple(row["usage_sources"]),
         tax=Tax(TaxCategory(category), row["tax_rate_bp"], row["tax_note"]) if category else None,
         payment_days=row["payment_days"],
         po_number=row["po_number"],

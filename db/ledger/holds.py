@@ -8,6 +8,7 @@ from billing.actions import WINNING, HoldStatus, Outcome
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
 from billing.texts import text_key
+from db.contracts import billing_settings
 from db.core.row_keys import duplicate_key
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import correction_links, credit_lines, single_changes, winners
@@ -59,6 +60,7 @@ async def mark_returned(connection: asyncpg.Connection, locked: LockedAction, re
     if policy.is_open(action["billing_period"]):
         await _set_hold_status(connection, action["id"], HoldStatus.RETURNED, reason)
         return Change([action["id"]])
+    await _check_billed(connection, action)
     if not await credit_lines.book(connection, action, policy.first_open, reason):
         return None
     change = Change(credited_from=policy.first_open)
@@ -78,6 +80,19 @@ def _keys(action: asyncpg.Record) -> set[UUID]:
 def _check_open(locked: LockedAction) -> None:
     if not locked.policy.is_open(locked.row["billing_period"]):
         raise RuleViolation(f"{name_of_period(locked.row['billing_period'])} is closed; its verdicts never change.")
+
+
+async def _check_billed(connection: asyncpg.Connection, action: asyncpg.Record) -> None:
+    """RuleViolation for a frozen action of a period that has no bill, so that there is nothing to credit (B1)."""
+    first, period = (
+        await billing_settings.first_billed_period(connection, action["partner_id"]),
+        action["billing_period"],
+    )
+    if first is not None and period < first:
+        raise RuleViolation(
+            f"{name_of_period(period)} has no bill, because bills begin with {name_of_period(first)}: "
+            "nothing of it can be credited."
+        )
 
 
 def standing_of(locked: LockedAction) -> dict[str, str]:

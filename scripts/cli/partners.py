@@ -67,7 +67,8 @@ def _body(changes: list[str]) -> dict[str, Any]:
             raise CannotStart(f"What to change is written NAME=VALUE, and {change!r} is not.")
         group, _, inner = name.partition(".")
         place = body.setdefault(group, {}) if inner else body
-        place[inner or name] = None if text == "none" else _READERS.get(name, str)(text)
+        read = _READERS.get(name, str)
+        place[inner or name] = None if text == "none" and read is not _list else read(text)
     return body
 
 
@@ -80,7 +81,7 @@ def _yes_or_no(text: str) -> Any:
 
 
 def _list(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
+    return [] if text == "none" else [each.strip() for each in text.split(",") if each.strip()]
 
 
 def _tax(text: str) -> dict[str, str]:

@@ -55,7 +55,7 @@ class ContractOf(Answer):
 
     monthly_api_limit: int | None
     overage_unit_cost: UnitCost | None
-    usage_sources: list[str] | None
+    usage_sources: list[str]
     tax: Tax | None
     payment_days: int
     po_number: str | None

@@ -24,7 +24,7 @@ billing_terms = Table(
     Column("from_period", Integer, primary_key=True),
     Column("monthly_api_limit", BigInteger),
     Column("overage_unit_cost", Numeric(11, 6)),
-    Column("usage_sources", ARRAY(Text)),
+    Column("usage_sources", ARRAY(Text), nullable=False, server_default="{}"),
     Column("tax_category", Text),
     Column("tax_rate_bp", Integer),
     Column("tax_note", Text),

@@ -85,7 +85,7 @@ COLUMNS = {
     "partners.policy_version": "grows with every change of terms or rates",
     "billing_settings.billing_from": "null: the period of the earliest start_date, else of the first lead",
     "billing_terms.approvals": "null: the CSM's if require_csm_approval, else anyone's; []: none",
-    "billing_terms.usage_sources": "null: all but leadger, whose units are the leads of the final report",
+    "billing_terms.usage_sources": "empty: all but leadger, whose units are the leads of the final report",
     "billing_terms.tax_rate_bp": "hundredths of a percent",
     "partner_terms.cap_minor": "null: no cap",
     "partner_terms.monthly_api_limit": "of releases before 0.3, like those below; billing_terms has what they became",

@@ -50,8 +50,8 @@ async def test_b3_billing_terms_change_from_a_period_on_and_judge_nothing_again(
     versions = (await get(client, "/api/partners/acme/terms"))["items"]
     named = ("terms_since", "cap", "billing_terms_since", "monthly_api_limit", "usage_sources")
     assert [tuple(each[name] for name in named) for each in versions] == [
-        (None, "100.00", None, None, None),
-        (None, "100.00", "2024-05", 1000, None),
+        (None, "100.00", None, None, []),
+        (None, "100.00", "2024-05", 1000, []),
         ("2024-06", "50.00", "2024-06", 1000, ["batch", "api"]),
     ]
     assert (await get(client, "/api/partners/acme", period="2024-04"))["monthly_api_limit"] is None

@@ -46,7 +46,7 @@ async def test_a_partner_has_the_default_terms(client: httpx.AsyncClient) -> Non
         "terms_since": None,
         "monthly_api_limit": None,
         "overage_unit_cost": None,
-        "usage_sources": None,
+        "usage_sources": [],
         "tax": None,
         "payment_days": 30,
         "po_number": None,

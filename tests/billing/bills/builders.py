@@ -52,7 +52,7 @@ any_terms = st.builds(
     BillingTerms,
     monthly_limit=st.none() | st.integers(0, 10**6),
     overage_unit_cost=st.none() | st.decimals(0, 100, places=6),
-    usage_sources=st.none() | st.lists(names, min_size=1, max_size=2).map(tuple),
+    usage_sources=st.lists(names, max_size=2).map(tuple),
     tax=taxes,
     tax_note=st.none() | names,
     po_number=st.none() | names,

@@ -20,11 +20,11 @@ from db.contracts.changes import ContractUpdate
 from db.contracts.seller import Seller
 from db.core import locks
 from db.core.engine import transaction
-from db.ledger import policy_changes
+from db.ledger import holds, policy_changes
 from db.ledger.policy_changes import PartnerUpdate
 from tests.builders import lead
 from tests.db.contracts.issued import issue_bill
-from tests.world import LATER, World
+from tests.world import LATER, World, action_id
 
 APRIL, MAY, JUNE = 202404, 202405, 202406
 EVERYTHING = BillingTerms(
@@ -197,6 +197,25 @@ async def test_b1_billing_begins_as_agreed_or_with_the_contract_or_with_the_firs
     assert await first() == MAY
     await change(world, settings={"billing_from": APRIL})
     assert await first() == APRIL
+
+
+async def test_b1_nothing_is_credited_of_a_period_without_a_bill(world: World) -> None:
+    """An open action is returned all the same: it was not billed yet."""
+    await world.send(
+        lead("april", customer="ann", product="crm"),
+        lead("may", ("Call", "High", "2024-05-10T09:00:00Z"), customer="ann", product="crm"),
+    )
+    await change(world, settings={"billing_from": MAY})
+    assert await world.return_action(("", "may", "Call", "High", "2024-05-10T09:00:00Z", 1))
+    await world.close("acme", "2024-04")
+    april = action_id(("", "april", "Click", "High", "2024-04-10T09:00:00Z", 1))
+    with pytest.raises(RuleViolation) as refused:
+        async with world.unit_of_work() as uow:
+            await holds.return_action(uow, world.policies, april, "wrong")
+    assert str(refused.value) == (
+        "April 2024 has no bill, because bills begin with May 2024: nothing of it can be credited."
+    )
+    await world.check()
 
 
 async def test_b1_settings_are_settled_with_the_first_issued_bill(world: World) -> None:

@@ -473,7 +473,7 @@ def test_b3_terms_are_shown_and_changed(leadger: Leadger, partner: str) -> None:
     assert (changed["payment_days"], changed["po_number"], changed["require_csm_approval"]) == (14, "7", True)
     assert changed["tax"] == {"category": "S", "rate": "20.00", "note": "VAT at home"}
     assert changed["preferences"]["approvals"] == [{"by": "csm", "above": None}, {"by": "sales", "above": "1000.00"}]
-    said = leadger("partners", "terms", partner, "tax=none", "preferences.approvals=nobody")
+    said = leadger("partners", "terms", partner, "tax=none", "usage_sources=none", "preferences.approvals=nobody")
     assert said.stdout == "The terms of Acme [bold]Corporation :smile: are changed.\n"
     shown = leadger("partners", "terms", partner).stdout
     assert [line.split()[0] for line in shown.splitlines()[2:4]] == ["the", "2024-05"]
