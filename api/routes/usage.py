@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -61,14 +62,14 @@ async def list_usage(
     async with transaction(state_of(request).engine, readonly=True) as connection:
         one = await partner_id_of(connection, partner, within=within) if partner else within
         only = UsageFilter(one, period_from_text(period) if period else None, source, history)
-        place = place_from_cursor(after, tuple[str, int, str, str, int])
+        place = place_from_cursor(after, tuple[UUID, int, str, str, int])
         found = await usage.page(connection, only, after=place, limit=limit)
     following = cursor_from_place(_place(found[-1])) if len(found) == limit else None
     return json_response({"items": [_usage_out(request, each) for each in found], "next": following})
 
 
 def _place(one: Usage) -> Place:
-    return one.partner, one.key.period, one.key.source, one.key.key, one.entry
+    return one.key.partner_id, one.key.period, one.key.source, one.key.key, one.entry
 
 
 def _usage_out(request: Request, one: Usage) -> dict[str, Any]:

@@ -49,8 +49,8 @@ class UsageFilter:
     history: bool = False
 
 
-Place = tuple[str, int, str, str, int]
-"""The place of an entry in lists: its partner's external id, period, source, key and number."""
+Place = tuple[UUID, int, str, str, int]
+"""The place of an entry in lists: its partner, period, source, key and number."""
 
 
 async def enter(uow: UnitOfWork, key: UsageKey, units: int, now: datetime, *, replace: bool) -> bool:
@@ -92,9 +92,8 @@ async def page(connection: asyncpg.Connection, only: UsageFilter, *, after: Plac
                 SELECT FROM usage AS newer WHERE newer.partner_id = usage.partner_id AND newer.period = usage.period
                     AND newer.source = usage.source AND newer.key = usage.key AND newer.entry > usage.entry
             ))
-            AND ($5::text IS NULL
-                OR external_id >= $5 AND (external_id, period, source, key, entry) > ($5, $6, $7, $8, $9))
-        ORDER BY external_id, period, source, key, entry LIMIT $10
+            AND ($5::uuid IS NULL OR (partner_id, period, source, key, entry) > ($5, $6, $7, $8, $9))
+        ORDER BY partner_id, period, source, key, entry LIMIT $10
         """,
         only.partner_id,
         only.period,

@@ -9,12 +9,13 @@ import pytest
 
 from billing.errors import RuleViolation
 from db.contracts import usage
-from db.contracts.usage import UsageFilter, UsageKey
+from db.contracts.usage import Place, Usage, UsageFilter, UsageKey
 from db.core import locks
 from db.core.actor import Actor, ActorKind
 from db.core.engine import transaction
 from db.core.unit_of_work import unit_of_work
 from tests.db.contracts.issued import issue_bill
+from tests.rows_read import rows_read
 from tests.world import World
 
 APRIL, MAY = 202404, 202405
@@ -152,25 +153,54 @@ async def test_b5_the_database_refuses_to_change_an_entry(world: World, statemen
 
 
 async def test_usage_is_read_in_pages(world: World) -> None:
-    await world.partner("aaa")
+    await world.partner("other")
     await enter(world, 1, "later", period=MAY)
     await enter(world, 1, "b")
     await enter(world, 1, "a", "batch")
     await enter(world, 2, "b", replace=True)
-    await enter(world, 1, partner="aaa")
-    everything = []
-    place = None
+    await enter(world, 1, partner="other")
+    everything: list[Usage] = []
     async with transaction(world.engine, readonly=True) as connection:
-        while page := await usage.page(connection, UsageFilter(history=True), after=place, limit=2):
+        while page := await usage.page(
+            connection, UsageFilter(history=True), after=place_of(everything[-1]) if everything else None, limit=2
+        ):
             everything += page
-            last = page[-1]
-            place = (last.partner, last.key.period, last.key.source, last.key.key, last.entry)
-    assert [(each.partner, each.key.period, each.key.source, each.key.key, each.entry) for each in everything] == [
-        ("aaa", APRIL, "api", "k", 1),
-        ("acme", APRIL, "api", "b", 1),
-        ("acme", APRIL, "api", "b", 2),
-        ("acme", APRIL, "batch", "a", 1),
-        ("acme", MAY, "api", "later", 1),
-    ]
+    assert [place_of(each) for each in everything] == sorted(
+        [
+            (world.partners["acme"], APRIL, "api", "b", 1),
+            (world.partners["acme"], APRIL, "api", "b", 2),
+            (world.partners["acme"], APRIL, "batch", "a", 1),
+            (world.partners["acme"], MAY, "api", "later", 1),
+            (world.partners["other"], APRIL, "api", "k", 1),
+        ]
+    )
+    assert {each.partner for each in everything} == {"acme", "other"}
     assert await entries(world, source="batch") == [("batch", "a", 1, 1)]
     assert await entries(world, partner_id=world.partners["acme"], period=MAY) == [("api", "later", 1, 1)]
+
+
+def place_of(one: Usage) -> Place:
+    return one.key.partner_id, one.key.period, one.key.source, one.key.key, one.entry
+
+
+async def test_a_page_of_usage_reads_that_page(world: World) -> None:
+    """Whatever else there is: 3,000 entries of 1,000 keys, and ten are asked for."""
+    async with transaction(world.engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO usage (partner_id, period, source, key, entry, units, who_kind, who_name)
+            SELECT $1, 202404, 'api', lpad(key::text, 4, '0'), entry, 1, 'system', 'system'
+            FROM generate_series(1, 1000) AS key, generate_series(1, 3) AS entry
+            """,
+            world.partners["acme"],
+        )
+        await connection.execute("ANALYZE usage")
+    page: list[Usage] = []
+    place = (world.partners["acme"], 202404, "api", "0500", 3)
+
+    async def ask() -> None:
+        page.extend(await usage.page(connection, UsageFilter(), after=place, limit=10))
+
+    async with transaction(world.engine, readonly=True) as connection:
+        assert await rows_read(connection, ask) < 200
+    assert [each.key.key for each in page] == [f"{number:04}" for number in range(501, 511)]
