@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.bills.credit_notes import TakenBack, cancelling_note
 from billing.bills.digest import document_from_bill
 from billing.bills.lines import Adjustment, lines_of
 from billing.bills.values import BillingTerms, Content
@@ -24,6 +25,14 @@ def document() -> Any:
 @given(contents())
 def test_b11_every_bill_is_proven_from_its_file(bill: Content) -> None:
     assert difference_in_file(json.dumps(document_from_bill(bill, ISSUE), indent=2).encode()) is None
+
+
+@given(contents(), st.data())
+def test_b11_a_credit_note_is_proven_as_well(bill: Content, data: st.DataObject) -> None:
+    noted = {line.number: data.draw(st.integers(0, max(0, line.net_minor))) for line in bill.lines}
+    note = cancelling_note(bill, TakenBack(noted, {}), "wrong partner")
+    file = document_from_bill(note, ISSUE)
+    assert difference_in_file(json.dumps(file).encode()) is None
 
 
 @pytest.mark.parametrize(

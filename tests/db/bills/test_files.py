@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -187,6 +188,12 @@ def test_b07_another_process_makes_the_same_bytes_from_the_json_file_alone(tmp_p
     for kind in BillFormat:
         assert (tmp_path / f"again.{kind}").read_bytes() == file_from_bill(BILL, ISSUE, kind), kind
     assert set(MEDIA_TYPES) == set(BillFormat)
+
+
+def test_b07_two_threads_make_the_same_bytes_at_the_same_time() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        made = set(threads.map(lambda _: file_from_bill(BILL, ISSUE, BillFormat.PDF), range(8)))
+    assert made == {file_from_bill(BILL, ISSUE, BillFormat.PDF)}
 
 
 _AGAIN = """
