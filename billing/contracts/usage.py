@@ -28,11 +28,7 @@ def reported_source_from_wire(value: object) -> str:
 
 def charged_by_source(units: Mapping[str, int], sources: Collection[str]) -> dict[str, int]:
     """The units of the sources that the terms name; where they name none, of all but Leadger's own."""
-    return {
-        source: count
-        for source, count in units.items()
-        if (source in sources if sources else source != LEADGER)
-    }
+    return {source: count for source, count in units.items() if (source in sources if sources else source != LEADGER)}
 
 
 def units_charged(units: Mapping[str, int], sources: Collection[str]) -> int:

@@ -143,6 +143,15 @@ def test_b07_no_text_is_read_as_markup(text: str) -> None:
     assert printed.replace("\n", "").replace("\u200b", "").count(text) == 5
 
 
+@pytest.mark.parametrize("name", ["株式会社リード", "شركة القيادة", "בע״מ שלום", "Ελλάδα & Łódź", "🦀 Ltd"])
+def test_b07_a_name_in_any_script_keeps_no_bill_from_its_files(name: str) -> None:
+    bill = content(*lines_of(TERMS, [product(100, name)], [], {}, []), buyer=Party(name, name))
+    for kind in BillFormat:
+        assert file_from_bill(bill, ISSUE, kind)
+    [page] = pages(bill)
+    assert "Please pay EUR 0.20 by June 1, 2024 and name ACME-0007." in page
+
+
 def test_b07_the_csv_has_a_row_for_each_line_and_the_rows_add_up() -> None:
     rows = list(csv.DictReader(io.StringIO(file_from_bill(BILL, ISSUE, BillFormat.CSV).decode())))
     assert len(rows) == len(BILL.lines)
