@@ -310,7 +310,7 @@ class World:
     async def scatter(self) -> None:
         """Put what waits into partitions at random, so that batches at work at the same time share customers."""
         async with transaction(self.engine) as connection:
-            await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", inbox.PARTITIONS)
+            await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", inbox.FIRST_LARGE)
 
     async def work(self, workers: int = 1, most_leads: int = 1000) -> None:
         """Decide everything that waits, by workers that do not know of each other."""

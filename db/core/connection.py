@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import asyncpg
@@ -18,17 +19,27 @@ class Connection(asyncpg.Connection):
 
     async def copy_records_to_table(self, *arguments: Any, **options: Any) -> str:
         """See asyncpg."""
+        options["records"] = self._with_retrieved_end(options["records"])
         try:
             status: str = await super().copy_records_to_table(*arguments, **options)
-        except asyncpg.InternalClientError:
-            # The server ended the connection while it was idle, so the COPY could not begin. asyncpg had made a future
-            # for it, forgets it, and lets it fail when the connection is closed; nothing else leads to it.
-            for future in gc.get_referents(self._of_copies):
-                if isinstance(future, asyncio.Future):
-                    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        except asyncpg.InternalClientError:  # the server ended the connection while it was idle: no COPY began
+            self._retrieve_end()
             raise
-        except AttributeError as error:
+        except (AttributeError, RuntimeError) as error:  # by asyncio or uvloop: it was written to what is gone
             if not self.is_closed():
                 raise
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of a COPY") from error
         return status
+
+    def _with_retrieved_end(self, records: Iterable[Any]) -> Iterator[Any]:
+        self._retrieve_end()
+        yield from records
+
+    def _retrieve_end(self) -> None:
+        """Retrieve the error of the future that asyncpg made for a COPY: where writing fails, it forgets that one.
+
+        Nothing else leads to it.
+        """
+        for future in gc.get_referents(self._of_copies):
+            if isinstance(future, asyncio.Future):
+                future.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -17,7 +17,7 @@ from db.core.row_keys import lead_uuid
 from db.intake.payloads import leads_from_payload, payload_from_leads
 
 PARTITIONS = 16
-"""A customer's leads lie in one of eight partitions, its large rows in one of eight others, from _FIRST_LARGE on. One
+"""A customer's leads lie in one of eight partitions, its large rows in one of eight others, from FIRST_LARGE on. One
 batch at a time works in a partition, so batches do not wait for each other. Partitions are for speed only: the locks of
 customers keep verdicts right, whatever partition a row lies in.
 """
@@ -25,7 +25,8 @@ customers keep verdicts right, whatever partition a row lies in.
 LARGE_BYTES = 20_000
 """A row with a larger payload is a large one: what is small does not wait behind it."""
 
-_FIRST_LARGE = PARTITIONS // 2
+FIRST_LARGE = PARTITIONS // 2
+"""The first of the partitions of large rows."""
 
 CHUNK_LEADS = 500
 """Leads in one row at most, so that several workers share one large request."""
@@ -93,7 +94,7 @@ async def add(connection: asyncpg.Connection, requests: Sequence[Accepted]) -> N
         (
             request.batch_id,
             part,
-            partition if len(payload) <= LARGE_BYTES else partition + _FIRST_LARGE,
+            partition if len(payload) <= LARGE_BYTES else partition + FIRST_LARGE,
             request.request_id,
             request.received_at,
             len(leads),
@@ -127,7 +128,7 @@ def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
     if len(leads) == 1:
         yield partition_of(leads[0]), leads
         return
-    by_partition: list[list[Lead]] = [[] for _ in range(_FIRST_LARGE)]
+    by_partition: list[list[Lead]] = [[] for _ in range(FIRST_LARGE)]
     partitions: dict[tuple[str, str], int] = {}
     for lead in leads:
         by_partition[partitions.setdefault((lead.source, lead.external_id), partition_of(lead))].append(lead)
@@ -147,7 +148,7 @@ def _parts(leads: Sequence[Lead]) -> Iterator[tuple[int, Sequence[Lead]]]:
 def partition_of(lead: Lead) -> int:
     """Where a lead of a small row lies: by the e-mail of a person it describes (ids may share it), else by the id."""
     name = lead.person.email if lead.person else lead.customer
-    return crc32(name.encode()) % _FIRST_LARGE
+    return crc32(name.encode()) % FIRST_LARGE
 
 
 async def claim(connection: asyncpg.Connection, most_leads: int, most_actions: int = MOST_ACTIONS) -> list[Chunk]:
@@ -187,7 +188,7 @@ async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> t
     taken: tuple[list[int], list[int]] = ([], [])
     leads = [0, 0]
     for row in waiting:
-        size = row["lane"] >= _FIRST_LARGE
+        size = row["lane"] >= FIRST_LARGE
         if leads[size] >= most_leads or len(taken[size]) == _MOST_PARTITIONS:
             continue
         if await locks.try_lock_partition(connection, row["lane"]):

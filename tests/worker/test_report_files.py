@@ -1,7 +1,9 @@
 """A folder of report files that cannot be written keeps no closing and no rebuild from being done."""
 
+import asyncio
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,11 +28,18 @@ def settings(settings: Settings) -> Settings:
     return settings
 
 
-async def _run(world: World, runtime: Runtime, kind: str, **arguments: Any) -> records.Task:
-    arguments |= {"partner_id": world.partners["acme"], "period": 202404}
+async def _create(world: World, kind: str) -> UUID:
     async with transaction(world.engine) as connection:
+        arguments = {
+            "partner_id": world.partners["acme"],
+            "period": 202404,
+            "newest_waiting": await inbox.newest_waiting(connection),
+        }
         task_id: UUID = await records.create(connection, kind, arguments, "request")
-    await RUNNER.run(runtime, task_id)
+    return task_id
+
+
+async def _read(world: World, task_id: UUID) -> records.Task:
     async with transaction(world.engine, readonly=True) as connection:
         row = await records.read(connection, task_id)
     assert row is not None
@@ -56,9 +65,9 @@ async def test_a_task_is_done_although_its_files_cannot_be_written_and_they_are_
     await world.accept(*distinct(3, "2024-04-10T09:00:00Z", customer="ann", product="crm"))
     if kind != "close":
         await world.work()
-    async with transaction(world.engine, readonly=True) as connection:
-        newest = await inbox.newest_waiting(connection)
-    task = await _run(world, runtime, kind, newest_waiting=newest)
+    task_id = await _create(world, kind)
+    await RUNNER.run(runtime, task_id)
+    task = await _read(world, task_id)
     assert (task.state, task.error) == ("done", None)
     assert task.result is not None
     assert task.result["report_version"] is None
@@ -73,6 +82,39 @@ async def test_a_task_is_done_although_its_files_cannot_be_written_and_they_are_
     (Path(runtime.settings.home) / "reports").unlink()
     await reports.snapshot_changed(runtime)
     assert await _versions(world) == [(1, kind == "close", 2)]
+
+
+_FULL = """
+import resource, sys, uuid
+from db.core.settings import Settings
+from worker import process
+from worker.task_kinds import RUNNER
+
+database_url, redis_url, home, task_id = sys.argv[1:]
+process.start(Settings(database_url=database_url, redis_url=redis_url, home=home))
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+process.run(lambda runtime: RUNNER.run(runtime, uuid.UUID(task_id)))
+process.stop()
+"""
+"""A worker that cannot write a byte to any file, as on a full disk."""
+
+
+async def test_on_a_full_disk_a_closing_is_done_and_its_files_are_written_later(
+    runtime: Runtime, world: World, settings: Settings
+) -> None:
+    (Path(settings.home) / "reports").unlink()
+    await world.accept(*distinct(3, "2024-04-10T09:00:00Z", customer="ann", product="crm"))
+    task_id = await _create(world, "close")
+    arguments = [settings.database_url, settings.redis_url, str(settings.home), str(task_id)]
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", _FULL, *arguments], check=True, capture_output=True)
+    task = await _read(world, task_id)
+    assert (task.state, task.error) == ("done", None)
+    assert task.result is not None
+    assert task.result["files_error"].endswith("cannot be read or written just now: [Errno 27] File too large.")
+    assert await _versions(world) == []
+    assert not [path for path in (Path(settings.home) / "reports").rglob("*") if path.is_file()]
+    await reports.snapshot_changed(runtime)
+    assert await _versions(world) == [(1, True, 2)]
 
 
 async def test_one_report_whose_files_cannot_be_written_stops_no_other(runtime: Runtime, world: World) -> None:

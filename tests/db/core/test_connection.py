@@ -18,6 +18,12 @@ _FAREWELL = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrat
 """What Postgres says on an idle connection before it closes it."""
 
 
+@pytest.fixture(scope="session", params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """The loop of a test and that of a worker, which differ in what writing to a lost connection raises."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 async def _copy(connection: asyncpg.Connection, count: int = 1, size: int = 0) -> None:
     rows = ((f"{number} {'x' * size}", 0, 1) for number in range(count))
     await connection.copy_records_to_table("tallies", records=rows, columns=["name", "slot", "value"])
@@ -61,7 +67,6 @@ async def test_a_copy_that_waits_for_a_reader_ends_with_the_connection(engine: A
 
 async def test_a_copy_whose_connection_is_given_up_is_a_lost_one(engine: AsyncEngine) -> None:
     """As asyncpg gives it up if a frozen server does not answer that the statement is to be cancelled."""
-    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # asyncpg leaves an error behind
     async with _copy_that_waits(engine) as (connection, copying):
         connection.terminate()
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
