@@ -20,6 +20,7 @@ FAULTS = (
     Fault("table-lost", "a table is missing for 4 s", 5, environment.table_lost),
     Fault("failover", "the server is read-only, then writes again", 10, environment.failover),
     Fault("folder-unwritable", "the report folder is none", 3, environment.folder_unwritable),
+    Fault("folder-full", "the report folder is on a full disk", 3, environment.folder_full),
     Fault("slow-senders", "40 connections send part of a large body and stop", 2, callers.slow_senders),
     Fault("slow-readers", "8 clients stop reading a download", 2, callers.slow_readers),
     Fault("crowded-bodies", "8 gzip bodies of millions of tiny items at once", 5, callers.crowded_bodies),

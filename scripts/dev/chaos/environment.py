@@ -4,6 +4,7 @@ No lead is to blame for any of them, so none of them may leave a dead letter. On
 beside them, because there some are to blame.
 """
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,21 +73,45 @@ def folder_unwritable(scene: Scene) -> None:
                 reports.rename(away)
             reports.write_text("no folder")
             try:
-                began = time.monotonic()
-                period = f"2024-{number + 1:02d}"
-                task = scene.client.post(f"/api/partners/{partner.name}/periods/{period}/close")
-                closed = scene.client.wait_for(task["status_url"], timeout_s=60)
-                scene.expect(closed["state"] == "done", f"the closing is {closed['state']}: {closed['error']}")
-                _note_closed(scene, partner, period)
-                scene.recover(began)
+                _close_without_files(scene, partner, f"2024-{number + 1:02d}")
             finally:
                 reports.unlink()
                 if away.exists():
                     away.rename(reports)
 
 
-def _note_closed(scene: Scene, partner: Partner, period: str) -> None:
+def folder_full(scene: Scene) -> None:
+    """The folder of report files is on a disk that is full for a while: one page of memory that root mounts there."""
+    reports = scene.place.home.path / "reports"
+    reports.mkdir(exist_ok=True)
+    partner = scene.world.partners[0]
+    with scene.load():
+        for number in range(scene.times):
+            mounted = subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=4k", "leadger-chaos", reports],
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            if mounted.returncode:
+                scene.notes.append(f"nothing was done, for only root can mount a small disk: {mounted.stderr.strip()}")
+                return
+            try:
+                (reports / "filler").write_bytes(bytes(4096))
+                _close_without_files(scene, partner, f"2024-{number + 1:02d}")
+            finally:
+                subprocess.run(["umount", "--lazy", reports], check=True)
+
+
+def _close_without_files(scene: Scene, partner: Partner, period: str) -> None:
+    """Closing is done and says that its files are missing, and leads are decided meanwhile."""
+    began = time.monotonic()
+    task = scene.client.post(f"/api/partners/{partner.name}/periods/{period}/close")
+    closed = scene.client.wait_for(task["status_url"], timeout_s=60)
+    scene.expect(closed["state"] == "done", f"the closing is {closed['state']}: {closed['error']}")
+    scene.expect(bool((closed["result"] or {}).get("files_error")), "the closing does not say that files are missing")
     scene.history.happened(lambda oracle: oracle.close(partner.name, period))
+    scene.recover(began)
 
 
 @contextmanager

@@ -1,39 +1,57 @@
-"""PostgreSQL refuses to run as root; this finds a way to run it with fewer rights that touches nothing."""
+"""PostgreSQL refuses to run as root and as a user without a name; this finds a way to run it that touches nothing."""
 
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
 from scripts.errors import CannotStart
 
 _NOBODY = 65534
+_SEEMING = (1000, 1, _NOBODY)
+"""Users whom a process can believe to be, the first one that this system has a name for."""
 
 
 def unprivileged(program: Path, data_dir: Path) -> tuple[str, ...]:
     """The words to put before a command so that it runs unprivileged, may run `program` and owns `data_dir`.
 
-    Empty unless we are root. As root the first of these that works here is taken:
+    Empty for an ordinary user. As root the first of these that works here is taken; a user without a name, as some
+    containers have, takes the first one:
 
-    - `unshare`: the process believes to be user 1000 and owns what root owns. Nothing on disk is changed.
+    - `unshare`: the process believes to be another user and owns what we own. Nothing on disk is changed.
     - `setpriv`: the owner of the data, or nobody; it keeps the one right to reach files in closed folders (a
       home folder of root's, say), so neither the programs nor the folders above the data need to be opened.
       PostgreSQL looks for its programs by access(2), where that right counts only with `no_setuid_fixup`.
 
     Raises CannotStart if neither is possible here.
     """
-    if os.geteuid() != 0:
+    us = os.geteuid()
+    if us != 0 and _has_name(us):
         return ()
-    candidates = (
-        ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--"),
-        _setpriv(_owner(data_dir)),
-    )
+    seeming = next(filter(_has_name, _SEEMING), _NOBODY)
+    candidates: list[tuple[str, ...]] = [("unshare", "--user", f"--map-user={seeming}", f"--map-group={seeming}", "--")]
+    if us == 0:
+        candidates.append(_setpriv(_owner(data_dir)))
     for prefix in candidates:
         if _works(prefix, program, data_dir):
             return prefix
+    if us != 0:
+        raise CannotStart(
+            f"PostgreSQL needs a user with a name, user {us} has none, and this system allows no user namespaces: run "
+            "Leadger as a user whom /etc/passwd names, or set DATABASE_URL."
+        )
     raise CannotStart(
         "PostgreSQL does not run as root, and this system allows no user namespaces and no other users: run "
         f"Leadger as an ordinary user who may write to {data_dir.parent}, or set DATABASE_URL."
     )
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _setpriv(uid: int) -> tuple[str, ...]:

@@ -192,6 +192,26 @@ def test_where_root_can_give_up_no_rights_one_sentence_says_so(tmp_path: Path, m
         prepare_postgres(tmp_path / "data")
 
 
+_NAMELESS = 54_321
+
+
+def test_a_user_without_a_name_runs_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed before: initdb "could not look up effective user ID 54321"."""
+    monkeypatch.setattr(os, "geteuid", lambda: _NAMELESS)
+    assert unprivileged(Path("/bin/true"), tmp_path / "data")[0] == "unshare"
+    with postgres(tmp_path / "data", durable=False) as url:
+        assert _ask(url, "SELECT 1") == 1
+
+
+def test_where_user_namespaces_are_refused_a_user_without_a_name_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: _NAMELESS)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotStart, match="needs a user with a name, user 54321 has none"):
+        prepare_postgres(tmp_path / "data")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give up rights")
 def test_the_programs_may_lie_in_a_folder_that_only_root_can_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
