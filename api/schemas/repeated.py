@@ -5,6 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
+from api.body import BOM
+
+_decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
 
 class _Object(dict[str, Any]):
     """A decoded object with the names that were given more than once."""
@@ -18,10 +24,24 @@ class _Object(dict[str, Any]):
 
 def repeated_names(body: bytes) -> list[str]:
     """JSON pointers of all names that are given more than once in a body; empty for one that cannot be decoded."""
+    body = body.removeprefix(BOM)
     try:
-        return list(_repeated_in(json.loads(body, object_pairs_hook=_Object), "#"))
+        return [pointer for start, part in _parts(body) for pointer in _repeated_in(_decode(part), start)]
     except (ValueError, RecursionError):
         return []
+
+
+def _parts(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """What to decode at a time, with its pointer: of a list each element, because all take ten times their size."""
+    if body.lstrip()[:1] != b"[":
+        yield "#", body
+        return
+    for number, element in enumerate(_decode_elements(body)):
+        yield f"#/{number}", bytes(element)
+
+
+def _decode(text: bytes) -> Any:
+    return json.loads(text, object_pairs_hook=_Object)
 
 
 def _repeated_in(value: Any, pointer: str) -> Iterator[str]:

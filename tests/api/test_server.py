@@ -5,7 +5,6 @@ import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from scripts.local.processes.keeper import descendants
 from scripts.local.processes.process import Process
-from tests.api.world import action, check_problem, lead
+from tests.api.world import action, check_problem, lead, most_memory
 from tests.keys import new_key
 
 MEGABYTE = 1024 * 1024
@@ -28,17 +27,6 @@ def server(shared_server: tuple[str, Process], shared_key: str) -> Iterator[http
         yield client
 
 
-def _most_memory(process: Process) -> int:
-    """The most memory that a process of the API ever held, in bytes."""
-    peaks = [
-        int(line.split()[1]) * 1024
-        for pid in descendants(process.pid)
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith("VmHWM")
-    ]
-    return max(peaks)
-
-
 def _megabytes(count: int) -> Iterator[bytes]:
     for _ in range(count):
         yield b" " * MEGABYTE
@@ -49,11 +37,11 @@ def test_large_bodies_are_refused_and_the_process_stays_small(
 ) -> None:
     assert server.post("/leads", json=lead("before")).status_code == 202
     pids = set(descendants(shared_server[1].pid))
-    small = _most_memory(shared_server[1])
+    small = most_memory(shared_server[1])
     length = {"content-length": str(200 * MEGABYTE)}
     check_problem(server.post("/leads", content=_megabytes(200), headers=JSON | length), 413)
     check_problem(server.post("/leads", content=_megabytes(200), headers=JSON), 413)
-    assert _most_memory(shared_server[1]) - small < 80 * MEGABYTE
+    assert most_memory(shared_server[1]) - small < 80 * MEGABYTE
     bomb = gzip.compress(b" " * 500_000_000)
     assert len(bomb) < MEGABYTE
     packed = JSON | {"content-encoding": "gzip"}
@@ -64,7 +52,7 @@ def test_large_bodies_are_refused_and_the_process_stays_small(
     lines = {"content-type": "application/x-ndjson"}
     check_problem(server.post("/leads", content=b"?\n" * 5_000_000, headers=lines), 413)
     check_problem(server.post("/api/partners", content=_megabytes(200), headers=JSON), 413)
-    assert _most_memory(shared_server[1]) < 250 * MEGABYTE
+    assert most_memory(shared_server[1]) < 250 * MEGABYTE
     assert set(descendants(shared_server[1].pid)) == pids
     assert server.post("/leads", json=lead("after")).status_code == 202
     batches = server.get("/leads/batches").json()["items"]
@@ -73,19 +61,19 @@ def test_large_bodies_are_refused_and_the_process_stays_small(
 
 def test_many_small_values_take_bounded_memory(server: httpx.Client, shared_server: tuple[str, Process]) -> None:
     assert server.post("/leads", json=lead("warm")).status_code == 202
-    before = _most_memory(shared_server[1])
+    before = most_memory(shared_server[1])
     bomb = gzip.compress(b"[" + b"{}," * 5_590_000 + b"{}]", 9)
     assert len(bomb) < 20_000
     for _ in range(3):
         check_problem(server.post("/leads", content=bomb, headers=JSON | {"content-encoding": "gzip"}), 413)
-    assert _most_memory(shared_server[1]) - before <= 80 * MEGABYTE
+    assert most_memory(shared_server[1]) - before <= 80 * MEGABYTE
     for bad in (
         b"[" + b"{}," * 5_000_000 + b"{}]",
         b"[" + b"[]," * 5_000_000 + b"[]]",
         b"[" + b"1," * 7_000_000 + b"1]",
     ):
         check_problem(server.post("/leads", content=bad, headers=JSON), 413)
-    assert _most_memory(shared_server[1]) < 250 * MEGABYTE
+    assert most_memory(shared_server[1]) < 250 * MEGABYTE
     assert server.get("/leads").status_code == 200
 
 
@@ -108,7 +96,7 @@ def test_four_of_the_largest_bodies_at_once_take_bounded_memory(
     assert {answer.status_code for answer in answers} <= {202, 429}
     assert [answer.status_code for answer in answers].count(202) >= 2
     assert {answer.headers.get("retry-after") for answer in answers if answer.status_code == 429} <= {"1"}
-    assert _most_memory(shared_server[1]) < 250 * MEGABYTE
+    assert most_memory(shared_server[1]) < 250 * MEGABYTE
     accepted = [batch["accepted"] for batch in server.get("/leads/batches").json()["items"]]
     assert accepted.count(7800) == [answer.status_code for answer in answers].count(202)
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -15,6 +16,7 @@ from db.core.tables import metadata
 from db.intake import worker_batch
 from db.ledger.policies import Policies
 from scripts.local.launcher import commands
+from scripts.local.processes.keeper import descendants
 from scripts.local.processes.process import Process
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
@@ -128,6 +130,17 @@ def api_process(settings: Settings, port: int, **variables: str) -> Iterator[Pro
     finally:
         process.stop()
         process.wait()
+
+
+def most_memory(process: Process, kind: str = "VmHWM") -> int:
+    """The most memory that a process of the API ever held, in bytes; with "VmRSS" what it holds now."""
+    held = [
+        int(line.split()[1]) * 1024
+        for pid in descendants(process.pid)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith(kind)
+    ]
+    return max(held)
 
 
 async def row_counts(engine: AsyncEngine) -> dict[str, int]:
