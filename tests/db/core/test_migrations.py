@@ -94,6 +94,32 @@ def test_the_models_equal_the_result_of_the_migrations(empty: str, server_url: s
         assert migrated[what] == modelled[what]
 
 
+def test_people_who_may_not_sign_in_have_no_password_after_a_way_back(empty: str) -> None:
+    """The release before 0027 knows neither "no role" nor "deactivated": both would come back as people who may."""
+    upgrade(empty, "0027")
+    execute(
+        empty,
+        """
+        INSERT INTO users (id, name, email, role, password_hash, deactivated_at) VALUES
+            (gen_random_uuid(), 'waits', 'a@example.com', NULL, 'hash', NULL),
+            (gen_random_uuid(), 'out', 'b@example.com', 'admin', 'hash', now()),
+            (gen_random_uuid(), 'in', 'c@example.com', 'finance', 'hash', NULL)
+        """,
+    )
+    downgrade(empty, "0026")
+    upgrade(empty, "0027")
+
+    async def read() -> list[tuple[object, ...]]:
+        connection = await asyncpg.connect(empty)
+        try:
+            rows = await connection.fetch("SELECT name, role, password_hash FROM users ORDER BY email")
+        finally:
+            await connection.close()
+        return [tuple(row) for row in rows]
+
+    assert asyncio.run(read()) == [("waits", "sales", None), ("out", "admin", None), ("in", "finance", "hash")]
+
+
 async def _create_all(url: str) -> None:
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
     async with engine.begin() as connection:
