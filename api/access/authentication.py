@@ -1,6 +1,6 @@
 """Authentication: who is calling, with an API key or in a session."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.cookies import check_csrf, session_cookie
 from api.access.permissions import ANYBODY, Caller
@@ -46,7 +46,18 @@ class AuthenticationMiddleware:
         except Problem:
             await drop_body(scope, receive)
             raise
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, _unstored(send) if caller.session else send)
+
+
+def _unstored(send: Send) -> Send:
+    """Keep the answer out of every cache: one between us and a browser does not know that a cookie decides over it."""
+
+    async def send_unstored(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"cache-control", b"no-store")]
+        await send(message)
+
+    return send_unstored
 
 
 async def _authenticate(scope: Scope, state: State) -> Caller:

@@ -7,9 +7,9 @@ whatever changes something carries it.
 import hmac
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from http.cookies import CookieError, SimpleCookie
 
 from fastapi import Response
+from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from api.headers import header
@@ -71,11 +71,9 @@ def check_csrf(scope: Scope, session_token: str) -> None:
 
 
 def _cookie(scope: Scope, name: str) -> str:
-    try:
-        cookies = SimpleCookie(header(scope, b"cookie"))
-    except CookieError:
-        return ""
-    return cookies[name].value if name in cookies else ""
+    """The value of a cookie; HTTP/2 may send each in a header of its own, and other programs odd ones."""
+    sent = b"; ".join(value for key, value in scope["headers"] if key == b"cookie")
+    return cookie_parser(sent.decode("latin-1")).get(name, "")
 
 
 def _name(name: str, settings: Settings) -> str:

@@ -16,7 +16,7 @@ from db.access.users import User
 from db.core.engine import transaction
 from db.core.settings import Settings
 from tests.api.access.conftest import BrowserOf
-from tests.api.world import Json, check_problem, get, row_counts
+from tests.api.world import Json, check_problem, row_counts
 from tests.people import PASSWORD, new_person
 
 NEW = "another four words of no meaning"
@@ -56,7 +56,8 @@ async def test_p2_a_session_is_a_cookie_that_no_script_reads_and_a_token(
     assert session["user"]["user_id"] == str(fin.id)
     lasts = datetime.fromisoformat(session["expires_at"]) - began
     assert timedelta(days=7) <= lasts < timedelta(days=7, minutes=1)
-    assert await get(browser, "/api/session") == session
+    seen = await browser.get("/api/session")
+    assert (seen.json(), seen.headers["cache-control"]) == (session, "no-store")
     again = await browser.post("/api/session", json={"email": "fin@example.com", "password": PASSWORD})
     cookies = {each.partition("=")[0]: each for each in again.headers.get_list("set-cookie")}
     assert cookies.keys() == {"leadger_session", "leadger_browser"}
@@ -188,6 +189,20 @@ async def test_p2_another_password_ends_all_sessions_and_the_old_one(
     old = await browser.post("/api/session", json={"email": "fin@example.com", "password": PASSWORD})
     assert check_problem(old, 401)["detail"] == "The e-mail or the password is wrong."
     await sign_in(browser, NEW)
+
+
+async def test_a_cookie_is_found_among_odd_ones_and_in_a_header_of_its_own(
+    browser: httpx.AsyncClient, browser_of: BrowserOf
+) -> None:
+    await sign_in(browser)
+    ours = f"leadger_session={browser.cookies['leadger_session']}"
+    other = await browser_of(None)
+    for headers in (
+        [("Cookie", f"a[b]={{1,2}}; =x; {ours}; c")],
+        [("Cookie", "theme=dark"), ("Cookie", ours)],
+    ):
+        assert (await other.get("/api/session", headers=headers)).status_code == 200
+    check_problem(await other.get("/api/session", headers=[("Cookie", "leadger_session=x")]), 401)
 
 
 async def test_a_key_counts_before_a_cookie_and_has_no_session(
