@@ -45,6 +45,7 @@ async def prometheus(request: Request) -> Response:
         figures = await business_figures.read(connection)
     refused = {
         "rate": state.limiter.refused,
+        "sign_in": state.sign_ins.refused,
         "body_bytes": state.body_budget.refused,
         **state.backpressure.refused,
     }

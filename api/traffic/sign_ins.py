@@ -38,10 +38,11 @@ class SignIns:
         self._look_ups = asyncio.Semaphore(_LOOK_UPS)
         self._hashing = ThreadPoolExecutor(1, "passwords", _give_way)
         self._waiting = 0
+        self.refused = 0
 
     def count_address(self, address: str) -> None:
         """Count a request of somebody who is not known; Problem 429 if the address sent too many."""
-        _refuse(self._by_address.take(address), "from this address")
+        self._refuse(self._by_address.take(address), "from this address")
 
     def forgive_address(self, address: str) -> None:
         """The request was right."""
@@ -50,9 +51,9 @@ class SignIns:
     def count_account(self, email: str, browser: str | None) -> None:
         """Count a try at an account, by one of its own browsers or another one; Problem 429 if there were too many."""
         if browser:
-            _refuse(self._by_browser.take((email, browser)), "from this browser")
+            self._refuse(self._by_browser.take((email, browser)), "from this browser")
         else:
-            _refuse(self._by_account.take(email), "for this account")
+            self._refuse(self._by_account.take(email), "for this account")
 
     def forgive_account(self, email: str, browser: str | None) -> None:
         """The password was right."""
@@ -84,6 +85,15 @@ class SignIns:
         """End the thread."""
         self._hashing.shutdown(cancel_futures=True)
 
+    def _refuse(self, wait_s: float, whence: str) -> None:
+        """Problem 429 unless there is nothing to wait for."""
+        if wait_s:
+            self.refused += 1
+            seconds = math.ceil(wait_s)
+            raise Problem(
+                429, f"Too many tries came {whence}; try again in {seconds} s.", headers={"Retry-After": str(seconds)}
+            )
+
     async def _run(self, most_waiting: int, call: Callable[[], Result]) -> Result:
         if self._waiting >= most_waiting:
             raise Problem(503, "Too many people sign in just now; try again in a second.", headers={"Retry-After": "1"})
@@ -92,15 +102,6 @@ class SignIns:
             return await asyncio.get_running_loop().run_in_executor(self._hashing, call)
         finally:
             self._waiting -= 1
-
-
-def _refuse(wait_s: float, whence: str) -> None:
-    """Problem 429 unless there is nothing to wait for."""
-    if wait_s:
-        seconds = math.ceil(wait_s)
-        raise Problem(
-            429, f"Too many tries came {whence}; try again in {seconds} s.", headers={"Retry-After": str(seconds)}
-        )
 
 
 def _give_way() -> None:

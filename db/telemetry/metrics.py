@@ -7,8 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from db.telemetry.business_figures import Figures
 
-REFUSALS = ("rate", "share", "full", "body_bytes")
-"""Why a request is answered 429: its key exceeds its rate or its fair share, or the inbox is full."""
+REFUSALS = ("rate", "share", "full", "body_bytes", "sign_in")
+"""Why a request is answered 429: its key exceeds its rate or fair share, the inbox is full, passwords were wrong …"""
 
 DEPRECATED = ("leadger_doorbell_failures",)
 """The former name of `leadger_notification_failures`, which goes with release 0.3."""

@@ -34,7 +34,7 @@ def attempt(
 
 
 async def test_p2_wrong_passwords_of_an_account_are_counted_and_its_own_browser_gets_in(
-    browser_of: BrowserOf, fin: User, engine: AsyncEngine
+    browser_of: BrowserOf, fin: User, engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
     own, attacker = await browser_of(None), await browser_of(None)
     assert (await attempt(own, PASSWORD)).status_code == 201
@@ -48,6 +48,7 @@ async def test_p2_wrong_passwords_of_an_account_are_counted_and_its_own_browser_
         assert 1 <= int(answers[10].headers["retry-after"]) <= 10
     assert await row_counts(engine) == before
     assert (await attempt(attacker, PASSWORD)).status_code == 429
+    assert 'leadger_requests_refused_total{reason="sign_in"} 3.0' in (await client.get("/metrics")).text
     assert (await attempt(own, PASSWORD)).status_code == 201
 
 

@@ -76,6 +76,7 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_requests_refused_total,share": 0,
         "leadger_requests_refused_total,full": 0,
         "leadger_requests_refused_total,body_bytes": 0,
+        "leadger_requests_refused_total,sign_in": 0,
     }
     assert 0 <= figures["leadger_inbox_oldest_seconds"] < 10
     assert figures["leadger_batches_total"] == 2

@@ -72,3 +72,19 @@ def test_what_cannot_be_done_is_one_message(stack: Stack) -> None:
         assert done.exit_code == 1
         assert done.stderr.startswith(f"leadger: {said}")
         assert done.stderr.count("\n") == 1
+
+
+def test_samples_make_people_in_a_database_of_the_operators_own_only_if_asked(stack: Stack) -> None:
+    """The stack has no dev.env with an Admin of Leadger's own making."""
+
+    def samples(*words: str) -> list[str]:
+        done = CliRunner().invoke(app, ["samples", *words], env=stack.env)
+        assert done.exit_code == 0, done.output
+        return [line for line in done.stderr.splitlines() if "@leadger.example" in line]
+
+    assert samples() == []
+    made = samples("--people")
+    assert [line.partition(":")[0] for line in made] == ["finance", "customer_success", "sales", "partner"]
+    email, password = made[3].removeprefix("partner: ").removesuffix(" (shown only now)").split(", ")
+    assert sign_in(stack, email, password).json()["user"]["partner"] == "acme"
+    assert samples("--people") == []
