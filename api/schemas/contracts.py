@@ -12,6 +12,7 @@ from billing.contracts.addresses import LONGEST_ADDRESS, address_from_wire
 from billing.contracts.bank_accounts import iban_from_wire
 from billing.contracts.billing_terms import DEFAULT_PAYMENT_DAYS
 from billing.contracts.preferences import (
+    LARGEST_FIRST_NUMBER,
     MOST_APPROVALS,
     MOST_EMAILS,
     Approver,
@@ -115,7 +116,7 @@ class PreferencesIn(Body):
     language: Language = "en"
     paper: Paper = Paper.A4
     number_prefix: NumberPrefix | None = Field(None, description="until the first bill is issued")
-    first_number: Annotated[StrictInt, Field(ge=1, le=10**9)] | None = Field(
+    first_number: Annotated[StrictInt, Field(ge=1, le=LARGEST_FIRST_NUMBER)] | None = Field(
         None, description="until the first bill is issued"
     )
 

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from billing.contracts.preferences import Preferences
 from billing.contracts.tax import Tax
-from billing.contracts.usage import units_charged
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
 
@@ -50,10 +49,6 @@ class BillingTerms:
                 f"The terms would end on {changed.end_date}, before they start on {changed.start_date}."
             )
         return changed
-
-    def units_charged(self, units: Mapping[str, int]) -> int:
-        """How many of a period's units, by source, count against the limit (B2)."""
-        return units_charged(units, self.usage_sources)
 
 
 def terms_at(versions: Mapping[int, BillingTerms], period: int) -> BillingTerms:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from billing.errors import InvalidValue
 from billing.texts import text_from_wire
 
+LARGEST_FIRST_NUMBER = 999_999_999
 MOST_APPROVALS = 10
 MOST_EMAILS = 20
 _LANGUAGE = re.compile(r"[a-z]{2}(-[A-Z]{2})?")

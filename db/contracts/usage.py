@@ -121,7 +121,7 @@ async def read(connection: asyncpg.Connection, key: UsageKey) -> Usage | None:
 
 
 async def units_of_period(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[str, int]:
-    """The units of a partner's period by source, without Leadger's own; `BillingTerms.units_charged` adds them up."""
+    """The units of a partner's period by source, without Leadger's own."""
     rows = await connection.fetch(
         """
         SELECT source, sum(units)::bigint AS units FROM (

@@ -13,7 +13,7 @@ from billing.contracts.bank_accounts import iban_from_wire
 from billing.contracts.preferences import language_from_wire, number_prefix_from_wire
 from billing.contracts.tax import Tax, TaxCategory, rate_bp_from_wire, wire_from_rate_bp
 from billing.contracts.unit_costs import unit_cost_from_wire, wire_from_unit_cost
-from billing.contracts.usage import reported_source_from_wire, source_from_wire, units_charged
+from billing.contracts.usage import reported_source_from_wire, source_from_wire
 from billing.errors import InvalidValue
 
 SIX_DECIMALS = 'must be a decimal string with at most six decimals, like "0.012500"'
@@ -85,8 +85,3 @@ def test_a_tax_rate_is_written_as_it_was_read(rate_bp: int) -> None:
 def test_b2_only_the_standard_category_has_a_rate(category: TaxCategory, rate_bp: int) -> None:
     with pytest.raises(InvalidValue):
         Tax(category, rate_bp)
-
-
-@pytest.mark.parametrize(("sources", "charged"), [((), 30), (("api",), 10), (("api", "leadger"), 15), (("other",), 0)])
-def test_b2_units_are_those_of_the_sources_that_the_terms_name(sources: tuple[str, ...], charged: int) -> None:
-    assert units_charged({"api": 10, "batch": 20, "leadger": 5}, sources) == charged
