@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.errors import RuleViolation
+from billing.periods import name_of_period
 from db.contracts.issued_periods import ever_issued
 
 
@@ -80,3 +81,18 @@ async def first_billed_period(connection: asyncpg.Connection, partner_id: UUID) 
         partner_id,
     )
     return period
+
+
+async def check_credited_is_billed(connection: asyncpg.Connection, partner_id: UUID) -> None:
+    """RuleViolation if something was credited of a period that has no bill."""
+    credited: int | None = await connection.fetchval(
+        """
+        SELECT min(billing_period) FROM credits JOIN actions ON actions.id = action_id WHERE credits.partner_id = $1
+        """,
+        partner_id,
+    )
+    first = await first_billed_period(connection, partner_id)
+    if credited is not None and first is not None and credited < first:
+        raise RuleViolation(
+            f"Bills cannot begin with {name_of_period(first)}: leads of {name_of_period(credited)} were credited."
+        )

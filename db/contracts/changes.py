@@ -25,11 +25,18 @@ class ContractUpdate:
     def __bool__(self) -> bool:
         return bool(self.terms or self.settings)
 
+    @property
+    def moves_first_bill(self) -> bool:
+        """Whether bills may begin with another period then, which decides what can be credited (B1)."""
+        return "billing_from" in self.settings or "start_date" in self.terms
+
 
 async def change(uow: UnitOfWork, partner_id: UUID, update: ContractUpdate, effective_period: int | None) -> None:
     """Change the contract of an existing partner, its terms from a period on that is not issued (B3).
 
-    The period is by default the first open one. RuleViolation if it is issued, and for settings that are settled.
+    The period is by default the first open one. RuleViolation if it is issued, for settings that are settled, and if
+    bills would begin after a period of which something was credited. What moves the first bill needs the partner's
+    exclusive lock.
     """
     await locks.lock_bills_exclusive(uow.connection, partner_id)
     if update.settings:
@@ -38,6 +45,8 @@ async def change(uow: UnitOfWork, partner_id: UUID, update: ContractUpdate, effe
         await uow.audit("billing_settings.changed", partner_id, before=was, after=update.settings)
     if update.terms:
         await _change_terms(uow, partner_id, update.terms, effective_period)
+    if update.moves_first_bill:
+        await billing_settings.check_credited_is_billed(uow.connection, partner_id)
 
 
 async def _change_terms(

@@ -51,6 +51,8 @@ async def change_partner(
     task_id = None
     if update.fields or update.terms or update.timezone:
         task_id = await _change_policy(uow, policies, partner_id, update, now)
+    elif update.contract.moves_first_bill:
+        await locks.lock_partner_exclusive(uow.connection, partner_id)  # a return asks where bills begin
     if update.contract:
         await changes.change(uow, partner_id, update.contract, update.effective_period)
     return task_id

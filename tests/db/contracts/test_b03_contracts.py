@@ -218,6 +218,51 @@ async def test_b1_nothing_is_credited_of_a_period_without_a_bill(world: World) -
     await world.check()
 
 
+async def credit_while_the_first_bill_moves(world: World) -> tuple[object, object]:
+    """April is closed and its action returned, while bills come to begin with May."""
+    await world.send(lead("april", customer="ann", product="crm"))
+    await world.close("acme", "2024-04")
+    april = action_id(("", "april", "Click", "High", "2024-04-10T09:00:00Z", 1))
+    asked, first_billed_period = asyncio.Event(), billing_settings.first_billed_period
+
+    async def ask_and_wait(connection: asyncpg.Connection, partner_id: UUID) -> int | None:
+        found = await first_billed_period(connection, partner_id)
+        if not asked.is_set():
+            asked.set()
+            await asyncio.sleep(0.3)
+        return found
+
+    async def credit() -> None:
+        async with world.unit_of_work() as uow:
+            await holds.return_action(uow, world.policies, april, "wrong")
+
+    async def move() -> None:
+        await asked.wait()
+        await change(world, settings={"billing_from": MAY})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(billing_settings, "first_billed_period", ask_and_wait)
+        return await asyncio.gather(credit(), move(), return_exceptions=True)
+
+
+async def test_b1_bills_do_not_begin_after_what_was_credited(world: World) -> None:
+    credited, moved = await credit_while_the_first_bill_moves(world)
+    assert credited is None
+    assert str(moved) == "Bills cannot begin with May 2024: leads of April 2024 were credited."
+    with pytest.raises(RuleViolation, match="were credited"):
+        await change(world, period=MAY, start_date=date(2024, 5, 1))
+
+
+async def test_b1_without_the_lock_of_the_partner_a_credit_has_no_bill(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_lock(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(locks, "lock_partner_exclusive", no_lock)
+    assert await credit_while_the_first_bill_moves(world) == [None, None]
+
+
 async def test_b1_settings_are_settled_with_the_first_issued_bill(world: World) -> None:
     await change(world, settings={"billing_from": APRIL, "number_prefix": "ACME"})
     await issue(world, APRIL)
