@@ -44,9 +44,9 @@ def upgrade() -> None:
         sa.CheckConstraint("monthly_api_limit >= 0", name=op.f("ck_billing_terms_monthly_api_limit")),
         sa.CheckConstraint("overage_unit_cost >= 0", name=op.f("ck_billing_terms_overage_unit_cost")),
         sa.CheckConstraint(
-            "tax_category IS NULL AND tax_rate_bp IS NULL AND tax_note IS NULL"
-            " OR tax_category = 'S' AND tax_rate_bp IS NOT NULL AND tax_rate_bp BETWEEN 1 AND 10000"
-            " OR tax_category IN ('Z', 'E', 'AE', 'O') AND tax_rate_bp IS NOT NULL AND tax_rate_bp = 0",
+            "CASE WHEN tax_category IS NULL THEN tax_rate_bp IS NULL AND tax_note IS NULL"
+            " WHEN tax_category = 'S' THEN tax_rate_bp IS NOT NULL AND tax_rate_bp BETWEEN 1 AND 10000"
+            " ELSE tax_category IN ('Z', 'E', 'AE', 'O') AND tax_rate_bp IS NOT NULL AND tax_rate_bp = 0 END",
             name=op.f("ck_billing_terms_tax"),
         ),
         sa.CheckConstraint("payment_days >= 0", name=op.f("ck_billing_terms_payment_days")),

@@ -218,7 +218,7 @@ async def test_b1_nothing_is_credited_of_a_period_without_a_bill(world: World) -
     await world.check()
 
 
-async def credit_while_the_first_bill_moves(world: World) -> tuple[object, object]:
+async def credit_while_the_first_bill_moves(world: World) -> list[object]:
     """April is closed and its action returned, while bills come to begin with May."""
     await world.send(lead("april", customer="ann", product="crm"))
     await world.close("acme", "2024-04")
@@ -242,7 +242,7 @@ async def credit_while_the_first_bill_moves(world: World) -> tuple[object, objec
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(billing_settings, "first_billed_period", ask_and_wait)
-        return await asyncio.gather(credit(), move(), return_exceptions=True)
+        return list(await asyncio.gather(credit(), move(), return_exceptions=True))
 
 
 async def test_b1_bills_do_not_begin_after_what_was_credited(world: World) -> None:
@@ -334,3 +334,27 @@ async def test_b3_a_refused_change_writes_nothing(world: World) -> None:
 
 def test_an_update_that_names_nothing_is_none() -> None:
     assert not changes.ContractUpdate()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE billing_terms SET tax_category = 'S', tax_rate_bp = 0",
+        "UPDATE billing_terms SET tax_category = 'AE', tax_rate_bp = 2000",
+        "UPDATE billing_terms SET tax_rate_bp = 2000",
+        "UPDATE billing_terms SET overage_unit_cost = -0.000001",
+        "UPDATE billing_terms SET start_date = '2024-02-01', end_date = '2024-01-31'",
+        "UPDATE billing_terms SET from_period = 202413",
+        "UPDATE billing_terms SET csm_id = gen_random_uuid()",
+        "INSERT INTO billing_settings (partner_id, number_prefix) SELECT id, 'A-1' FROM partners",
+        "INSERT INTO billing_settings (partner_id, billing_from) SELECT id, 202400 FROM partners",
+        "INSERT INTO seller (only_one, name) VALUES (false, 'Other')",
+        "INSERT INTO usage (partner_id, period, source, key, entry, units, who_kind, who_name)"
+        " SELECT id, 202404, 'api', 'k', 1, -1, 'system', 'system' FROM partners",
+    ],
+)
+async def test_b3_the_database_refuses_wrong_contracts(world: World, statement: str) -> None:
+    await change(world, payment_days=7)
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        async with transaction(world.engine) as connection:
+            await connection.execute(statement)
