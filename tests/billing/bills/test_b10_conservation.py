@@ -70,6 +70,12 @@ def test_b03_what_is_there_only_once_is_a_difference() -> None:
     assert _stale({"usage": {"api": 12, "sms": 1}}) == "sms of usage is there only now"
 
 
+def test_b03_true_is_not_1() -> None:
+    difference = first_difference({"late": 1}, {"late": True})
+    assert difference is not None
+    assert difference.sentence("on the bill", "now") == "late is 1 on the bill and True now"
+
+
 @given(contents())
 def test_b03_a_bill_does_not_differ_from_itself(bill: Content) -> None:
     assert first_difference(json_from_content(bill), json_from_content(bill)) is None
