@@ -22,7 +22,7 @@ from api.schemas.bills import BillIn, MoveIn, MovesIn, ReasonedMoveIn, action_ou
 from api.schemas.fields import PeriodQuery, QueryId, UuidPath
 from api.state import state_of, unit_of_work
 from api.wire import json_response
-from billing.bills.states import Move, State
+from billing.bills.states import Move
 from billing.periods import period_from_text
 from db.bills import creation, history, issuing, moves, records, reviews
 from db.bills.files import stored
@@ -37,7 +37,7 @@ _READ = requires(Permission.READ, within_partner=True)
 _BILL = requires(Permission.BILL)
 _REVIEW = [FOR_PEOPLE, requires(Permission.READ)]
 
-ListedState = Literal["draft", "pending", "approved", "rejected", "issued", "void", "cancelled"]
+ListedState = Literal["draft", "pending", "approved", "rejected", "issued", "paid", "written_off", "void", "cancelled"]
 
 
 @router.post(
@@ -67,7 +67,9 @@ async def list_bills(
     partner: Annotated[QueryId | None, Query(description="only this one's")] = None,
     period: PeriodQuery = None,
     state: ListedState | None = None,
-    overdue: Annotated[bool, Query(description="only issued ones whose due date has passed")] = False,
+    overdue: Annotated[
+        bool, Query(description="only open ones whose due date has passed where the partner is")
+    ] = False,
     waiting_for: Annotated[Literal["me"] | None, Query(description="only those with a move open to you")] = None,
     limit: Limit = 50,
     after: After = None,
@@ -78,8 +80,8 @@ async def list_bills(
         only = BillFilter(
             partner_id=await partner_id_of(connection, partner, within=within) if partner else within,
             period=period_from_text(period) if period else None,
-            state=State(state) if state else None,
-            overdue_on=datetime.now(UTC).date() if overdue else None,
+            state=state,
+            overdue_at=datetime.now(UTC) if overdue else None,
             issued_only=within is not None,
             unfinished_only=waiting_for is not None,
         )

@@ -11,7 +11,7 @@ from api.schemas.fields import Body, Id, LongText, Period, Text, UuidText
 from api.wire import amount_out, instant_out
 from billing.bills.approvals import Review
 from billing.bills.lines import Adjustment
-from billing.bills.states import Move, State, shown_state
+from billing.bills.states import Move
 from billing.bills.values import Tax
 from billing.bills.wire import json_from_content
 from billing.contracts.tax import TaxCategory, rate_bp_from_wire
@@ -158,14 +158,14 @@ def head_out(head: BillHead) -> dict[str, Any]:
         "partner": head.partner,
         "period": text_from_period(head.period),
         "currency": head.currency,
-        "state": shown_state(head.state, head.totals.total_minor, was_written_off=False),
+        "state": head.shown_state,
         "digest": head.digest,
         "seal": head.seal,
         "net": amount_out(head.totals.net_minor),
         "tax": amount_out(head.totals.tax_minor),
         "gross": amount_out(head.totals.gross_minor),
         "total": amount_out(head.totals.total_minor),
-        "open": amount_out(head.totals.total_minor if head.state is State.ISSUED else 0),
+        "open": amount_out(head.open_minor),
         "issued_on": head.issued_on and head.issued_on.isoformat(),
         "due_on": head.due_on and head.due_on.isoformat(),
         "disputed": head.dispute,

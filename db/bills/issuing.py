@@ -5,10 +5,13 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.bills.account import EntryKind
 from billing.bills.issuing import due_date, issue_date, missing_in_blocks
 from billing.bills.values import Issue, is_skipped
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
+from db.account import booking
+from db.account.entries import NewEntry
 from db.bills import creation, facts, numbers, records
 from db.bills.files import stored
 from db.bills.records import Bill
@@ -18,7 +21,7 @@ from db.tasks import records as tasks
 
 
 async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
-    """Issue an approved bill, under the lock of the partner's bills, and start the task that makes its files.
+    """Issue an approved bill, book it, and start the task that makes its files; under the lock of the partner's bills.
 
     RuleViolation if an earlier period comes first, or if the seller's or the partner's block lacks something.
     """
@@ -30,11 +33,17 @@ async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
         )
     preferences = (await agreed_terms.read(connection, head.partner_id, head.period)).terms.preferences
     issued_on = await _issue_date(connection, head.partner_id, now)
+    due_on = due_date(issued_on, bill.content.terms.payment_days)
+    number = await numbers.take(connection, head.partner_id, head.partner, "bill")
+    entry = NewEntry(head.id, EntryKind.BILL, head.totals.gross_minor, number, due_on, bill_id=head.id)
+    uses = await booking.book(uow, head.partner_id, entry, now)
+    assert uses is not None
     issue = Issue(
-        number=await numbers.take(connection, head.partner_id, head.partner, "bill"),
+        number=number,
         issued_on=issued_on,
-        due_on=due_date(issued_on, bill.content.terms.payment_days),
+        due_on=due_on,
         corrected=await numbers_of_corrected(connection, bill),
+        applied_minor=sum(use.amount_minor for use in uses if use.charge == head.id),
         language=preferences.language,
         paper=preferences.paper,
     )

@@ -12,16 +12,35 @@ import msgspec
 from billing.bills.canonical_json import canonical_json
 from billing.bills.digest import digest_of, seal_of
 from billing.bills.issue_wire import issue_from_json, json_from_issue
-from billing.bills.states import State
+from billing.bills.states import PAID, WRITTEN_OFF, State, shown_state
 from billing.bills.tax import BillTotals, totals_of
 from billing.bills.values import Content, Issue
 from billing.bills.wire import content_from_json, json_from_content
 from billing.contracts.preferences import Approver
+from billing.zones import zone
 
-_HEAD = """
+_OPEN_MINOR = "(CASE WHEN entry.amount_minor > 0 THEN account_rests.rest_minor ELSE 0 END)"
+_WAS_WRITTEN_OFF = """
+    EXISTS (
+        SELECT FROM account_entries AS write_off
+        WHERE write_off.bill_id = bills.id AND write_off.kind = 'write_off'
+            AND NOT EXISTS (SELECT FROM account_entries AS mirror WHERE mirror.reverses_id = write_off.id)
+    )
+"""
+_SHOWN = f"""
+    (CASE WHEN bills.state <> 'issued' OR bills.corrects_id IS NOT NULL OR {_OPEN_MINOR} > 0 THEN bills.state
+        WHEN {_WAS_WRITTEN_OFF} THEN 'written_off' ELSE 'paid' END)
+"""
+_HEAD = f"""
     bills.id, bills.partner_id, partners.external_id AS partner, partners.name AS partner_name, bills.period,
     bills.currency, bills.state, bills.digest, bills.net_minor, bills.tax_minor, bills.corrects_id, bills.asked,
-    bills.csm_id, bills.created_at, bills.number, bills.issued_on, bills.due_on, bills.seal, bills.dispute
+    bills.csm_id, bills.created_at, bills.number, bills.issued_on, bills.due_on, bills.seal, bills.dispute,
+    {_OPEN_MINOR} AS open_minor, {_WAS_WRITTEN_OFF} AS was_written_off
+"""
+_BILLS = """
+    bills JOIN partners ON partners.id = bills.partner_id
+    LEFT JOIN account_entries AS entry ON entry.id = bills.id
+    LEFT JOIN account_rests ON account_rests.entry_id = bills.id
 """
 
 
@@ -29,7 +48,8 @@ _HEAD = """
 class BillHead:
     """A bill without its lines. `corrects_id` is the bill that a credit note is about; a bill has none.
 
-    What it gets when it is issued is None before: number, dates and seal.
+    What it gets when it is issued is None before: number, dates and seal. `open_minor` is what the account says is open
+    of it: 0 before it is issued, and for what asks for no money.
     """
 
     id: UUID
@@ -50,6 +70,13 @@ class BillHead:
     due_on: date | None
     seal: str | None
     dispute: str | None
+    open_minor: int
+    was_written_off: bool
+
+    @property
+    def shown_state(self) -> str:
+        """The state, or `paid` or `written_off` for an issued bill of which nothing is open; a note is never paid."""
+        return self.state.value if self.corrects_id else shown_state(self.state, self.open_minor, self.was_written_off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +90,15 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class BillFilter:
-    """Which bills to list; None is any. `overdue_on` are those that were due before a day.
+    """Which bills to list; None is any. `overdue_at` are open ones that were due before that instant's day.
 
-    `unfinished_only` are those that are neither issued nor given up.
+    `state` is the one that is shown. `unfinished_only` are those that are neither issued nor given up.
     """
 
     partner_id: UUID | None = None
     period: int | None = None
-    state: State | None = None
-    overdue_on: date | None = None
+    state: str | None = None
+    overdue_at: datetime | None = None
     issued_only: bool = False
     unfinished_only: bool = False
 
@@ -80,9 +107,8 @@ async def read(connection: asyncpg.Connection, bill_id: UUID) -> Bill | None:
     """A bill as it stands."""
     row = await connection.fetchrow(
         f"""
-        SELECT {_HEAD}, bills.content, bills.issue FROM bills JOIN partners ON partners.id = partner_id
-        WHERE bills.id = $1
-        """,  # noqa: S608 - _HEAD is a constant
+        SELECT {_HEAD}, bills.content, bills.issue FROM {_BILLS} WHERE bills.id = $1
+        """,  # noqa: S608 - constants
         bill_id,
     )
     return _bill_from_row(row) if row else None
@@ -111,20 +137,31 @@ async def page(
     connection: asyncpg.Connection, only: BillFilter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[BillHead]:
     """Bills and credit notes, the newest first."""
+    today = await _today(connection, only.overdue_at) if only.overdue_at else None
     rows = await connection.fetch(
         f"""
-        SELECT {_HEAD} FROM bills JOIN partners ON partners.id = partner_id
-        WHERE ($1::uuid IS NULL OR partner_id = $1) AND ($2::int IS NULL OR period = $2)
-            AND ($3::text IS NULL OR state = $3) AND ($4::date IS NULL OR due_on < $4 AND state = 'issued')
-            AND (NOT $5 OR issued_at IS NOT NULL)
-            AND (NOT $6 OR state IN ('draft', 'pending', 'approved', 'rejected'))
-            AND ($7::timestamptz IS NULL OR (bills.created_at, bills.id) < ($7, $8::uuid))
-        ORDER BY bills.created_at DESC, bills.id DESC LIMIT $9
-        """,  # noqa: S608 - _HEAD is a constant
+        SELECT {_HEAD} FROM {_BILLS}
+        WHERE ($1::uuid IS NULL OR bills.partner_id = $1) AND ($2::int IS NULL OR bills.period = $2)
+            AND ($3::text IS NULL OR bills.state = $4 AND {_SHOWN} = $3)
+            AND ($5::text[] IS NULL OR {_OPEN_MINOR} > 0 AND EXISTS (
+                SELECT FROM unnest($5, $6::date[]) AS today (timezone, day)
+                WHERE bills.due_on < day AND timezone = (
+                    SELECT timezone FROM partner_time_zones
+                    WHERE partner_id = bills.partner_id AND from_period <= to_char(day, 'YYYYMM')::int
+                    ORDER BY from_period DESC LIMIT 1
+                )
+            ))
+            AND (NOT $7 OR bills.issued_at IS NOT NULL)
+            AND (NOT $8 OR bills.state IN ('draft', 'pending', 'approved', 'rejected'))
+            AND ($9::timestamptz IS NULL OR (bills.created_at, bills.id) < ($9, $10::uuid))
+        ORDER BY bills.created_at DESC, bills.id DESC LIMIT $11
+        """,  # noqa: S608 - constants
         only.partner_id,
         only.period,
         only.state,
-        only.overdue_on,
+        State.ISSUED.value if only.state in (PAID, WRITTEN_OFF) else only.state,
+        today and list(today),
+        today and list(today.values()),
         only.issued_only,
         only.unfinished_only,
         *(before or (None, None)),
@@ -202,6 +239,12 @@ async def write_dispute(connection: asyncpg.Connection, bill_id: UUID, reason: s
     await connection.execute("UPDATE bills SET dispute = $2 WHERE id = $1", bill_id, reason)
 
 
+async def _today(connection: asyncpg.Connection, now: datetime) -> dict[str, date]:
+    """The day of an instant in every time zone that a partner has."""
+    rows = await connection.fetch("SELECT DISTINCT timezone FROM partner_time_zones")
+    return {row["timezone"]: now.astimezone(zone(row["timezone"])).date() for row in rows}
+
+
 def _bill_from_row(row: asyncpg.Record) -> Bill:
     content: Mapping[str, Any] = msgspec.json.decode(row["content"])
     issue = row["issue"]
@@ -232,4 +275,6 @@ def _head_from_row(row: asyncpg.Record) -> BillHead:
         due_on=row["due_on"],
         seal=row["seal"],
         dispute=row["dispute"],
+        open_minor=row["open_minor"],
+        was_written_off=row["was_written_off"],
     )

@@ -4,7 +4,18 @@ The database itself refuses wrong states: see the keys and checks beside each co
 (`_minor`), instants are `timestamptz` (`_at`), periods are integers like 202404.
 """
 
-from db.core.tables import access, bills, contracts, intake, ledger, masters, operations, reports
+from db.core.tables import access, account, bills, contracts, intake, ledger, masters, operations, reports
 from db.core.tables.base import metadata
 
-__all__ = ["access", "bills", "contracts", "intake", "ledger", "masters", "metadata", "operations", "reports"]
+__all__ = [
+    "access",
+    "account",
+    "bills",
+    "contracts",
+    "intake",
+    "ledger",
+    "masters",
+    "metadata",
+    "operations",
+    "reports",
+]
