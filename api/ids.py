@@ -5,9 +5,11 @@ from uuid import UUID
 import asyncpg
 
 from api.problems import FieldError, Problem
+from billing.bills.account import EntryKind
 from billing.errors import InvalidValue
 from billing.identity import check_id
-from db.core.row_keys import customer_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
+from db.bills import records
+from db.core.row_keys import customer_uuid, document_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
 from db.masters import customers, partners, products
 from db.reports import leads_on_record
 
@@ -39,6 +41,19 @@ async def customer_id_of(connection: asyncpg.Connection, text: str, *, within: U
     if row_id not in known or (within and not await leads_on_record.any_of(connection, within, known[row_id])):
         raise Problem(404, f"There is no customer {text!r}.")
     return known[row_id]
+
+
+async def bill_id_of(connection: asyncpg.Connection, text: str) -> UUID:
+    """Row key of a bill by its id or its number; Problem 404 if there is none."""
+    bill_id = await records.find(connection, text, uuid_from_text(text))
+    if bill_id is None:
+        raise Problem(404, f"There is no bill {text!r}.")
+    return bill_id
+
+
+def document_id_of(kind: EntryKind, text: str) -> UUID:
+    """Row key of what is entered on accounts."""
+    return document_uuid(kind, _checked(text))
 
 
 def possible_lead_ids(source: str, text: str) -> list[UUID]:

@@ -32,6 +32,7 @@ _ACTION = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d05").bytes
 _KEY = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d06").bytes
 _REPORT = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d07").bytes
 _OWN_ACTION = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d08").bytes
+_DOCUMENT = UUID("6c9d7a54-21a1-5d0e-9c34-7f1f0b3a6d09").bytes
 
 
 def check_id(text: object) -> str:
@@ -85,6 +86,10 @@ class RowKeys:
     def own_action(self, lead_id: UUID, external_id: str) -> UUID:
         """Row key of an action that has an id of the caller's own: (lead, that id), a UUID in any letter case."""
         return self._make(_version_5(_OWN_ACTION + lead_id.bytes + spelled_once(external_id).encode()))
+
+    def document(self, kind: str, external_id: str) -> UUID:
+        """Row key of what is entered on accounts, like a payment: (kind, the caller's id)."""
+        return self._own_or_named(_DOCUMENT + kind.encode() + _SEPARATOR, external_id)
 
     def duplicate_key(
         self, partner_id: UUID, customer_id: UUID, product_id: UUID, action_type_key: str, level_key: str

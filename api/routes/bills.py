@@ -57,7 +57,7 @@ async def make_bill(request: Request, body: BillIn) -> Response:
         partner_id = await partner_id_of(uow.connection, body.partner)
         task_id = await creation.request(uow, state.policies, partner_id, body.period, datetime.now(UTC))
         live = None if task_id else await records.live_of(uow.connection, partner_id, body.period)
-        found = await _answer(request, uow.connection, live) if live else None
+        found = await bill_answer(request, uow.connection, live) if live else None
     return json_response(found) if task_id is None else task_started(task_id)
 
 
@@ -99,7 +99,7 @@ async def list_bills(
 async def get_bill(request: Request, bill_id: UuidPath) -> Response:
     """A bill with its lines, what it says of tax, who approves it, its files, and the moves that are open to you."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        return json_response(await _answer(request, connection, bill_id))
+        return json_response(await bill_answer(request, connection, bill_id))
 
 
 @router.get(
@@ -110,7 +110,7 @@ async def list_actions(request: Request, bill_id: UuidPath, limit: Limit = 100, 
     place = place_from_cursor(after, int) or 0
     async with transaction(state_of(request).engine, readonly=True) as connection:
         if await records.partner_of(connection, bill_id) is None:
-            raise _no_bill(bill_id)
+            raise no_bill(bill_id)
         found = await history.read(connection, bill_id, after=place, limit=limit)
     following = cursor_from_place(found[-1].position) if len(found) == limit else None
     return json_response({"items": [action_out(action) for action in found], "next": following})
@@ -201,7 +201,7 @@ async def move_bills(request: Request, body: MovesIn) -> Response:
                 asked = Asked(move, each.digest, body.comment)
                 found = await moves.move(uow, each.bill, asked, mover_of(request), datetime.now(UTC))
                 if found is None:
-                    raise _no_bill(each.bill)
+                    raise no_bill(each.bill)
             results.append({"bill": each.bill, "status": 200, "detail": None})
         except Exception as error:
             problem = problem_from(error, request)
@@ -214,12 +214,12 @@ async def move_bills(request: Request, body: MovesIn) -> Response:
 async def _moved(request: Request, bill_id: UUID, asked: Asked) -> Response:
     async with unit_of_work(request) as uow:
         if await moves.move(uow, bill_id, asked, mover_of(request), datetime.now(UTC)) is None:
-            raise _no_bill(bill_id)
-        content = await _answer(request, uow.connection, bill_id)
+            raise no_bill(bill_id)
+        content = await bill_answer(request, uow.connection, bill_id)
     return json_response(content)
 
 
-async def _answer(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> dict[str, Any]:
+async def bill_answer(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> dict[str, Any]:
     """A bill as the caller sees it; a caller that is bound to a partner sees issued ones, and nothing of approvals."""
     bill, within = await _found(request, connection, bill_id), own_partner(request)
     files = await stored.read(connection, bill_id)
@@ -240,7 +240,7 @@ async def _answer(request: Request, connection: asyncpg.Connection, bill_id: UUI
 async def _found(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> Bill:
     bill, within = await records.read(connection, bill_id), own_partner(request)
     if bill is None or (within is not None and (bill.head.partner_id != within or bill.issue is None)):
-        raise _no_bill(bill_id)
+        raise no_bill(bill_id)
     return bill
 
 
@@ -249,5 +249,6 @@ def _waits(open_moves: Iterable[Move]) -> bool:
     return bool({Move.SUBMIT, Move.APPROVE, Move.REVISE, Move.ISSUE} & set(open_moves))
 
 
-def _no_bill(bill_id: UUID) -> Problem:
+def no_bill(bill_id: UUID) -> Problem:
+    """Problem 404."""
     return Problem(404, f"There is no bill {bill_id}.")

@@ -178,7 +178,7 @@ def action_out(action: BillAction) -> dict[str, Any]:
     """One move in the history of a bill."""
     return {
         "at": instant_out(action.at),
-        "who": _who_out(action.who),
+        "who": who_out(action.who),
         "move": action.move,
         "from": action.from_state,
         "to": action.to_state,
@@ -202,7 +202,7 @@ def adjustment_out(entry: AdjustmentEntry) -> dict[str, Any]:
         "tax": tax and {"category": tax.category.value, "rate": f"{tax.rate:.2f}"},
         "own_tax": adjustment.own_tax,
         "entered_at": instant_out(entry.entered_at),
-        "entered_by": _who_out(entry.who),
+        "entered_by": who_out(entry.who),
         "taken_back_at": instant_out(entry.taken_back_at),
     }
 
@@ -227,5 +227,6 @@ def _review_out(review: Review, names: Mapping[UUID, str]) -> dict[str, Any]:
     }
 
 
-def _who_out(who: Actor) -> dict[str, Any]:
+def who_out(who: Actor) -> dict[str, Any]:
+    """Who did something."""
     return {"kind": who.kind.value, "id": who.id, "name": who.name}

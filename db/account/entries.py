@@ -139,7 +139,6 @@ async def page(
 
 
 def _entry_from_row(row: asyncpg.Record) -> AccountEntry:
-    named: dict[str, int] = msgspec.json.decode(row["named"])
     return AccountEntry(
         partner_id=row["partner_id"],
         partner=row["partner"],
@@ -152,7 +151,7 @@ def _entry_from_row(row: asyncpg.Record) -> AccountEntry:
             due_on=row["due_on"],
             external_id=row["external_id"],
             paid_on=row["paid_on"],
-            named={UUID(charge_id): amount for charge_id, amount in named.items()},
+            named={UUID(charge_id): amount for charge_id, amount in row["named"].items()},
             bill_id=row["bill_id"],
             reverses_id=row["reverses_id"],
             reason=row["reason"],

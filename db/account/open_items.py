@@ -1,12 +1,13 @@
 """What is open and left of a partner's account, and the uses that change it (B9)."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from billing.bills.account import Charge, Credit, Use
+from billing.bills.account import Charge, Credit, EntryKind, Use
 from billing.bills.open_items import OpenItems
 
 
@@ -51,6 +52,37 @@ async def uses_of(connection: asyncpg.Connection, entry_id: UUID) -> list[Use]:
         entry_id,
     )
     return [Use(row["credit_id"], row["charge_id"], row["amount_minor"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSide:
+    """What an entry covers, or what covers it, with the amount."""
+
+    id: UUID
+    kind: EntryKind
+    document: str
+    amount_minor: int
+
+
+async def other_sides(connection: asyncpg.Connection, entry_ids: Iterable[UUID]) -> dict[UUID, list[OtherSide]]:
+    """What each of these entries covers, or what covers it, as it was booked; nothing for those without uses."""
+    rows = await connection.fetch(
+        """
+        SELECT wanted.id AS entry_id, other.id, other.kind, other.document,
+            sum(uses.amount_minor)::bigint AS amount_minor
+        FROM unnest($1::uuid[]) AS wanted (id)
+        JOIN account_uses AS uses ON wanted.id IN (uses.credit_id, uses.charge_id)
+        JOIN account_entries AS other
+            ON other.id = CASE wanted.id WHEN uses.credit_id THEN uses.charge_id ELSE uses.credit_id END
+        GROUP BY wanted.id, other.id HAVING sum(uses.amount_minor) <> 0 ORDER BY wanted.id, other.position
+        """,
+        list(entry_ids),
+    )
+    found: dict[UUID, list[OtherSide]] = {}
+    for row in rows:
+        side = OtherSide(row["id"], EntryKind(row["kind"]), row["document"], row["amount_minor"])
+        found.setdefault(row["entry_id"], []).append(side)
+    return found
 
 
 async def add(connection: asyncpg.Connection, partner_id: UUID, entry_id: UUID, rest_minor: int) -> None:

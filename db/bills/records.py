@@ -120,6 +120,12 @@ async def partner_of(connection: asyncpg.Connection, bill_id: UUID) -> UUID | No
     return partner_id
 
 
+async def find(connection: asyncpg.Connection, number: str, bill_id: UUID | None) -> UUID | None:
+    """The bill with a number, or with an id; None if there is none."""
+    found: UUID | None = await connection.fetchval("SELECT id FROM bills WHERE number = $1 OR id = $2", number, bill_id)
+    return found
+
+
 async def live_of(connection: asyncpg.Connection, partner_id: UUID, period: int) -> UUID | None:
     """The one bill of a period that is neither void nor cancelled (B1)."""
     bill_id: UUID | None = await connection.fetchval(

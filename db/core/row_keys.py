@@ -11,5 +11,6 @@ product_uuid = ROW_KEYS.product
 customer_uuid = ROW_KEYS.customer
 lead_uuid = ROW_KEYS.lead
 action_uuid = ROW_KEYS.action
+document_uuid = ROW_KEYS.document
 duplicate_key = ROW_KEYS.duplicate_key
 uuid_from_text = ROW_KEYS.from_text

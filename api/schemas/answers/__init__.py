@@ -1,5 +1,6 @@
 """What the routes answer, for the OpenAPI document. A test compares every answer with it, so neither can drift."""
 
+from api.schemas.answers.account import OpeningItem, Payment, Refund
 from api.schemas.answers.audit import AuditLine, Who
 from api.schemas.answers.base import Answer, FieldError, Page, Totals
 from api.schemas.answers.batches import (
@@ -65,10 +66,12 @@ __all__ = [
     "MovedBill",
     "NewKey",
     "Notified",
+    "OpeningItem",
     "Page",
     "Partner",
     "PasswordLink",
     "Pause",
+    "Payment",
     "Period",
     "PeriodToClose",
     "PossibleCorrection",
@@ -80,6 +83,7 @@ __all__ = [
     "Rate",
     "RateOf",
     "Readiness",
+    "Refund",
     "Report",
     "ReportFile",
     "ReportVersion",
