@@ -17,6 +17,7 @@ from api.schemas.leads import AHEAD
 from api.schemas.verdicts import action_out_from_line
 from api.state import state_of, unit_of_work
 from api.wire import json_response
+from db.bills import returns
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import corrections, holds, reading
@@ -71,7 +72,7 @@ async def release_action(request: Request, action_id: UuidPath, body: ReasonIn) 
 @router.post("/{action_id}/return", dependencies=[_BILL], response_model=answers.Action)
 async def return_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
     """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
-    return await _change(request, action_id, body, holds.return_action)
+    return await _change(request, action_id, body, _return)
 
 
 @router.post("/{action_id}/correct", dependencies=[_BILL], response_model=answers.Action)
@@ -87,12 +88,18 @@ async def correct_action(request: Request, action_id: UuidPath, body: Correction
     try:
         async with unit_of_work(request) as uow:
             await _require_visible(request, uow.connection, action_id)
+            await returns.check(uow.connection, state_of(request).policies, action_id, datetime.now(UTC))
             right_id = await corrections.correct(uow, state_of(request).policies, action_id, correction, body.reason)
             line = await explained_actions.action_line(uow.connection, right_id)
     except LookupError:
         raise Problem(404, f"There is no action {action_id}.") from None
     assert line is not None
     return json_response(action_out_from_line(line))
+
+
+async def _return(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str) -> None:
+    await returns.check(uow.connection, policies, action_id, datetime.now(UTC))
+    await holds.return_action(uow, policies, action_id, reason)
 
 
 async def _require_visible(request: Request, connection: asyncpg.Connection, action_id: UUID) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api.schemas.bills import SignedAmount, who_out
 from api.schemas.fields import Body, Day, Id, LongText, Text
@@ -77,6 +77,34 @@ class OpeningItemIn(Body):
     amount: SignedAmount
     due_on: Day | None = None
     reference: Text
+
+
+class NotedLineIn(Body):
+    """How much of a line is credited, before tax."""
+
+    line: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+    net: AmountAboveZero
+
+
+class CreditNoteIn(Body):
+    """A credit note over lines of an issued bill, or over all that is left of it, which cancels it."""
+
+    bill: Id
+    lines: Annotated[list[NotedLineIn], Field(min_length=1, max_length=1000)] | None = None
+    cancel: Literal[True] | None = None
+    reason: LongText
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.lines is None) == (self.cancel is None):
+            raise ValueError("must name either lines or cancel")
+        if self.lines and len({line.line for line in self.lines}) != len(self.lines):
+            raise ValueError("must name a line once")
+        return self
+
+    def amounts(self) -> dict[int, int] | None:
+        """The amounts by line; None to cancel."""
+        return {line.line: line.net for line in self.lines} if self.lines else None
 
 
 class ReversalIn(Body):

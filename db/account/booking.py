@@ -85,16 +85,19 @@ async def settle(uow: UnitOfWork, partner_id: UUID, now: datetime) -> list[Use]:
 
 async def booking_day(connection: asyncpg.Connection, partner_id: UUID, now: datetime) -> date:
     """The day in the partner's time zone, and never before that of the last entry, so that the past never changes."""
-    row = await connection.fetchrow(
+    today = await day_at(connection, partner_id, now)
+    last = await connection.fetchval("SELECT max(booked_on) FROM account_entries WHERE partner_id = $1", partner_id)
+    return today if last is None else max(today, last)
+
+
+async def day_at(connection: asyncpg.Connection, partner_id: UUID, now: datetime) -> date:
+    """The day of an instant in the partner's time zone."""
+    timezone = await connection.fetchval(
         """
-        SELECT (
-            SELECT timezone FROM partner_time_zones WHERE partner_id = $1 AND from_period <= $2
-            ORDER BY from_period DESC LIMIT 1
-        ) AS timezone, (SELECT max(booked_on) FROM account_entries WHERE partner_id = $1) AS last
+        SELECT timezone FROM partner_time_zones WHERE partner_id = $1 AND from_period <= $2
+        ORDER BY from_period DESC LIMIT 1
         """,
         partner_id,
         now.year * 100 + now.month,
     )
-    assert row is not None
-    today = now.astimezone(zone(row["timezone"])).date()
-    return today if row["last"] is None else max(today, row["last"])
+    return now.astimezone(zone(timezone)).date()

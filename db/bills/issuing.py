@@ -5,14 +5,14 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.bills.account import EntryKind
+from billing.bills.account import EntryKind, entry_minor
 from billing.bills.issuing import due_date, issue_date, missing_in_blocks
 from billing.bills.values import Issue, is_skipped
 from billing.errors import RuleViolation
 from billing.periods import name_of_period
 from db.account import booking
 from db.account.entries import NewEntry
-from db.bills import creation, facts, numbers, records
+from db.bills import account_history, creation, credit_notes, facts, numbers, records
 from db.bills.files import stored
 from db.bills.records import Bill
 from db.contracts import agreed_terms
@@ -21,21 +21,25 @@ from db.tasks import records as tasks
 
 
 async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
-    """Issue an approved bill, book it, and start the task that makes its files; under the lock of the partner's bills.
+    """Issue an approved bill or credit note, book it, and start the task that makes its files.
 
-    RuleViolation if an earlier period comes first, or if the seller's or the partner's block lacks something.
+    The lock of the partner's bills is held. A note over all that was left of its bill cancels that. RuleViolation if an
+    earlier period comes first, or if the seller's or the partner's block lacks something.
     """
     connection, head = uow.connection, bill.head
-    await _check_order(connection, bill)
+    if head.corrects_id is None:
+        await _check_order(connection, bill)
     if missing := missing_in_blocks(bill.content):
         raise RuleViolation(
             f"The bill cannot be issued without {' and '.join(missing)}; enter what is missing, then refresh the bill."
         )
     preferences = (await agreed_terms.read(connection, head.partner_id, head.period)).terms.preferences
     issued_on = await _issue_date(connection, head.partner_id, now)
-    due_on = due_date(issued_on, bill.content.terms.payment_days)
-    number = await numbers.take(connection, head.partner_id, head.partner, "bill")
-    entry = NewEntry(head.id, EntryKind.BILL, head.totals.gross_minor, number, due_on, bill_id=head.id)
+    due_on = issued_on if head.corrects_id else due_date(issued_on, bill.content.terms.payment_days)
+    kind = EntryKind.CREDIT_NOTE if head.corrects_id else EntryKind.BILL
+    number = await numbers.take(connection, head.partner_id, head.partner, kind.value)
+    amount = entry_minor(kind, head.totals.gross_minor)
+    entry = NewEntry(head.id, kind, amount, number, due_on, bill_id=head.corrects_id or head.id)
     uses = await booking.book(uow, head.partner_id, entry, now)
     assert uses is not None
     issue = Issue(
@@ -48,6 +52,8 @@ async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
         paper=preferences.paper,
     )
     await records.write_issue(connection, bill, issue)
+    await account_history.add(uow, uses, number, but=head.id)
+    await credit_notes.cancel_corrected(uow, bill)
     await tasks.start(uow, stored.MAKE, {"bill_id": head.id, "partner_id": head.partner_id}, dedup_key=str(head.id))
 
 
@@ -87,15 +93,16 @@ async def _issue_date(connection: asyncpg.Connection, partner_id: UUID, now: dat
 
 
 async def numbers_of_corrected(connection: asyncpg.Connection, bill: Bill) -> dict[int, str]:
-    """The numbers of the bills that the credit lines correct, by period."""
+    """The numbers of the bills that the credit lines correct, by period; of a credit note, that of its own bill too."""
     periods = {line.corrects for line in bill.content.lines if line.corrects is not None}
     rows = await connection.fetch(
         """
         SELECT DISTINCT ON (period) period, number FROM bills
-        WHERE partner_id = $1 AND period = ANY($2::int[]) AND corrects_id IS NULL AND issued_at IS NOT NULL
-        ORDER BY period, issued_at DESC
+        WHERE id = $3 OR (partner_id = $1 AND period = ANY($2::int[]) AND corrects_id IS NULL AND issued_at IS NOT NULL)
+        ORDER BY period, id = $3 DESC, issued_at DESC
         """,
         bill.head.partner_id,
         list(periods),
+        bill.head.corrects_id,
     )
     return {row["period"]: row["number"] for row in rows}

@@ -12,10 +12,11 @@ from billing.bills.digest import digest_of
 from billing.bills.history import is_repeated
 from billing.bills.moves import Moving, moved, open_moves
 from billing.bills.states import Move
+from billing.bills.values import Content
 from billing.bills.wire import json_from_content
 from billing.errors import RuleViolation
 from billing.roles import Role
-from db.bills import facts, history, issuing, records, reviews
+from db.bills import credit_notes, facts, history, issuing, records, reviews
 from db.bills.records import Bill, BillHead
 from db.contracts import agreed_terms
 from db.core import locks
@@ -81,7 +82,7 @@ async def _make(uow: UnitOfWork, bill: Bill, asked: Asked, mover: Mover, now: da
     else:
         after = moved(before, asked.move, caller, asked.digest, asked.comment)
     if asked.move is Move.REFRESH:
-        content = await facts.content_now(connection, head.partner_id, head.period)
+        content = await _content_now(connection, bill)
         await records.write_content(connection, head.id, content)
         digest = digest_of(content)
     elif asked.move is Move.ISSUE:
@@ -124,13 +125,17 @@ async def _moving(connection: asyncpg.Connection, head: BillHead) -> Moving:
 
 async def _check_fresh(connection: asyncpg.Connection, bill: Bill) -> None:
     """StaleBill with the first difference between what the bill says and what holds now."""
-    if bill.content.noted is not None:
-        return
-    now = await facts.content_now(connection, bill.head.partner_id, bill.head.period)
+    now = await _content_now(connection, bill)
     difference = first_difference(json_from_content(bill.content), json_from_content(now))
     if difference:
         said = difference.sentence("on the bill", "now")
         raise StaleBill(f"The bill is stale, because {said}; recall and refresh it first.")
+
+
+async def _content_now(connection: asyncpg.Connection, bill: Bill) -> Content:
+    if bill.content.noted is not None:
+        return await credit_notes.content_now(connection, bill)
+    return await facts.content_now(connection, bill.head.partner_id, bill.head.period)
 
 
 async def _is_repeated(uow: UnitOfWork, head: BillHead, asked: Asked) -> bool:

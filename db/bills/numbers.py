@@ -1,6 +1,5 @@
 """Numbers of bills and credit notes (B7): gapless, because one is taken in the transaction that issues."""
 
-from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -11,10 +10,8 @@ from db.contracts import billing_settings
 _WRITTEN = {"bill": bill_number, "credit_note": credit_note_number}
 
 
-async def take(
-    connection: asyncpg.Connection, partner_id: UUID, external_id: str, kind: Literal["bill", "credit_note"]
-) -> str:
-    """The next number of a partner, under the lock of its bills."""
+async def take(connection: asyncpg.Connection, partner_id: UUID, external_id: str, kind: str) -> str:
+    """The next number of a partner for a kind, `bill` or `credit_note`, under the lock of its bills."""
     prefix, first = await _prefix_and_first(connection, partner_id, external_id)
     number: int = await connection.fetchval(
         """

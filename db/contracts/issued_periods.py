@@ -4,8 +4,8 @@ from uuid import UUID
 
 import asyncpg
 
-_ISSUED = "issued_at IS NOT NULL AND state NOT IN ('voided', 'void', 'cancelled')"
-"""A cancelled bill leaves its period to the bill that replaces it."""
+_ISSUED = "corrects_id IS NULL AND issued_at IS NOT NULL AND state NOT IN ('voided', 'void', 'cancelled')"
+"""A cancelled bill leaves its period to the bill that replaces it, and a credit note is no bill of its period."""
 
 
 async def issued_periods(connection: asyncpg.Connection, partner_id: UUID) -> set[int]:

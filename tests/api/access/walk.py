@@ -98,6 +98,7 @@ NEEDED: dict[str, Permission | Anybody] = {
     "write_off_bill": Permission.BILL,
     "take_back_write_off": Permission.BILL,
     "dispute_bill": Permission.BILL,
+    "create_credit_note": Permission.BILL,
     "enter_adjustment": Permission.BILL,
     "list_adjustments": Permission.READ,
     "take_back_adjustment": Permission.BILL,
