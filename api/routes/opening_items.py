@@ -47,13 +47,13 @@ async def list_opening_items(
     return await documents.list_page(request, EntryKind.OPENING_ITEM, partner, limit, after)
 
 
-@router.get("/{opening_item_id}", dependencies=[_READ], response_model=answers.OpeningItem)
+@router.get("/{opening_item_id:path}", dependencies=[_READ], response_model=answers.OpeningItem)
 async def get_opening_item(request: Request, opening_item_id: IdPath) -> Response:
     """An opening item with what covers it or what it covers."""
     return await documents.show(request, EntryKind.OPENING_ITEM, opening_item_id)
 
 
-@router.post("/{opening_item_id}/reverse", dependencies=[_BILL], response_model=answers.OpeningItem)
+@router.post("/{opening_item_id:path}/reverse", dependencies=[_BILL], response_model=answers.OpeningItem)
 async def reverse_opening_item(request: Request, opening_item_id: IdPath, body: ReversalIn) -> Response:
     """Take an opening item back; its uses are freed. Repeating it is safe."""
     return await documents.reverse(request, EntryKind.OPENING_ITEM, opening_item_id, body.reason)

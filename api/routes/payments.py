@@ -51,13 +51,13 @@ async def list_payments(
     return await documents.list_page(request, EntryKind.PAYMENT, partner, limit, after)
 
 
-@router.get("/{payment_id}", dependencies=[_READ], response_model=answers.Payment)
+@router.get("/{payment_id:path}", dependencies=[_READ], response_model=answers.Payment)
 async def get_payment(request: Request, payment_id: IdPath) -> Response:
     """A payment with what it is used for, and what is left of it."""
     return await documents.show(request, EntryKind.PAYMENT, payment_id)
 
 
-@router.patch("/{payment_id}", dependencies=[_BILL], response_model=answers.Payment)
+@router.patch("/{payment_id:path}", dependencies=[_BILL], response_model=answers.Payment)
 async def allocate_payment(request: Request, payment_id: IdPath, body: AllocationsIn) -> Response:
     """Use a payment for other bills than before; what is not named is used for what is due first."""
     entry_id = document_id_of(EntryKind.PAYMENT, payment_id)
@@ -69,7 +69,7 @@ async def allocate_payment(request: Request, payment_id: IdPath, body: Allocatio
     return json_response(content)
 
 
-@router.post("/{payment_id}/reverse", dependencies=[_BILL], response_model=answers.Payment)
+@router.post("/{payment_id:path}/reverse", dependencies=[_BILL], response_model=answers.Payment)
 async def reverse_payment(request: Request, payment_id: IdPath, body: ReversalIn) -> Response:
     """Take a payment back: what it was used for is open again. Repeating it is safe."""
     return await documents.reverse(request, EntryKind.PAYMENT, payment_id, body.reason)

@@ -45,13 +45,13 @@ async def list_refunds(
     return await documents.list_page(request, EntryKind.REFUND, partner, limit, after)
 
 
-@router.get("/{refund_id}", dependencies=[_READ], response_model=answers.Refund)
+@router.get("/{refund_id:path}", dependencies=[_READ], response_model=answers.Refund)
 async def get_refund(request: Request, refund_id: IdPath) -> Response:
     """A refund with the credits that cover it."""
     return await documents.show(request, EntryKind.REFUND, refund_id)
 
 
-@router.post("/{refund_id}/reverse", dependencies=[_BILL], response_model=answers.Refund)
+@router.post("/{refund_id:path}/reverse", dependencies=[_BILL], response_model=answers.Refund)
 async def reverse_refund(request: Request, refund_id: IdPath, body: ReversalIn) -> Response:
     """Take a refund back: the credits that covered it are left again. Repeating it is safe."""
     return await documents.reverse(request, EntryKind.REFUND, refund_id, body.reason)

@@ -10,10 +10,13 @@ from api.schemas.bills import SignedAmount, who_out
 from api.schemas.fields import Body, Day, Id, LongText, Text
 from api.wire import amount_out, instant_out
 from billing.bills.account import EntryKind
+from billing.bills.statement import Statement
 from billing.errors import InvalidValue
 from billing.money import MOST_MINOR, amount_up_to
+from db.account.ageing import PartnerAgeing
 from db.account.entries import AccountEntry
 from db.account.open_items import OtherSide
+from db.masters.partners import Partner
 
 MOST_ALLOCATIONS = 500
 
@@ -143,6 +146,46 @@ def document_out(found: AccountEntry, others: Iterable[OtherSide]) -> dict[str, 
         "entered_by": who_out(found.who),
         "reversed": reversal
         and {"at": instant_out(reversal.at), "by": who_out(reversal.who), "reason": reversal.reason},
+    }
+
+
+def statement_out(partner: Partner, start: date | None, end: date, found: Statement) -> dict[str, Any]:
+    """A statement; `start` None is since the beginning."""
+    return {
+        "partner": partner.external_id,
+        "currency": partner.currency,
+        "from": _day_out(start),
+        "to": _day_out(end),
+        "opening": amount_out(found.opening_minor),
+        "entries": [
+            {
+                "booked_on": _day_out(entry.booked_on),
+                "kind": entry.kind.value,
+                "document": entry.document,
+                "paid_on": _day_out(entry.paid_on),
+                "amount": amount_out(entry.amount_minor),
+                "balance": amount_out(balance),
+            }
+            for entry, balance in found.entries
+        ],
+        "closing": amount_out(found.closing_minor),
+    }
+
+
+def ageing_out(found: PartnerAgeing, as_of: date) -> dict[str, Any]:
+    """What a partner owes at the end of a day."""
+    columns = found.at(as_of)
+    return {
+        "partner": found.partner,
+        "currency": found.currency,
+        "not_due": amount_out(columns.not_due_minor),
+        "1_30": amount_out(columns.days_1_30_minor),
+        "31_60": amount_out(columns.days_31_60_minor),
+        "61_90": amount_out(columns.days_61_90_minor),
+        "over_90": amount_out(columns.over_90_minor),
+        "open": amount_out(columns.open_minor),
+        "disputed": amount_out(columns.disputed_minor),
+        "left": amount_out(columns.left_minor),
     }
 
 

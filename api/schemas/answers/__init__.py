@@ -1,6 +1,6 @@
 """What the routes answer, for the OpenAPI document. A test compares every answer with it, so neither can drift."""
 
-from api.schemas.answers.account import OpeningItem, Payment, Refund
+from api.schemas.answers.account import Ageing, OpeningItem, Payment, Refund, Statement
 from api.schemas.answers.audit import AuditLine, Who
 from api.schemas.answers.base import Answer, FieldError, Page, Totals
 from api.schemas.answers.batches import (
@@ -42,6 +42,7 @@ __all__ = [
     "ActionCounts",
     "ActionSent",
     "Adjustment",
+    "Ageing",
     "Answer",
     "AuditLine",
     "Batch",
@@ -91,6 +92,7 @@ __all__ = [
     "RotatedKey",
     "Seller",
     "Session",
+    "Statement",
     "StuckPart",
     "Task",
     "TaskStarted",

@@ -3,6 +3,8 @@
 from datetime import date, datetime
 from uuid import UUID
 
+from pydantic import Field
+
 from api.schemas.answers.audit import Who
 from api.schemas.answers.base import Answer
 
@@ -59,3 +61,41 @@ class OpeningItem(Document):
     """What was open before Leadger billed the partner."""
 
     opening_item_id: UUID
+
+
+class StatementEntry(Answer):
+    """What was booked, and the account after it; `paid_on` is shown and counts for nothing."""
+
+    booked_on: date
+    kind: str
+    document: str
+    paid_on: date | None
+    amount: str
+    balance: str
+
+
+class Statement(Answer):
+    """The account from one day to another, both included: opening + entries = closing."""
+
+    partner: str
+    currency: str
+    from_: date | None = Field(alias="from")
+    to: date
+    opening: str
+    entries: list[StatementEntry]
+    closing: str
+
+
+class Ageing(Answer):
+    """What a partner owes by days past the due date; `disputed` is part of `open`, `left` stands beside."""
+
+    partner: str
+    currency: str
+    not_due: str
+    days_1_30: str = Field(alias="1_30")
+    days_31_60: str = Field(alias="31_60")
+    days_61_90: str = Field(alias="61_90")
+    over_90: str
+    open: str
+    disputed: str
+    left: str

@@ -61,6 +61,9 @@ GROUPS = {
         "bill_files": "a file of an issued bill: where it is and its hash",
         "bill_numbers": "the next number of a partner's bills or credit notes",
         "adjustments": "an amount that Finance added to a period or took off (B2)",
+        "account_entries": "what was booked on a partner's account, never changed (B9)",
+        "account_uses": "so much of a credit covers a charge; below zero it is freed",
+        "account_rests": "what is open of a charge, or left of a credit",
     },
 }
 """Every table, in groups, with what one row of it is."""

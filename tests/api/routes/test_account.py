@@ -1,7 +1,10 @@
 """The account of a partner through HTTP (B9): payments, refunds, opening items, write-offs and disputes."""
 
 import asyncio
+import csv
+import io
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 import asyncpg
@@ -12,7 +15,8 @@ from db.bills import records
 from db.bills.records import BillFilter
 from db.core.engine import transaction
 from tests.api.office import SELLER, Office
-from tests.api.world import Json, check_problem, get, get_all
+from tests.api.world import Json, check_problem, get, get_all, make
+from tests.people import new_person, session_headers
 
 APRIL, MAY = "2024-04", "2024-05"
 
@@ -233,3 +237,59 @@ async def test_a_bill_is_overdue_once_its_due_date_has_passed_where_the_partner_
     await enter(office, **payment())
     assert await overdue(due + timedelta(hours=14)) == []
     assert (await office.client.get("/api/bills", params={"overdue": "true"})).json()["items"] == []
+
+
+async def test_b09_a_statement_adds_up_and_ageing_sums_to_what_is_open(office: Office) -> None:
+    april, may = await issued(office, APRIL, MAY)
+    item: Json = {"partner": "acme", "reference": "Old books", "external_id": "o-1", "amount": "30.00"}
+    await enter(office, "opening-items", **item, due_on="2024-01-31")
+    await enter(office, **payment(amount="35.00"))
+    await office.client.post("/api/payments/pay-1/reverse", json={"reason": "It bounced."})
+    await enter(office, **payment("pay-2", "6.00"))
+    today = april["issued_on"]
+    found = await get(office.client, "/api/partners/acme/statement")
+    assert found["entries"] == [
+        {"booked_on": today, "paid_on": None, "kind": kind, "document": document, "amount": amount, "balance": balance}
+        | ({"paid_on": "2024-06-01"} if kind == "payment" else {})
+        for kind, document, amount, balance in (
+            ("bill", "ACME-0001", "12.00", "12.00"),
+            ("bill", "ACME-0002", "12.00", "24.00"),
+            ("opening_item", "Old books", "30.00", "54.00"),
+            ("payment", "Transfer pay-1", "-35.00", "19.00"),
+            ("reversal", "Transfer pay-1", "35.00", "54.00"),
+            ("payment", "Transfer pay-2", "-6.00", "48.00"),
+        )
+    ]
+    assert (found["opening"], found["closing"], found["to"]) == ("0.00", "48.00", today)
+    tomorrow = (datetime.fromisoformat(today) + timedelta(days=1)).date().isoformat()
+    later = await get(office.client, "/api/partners/acme/statement", **{"from": tomorrow, "to": tomorrow})
+    assert (later["opening"], later["entries"], later["closing"]) == ("48.00", [], "48.00")
+    wrong = await office.client.get("/api/partners/acme/statement", params={"from": tomorrow, "to": today})
+    check_problem(wrong, 400)
+
+    (ages,) = await get_all(office.client, "/api/ageing", as_of=today)
+    assert ages == {"partner": "acme", "currency": "EUR", "disputed": "0.00", "left": "0.00", "open": "48.00"} | {
+        "not_due": "24.00",
+        "over_90": "24.00",
+        **dict.fromkeys(("1_30", "31_60", "61_90"), "0.00"),
+    }
+    late = (datetime.fromisoformat(may["due_on"]) + timedelta(days=31)).date().isoformat()
+    assert (await get_all(office.client, "/api/ageing", as_of=late))[0]["31_60"] == "24.00"
+    before = (datetime.fromisoformat(today) - timedelta(days=1)).date().isoformat()
+    assert (await get_all(office.client, "/api/ageing", as_of=before))[0]["open"] == "0.00"
+
+    ledger = await office.client.get("/api/ledger")
+    rows = list(csv.DictReader(io.StringIO(ledger.text)))
+    assert [(row["kind"], row["amount"]) for row in rows[-2:]] == [("reversal", "35.00"), ("payment", "-6.00")]
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal("48.00")
+
+
+async def test_p1_a_partner_reads_its_own_statement_only(office: Office) -> None:
+    await make(office.client, "partners", external_id="other", name="Other")
+    mine = await session_headers(office.engine, await new_person(office.engine, "pat", Role.PARTNER, "acme"))
+    mine["Authorization"] = ""
+    statement = await office.client.get("/api/partners/acme/statement", headers=mine)
+    assert (statement.status_code, statement.json()["closing"]) == (200, "0.00")
+    check_problem(await office.client.get("/api/partners/other/statement", headers=mine), 404)
+    for path in ("/api/payments", "/api/refunds", "/api/opening-items", "/api/ageing", "/api/ledger"):
+        check_problem(await office.client.get(path, headers=mine), 403)
