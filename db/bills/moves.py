@@ -18,7 +18,6 @@ from billing.errors import RuleViolation
 from billing.roles import Role
 from db.bills import credit_notes, facts, history, issuing, records, reviews
 from db.bills.records import Bill, BillHead
-from db.contracts import agreed_terms
 from db.core import locks
 from db.core.actor import Actor
 from db.core.unit_of_work import UnitOfWork
@@ -102,7 +101,7 @@ async def _submitted(
 ) -> Moving:
     """The bill once it is submitted, with the approvals that the terms of today ask for (B5)."""
     head = bill.head
-    terms = (await agreed_terms.read(connection, head.partner_id, head.period)).terms
+    terms = await reviews.terms_of_today(connection, head.partner_id)
     places = reviews.asked_by(terms, head.totals.gross_minor)
     people = await reviews.active_people(connection, terms.csm_id)
     after = moved(before, asked.move, caller, asked.digest, asked.comment, places, people)
@@ -113,7 +112,7 @@ async def _submitted(
 
 async def _moving(connection: asyncpg.Connection, head: BillHead) -> Moving:
     last = await history.newest(connection, head.id, 1)
-    terms = (await agreed_terms.read(connection, head.partner_id, head.period)).terms
+    terms = await reviews.terms_of_today(connection, head.partner_id)
     return Moving(
         state=head.state,
         digest=head.digest,

@@ -1,6 +1,7 @@
 """The review of a bill (B5): approvals asked and given, who made the bill, and who could approve it."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +13,7 @@ from billing.contracts.preferences import Approver, AskedApproval
 from billing.roles import Role
 from db.bills import adjustments
 from db.bills.records import BillHead
-from db.contracts import usage
+from db.contracts import reading, usage
 from db.core.actor import Actor, ActorKind
 
 
@@ -35,6 +36,12 @@ async def write(connection: asyncpg.Connection, bill_id: UUID, before: Review, a
         "INSERT INTO bill_approvals (bill_id, user_id, place) VALUES ($1, $2, $3)",
         [(bill_id, given.person, given.place) for given in new],
     )
+
+
+async def terms_of_today(connection: asyncpg.Connection, partner_id: UUID) -> BillingTerms:
+    """The terms that say who approves: those of today's period, whatever the period of the bill (B5)."""
+    today = datetime.now(UTC)
+    return (await reading.read(connection, partner_id, today.year * 100 + today.month)).terms
 
 
 def asked_by(terms: BillingTerms, gross_minor: int) -> tuple[Approver, ...]:

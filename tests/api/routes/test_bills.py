@@ -94,6 +94,23 @@ async def test_b05_makers_never_approve(office: Office) -> None:
     assert (await office.moved(rejected, "revise", finance))["state"] == "draft"
 
 
+async def test_b05_todays_terms_say_who_approves_a_bill_of_an_earlier_month(office: Office) -> None:
+    await office.lead_in("2024-04")
+    await office.person("cesar", Role.CUSTOMER_SUCCESS)
+    draft = await office.make()
+    asked = {"preferences": {"approvals": [{"by": "customer_success"}, {"by": "sales", "above": "12.00"}]}}
+    assert (await office.client.patch("/api/partners/acme", json=asked)).status_code == 200
+    pending = await office.moved(draft, "submit")
+    assert pending["approvals"]["asked"] == ["customer_success"]
+    asked["preferences"]["approvals"][1]["above"] = "11.99"
+    assert (await office.client.patch("/api/partners/acme", json=asked)).status_code == 200
+    again = await office.moved(pending, "recall")
+    refused = await office.move(again, "submit")
+    assert "Nobody who is active could give the approvals" in check_problem(refused, 409)["detail"]
+    await office.person("sam", Role.SALES)
+    assert (await office.moved(again, "submit"))["approvals"]["asked"] == ["customer_success", "sales"]
+
+
 async def test_b05_who_entered_usage_or_an_adjustment_is_a_maker(office: Office) -> None:
     await office.lead_in("2024-04")
     admin = await office.person("ada", Role.ADMIN)
