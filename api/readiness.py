@@ -16,7 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.traffic.backpressure import Backpressure
 from db.core.engine import transaction
-from db.core.errors import DATABASE_UNAVAILABLE, OUTDATED_CONNECTION, UnusableDatabase, unavailable_because
+from db.core.errors import (
+    DATABASE_UNAVAILABLE,
+    OUTDATED_CONNECTION,
+    UNFIT_DATABASE,
+    UnusableDatabase,
+    unavailable_because,
+)
 from db.core.settings import Settings
 from db.intake import backlog
 from db.intake.group_commit import InboxWriter
@@ -72,7 +78,7 @@ class Readiness:
                 waited_s = await backlog.waited_s(connection)
                 waiting = await backlog.leads(connection, _MOST_ROWS_COUNTED)
                 pause = await pauses.current(connection)
-        except (*OUTDATED_CONNECTION, UnusableDatabase) as error:
+        except (*OUTDATED_CONNECTION, *UNFIT_DATABASE, UnusableDatabase) as error:
             return Ready(f"{unavailable_because(error)}.")
         except (*DATABASE_UNAVAILABLE, asyncpg.PostgresError):
             return Ready("Postgres cannot be reached.")

@@ -21,7 +21,7 @@ from db.core.engine import create_engine, transaction
 from db.core.errors import CANNOT_WRITE, TRANSIENT
 from db.core.migrate import upgrade
 from db.core.settings import Settings
-from db.intake import inbox, worker_batch
+from db.intake import backlog, inbox, worker_batch
 from db.intake.inbox import Accepted
 from db.intake.payloads import leads_from_payload
 from db.ledger.policies import Policies
@@ -370,6 +370,18 @@ async def test_while_tables_are_away_every_route_says_503_and_afterwards_goes_on
         await connection.execute("ALTER SCHEMA away RENAME TO public")
     await accept(client, lead())
     assert (await client.get("/leads")).status_code == 200
+
+
+async def test_while_a_right_is_missing_it_is_not_ready_and_says_so(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: it said that Postgres cannot be reached."""
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise asyncpg.exceptions.InsufficientPrivilegeError("permission denied for table inbox")
+
+    monkeypatch.setattr(backlog, "waited_s", fail)
+    assert check_problem(await client.get("/ready"), 503)["detail"] == f"{_UNFIT}."
 
 
 async def test_a_value_that_the_database_cannot_take_is_our_fault_and_not_an_outage(
