@@ -50,12 +50,12 @@ class Credit(NamedTuple):
 def explain(
     verdicts: Iterable[Verdict], winners: Mapping[UUID, Sequence[Winner]], terms: Terms, used_before_minor: int
 ) -> list[Explained]:
-    """Explain all verdicts of one customer in one billing period, in evaluation order.
+    """Explain verdicts of one customer that follow each other in one billing period, in evaluation order.
 
     `winners` are the holders of the keys that duplicates among them have, in evaluation order; `terms` are those of
-    the period; `used_before_minor` is what counts against a lifetime cap from before the period.
+    the period; `used_before_minor` is what of the cap is used before the first of them.
     """
-    used = used_before_minor if terms.cap_scope is CapScope.LIFETIME else 0
+    used = used_before_minor
     lines = []
     for verdict in sorted(verdicts, key=lambda verdict: in_evaluation_order(verdict.action)):
         lines.append(explain_one(verdict, winners.get(verdict.action.key, ()), terms, used))

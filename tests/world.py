@@ -449,8 +449,8 @@ class World:
                 people_of[row["period"]].append(row["customer_id"])
             found: dict[UUID, Decided] = {}
             for period, customers in people_of.items():
-                lines = await explained_actions.lines_of_customers(connection, partner_id, period, customers)
-                found |= {line.explained.verdict.action.id: _decided_from_line(line) for line in lines}
+                async for lines in explained_actions.lines_of_customers(connection, partner_id, period, customers):
+                    found |= {line.explained.verdict.action.id: _decided_from_line(line) for line in lines}
             await _check_explained_alone(connection, partner_id, found)
             expected = {_row_key(v.action): _decided_from_verdict(v) for v in self.oracle.verdicts(partner)}
             stored = await connection.fetchval("SELECT count(*) FROM actions WHERE partner_id = $1", partner_id)

@@ -24,18 +24,6 @@ async def by(connection: asyncpg.Connection, action_id: UUID) -> UUID | None:
     return right_id
 
 
-async def of_customers(
-    connection: asyncpg.Connection, partner_id: UUID, customer_ids: Sequence[UUID]
-) -> list[tuple[UUID, UUID]]:
-    """(wrong action, right action) of each correction of some customers."""
-    rows = await connection.fetch(
-        "SELECT wrong_id, right_id FROM corrections WHERE partner_id = $1 AND customer_id = ANY($2::uuid[])",
-        partner_id,
-        list(customer_ids),
-    )
-    return [(row["wrong_id"], row["right_id"]) for row in rows]
-
-
 async def of_actions(connection: asyncpg.Connection, action_ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
     """(wrong action, right action) of each correction that concerns one of these actions."""
     rows = await connection.fetch(

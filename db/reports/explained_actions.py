@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -20,6 +21,8 @@ from db.core.slices import in_slices
 from db.ledger import cap_used, correction_links, period_counters, reading, winners
 from db.ledger.case import Case, Customer
 from db.ledger.policies import terms_from_row
+
+ACTIONS_AT_ONCE = 2_000
 
 _CONDITIONS = ("partner", "product", "lead_type", "action_type", "engagement_level")
 
@@ -71,10 +74,63 @@ class Line(NamedTuple):
 
 async def lines_of_customers(
     connection: asyncpg.Connection, partner_id: UUID, period: int, customer_ids: Sequence[UUID]
-) -> list[Line]:
-    """All actions of some customers in one billing period, explained, by customer and evaluation order."""
-    # What many actions share is read once, not joined to each of them: a report has up to a million.
-    rows = await connection.fetch(
+) -> AsyncIterator[list[Line]]:
+    """All actions of some customers in one billing period, explained, by customer and evaluation order, in pieces.
+
+    About `ACTIONS_AT_ONCE` are in memory at a time, however many a customer has. Call it in a transaction.
+    """
+    terms, currency = await _terms(connection, partner_id)
+    in_force = terms.at(period)
+    customers = await _customers(connection, customer_ids)
+    versions = await _versions(connection, {((partner_id, customer_id), period) for customer_id in customer_ids})
+    periods = await period_counters.read(connection, [((partner_id, customer), 0) for customer in customer_ids])
+    used = dict.fromkeys(customer_ids, 0)
+    if in_force.cap_scope is CapScope.LIFETIME:
+        used = {each: _used_before_period(periods.get((partner_id, each), {}), period) for each in customer_ids}
+    async for rows in _pieces(connection, partner_id, period, customer_ids):
+        # What many actions share is read once, not joined to each of them: a report has up to a million.
+        rules = await _rules(connection, {row["rate_rule_id"] for row in rows})
+        products = await _products(connection, {row["product_id"] for row in rows})
+        duplicates = {row["duplicate_key"] for row in rows if row["outcome"] == Outcome.DUPLICATE}
+        holders = await winners.by_key(connection, duplicates) if duplicates else {}
+        corrected_by = dict(await correction_links.of_actions(connection, [row["id"] for row in rows]))
+        corrects = {right_id: wrong_id for wrong_id, right_id in corrected_by.items()}
+        lines = []
+        for customer_id, of_customer in groupby(rows, itemgetter("customer_id")):
+            by_action = {row["id"]: row for row in of_customer}
+            verdicts = [reading.verdict_from_row(row) async for row in in_slices(by_action.values())]
+            async for explained in in_slices(explain(verdicts, holders, in_force, used[customer_id])):
+                action = explained.verdict.action
+                row = by_action[action.id]
+                lines.append(
+                    Line(
+                        explained,
+                        row["lead"],
+                        row["lead_type"],
+                        customers[customer_id],
+                        products[action.product_id],
+                        rules[action.rate_rule_id],
+                        currency,
+                        in_force,
+                        versions[(partner_id, customer_id), period],
+                        Credit(row["credited_minor"], row["credit_period"]) if row["credit_period"] else None,
+                        Decision(
+                            row["credit_reason"] or row["standing_reason"],
+                            corrects.get(action.id),
+                            corrected_by.get(action.id),
+                        ),
+                        row["own_id"],
+                    )
+                )
+            used[customer_id] += sum(verdict.billed_minor for verdict in verdicts)
+        yield lines
+
+
+async def _pieces(
+    connection: asyncpg.Connection, partner_id: UUID, period: int, customer_ids: Sequence[UUID]
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """Rows of actions by customer, instant and lead. Those that only their texts order stay together."""
+    cursor = await connection.cursor(
         """
         SELECT actions.*, leads.external_id AS lead, leads.lead_type,
                credits.amount_minor AS credited_minor, credits.period AS credit_period, credits.reason AS credit_reason,
@@ -82,56 +138,27 @@ async def lines_of_customers(
         FROM actions JOIN leads ON leads.id = actions.lead_id LEFT JOIN credits ON credits.action_id = actions.id
         LEFT JOIN action_external_ids ON action_external_ids.action_id = actions.id
         WHERE actions.partner_id = $1 AND actions.billing_period = $2 AND actions.customer_id = ANY($3::uuid[])
+        ORDER BY actions.customer_id, actions.occurred_at, actions.lead_id
         """,
         partner_id,
         period,
         list(customer_ids),
     )
-    if not rows:
-        return []
-    terms, currency = await _terms(connection, partner_id)
-    in_force = terms.at(period)
-    rules = await _rules(connection, {row["rate_rule_id"] for row in rows})
-    customers = await _customers(connection, customer_ids)
-    products = await _products(connection, {row["product_id"] for row in rows})
-    duplicates = {row["duplicate_key"] for row in rows if row["outcome"] == Outcome.DUPLICATE}
-    holders = await winners.by_key(connection, duplicates) if duplicates else {}
-    periods = await period_counters.read(connection, [((partner_id, customer), 0) for customer in customer_ids])
-    versions = await _versions(connection, {((partner_id, customer_id), period) for customer_id in customer_ids})
-    corrected_by = dict(await correction_links.of_customers(connection, partner_id, customer_ids))
-    corrects = {right_id: wrong_id for wrong_id, right_id in corrected_by.items()}
-    by_customer: dict[UUID, list[asyncpg.Record]] = defaultdict(list)
-    for row in rows:
-        by_customer[row["customer_id"]].append(row)
-    lines = []
-    for customer_id in customer_ids:
-        used_before = _used_before_period(periods.get((partner_id, customer_id), {}), period)
-        by_action = {row["id"]: row for row in by_customer[customer_id]}
-        verdicts = [reading.verdict_from_row(row) async for row in in_slices(by_action.values())]
-        async for explained in in_slices(explain(verdicts, holders, in_force, used_before)):
-            action = explained.verdict.action
-            row = by_action[action.id]
-            lines.append(
-                Line(
-                    explained,
-                    row["lead"],
-                    row["lead_type"],
-                    customers[customer_id],
-                    products[action.product_id],
-                    rules[action.rate_rule_id],
-                    currency,
-                    in_force,
-                    versions[(partner_id, customer_id), period],
-                    Credit(row["credited_minor"], row["credit_period"]) if row["credit_period"] else None,
-                    Decision(
-                        row["credit_reason"] or row["standing_reason"],
-                        corrects.get(action.id),
-                        corrected_by.get(action.id),
-                    ),
-                    row["own_id"],
-                )
-            )
-    return lines
+    rest: list[asyncpg.Record] = []
+    more = True
+    while more:
+        fetched = await cursor.fetch(ACTIONS_AT_ONCE)
+        more = len(fetched) == ACTIONS_AT_ONCE
+        rows = rest + fetched
+        end = len(rows)
+        while more and end and _place(rows[end - 1]) == _place(rows[-1]):
+            end -= 1
+        rest = rows[end:]
+        if end:
+            yield rows[:end]
+
+
+_place = itemgetter("customer_id", "occurred_at", "lead_id")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import asyncpg
 
+from db.reports import explained_actions
 from db.reports.explained_actions import Line, lines_of_customers
 
 CUSTOMERS_AT_ONCE = 200
-_ACTIONS_AT_ONCE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,7 @@ class BookedCredit:
 
 
 async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -> AsyncIterator[Line]:
-    """All actions of a report, explained, by customer.
-
-    A few thousand actions are in memory at a time, or all of one customer if those are more: whether an action is
-    capped depends on all the customer's actions before it.
-    """
+    """All actions of a report, explained, by customer; a few thousand of them are in memory at a time."""
     after = None
     while True:
         rows = await connection.fetch(
@@ -57,13 +53,14 @@ async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -
             period,
             after,
             CUSTOMERS_AT_ONCE,
-            _ACTIONS_AT_ONCE,
+            explained_actions.ACTIONS_AT_ONCE,
         )
         if not rows:
             return
         customer_ids = [row["customer_id"] for row in rows]
-        for line in await lines_of_customers(connection, partner_id, period, customer_ids):
-            yield line
+        async for piece in lines_of_customers(connection, partner_id, period, customer_ids):
+            for line in piece:
+                yield line
         after = customer_ids[-1]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import date
@@ -474,10 +475,10 @@ async def test_slow_readers_of_reports_do_not_keep_leads_out(
     await make_masters(client)
     await bill(client, engine, policies, lead())
     (report,) = (await get(client, "/billing/reports"))["items"]
-    reading = asyncio.Event()
+    reading = threading.Event()  # reports are read in a thread of their own
 
     async def slowly(*_: Any, **__: Any) -> AsyncIterator[Any]:
-        await reading.wait()
+        await asyncio.to_thread(reading.wait, 10)
         for line in list[Any]():
             yield line
 
