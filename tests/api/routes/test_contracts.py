@@ -198,8 +198,10 @@ async def test_b2_usage_is_entered_once_and_replaced_when_asked(client: httpx.As
         ({"entered_by": "me"}, "#/entered_by"),
     ],
 )
-async def test_what_is_no_usage(client: httpx.AsyncClient, engine: AsyncEngine, wrong: Json, pointer: str) -> None:
-    before = await row_counts(engine)
-    document = check_problem(await client.post("/api/usage", json=APRIL | wrong), 400)
+async def test_what_is_no_usage(
+    shared_client: httpx.AsyncClient, shared_engine: AsyncEngine, wrong: Json, pointer: str
+) -> None:
+    before = await row_counts(shared_engine)
+    document = check_problem(await shared_client.post("/api/usage", json=APRIL | wrong), 400)
     assert document["errors"][0]["pointer"] == pointer
-    assert await row_counts(engine) == before
+    assert await row_counts(shared_engine) == before

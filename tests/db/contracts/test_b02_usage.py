@@ -143,12 +143,12 @@ async def test_b2_ten_at_once_enter_one(world: World) -> None:
     assert sorted(count for *_, count in found) == [5, *range(10, 20)]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE usage SET units = 6", "DELETE FROM usage", "TRUNCATE usage"])
-async def test_b5_the_database_refuses_to_change_an_entry(world: World, statement: str) -> None:
+async def test_b5_the_database_refuses_to_change_an_entry(world: World) -> None:
     await enter(world, 5)
-    with pytest.raises(asyncpg.CheckViolationError, match="an entry of usage never changes"):
-        async with transaction(world.engine) as connection:
-            await connection.execute(statement)
+    for statement in ("UPDATE usage SET units = 6", "DELETE FROM usage", "TRUNCATE usage"):
+        with pytest.raises(asyncpg.CheckViolationError, match="an entry of usage never changes"):
+            async with transaction(world.engine) as connection:
+                await connection.execute(statement)
     assert await entries(world, history=True) == [("api", "k", 1, 5)]
 
 
