@@ -67,6 +67,8 @@ async def list_bills(
     partner: Annotated[QueryId | None, Query(description="only this one's")] = None,
     period: PeriodQuery = None,
     state: ListedState | None = None,
+    number: Annotated[QueryId | None, Query(description="only the one with this number")] = None,
+    kind: Annotated[Literal["bill", "credit_note"] | None, Query(description="only these")] = None,
     overdue: Annotated[
         bool, Query(description="only open ones whose due date has passed where the partner is")
     ] = False,
@@ -82,6 +84,8 @@ async def list_bills(
             period=period_from_text(period) if period else None,
             state=state,
             overdue_at=datetime.now(UTC) if overdue else None,
+            number=number,
+            is_note=None if kind is None else kind == "credit_note",
             issued_only=within is not None,
             unfinished_only=waiting_for is not None,
         )

@@ -99,6 +99,8 @@ class BillFilter:
     period: int | None = None
     state: str | None = None
     overdue_at: datetime | None = None
+    number: str | None = None
+    is_note: bool | None = None
     issued_only: bool = False
     unfinished_only: bool = False
 
@@ -157,6 +159,8 @@ async def page(
                     ORDER BY from_period DESC LIMIT 1
                 )
             ))
+            AND ($12::text IS NULL OR bills.number = $12)
+            AND ($13::bool IS NULL OR (bills.corrects_id IS NOT NULL) = $13)
             AND (NOT $7 OR bills.issued_at IS NOT NULL)
             AND (NOT $8 OR bills.state IN ('draft', 'pending', 'approved', 'rejected'))
             AND ($9::timestamptz IS NULL OR (bills.created_at, bills.id) < ($9, $10::uuid))
@@ -172,6 +176,8 @@ async def page(
         only.unfinished_only,
         *(before or (None, None)),
         limit,
+        only.number,
+        only.is_note,
     )
     return [_head_from_row(row) for row in rows]
 

@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from db.core.version import version
+from scripts.cli.accounts import ageing, statement
 from scripts.cli.actions import correct, hold, release, return_action
 from scripts.cli.audit import audit
 from scripts.cli.backup import backup, restore
 from scripts.cli.bills import bills
+from scripts.cli.credit_notes import credit_notes
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
 from scripts.cli.explain import batch, explain, lead
@@ -16,6 +18,7 @@ from scripts.cli.ingest.command import ingest
 from scripts.cli.keys import keys
 from scripts.cli.migrate import migrate
 from scripts.cli.partners import partners
+from scripts.cli.payments import payments
 from scripts.cli.periods import close, rebuild, reopen
 from scripts.cli.quarantine import dead_letters, quarantine
 from scripts.cli.rates import rates
@@ -87,6 +90,10 @@ app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
 app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
 app.add_typer(bills, name="bills", rich_help_panel=_BILLING)
+app.add_typer(credit_notes, name="credit-notes", rich_help_panel=_BILLING)
+app.add_typer(payments, name="payments", rich_help_panel=_BILLING)
+app.command(rich_help_panel=_BILLING)(statement)
+app.command(rich_help_panel=_BILLING)(ageing)
 app.add_typer(users, name="users", rich_help_panel=_ACCESS)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)

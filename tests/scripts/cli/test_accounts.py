@@ -1,0 +1,88 @@
+"""`leadger payments`, `credit-notes`, `statement` and `ageing`, as a person types them."""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from scripts.cli.app import app
+from scripts.cli.bank_csv import read_payments
+from scripts.client import Client
+from scripts.errors import CannotStart
+from tests.stack import Stack
+
+
+def leadger(stack: Stack, *words: str, **env: str) -> str:
+    done = CliRunner().invoke(app, list(words), env=stack.env | env)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def as_json(stack: Stack, *words: str, **env: str) -> Any:
+    return json.loads(leadger(stack, *words, "--json", **env))
+
+
+def bank_file(folder: Path, *rows: str) -> Path:
+    file = folder / "bank.csv"
+    file.write_text("\n".join(("paid_on,amount,reference", *rows)))
+    return file
+
+
+def test_a_bill_is_paid_from_the_bank_and_a_part_is_credited(stack: Stack, tmp_path: Path) -> None:
+    partner = f"acc{uuid4().hex[:8]}"
+    with Client(stack.url, stack.key) as client:
+        client.post("/api/partners", {"external_id": partner, "name": partner})
+        client.send("PUT", "/api/seller", json={"name": "Leadger Ltd"})
+        client.patch(f"/api/partners/{partner}", {"preferences": {"approvals": []}, "billing_from": "2024-04"})
+        work = {"partner": partner, "period": "2024-04", "text": "Setup", "amount": "30.00", "reason": "agreed"}
+        client.post("/api/adjustments", work, repeatable=False)
+    month = (partner, "2024-04")
+    for move in ("make", "submit", "issue"):
+        leadger(stack, "bills", move, *month)
+    number = as_json(stack, "bills", "show", *month)["number"]
+
+    rows = (f"2024-06-01,12.00,Invoice {number} thanks", "2024-06-01,5.00,Rent", f"2024-06-02,-3.00,{number}")
+    file = bank_file(tmp_path, *rows)
+    tried = as_json(stack, "payments", "import", str(file), "--dry-run")
+    assert [(each["line"], each["result"]) for each in tried] == [
+        (2, "would be entered"),
+        (3, "names no bill"),
+        (4, "no payment to us"),
+    ]
+    assert as_json(stack, "payments", "list", "--partner", partner) == []
+    for _ in range(2):
+        done = as_json(stack, "payments", "import", str(file))
+        assert [each["result"] for each in done] == ["entered", "names no bill", "no payment to us"]
+    assert done[0]["partner"] == partner
+    (paid,) = as_json(stack, "payments", "list", "--partner", partner)
+    assert (paid["amount"], paid["left"], paid["allocations"][0]["document"]) == ("12.00", "0.00", number)
+
+    note = as_json(stack, "credit-notes", "create", number, "--line", "1=5.00", "--reason", "Late.")
+    as_json(stack, "credit-notes", "submit", note["bill_id"])
+    issued = as_json(stack, "credit-notes", "issue", note["bill_id"])
+    assert issued["number"] in leadger(stack, "credit-notes", "list", "--partner", partner)
+    found = as_json(stack, "statement", partner)
+    assert [each["kind"] for each in found["entries"]] == ["bill", "payment", "credit_note"]
+    assert (found["closing"], number in leadger(stack, "statement", partner)) == ("13.00", True)
+    ages = [each for each in as_json(stack, "ageing", "--limit", "0") if each["partner"] == partner]
+    assert [each["open"] for each in ages] == ["13.00"]
+    undone = as_json(stack, "payments", "reverse", paid["external_id"], "--reason", "Bounced.")
+    assert undone["reversed"]["reason"] == "Bounced."
+    paying = ("payments", "add", partner, "30.00", "--id", partner, "--paid-on", "2024-06-03")
+    assert "5.00 left" in leadger(stack, *paying, "--for", f"{number}=25.00")
+
+
+def test_a_row_of_the_bank_keeps_its_name_and_a_twin_gets_its_own(tmp_path: Path) -> None:
+    rows = ("2024-06-01,12.00,acme-0001 and AC-0002;X", "2024-06-01,12.00,acme-0001 and AC-0002;X")
+    first, twin = read_payments(bank_file(tmp_path, *rows))
+    again, _ = read_payments(bank_file(tmp_path, *rows))
+    assert (first.external_id, first.numbers) == (again.external_id, ["ACME-0001", "AC-0002"])
+    assert first.external_id != twin.external_id
+    with pytest.raises(CannotStart, match="line 2: 'x' is no amount"):
+        list(read_payments(bank_file(tmp_path, "2024-06-01,x,y")))
+    (tmp_path / "bank.csv").write_text("amount\n1.00")
+    with pytest.raises(CannotStart, match="no column paid_on and reference"):
+        list(read_payments(tmp_path / "bank.csv"))
