@@ -129,19 +129,21 @@ async def create(uow: UnitOfWork, new: NewPartner) -> bool:
 async def write_fields(connection: asyncpg.Connection, partner_id: UUID, fields: Mapping[str, str | None]) -> None:
     """Change name, billing_email or currency, under the partner's exclusive lock.
 
-    RuleViolation for another currency once there is an action (R14).
+    RuleViolation for another currency once there is an action (R14) or an entry on the account.
     """
     if "currency" in fields:
         row = await connection.fetchrow(
             """
-            SELECT currency, EXISTS (SELECT FROM actions WHERE partner_id = partners.id) AS used
+            SELECT currency, EXISTS (SELECT FROM actions WHERE partner_id = partners.id) AS has_actions,
+                EXISTS (SELECT FROM account_entries WHERE partner_id = partners.id) AS has_account
             FROM partners WHERE id = $1
             """,
             partner_id,
         )
         assert row is not None
-        if row["currency"] != fields["currency"] and row["used"]:
-            raise RuleViolation(f"The currency is {row['currency']} for good, because the partner has actions.")
+        if row["currency"] != fields["currency"] and (row["has_actions"] or row["has_account"]):
+            why = "actions" if row["has_actions"] else "an account"
+            raise RuleViolation(f"The currency is {row['currency']} for good, because the partner has {why}.")
     for name, value in fields.items():
         await connection.execute(f'UPDATE partners SET "{name}" = $2 WHERE id = $1', partner_id, value)  # noqa: S608 - callers name columns only: those of PartnerUpdate
 

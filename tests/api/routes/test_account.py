@@ -139,6 +139,8 @@ async def test_b09_opening_items_have_either_sign(office: Office) -> None:
     owed = await get(office.client, "/api/opening-items/o-1")
     assert (owed["amount"], owed["open"], owed["allocations"][0]["amount"]) == ("30.00", "18.00", "12.00")
     check_problem(await office.client.get("/api/payments/o-1"), 404)
+    refused = await office.client.patch("/api/partners/acme", json={"currency": "USD"})
+    assert check_problem(refused, 409)["detail"] == "The currency is EUR for good, because the partner has an account."
 
 
 async def test_b09_finance_writes_off_small_amounts_and_an_admin_any(office: Office) -> None:
