@@ -70,10 +70,11 @@ async def other_sides(connection: asyncpg.Connection, entry_ids: Iterable[UUID])
         """
         SELECT wanted.id AS entry_id, other.id, other.kind, other.document,
             sum(uses.amount_minor)::bigint AS amount_minor
-        FROM unnest($1::uuid[]) AS wanted (id)
-        JOIN account_uses AS uses ON wanted.id IN (uses.credit_id, uses.charge_id)
-        JOIN account_entries AS other
-            ON other.id = CASE wanted.id WHEN uses.credit_id THEN uses.charge_id ELSE uses.credit_id END
+        FROM unnest($1::uuid[]) AS wanted (id), LATERAL (
+            SELECT charge_id AS other_id, amount_minor FROM account_uses WHERE credit_id = wanted.id
+            UNION ALL SELECT credit_id, amount_minor FROM account_uses WHERE charge_id = wanted.id
+        ) AS uses
+        JOIN account_entries AS other ON other.id = other_id
         GROUP BY wanted.id, other.id HAVING sum(uses.amount_minor) <> 0 ORDER BY wanted.id, other.position
         """,
         list(entry_ids),

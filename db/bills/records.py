@@ -27,10 +27,12 @@ _WAS_WRITTEN_OFF = """
             AND NOT EXISTS (SELECT FROM account_entries AS mirror WHERE mirror.reverses_id = write_off.id)
     )
 """
-_SHOWN = f"""
-    (CASE WHEN bills.state <> 'issued' OR bills.corrects_id IS NOT NULL OR {_OPEN_MINOR} > 0 THEN bills.state
-        WHEN {_WAS_WRITTEN_OFF} THEN 'written_off' ELSE 'paid' END)
-"""
+_SHOWN = {
+    State.ISSUED.value: f"bills.state = 'issued' AND (bills.corrects_id IS NOT NULL OR {_OPEN_MINOR} > 0)",
+    PAID: f"bills.state = 'issued' AND bills.corrects_id IS NULL AND {_OPEN_MINOR} = 0 AND NOT {_WAS_WRITTEN_OFF}",
+    WRITTEN_OFF: f"bills.state = 'issued' AND {_OPEN_MINOR} = 0 AND {_WAS_WRITTEN_OFF}",
+}
+"""The bills that show a state, where that is not the stored one."""
 _HEAD = f"""
     bills.id, bills.partner_id, partners.external_id AS partner, partners.name AS partner_name, bills.period,
     bills.currency, bills.state, bills.digest, bills.net_minor, bills.tax_minor, bills.corrects_id, bills.asked,
@@ -150,26 +152,25 @@ async def page(
         f"""
         SELECT {_HEAD} FROM {_BILLS}
         WHERE ($1::uuid IS NULL OR bills.partner_id = $1) AND ($2::int IS NULL OR bills.period = $2)
-            AND ($3::text IS NULL OR bills.state = $4 AND {_SHOWN} = $3)
-            AND ($5::text[] IS NULL OR {_OPEN_MINOR} > 0 AND EXISTS (
-                SELECT FROM unnest($5, $6::date[]) AS today (timezone, day)
+            AND ($3::text IS NULL OR {_SHOWN.get(only.state or "", "bills.state = $3")})
+            AND ($4::text[] IS NULL OR {_OPEN_MINOR} > 0 AND EXISTS (
+                SELECT FROM unnest($4, $5::date[]) AS today (timezone, day)
                 WHERE bills.due_on < day AND timezone = (
                     SELECT timezone FROM partner_time_zones
                     WHERE partner_id = bills.partner_id AND from_period <= to_char(day, 'YYYYMM')::int
                     ORDER BY from_period DESC LIMIT 1
                 )
             ))
-            AND ($12::text IS NULL OR bills.number = $12)
-            AND ($13::bool IS NULL OR (bills.corrects_id IS NOT NULL) = $13)
-            AND (NOT $7 OR bills.issued_at IS NOT NULL)
-            AND (NOT $8 OR bills.state IN ('draft', 'pending', 'approved', 'rejected'))
-            AND ($9::timestamptz IS NULL OR (bills.created_at, bills.id) < ($9, $10::uuid))
-        ORDER BY bills.created_at DESC, bills.id DESC LIMIT $11
+            AND ($11::text IS NULL OR bills.number = $11)
+            AND ($12::bool IS NULL OR (bills.corrects_id IS NOT NULL) = $12)
+            AND (NOT $6 OR bills.issued_at IS NOT NULL)
+            AND (NOT $7 OR bills.state IN ('draft', 'pending', 'approved', 'rejected'))
+            AND ($8::timestamptz IS NULL OR (bills.created_at, bills.id) < ($8, $9::uuid))
+        ORDER BY bills.created_at DESC, bills.id DESC LIMIT $10
         """,  # noqa: S608 - constants
         only.partner_id,
         only.period,
         only.state,
-        State.ISSUED.value if only.state in (PAID, WRITTEN_OFF) else only.state,
         today and list(today),
         today and list(today.values()),
         only.issued_only,
