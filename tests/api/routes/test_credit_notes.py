@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from billing.bills.verify import difference_in_file
 from billing.errors import RuleViolation
 from billing.roles import Role
 from db.bills import returns
@@ -62,11 +63,27 @@ async def test_b08_a_credit_note_goes_the_way_of_a_bill_and_covers_its_own(
     assert (issued["number"], issued["state"], issued["due_on"]) == ("ACME-CN-0001", "issued", issued["issued_on"])
     shown = await get(office.client, f"/api/bills/{april['bill_id']}")
     assert (shown["state"], shown["gross"], shown["open"]) == ("issued", "24.00", "18.00")
+    await office.work()
+    filed = await get(office.client, f"/api/bills/{issued['bill_id']}")
+    assert [each["format"] for each in filed["files"]] == ["csv", "json", "pdf", "xlsx"]
+    proof = await office.client.get(f"/api/bills/{issued['bill_id']}/files/json")
+    assert (difference_in_file(proof.content), proof.json()["issue"]["corrected"]) == (None, {APRIL: "ACME-0001"})
     listed = await get_all(office.client, "/api/bills", period=APRIL)
     assert [each["number"] for each in listed] == ["ACME-CN-0001", "ACME-0001"]
     # Notes take back exactly the tax of the bill, however its lines are divided among them.
     last = await issue(office, await note(office, april, lines=line("15.00")), sales)
     assert (last["tax"], (await get(office.client, f"/api/bills/{april['bill_id']}"))["state"]) == ("3.00", "paid")
+
+
+async def test_b09_a_credit_note_is_for_its_own_bill_though_another_is_due_first(
+    office: Office, april: Json, sales: dict[str, str]
+) -> None:
+    await office.lead_in("2024-05")
+    may = await issue(office, await office.make("2024-05"), sales)
+    await office.client.patch(f"/api/bills/{may['bill_id']}/dispute", json={"digest": may["digest"], "reason": "No."})
+    await issue(office, await note(office, may, lines=line("10.00")), sales)
+    shown = [await get(office.client, f"/api/bills/{each['bill_id']}") for each in (april, may)]
+    assert [(each["state"], each["open"]) for each in shown] == [("issued", "24.00"), ("paid", "0.00")]
 
 
 async def test_b08_makers_of_a_credit_note_never_approve_it(office: Office, april: Json) -> None:
