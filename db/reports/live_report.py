@@ -111,34 +111,42 @@ async def page(
 ) -> list[tuple[UUID, int]]:
     """(partner, period) of the reports from `first` to `last` with actions or credits, newest period first.
 
-    Without a customer those of closed periods are among them, also of empty ones.
+    Without a customer those of closed periods are among them, also of empty ones. Only rows of the page's own reports
+    are read, however many there are.
     """
-    reports, customer = "product_periods", ""
-    if customer_id:
-        reports = "customer_states JOIN customer_periods USING (partner_id, customer_id)"
-        customer = "AND customer_id = $7"
-    empty = """
-        UNION SELECT partner_id, billing_reports.period FROM billing_reports JOIN partners ON partners.id = partner_id
-        WHERE final AND billing_reports.period <= closed_through
-    """
+    source = _OF_CUSTOMER.replace("{customer}", "$7" if partner_id else "$6") if customer_id else _OF_ALL
+    only = "AND partner_id = $6" if partner_id else ""
     rows = await connection.fetch(
-        f"""
-        SELECT DISTINCT period, partner_id FROM (
-            SELECT partner_id, period FROM {reports} WHERE (actions <> 0 OR credited_minor <> 0) {customer}
-            {"" if customer_id else empty}
-        ) AS listed
-        WHERE ($1::uuid IS NULL OR partner_id = $1) AND period BETWEEN $2 AND $3
-            AND ($4::bigint IS NULL OR period < $4 OR period = $4 AND partner_id > $5)
-        ORDER BY period DESC, partner_id LIMIT $6
-        """,  # noqa: S608 - the texts stand in this function
-        partner_id,
+        source.replace("{only}", only),
         first,
         last,
-        *(after or (None, None)),
+        *(after or (last + 1, _LAST_PARTNER)),
         limit,
+        *([partner_id] if partner_id else []),
         *([customer_id] if customer_id else []),
     )
     return [(row["partner_id"], row["period"]) for row in rows]
+
+
+_LAST_PARTNER = UUID(int=2**128 - 1)
+_IN_PAGE = "period BETWEEN $1 AND $2 AND (period, partner_id) < ($3, $4) {only}"
+_NEWEST_FIRST = "ORDER BY period DESC, partner_id DESC LIMIT $5"
+_OF_ALL = f"""
+    SELECT period, partner_id FROM (
+        (
+            SELECT DISTINCT period, partner_id FROM product_periods
+            WHERE {_IN_PAGE} AND (actions <> 0 OR credited_minor <> 0) {_NEWEST_FIRST}
+        ) UNION (
+            SELECT DISTINCT period, partner_id FROM billing_reports
+            WHERE {_IN_PAGE} AND final AND period <= (SELECT closed_through FROM partners WHERE id = partner_id)
+            {_NEWEST_FIRST}
+        )
+    ) AS listed {_NEWEST_FIRST}
+"""  # noqa: S608 - texts of this module
+_OF_CUSTOMER = f"""
+    SELECT DISTINCT period, partner_id FROM customer_states JOIN customer_periods USING (partner_id, customer_id)
+    WHERE {_IN_PAGE} AND (actions <> 0 OR credited_minor <> 0) AND customer_id = {{customer}} {_NEWEST_FIRST}
+"""  # noqa: S608 - texts of this module
 
 
 async def find(connection: asyncpg.Connection, report_id: UUID) -> tuple[UUID, int] | None:

@@ -139,6 +139,7 @@ product_periods = Table(
     Column("credited_minor", BigInteger, nullable=False, server_default="0"),
     Column("checksum", Numeric(60, 0), nullable=False, server_default="0"),
     CheckConstraint(CONSERVED, name="conserved"),
+    Index("ix_product_periods_period", "period", "partner_id"),
 )
 
 report_changes = Table(

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -39,6 +40,7 @@ billing_reports = Table(
     CheckConstraint(CONSERVED, name="conserved"),
     CheckConstraint("version > 0", name="version"),
     CheckConstraint(period_check("period"), name="period"),
+    Index("ix_billing_reports_period", "period", "partner_id", postgresql_where=text("final")),
 )
 
 report_file_removals = Table(

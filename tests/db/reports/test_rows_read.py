@@ -14,7 +14,7 @@ from db.core.unit_of_work import UnitOfWork
 from db.ledger import corrections, holds
 from db.ledger.corrections import Correction
 from db.ledger.policies import Policies
-from db.reports import explained_actions, leads_on_record
+from db.reports import explained_actions, leads_on_record, live_report
 from tests.builders import lead
 from tests.rows_read import rows_read
 from tests.world import World, action_id
@@ -100,3 +100,46 @@ async def test_changing_an_action_reads_no_more_of_a_customer_with_ten_times_the
     for name in CHANGES:
         # A window of days has more winners of a key where its actions are of more days.
         assert read["bob"][name] <= read["ann"][name] + 50 < 150, read
+
+
+async def test_a_page_of_reports_of_all_partners_reads_no_more_of_ten_times_the_partners(world: World) -> None:
+    """Failed before: each page read the counters of all partners and periods."""
+    read = []
+    for partners in (30, 300):
+        async with transaction(world.engine) as connection:
+            await connection.execute(
+                """
+                INSERT INTO partners (id, external_id, name, currency, closed_through)
+                SELECT gen_random_uuid(), 'p-' || $1::int || '-' || number, 'P', 'EUR', NULL
+                FROM generate_series(1, $1::int) AS number
+                """,
+                partners,
+            )
+            await connection.execute(
+                """
+                INSERT INTO product_periods (partner_id, period, product_id, slot, actions, billed)
+                SELECT id, 202400 + month, id, 0, 1, 1 FROM partners, generate_series(1, 12) AS month
+                WHERE external_id LIKE 'p-' || $1::int || '-%'
+                """,
+                partners,
+            )
+        after: tuple[int, UUID] | None = None
+        for _ in range(3):
+            async with transaction(world.engine, readonly=True) as connection:
+                ask = partial(
+                    live_report.page,
+                    connection,
+                    partner_id=None,
+                    customer_id=None,
+                    first=202401,
+                    last=202412,
+                    after=after,
+                    limit=20,
+                )
+                read.append(await rows_read(connection, ask))
+                places = [(period, partner_id) for partner_id, period in await ask()]
+            assert places == sorted(places, reverse=True)
+            assert len(set(places)) == 20
+            assert after is None or places[0] < after
+            after = places[-1]
+    assert max(read) <= 25, read
