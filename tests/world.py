@@ -25,6 +25,7 @@ from billing.rates import InvalidRate
 from billing.terms import CapScope, window_from_wire
 from billing.totals import TOTALS_COLUMNS, Totals
 from billing.zones import check_timezone
+from db.bills import reopening
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
@@ -372,7 +373,7 @@ class World:
             refused = True
         try:
             async with self.unit_of_work() as uow:
-                await closing.reopen(uow, self.policies, self.partners[partner], period_from_text(period))
+                await reopening.reopen(uow, self.policies, self.partners[partner], period_from_text(period))
         except BillingError:
             assert refused
         else:

@@ -41,6 +41,8 @@ async def list_ageing(
 async def get_ledger(request: Request) -> Response:
     """Every entry of every account as CSV; an amount is what the entry adds to the account."""
     state = state_of(request)
+    async with transaction(state.engine, readonly=True) as connection:
+        await ledger.check_readable(connection)  # a file that has begun cannot say 503 any more
     blocks = state.downloads.buffered(_text(state))
     return state.downloads.start(caller_of(request).id, blocks, "text/csv; charset=utf-8", "ledger.csv")
 

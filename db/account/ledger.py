@@ -28,6 +28,11 @@ COLUMNS = (
 _AT_ONCE = 1000
 
 
+async def check_readable(connection: asyncpg.Connection) -> None:
+    """Raise what reading the ledger would raise now."""
+    await connection.execute("SELECT FROM account_entries LIMIT 1")
+
+
 async def csv_text(connection: asyncpg.Connection) -> AsyncGenerator[str, None]:
     """The file in blocks; amounts are what entries add to the account, so that those of a partner sum to it."""
     yield csv_row(COLUMNS)

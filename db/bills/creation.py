@@ -88,4 +88,5 @@ async def make(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: in
     await records.insert(connection, bill_id, partner_id, content)
     digest = digest_of(content)
     await history.add(connection, bill_id, uow.actor, Move.CREATE, None, State.DRAFT, digest)
+    await uow.audit("bill.create", bill_id, after={"state": State.DRAFT, "digest": digest})
     return bill_id

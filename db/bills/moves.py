@@ -94,6 +94,8 @@ async def _make(uow: UnitOfWork, bill: Bill, asked: Asked, mover: Mover, now: da
     if asked.move is not Move.ISSUE:
         await records.write_state(connection, head.id, after.state)
     await history.add(connection, head.id, uow.actor, asked.move, head.state, after.state, digest, asked.comment)
+    facts_after = {"state": after.state, "digest": digest}
+    await uow.audit(f"bill.{asked.move}", head.id, before={"state": head.state}, after=facts_after)
 
 
 async def _submitted(

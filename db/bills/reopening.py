@@ -25,4 +25,5 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
         head = bill.head
         await records.write_state(uow.connection, head.id, State.VOID)
         await history.add(uow.connection, head.id, uow.actor, Move.VOID, head.state, State.VOID, head.digest, _REASON)
+        await uow.audit("bill.void", head.id, before={"state": head.state}, after={"state": State.VOID})
     return task_id

@@ -204,7 +204,8 @@ async def _totals_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UU
         """,  # noqa: S608 - columns of ours
         lead_ids,
     )
-    return {row["lead_id"]: (totals_from_row(row), row["credited_minor"]) for row in rows}
+    found = {row["lead_id"]: (totals_from_row(row), row["credited_minor"]) for row in rows}
+    return {lead_id: found.get(lead_id, (Totals(leads=1), 0)) for lead_id in lead_ids}
 
 
 def _named_leads(source: str) -> str:

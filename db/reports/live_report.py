@@ -129,7 +129,7 @@ async def page(
 
 
 _LAST_PARTNER = UUID(int=2**128 - 1)
-_IN_PAGE = "period BETWEEN $1 AND $2 AND (period, partner_id) < ($3, $4) {only}"
+_IN_PAGE = "period BETWEEN $1 AND $2 AND (period, partner_id) < ($3::bigint, $4) {only}"
 _NEWEST_FIRST = "ORDER BY period DESC, partner_id DESC LIMIT $5"
 _OF_ALL = f"""
     SELECT period, partner_id FROM (

@@ -3,17 +3,20 @@
 import asyncio
 import collections
 import time
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access import valid_secrets
 from api.problems import Problem
-from api.traffic import unknown_keys
 from api.traffic.unknown_keys import UnknownKeys
 from db.access import api_keys
+from db.core.engine import transaction
 from tests.keys import new_key
 
 
@@ -49,20 +52,23 @@ async def test_a_new_key_gets_in_beside_a_flood_of_unknown_ones_from_its_own_add
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Failed before: whoever shared an address with the flood was refused until it ended."""
-    reads, valid_hashes = 0, api_keys.valid_hashes
+    reads = 0
 
-    async def counting(connection: Any) -> frozenset[bytes]:
+    def counting(engine: AsyncEngine) -> AbstractAsyncContextManager[asyncpg.Connection]:
         nonlocal reads
         reads += 1
-        return await valid_hashes(connection)
+        return transaction(engine)
 
     async def try_key(secret: str) -> int:
         return (await client.get("/leads", headers={"Authorization": f"Bearer {secret}"})).status_code
 
-    monkeypatch.setattr(api_keys, "valid_hashes", counting)
-    monkeypatch.setattr(unknown_keys, "PER_S", 0.0)  # as if others took whatever the address may
+    def refuse(*_: Any) -> None:
+        raise Problem(429, "Others took whatever the address may.")
+
+    monkeypatch.setattr(valid_secrets, "transaction", counting)
     flood = await asyncio.gather(*(try_key(f"unknown-{number}") for number in range(100)))
     assert set(flood) == {401, 429}
+    monkeypatch.setattr(UnknownKeys, "spend", refuse)
     new = await new_key(engine, "new", ["read"])
     deadline = time.monotonic() + 5
     while await try_key(new) == 429:

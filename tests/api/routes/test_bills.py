@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import cast
 
 import asyncpg
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from billing.bills.verify import difference_in_file
 from billing.roles import Role
 from db.core.engine import transaction
+from tests.api.access.test_audit import OF_BILLS
 from tests.api.office import Office
-from tests.api.world import check_problem, get, get_all, make
+from tests.api.world import Json, check_problem, get, get_all, make
 from tests.people import new_person, session_headers
 
 
@@ -245,3 +247,44 @@ async def test_p1_a_partner_sees_its_issued_bills_only(office: Office) -> None:
         check_problem(await office.client.get(f"/api/bills/{bill_id}", headers=who), 404)
     assert (await office.client.get("/api/bills", headers=others)).json()["items"] == []
     check_problem(await office.client.get(f"/api/bills/{issued['bill_id']}/actions", headers=mine), 403)
+
+
+async def test_p3_every_change_of_bills_and_accounts_is_audited(office: Office) -> None:
+    async def send(method: str, path: str, body: Json) -> Json:
+        response = await office.client.request(method, f"/api/{path}", json=body)
+        assert response.is_success, response.text
+        return cast(Json, response.json()) if response.content else {}
+
+    await office.lead_in("2024-04", "2024-05")
+    sales = await office.person("sam", Role.SALES)
+    goodwill = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-2.50", "reason": "late"}
+    adjustment = await send("POST", "adjustments", goodwill)
+    draft = await office.make()
+    await send("DELETE", f"adjustments/{adjustment['adjustment_id']}", {})
+    draft = await office.moved(await office.live("2024-04"), "refresh")
+    pending = await office.moved(await office.moved(await office.moved(draft, "submit"), "recall"), "submit")
+    pending = await office.moved(await office.moved(pending, "approve", sales), "withdraw", sales)
+    revised = await office.moved(await office.moved(pending, "reject", sales, reason="No."), "revise")
+    issued = await office.moved(await office.moved(await office.moved(revised, "submit"), "approve", sales), "issue")
+    may = await office.make("2024-05")
+    await send("POST", "bills/moves", {"move": "submit", "bills": [{"bill": may["bill_id"], "digest": may["digest"]}]})
+    await office.moved(may, "void", reason="Wrong.")
+    bill = f"bills/{issued['bill_id']}"
+    await send("POST", f"{bill}/write-off", {"reason": "bankrupt"})
+    await send("DELETE", f"{bill}/write-off", {"reason": "not bankrupt"})
+    await send("PATCH", f"{bill}/dispute", {"digest": issued["digest"], "reason": "too much"})
+    await send("PATCH", f"{bill}/dispute", {"digest": issued["digest"], "reason": None})
+    await send("POST", "credit-notes", {"bill": issued["bill_id"], "cancel": True, "reason": "all wrong"})
+    paid = {"external_id": "p", "partner": "acme", "amount": "50.00", "paid_on": "2024-06-01", "reference": "bank"}
+    await send("POST", "payments", paid)
+    await send("PATCH", "payments/p", {"allocations": [{"bill": "ACME-0001", "amount": "5.00"}]})
+    more = {"partner": "acme", "amount": "1.00", "reference": "more"}
+    await send("POST", "refunds", more | {"external_id": "r", "paid_on": "2024-06-01"})
+    await send("POST", "opening-items", more | {"external_id": "o", "due_on": "2024-06-01"})
+    for path in ("refunds/r", "opening-items/o", "payments/p"):
+        await send("POST", f"{path}/reverse", {"reason": "mistyped"})
+    found = await get_all(office.client, "/api/audit", limit=500)
+    assert {each["what"] for each in found} >= OF_BILLS
+    approved = next(each for each in found if each["what"] == "bill.approve")
+    assert (approved["who"]["kind"], approved["who"]["name"], approved["subject"]) == ("user", "sam", issued["bill_id"])
+    assert (approved["before"]["state"], approved["after"]["state"]) == ("pending", "approved")

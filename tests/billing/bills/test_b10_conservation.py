@@ -44,7 +44,7 @@ def test_b10_once_all_is_billed_the_bills_ask_for_what_was_agreed() -> None:
 
 
 DEARER = replace(LINES[0], unit_price=Decimal(8))
-BY_SOURCE = BillingTerms(tax=S20, usage_sources=("api",))
+PAID_LATER = BillingTerms(tax=S20, payment_days=60)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ BY_SOURCE = BillingTerms(tax=S20, usage_sources=("api",))
         ({"buyer": Party("Acme Inc")}, "name of buyer", "Acme Ltd", "Acme Inc"),
         ({"report_version": 4}, "version of report", "3", "4"),
         ({"tax_notes": {S20: "VAT"}}, "note of tax block 1", "nothing", "VAT"),
-        ({"terms": BY_SOURCE}, "usage sources of terms", "nothing", "['api']"),
+        ({"terms": PAID_LATER}, "payment days of terms", "30", "60"),
     ],
 )
 def test_b03_a_stale_bill_says_the_first_difference(

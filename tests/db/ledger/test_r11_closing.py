@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, note
@@ -9,13 +10,16 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.errors import RuleViolation
+from db.bills import records
 from db.core.engine import transaction
 from db.ledger import closing
 from db.ledger.periods import periods_used
 from db.ledger.policies import Policies
+from tests.billing.bills.builders import content
 from tests.builders import distinct, lead
 from tests.db import histories
 from tests.db.conftest import Examples
+from tests.db.contracts.issued import issue_bill
 from tests.db.histories import Draw
 from tests.oracle import ActionRef
 from tests.oracle.periods import following
@@ -123,15 +127,9 @@ async def test_r11_an_issued_bill_keeps_its_period_closed(world: World) -> None:
     await world.send(lead(customer="ann", product="crm"))
     assert await world.close("acme", "2024-04")
     async with transaction(world.engine) as connection:
-        await connection.execute(
-            """
-            INSERT INTO bills (id, number, partner_id, period, currency, state, amount_minor, digest, issued_at)
-            VALUES (gen_random_uuid(), 'B-1', $1, 202404, 'EUR', 'issued', 1000, 'x', now())
-            """,
-            world.partners["acme"],
-        )
+        await issue_bill(connection, world.partners["acme"], 202404)
     async with world.unit_of_work() as uow:
-        with pytest.raises(RuleViolation, match="B-1"):
+        with pytest.raises(RuleViolation, match="B-202404"):
             await closing.reopen(uow, Policies(), world.partners["acme"], 202404)
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT closed_through FROM partners") == 202404
@@ -141,16 +139,12 @@ async def test_r11_reopening_voids_a_draft(world: World) -> None:
     await world.send(lead(customer="ann", product="crm"))
     assert await world.close("acme", "2024-04")
     async with transaction(world.engine) as connection:
-        await connection.execute(
-            """
-            INSERT INTO bills (id, partner_id, period, currency, state, amount_minor, digest)
-            VALUES (gen_random_uuid(), $1, 202404, 'EUR', 'draft', 1000, 'x')
-            """,
-            world.partners["acme"],
-        )
+        draft = content(partner="acme", period=202404)
+        await records.insert(connection, uuid4(), world.partners["acme"], draft)
     assert await world.reopen("acme", "2024-04")
     async with transaction(world.engine) as connection:
-        assert await connection.fetchval("SELECT state FROM bills") == "voided"
+        assert await connection.fetchval("SELECT state FROM bills") == "void"
+        assert await connection.fetchval("SELECT to_state FROM bill_actions") == "void"
     await world.check()
 
 
