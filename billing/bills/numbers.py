@@ -6,7 +6,6 @@ from collections.abc import Container
 from itertools import count
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 2, 12
-LARGEST_NUMBER = 999_999_999
 
 _NOT_IN_PREFIX = re.compile(r"[^A-Z0-9]+")
 
