@@ -152,6 +152,17 @@ async def test_b03_a_draft_takes_adjustments_over_and_what_is_reviewed_gets_stal
     assert (fresh["gross"], (await office.moved(fresh, "submit"))["state"]) == ("9.00", "pending")
 
 
+async def test_b03_what_got_stale_after_its_approval_is_not_issued(office: Office) -> None:
+    await office.lead_in("2024-04")
+    sales = await office.person("sam", Role.SALES)
+    approved = await office.moved(await office.moved(await office.make(), "submit"), "approve", sales)
+    goodwill = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-2.50", "reason": "late"}
+    assert (await office.client.post("/api/adjustments", json=goodwill)).status_code == 201
+    refused = await office.move(approved, "issue")
+    assert "The bill is stale, because line 2 is there only now" in check_problem(refused, 409)["detail"]
+    assert (await office.live("2024-04"))["state"] == "approved"
+
+
 async def test_b06_of_two_at_once_one_wins_and_the_same_again_changes_nothing(office: Office) -> None:
     await office.lead_in("2024-04")
     people = [await office.person("sam", Role.SALES), await office.person("cesar", Role.CUSTOMER_SUCCESS)]
