@@ -43,6 +43,7 @@ from db.ledger import (
     rebuild,
     recount,
     reevaluation,
+    replay,
 )
 from db.ledger.corrections import Correction
 from db.ledger.periods import periods_used
@@ -465,6 +466,7 @@ class World:
             await self._check_credits(connection, partner)
             await self._check_periods(connection, partner)
             await _check_winners(connection, partner_id)
+            await _check_replays(connection, partner_id)
             assert await reevaluation.stale_customers(connection, [partner_id]) == 0
 
     async def _check_totals(self, connection: asyncpg.Connection, partner: str, name: str) -> None:
@@ -674,6 +676,29 @@ async def _check_explained_alone(
     actions = [(each.customer, each.verdict.action) for each in decided]
     from_sums = await cap_used.used_before(connection, actions, counters, few=0)
     assert from_sums == await cap_used.used_before(connection, actions, counters, few=1_000_000)
+
+
+async def _check_replays(connection: asyncpg.Connection, partner_id: UUID) -> None:
+    """Closed periods are judged again from their actions as they were closed (B11)."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT billing_period FROM actions JOIN partners ON partners.id = partner_id
+        WHERE partner_id = $1 AND billing_period <= closed_through
+        """,
+        partner_id,
+    )
+    for row in rows:
+        judged = {
+            verdict.action.id: (verdict.outcome.value, verdict.billed_minor, verdict.action.value_minor)
+            async for verdicts in replay.verdicts(connection, Policies(), partner_id, row["billing_period"])
+            for verdict in verdicts
+        }
+        stored = await connection.fetch(
+            "SELECT id, outcome, billed_minor, value_minor FROM actions WHERE partner_id = $1 AND billing_period = $2",
+            partner_id,
+            row["billing_period"],
+        )
+        assert judged == {key: tuple(verdict) for key, *verdict in stored}
 
 
 async def _check_winners(connection: asyncpg.Connection, partner_id: UUID) -> None:

@@ -32,6 +32,7 @@ TASK_MODULES = [
     "worker.tasks.quarantine",
     "worker.tasks.reports",
     "worker.tasks.invariants",
+    "worker.tasks.proofs",
     "worker.tasks.retention",
     "worker.tasks.former_names",
 ]

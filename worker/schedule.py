@@ -3,7 +3,7 @@
 from typing import Any
 
 from db.core.settings import Settings
-from db.tasks.notifications import APPLY_RETENTION, CHECK_INVARIANTS, SNAPSHOT_REPORTS, SWEEP
+from db.tasks.notifications import APPLY_RETENTION, CHECK_INVARIANTS, PROVE_BILLS, SNAPSHOT_REPORTS, SWEEP
 
 _RETENTION_INTERVAL_S = 3600.0
 
@@ -14,6 +14,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         SWEEP: settings.sweep_interval_s,
         SNAPSHOT_REPORTS: settings.snapshot_interval_s,
         CHECK_INVARIANTS: settings.invariants_interval_s,
+        PROVE_BILLS: settings.invariants_interval_s,
         APPLY_RETENTION: _RETENTION_INTERVAL_S,
     }
     return {

@@ -2,6 +2,7 @@
 
 from db.access import forgotten_passwords as access_forgotten_passwords
 from db.bills import creation as bill_creation
+from db.bills import replay as bill_replay
 from db.bills.files import stored as stored_bills
 from db.intake import closing_request
 from db.intake import quarantine as quarantined_leads
@@ -28,6 +29,7 @@ RUNNER = Runner(
         Kind(closing_request.KIND, closing.close),
         Kind(bill_creation.KIND, bills.make_bill),
         Kind(stored_bills.MAKE, bills.make_files),
+        Kind(bill_replay.KIND, bills.replay_bill),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),

@@ -24,7 +24,7 @@ from api.state import state_of, unit_of_work
 from api.wire import json_response
 from billing.bills.states import Move
 from billing.periods import period_from_text
-from db.bills import creation, history, issuing, moves, records, reviews
+from db.bills import creation, history, issuing, moves, records, replay, reviews
 from db.bills.files import stored
 from db.bills.files.formats import MEDIA_TYPES, BillFormat
 from db.bills.moves import Asked
@@ -136,6 +136,17 @@ async def get_file(request: Request, bill_id: UuidPath, kind: BillFormat) -> Res
         raise Problem(404, f"The {kind} of {bill.issue.number} is no longer in its folder.") from None
     name = f"{bill.issue.number}.{kind}"
     return state.downloads.start(caller_of(request).id, blocks, MEDIA_TYPES[kind], name)
+
+
+@router.post("/{bill_id}/replay", status_code=202, dependencies=[_BILL], response_model=answers.TaskStarted)
+async def replay_bill(request: Request, bill_id: UuidPath) -> Response:
+    """Make a bill again from leads, rates, terms and usage as they were; the result is the first difference, or null.
+
+    409 for a void bill.
+    """
+    async with unit_of_work(request) as uow:
+        task_id = await replay.start(uow, await _found(request, uow.connection, bill_id))
+    return task_started(task_id)
 
 
 @router.patch("/{bill_id}/submit", dependencies=[_BILL], response_model=answers.Bill)

@@ -1,10 +1,10 @@
 """Proof of an issued bill from its file alone (B11): digest, seal and totals."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from billing.bills.differences import first_difference
+from billing.bills.differences import Difference, first_difference
 from billing.bills.digest import document_from_bill
 from billing.bills.issue_wire import issue_from_json
 from billing.bills.wire import content_from_json
@@ -17,12 +17,16 @@ def difference_in_file(text: bytes) -> str | None:
     Raises InvalidValue for a file that is no bill of ours.
     """
     try:
-        said = json.loads(text, object_pairs_hook=_names_once)
-        computed = document_from_bill(content_from_json(said["bill"]), issue_from_json(said["issue"]))
+        difference = difference_in(json.loads(text, object_pairs_hook=_names_once))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidValue("it is no bill of Leadger as JSON") from error
-    difference = first_difference(said, computed)
     return difference and difference.sentence("in the file", "by its own figures")
+
+
+def difference_in(document: Mapping[str, Any]) -> Difference | None:
+    """The same for what the file holds. KeyError, TypeError or ValueError for what is no bill of ours."""
+    content, issue = content_from_json(document["bill"]), issue_from_json(document["issue"])
+    return first_difference(document, document_from_bill(content, issue))
 
 
 def _names_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ async def content_now(connection: asyncpg.Connection, partner_id: UUID, period: 
     agreed = await agreed_terms.read(connection, partner_id, period)
     report = await live_report.read(connection, partner_id, period)
     units = {**await usage.units_of_period(connection, partner_id, period), LEADGER: report.totals.leads}
-    terms = _terms(agreed.terms)
+    terms = terms_from_agreed(agreed.terms)
     lines = lines_of(
         terms,
         await _products(connection, report),
@@ -106,21 +106,32 @@ async def _credits(connection: asyncpg.Connection, partner_id: UUID, period: int
 
 async def _tax_of_leads(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Tax | None:
     """The tax that the issued bill of a period has on its leads; without one, that of the terms of the period."""
+    issued = await issued_content(connection, partner_id, period)
+    if issued:
+        return issued.terms.tax
+    return _tax(terms_at(await billing_terms.read_versions(connection, partner_id), period).tax)
+
+
+async def issued_content(
+    connection: asyncpg.Connection, partner_id: UUID, period: int, before: UUID | None = None
+) -> Content | None:
+    """What the last issued bill of a period says, of those that were issued before another bill if one is named."""
     issued = await connection.fetchval(
         """
         SELECT content FROM bills
         WHERE partner_id = $1 AND period = $2 AND corrects_id IS NULL AND issued_at IS NOT NULL
+            AND issued_at < coalesce((SELECT issued_at FROM bills WHERE id = $3), 'infinity')
         ORDER BY issued_at DESC LIMIT 1
         """,
         partner_id,
         period,
+        before,
     )
-    if issued:
-        return content_from_json(msgspec.json.decode(issued)).terms.tax
-    return _tax(terms_at(await billing_terms.read_versions(connection, partner_id), period).tax)
+    return content_from_json(msgspec.json.decode(issued)) if issued else None
 
 
-def _terms(agreed: AgreedBillingTerms) -> BillingTerms:
+def terms_from_agreed(agreed: AgreedBillingTerms) -> BillingTerms:
+    """What a bill keeps of the agreed terms."""
     return BillingTerms(
         monthly_limit=agreed.monthly_api_limit,
         overage_unit_cost=agreed.overage_unit_cost,

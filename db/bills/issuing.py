@@ -12,7 +12,7 @@ from billing.errors import RuleViolation
 from billing.periods import name_of_period
 from db.account import booking
 from db.account.entries import NewEntry
-from db.bills import account_history, creation, credit_notes, facts, numbers, records
+from db.bills import account_history, creation, credit_notes, facts, numbers, proofs, records
 from db.bills.files import stored
 from db.bills.records import Bill
 from db.contracts import agreed_terms
@@ -54,6 +54,7 @@ async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
     await records.write_issue(connection, bill, issue)
     await account_history.add(uow, uses, number, but=head.id)
     await credit_notes.cancel_corrected(uow, bill)
+    await proofs.expect(connection, head.id)
     await tasks.start(uow, stored.MAKE, {"bill_id": head.id, "partner_id": head.partner_id}, dedup_key=str(head.id))
 
 

@@ -16,7 +16,7 @@ from billing.bills.values import Content
 from billing.bills.wire import json_from_content
 from billing.errors import RuleViolation
 from billing.roles import Role
-from db.bills import credit_notes, facts, history, issuing, records, reviews
+from db.bills import conservation, credit_notes, facts, history, issuing, records, reviews
 from db.bills.records import Bill, BillHead
 from db.core import locks
 from db.core.actor import Actor
@@ -50,7 +50,7 @@ async def move(uow: UnitOfWork, bill_id: UUID, asked: Asked, mover: Mover, now: 
     """Make a move, and return the bill after it; None if there is no such bill.
 
     The same move again by the same actor changes nothing (B6). Raises MoveRefused for one that is not open, StaleBill
-    for submitting or issuing what does not hold any more, InvalidValue for one without the reason that it needs.
+    or NotConserved for submitting or issuing what does not hold, InvalidValue for one without the reason that it needs.
     """
     connection = uow.connection
     partner_id = await records.partner_of(connection, bill_id)
@@ -125,12 +125,13 @@ async def _moving(connection: asyncpg.Connection, head: BillHead) -> Moving:
 
 
 async def _check_fresh(connection: asyncpg.Connection, bill: Bill) -> None:
-    """StaleBill with the first difference between what the bill says and what holds now."""
+    """StaleBill with the first difference to what holds now; NotConserved if that is not what the ledger says."""
     now = await _content_now(connection, bill)
     difference = first_difference(json_from_content(bill.content), json_from_content(now))
     if difference:
         said = difference.sentence("on the bill", "now")
         raise StaleBill(f"The bill is stale, because {said}; recall and refresh it first.")
+    await conservation.check(connection, bill)
 
 
 async def _content_now(connection: asyncpg.Connection, bill: Bill) -> Content:

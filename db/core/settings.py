@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     task_max_leads: int = Field(1_000, ge=1, description="leads that one worker transaction takes at most")
     sweep_interval_s: float = Field(2.0, gt=0, description="how often the sweeper looks for waiting work")
     snapshot_interval_s: float = Field(900.0, gt=0, description="how often changed reports are snapshot")
-    invariants_interval_s: float = Field(900.0, gt=0, description="how often conservation (R9) is checked")
+    invariants_interval_s: float = Field(
+        900.0, gt=0, description="how often sums (R9, B10) are checked and bills proven"
+    )
     inbox_retention_days: int = Field(90, ge=1, le=36_500, description="how long requests are kept once decided")
     task_retention_days: int = Field(90, ge=1, le=36_500, description="how long finished tasks are kept")
 

@@ -26,6 +26,7 @@ RUN_TASK = "tasks.run"
 RUN_SUBTASKS = "tasks.run_subtasks"
 SNAPSHOT_REPORTS = "reports.snapshot"
 CHECK_INVARIANTS = "ledger.check_invariants"
+PROVE_BILLS = "bills.prove"
 APPLY_RETENTION = "retention.delete"
 
 FORMER_RETRY_QUARANTINE = "quarantine.replay"
@@ -50,6 +51,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     RUN_SUBTASKS: {"queue": BACKGROUND, "priority": _LAST},  # other background tasks pass them
     SNAPSHOT_REPORTS: {"queue": BACKGROUND},
     CHECK_INVARIANTS: {"queue": BACKGROUND},
+    PROVE_BILLS: {"queue": BACKGROUND, "priority": _LAST},
     APPLY_RETENTION: {"queue": BACKGROUND},
 }
 """Leads are decided by other processes than background tasks, so that neither waits for the other."""

@@ -37,6 +37,8 @@ class Figures:
     tasks: int
     task_failures: int
     violations: int
+    proof_differences: int
+    proof_oldest_s: float
     batches: int
     batch_us: int
 
@@ -75,6 +77,13 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """,
         MOST_COUNTED,
     )
+    proofs = await connection.fetchrow(
+        """
+        SELECT (SELECT count(*) FROM proofs WHERE difference IS NOT NULL) AS differences,
+               coalesce(extract(epoch FROM clock_timestamp() - (SELECT min(since) FROM proofs)), 0)::float8 AS oldest_s
+        """
+    )
+    assert proofs is not None
     assert waiting is not None
     assert open_rows is not None
     states = ("new", "extended", "replayed", "quarantined", "dead")
@@ -94,6 +103,8 @@ async def read(connection: asyncpg.Connection) -> Figures:
         tasks=open_rows["tasks"],
         task_failures=counted.get("task_failures", 0),
         violations=counted.get("invariant_violations", 0),
+        proof_differences=proofs["differences"],
+        proof_oldest_s=proofs["oldest_s"],
         batches=counted.get("batches", 0),
         batch_us=counted.get("batch_us", 0),
     )

@@ -69,6 +69,16 @@ def _business_families(figures: Figures) -> Iterable[Metric]:
         "Counters that did not add up at the last check",
         value=figures.violations,
     )
+    yield GaugeMetricFamily(
+        "leadger_proof_differences",
+        "Bills and accounts whose last proof found a difference",
+        value=figures.proof_differences,
+    )
+    yield GaugeMetricFamily(
+        "leadger_proof_oldest_seconds",
+        "How long ago the oldest proof of a bill or an account was; since the issue, if none was made",
+        value=figures.proof_oldest_s,
+    )
     batches = CounterMetricFamily("leadger_batches", "Worker transactions that decided leads", value=figures.batches)
     yield batches
     yield CounterMetricFamily(

@@ -25,8 +25,9 @@ def reported_metrics() -> set[str]:
         actions=dict.fromkeys(Outcome, 1),
         money_minor={("EUR", "billed"): 1},
         **dict.fromkeys(("waiting", "quarantined", "dead_letters", "tasks", "task_failures"), 1),
-        **dict.fromkeys(("violations", "batches", "batch_us"), 1),
+        **dict.fromkeys(("violations", "proof_differences", "batches", "batch_us"), 1),
         oldest_s=1.0,
+        proof_oldest_s=1.0,
         paused_s=1.0,
         swept_at_s=1,
     )

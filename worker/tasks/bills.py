@@ -1,4 +1,4 @@
-"""Making bills: closing what is open, then one draft per period, the oldest first (B1); and files of issued ones."""
+"""Making bills: closing what is open, then one draft per period, the oldest first (B1); files and replays of bills."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from billing.periods import text_from_period
-from db.bills import creation, records
+from db.bills import creation, records, replay
 from db.bills.files import stored
 from db.bills.files.formats import BillFormat
 from db.core.actor import SYSTEM
@@ -70,3 +70,13 @@ async def make_files(attempt: Attempt) -> dict[str, Any]:
         checksums[kind.value] = file.sha256
         await attempt.progress(number, len(BillFormat))
     return {"files": checksums}
+
+
+async def replay_bill(attempt: Attempt) -> dict[str, Any]:
+    """Replay a bill (B11); the result has the first difference, None if both are equal."""
+    bill_id, runtime = UUID(attempt.task.arguments["bill_id"]), attempt.runtime
+    async with transaction(runtime.engine, readonly=True) as connection:
+        bill = await records.read(connection, bill_id)
+        assert bill is not None
+        difference = await replay.difference(connection, runtime.policies, bill)
+    return {"number": bill.head.number, "difference": difference}

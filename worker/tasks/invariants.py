@@ -1,4 +1,4 @@
-"""Conservation (R9), checked on a schedule; a violation is logged with partner, period and difference, and counted."""
+"""Conservation (R9, B10), checked on a schedule; a violation is logged with place and difference, and counted."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,6 +7,7 @@ import structlog
 from celery import shared_task
 
 from billing.periods import text_from_period
+from db.bills import conservation
 from db.core.engine import transaction
 from db.ledger import invariants
 from db.ledger.invariants import Position, Violation
@@ -22,7 +23,7 @@ VIOLATIONS = "invariant_violations"
 
 @shared_task(name=CHECK_INVARIANTS)
 def check_invariants() -> int:
-    """Compare the counters of reports with their verdicts, or with their final version; returns how many differ."""
+    """Compare counters of reports with their verdicts, or final version and bill; returns how many differ."""
     return process.run(check_some)
 
 
@@ -31,13 +32,17 @@ async def check_some(runtime: Runtime) -> int:
     async with transaction(runtime.engine, readonly=True) as connection:
         began = await invariants.read_position(connection)
         reports, position = await invariants.next_reports(connection, began)
-    found = []
+    found: list[dict[str, Any]] = []
     for report in reports:
+        partner_id, period = report.partner_id, report.period
+        check = invariants.violations if report.is_open else invariants.frozen_violations
         async with transaction(runtime.engine, readonly=True) as connection:
-            check = invariants.violations if report.is_open else invariants.frozen_violations
-            found += await check(connection, report.partner_id, report.period)
+            found += map(_fields, await check(connection, partner_id, period))
+            if difference := await conservation.difference_of_period(connection, partner_id, period):
+                place = {"partner_id": str(partner_id), "period": text_from_period(period)}
+                found.append({**place, "difference": difference})
     for violation in found:
-        log.error("invariant_violated", **_fields(violation))
+        log.error("invariant_violated", **violation)
     violations = began.found + len(found)
     async with transaction(runtime.engine) as connection:
         round_ends = position == Position()

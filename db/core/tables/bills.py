@@ -138,3 +138,18 @@ adjustments = Table(
     CheckConstraint("(tax_category IS NULL) = (tax_rate_bp IS NULL) AND (own_tax OR tax_category IS NULL)", name="tax"),
     Index("ix_adjustments_partner_id", "partner_id", "period", "entered_at"),
 )
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("subject_id", Uuid, primary_key=True),
+    Column("is_checked", Boolean, nullable=False, server_default=text("false")),
+    Column("since", INSTANT, nullable=False, server_default=NOW),
+    Column("due_at", INSTANT, nullable=False, server_default=NOW),
+    Column("difference", Text),
+    CheckConstraint("kind IN ('bill', 'account')", name="kind"),
+    Index("ix_proofs_due_at", "is_checked", "due_at"),
+    Index("ix_proofs_since", "since"),
+    Index("ix_proofs_difference", "kind", postgresql_where=text("difference IS NOT NULL")),
+)

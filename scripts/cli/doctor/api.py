@@ -190,6 +190,11 @@ class ApiCheck:
                 f"{count:,.0f} customer periods do not add up",
                 "the worker's log names them; then `leadger rebuild`",
             )
+        if figures.get("leadger_proof_differences"):
+            detail = (
+                f"{figures['leadger_proof_differences']:,.0f} issued bills or accounts are not what they were made from"
+            )
+            yield broken("Proofs", detail, "issue no bill; the worker's log names them")
 
 
 def _may(client: Client, method: str, path: str, request: dict[str, Any]) -> bool:

@@ -58,6 +58,7 @@ GROUPS = {
         "bills": "the demand for payment for one period",
         "bill_actions": "who did what to a bill, and to which content",
         "bill_approvals": "an approval of a bill that stands",
+        "proofs": "when an issued bill, or the account of a partner, was last proven, and what differed (B10, B11)",
         "bill_files": "a file of an issued bill: where it is and its hash",
         "bill_numbers": "the next number of a partner's bills or credit notes",
         "adjustments": "an amount that Finance added to a period or took off (B2)",

@@ -49,6 +49,11 @@ locals {
       says      = "Figures do not add up (R9): stop issuing bills"
       see       = "an-invariant-is-violated"
     }
+    proofs = {
+      namespace = local.namespace, metric = "ProofsDiffer", dimensions = {}, statistic = "Sum", over = 0
+      says      = "An issued bill or an account is not what it was made from (B10, B11): stop issuing bills"
+      see       = "a-bill-differs-from-its-proof"
+    }
     errors-api = {
       namespace = local.namespace, metric = "Errors-api", dimensions = {}, statistic = "Sum", over = 5, minutes = 5
       says      = "The api logs errors"

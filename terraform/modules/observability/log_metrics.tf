@@ -9,6 +9,7 @@ locals {
     TasksFailed        = { pattern = "{ $.event = \"task_failed\" }", value = "1", unit = "Count" }
     PoisonLeads        = { pattern = "{ $.event = \"poison_leads_found\" }", value = "1", unit = "Count" }
     InvariantsViolated = { pattern = "{ $.event = \"invariant_violated\" }", value = "1", unit = "Count" }
+    ProofsDiffer       = { pattern = "{ $.event = \"proof_differs\" || $.event = \"proof_failed\" }", value = "1", unit = "Count" }
   }
 
   # Every health check of the load balancer asks an api task how long leads have waited, and for how long the workers

@@ -72,6 +72,7 @@ NEEDED: dict[str, Permission | Anybody] = {
     "get_bill": Permission.READ,
     "get_file": Permission.READ,
     "list_actions": Permission.READ,
+    "replay_bill": Permission.BILL,
     "submit_bill": Permission.BILL,
     "recall_bill": Permission.BILL,
     "refresh_bill": Permission.BILL,

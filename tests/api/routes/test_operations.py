@@ -68,6 +68,8 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_tasks_unfinished": 0,
         "leadger_task_failures_total": 0,
         "leadger_invariant_violations": 0,
+        "leadger_proof_differences": 0,
+        "leadger_proof_oldest_seconds": 0,
         "leadger_batches_total": figures["leadger_batches_total"],
         "leadger_batch_seconds_total": figures["leadger_batch_seconds_total"],
         "leadger_notification_failures_total": 0,

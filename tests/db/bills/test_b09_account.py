@@ -17,7 +17,7 @@ from billing.bills.tax import totals_of
 from billing.bills.values import BillingTerms
 from billing.errors import RuleViolation
 from billing.periods import next_period
-from db.account import ageing, open_items, statements
+from db.account import ageing, conservation, open_items, statements
 from db.bills import credit_notes, disputes, documents, issuing, records, write_offs
 from db.bills.credit_notes import Wanted
 from db.bills.documents import Document
@@ -231,6 +231,7 @@ class History:
             if columns:
                 assert columns[0].open_minor == self.oracle.open
             await check_uses(connection, self.partner_id)
+            assert await conservation.difference(connection, self.partner_id) is None
 
 
 async def check_uses(connection: Any, partner_id: UUID) -> None:

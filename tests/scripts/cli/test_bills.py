@@ -69,6 +69,12 @@ def test_a_month_from_open_to_issued_in_five_commands(stack: Stack, partner: str
     file = tmp_path / "bill.json"
     assert leadger(stack, "download", *month, "--format", "json", "-o", str(file)).exit_code == 0
     assert difference_in_file(file.read_bytes()) is None
+    equal = CliRunner().invoke(app, ["replay", issued["number"]], env=stack.env)
+    assert (
+        equal.stdout == f"{issued['number']} is what leads, rates, terms and usage give: every line, tax and total.\n"
+    )
+    unknown = CliRunner().invoke(app, ["replay", "NONE-0001"], env=stack.env)
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
     moves = [each["move"] for each in as_json(stack, "history", *month)]
     assert moves == ["create", "submit", "approve", "issue"]
     assert [each["number"] for each in as_json(stack, "list", "--partner", partner)] == [issued["number"]]

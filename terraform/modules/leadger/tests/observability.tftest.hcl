@@ -26,7 +26,7 @@ run "alarms_and_a_dashboard" {
   assert {
     condition = length(setsubtract([
       "inbox-age", "poison-leads", "leads-refused", "paused", "batches-fail", "quarantine", "notifications",
-      "invariants", "errors-api", "errors-worker", "errors-background", "tasks-fail", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "background-absent", "beat-absent",
+      "invariants", "proofs", "errors-api", "errors-worker", "errors-background", "tasks-fail", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "background-absent", "beat-absent",
       "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "background-CPUUtilization", "background-MemoryUtilization", "api-latency",
       "cache-memory-leadger-test-001", "cache-memory-leadger-test-002", "cache-cpu-leadger-test-001", "cache-cpu-leadger-test-002",
       "database-cpu", "database-storage", "database-memory", "database-connections", "database-write-latency",
