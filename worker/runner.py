@@ -7,8 +7,9 @@ BillingError                the task has failed, with the error's message
 SubtaskFailed               the task has failed, with the message of the subtask, whose attempt was logged and counted
 Paused                      the task waits for the next sweep; the attempt does not count
 TurnOver                    the task goes on by another message, behind what waits; the attempt does not count
-TRANSIENT, Interrupted      another attempt later, after a delay that grows up to half a minute
-any other error             logged and counted; another attempt if its kind allows one, or the task has failed
+TRANSIENT, Interrupted      another attempt later, after a delay that grows up to half a minute; no failure
+UNFIT_DATABASE              the same, but logged and counted: somebody has to mend the database, or it is a bug of ours
+any other error             logged and counted, a failure; another attempt if its kind allows it, or the task fails
 the process is killed       its connection ends and frees the task's lock; the next sweep announces the task again
 """
 
@@ -26,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.errors import BillingError
 from db.core import locks
 from db.core.engine import autocommit
-from db.core.errors import TRANSIENT
+from db.core.errors import TRANSIENT, UNFIT_DATABASE
 from db.tasks import records
 from db.tasks.notifications import RUN_TASK
 from db.tasks.pauses import Paused
@@ -37,6 +38,7 @@ from worker.runtime import Runtime
 log = structlog.get_logger()
 
 _LONGEST_DELAY_S = 30.0
+_ENVIRONMENT = (*TRANSIENT, *UNFIT_DATABASE)
 
 
 class Interrupted(Exception):
@@ -67,11 +69,11 @@ Handler = Callable[[Attempt], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of background task; `max_attempts` limits the attempts that end with an unexpected error."""
+    """A kind of background task; with `max_failures` unexpected errors it has failed."""
 
     name: str
     handler: Handler
-    max_attempts: int = 1
+    max_failures: int = 1
 
 
 class Runner:
@@ -127,15 +129,21 @@ class Runner:
             await records.fail(connection, [task.id], str(ended))
         except (*TRANSIENT, Interrupted) as error:
             log.warning("task_interrupted", kind=task.kind, error=repr(error))
-            with suppress(*TRANSIENT):  # Postgres may be what is away
+            with suppress(*_ENVIRONMENT):  # Postgres may be what is away
+                await records.retry_later(connection, task.id, repr(error), delay_s)
+            raise Interrupted from error
+        except UNFIT_DATABASE as error:
+            log.exception("task_failed", kind=task.kind)
+            with suppress(*_ENVIRONMENT):
+                await counters.add(connection, {"task_failures": 1})
                 await records.retry_later(connection, task.id, repr(error), delay_s)
             raise Interrupted from error
         except Exception as error:
             log.exception("task_failed", kind=task.kind)
             await counters.add(connection, {"task_failures": 1})
             message = f"An unexpected error: {error!r}"
-            if task.attempts < kind.max_attempts:
-                await records.retry_later(connection, task.id, message, delay_s)
+            if task.failures + 1 < kind.max_failures:
+                await records.retry_later(connection, task.id, message, delay_s, failures=1)
                 return False
             await records.fail(connection, [task.id], message)
         else:

@@ -39,6 +39,6 @@ RUNNER = Runner(
         Kind(quarantined_leads.RETRY, quarantine.retry_quarantined),
         Kind(privacy.KIND, erasure.erase),
         Kind(access_forgotten_passwords.KIND, forgotten_passwords.mail_password_link),
-        Kind(ledger_text_rules.KIND, text_rules.apply_text_rules, max_attempts=5),
+        Kind(ledger_text_rules.KIND, text_rules.apply_text_rules, max_failures=5),
     ]
 )

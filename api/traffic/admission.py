@@ -53,7 +53,9 @@ class AdmissionMiddleware:
         if size < LARGE_BYTES:
             await self._app(scope, receive, send)
             return
-        async with state.concurrency.limit(caller.id, size):
-            await self._app(scope, receive, send)
-        if size >= _TRIMMED_FROM_BYTES:
-            state.memory.give_back()
+        try:
+            async with state.concurrency.limit(caller.id, size):
+                await self._app(scope, receive, send)
+        finally:
+            if size >= _TRIMMED_FROM_BYTES:
+                state.memory.give_back()

@@ -3,7 +3,7 @@
 what went wrong         what the API answers            what a worker does
 ----------------------  ------------------------------  ---------------------------------------------------
 DATABASE_UNAVAILABLE    503, try again soon             tries again later; no lead is to blame
-UNFIT_DATABASE          503, try again soon, logged     fails, logged and counted; no lead is to blame
+UNFIT_DATABASE          503, try again soon, logged     tries again later, logged and counted; no lead is to blame
 FileUnavailable         503, try again soon             tries again later
 BeingReevaluated        503, try again soon             is not raised there
 InvalidValue            400 with its message            ends the task with its message (`billing.errors`)

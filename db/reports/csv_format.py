@@ -66,9 +66,19 @@ def line(line: Line) -> str:
     return csv_row(_cells(line))
 
 
-def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
-    """The credits."""
-    return "".join(csv_row(_credit_cells(credit, report.currency)) for credit in credited)
+def credits_head() -> str:
+    """Nothing: credits are rows like others."""
+    return ""
+
+
+def credit(credit: BookedCredit, currency: str) -> str:
+    """One credit."""
+    return csv_row(_credit_cells(credit, currency))
+
+
+def foot(_: Report) -> str:
+    """Nothing."""
+    return ""
 
 
 def totals(report: Report) -> str:

@@ -24,8 +24,14 @@ class Format(Protocol):
     def line(self, line: Line, /) -> str:
         """One action."""
 
-    def foot(self, report: Report, credited: Sequence[BookedCredit], /) -> str:
-        """The text below the actions."""
+    def credits_head(self) -> str:
+        """The text above the credits, if there are any."""
+
+    def credit(self, credit: BookedCredit, currency: str, /) -> str:
+        """One credit."""
+
+    def foot(self, report: Report, /) -> str:
+        """The text below everything."""
 
 
 FORMATS: Mapping[str, Format] = {"csv": csv_format, "md": markdown_format}
@@ -47,10 +53,16 @@ async def blocks(
             block = []
     if block:
         yield await _text(block, formats)
-    credited = await report_lines.booked_credits(connection, report.partner_id, report.period)
-    if not people:
-        credited = [replace(each, email=each.customer, customer_name="") for each in credited]
-    feet = tuple(each.foot(report, credited) for each in formats)
+    heads = tuple(each.credits_head() for each in formats)
+    async for credited in report_lines.booked_credits(connection, report.partner_id, report.period):
+        if not people:
+            credited = [replace(each, email=each.customer, customer_name="") for each in credited]
+        yield tuple(
+            head + "".join(each.credit(credit, report.currency) for credit in credited)
+            for head, each in zip(heads, formats, strict=True)
+        )
+        heads = ("",) * len(formats)
+    feet = tuple(each.foot(report) for each in formats)
     if any(feet):
         yield feet
 

@@ -54,14 +54,24 @@ def line(line: Line) -> str:
     return _row(cells)
 
 
-def foot(report: Report, credited: Sequence[BookedCredit]) -> str:
-    """The tables of credits and products, the total and the explanation."""
-    text = ""
-    if credited:
-        text += "\n## Credits\n\n| Customer | Product | Action type | Billed in | Credited | Reason |\n"
-        text += "|---|---|---|---|---:|---|\n"
-        text += "".join(map(_credit, credited))
-    text += f"\n## By product\n\n| Product |{_TOTALS_HEAD}|---{_TOTALS_RULE}"
+def credits_head() -> str:
+    """The title of the credits, and the head of their table."""
+    return (
+        "\n## Credits\n\n| Customer | Product | Action type | Billed in | Credited | Reason |\n"
+        "|---|---|---|---|---:|---|\n"
+    )
+
+
+def credit(credit: BookedCredit, _: str) -> str:
+    """One credit."""
+    amount, month = amount_from_minor(credit.amount_minor), name_of_period(credit.billing_period)
+    product = _name(credit.product_name, credit.product)
+    return _row((credit.email, product, credit.action_type, month, amount, credit.reason))
+
+
+def foot(report: Report) -> str:
+    """The table of products, the total and the explanation."""
+    text = f"\n## By product\n\n| Product |{_TOTALS_HEAD}|---{_TOTALS_RULE}"
     text += "".join(
         _row((_name(product.name, product.product), *_totals(product.totals, product.credited_minor or 0)))
         for product in report.products
@@ -84,12 +94,6 @@ def md_cell_of_first_release(cell: str) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(map(md_cell, cells)) + " |\n"
-
-
-def _credit(credit: BookedCredit) -> str:
-    amount, month = amount_from_minor(credit.amount_minor), name_of_period(credit.billing_period)
-    product = _name(credit.product_name, credit.product)
-    return _row((credit.email, product, credit.action_type, month, amount, credit.reason))
 
 
 @lru_cache(_TEXTS_REMEMBERED)

@@ -1,6 +1,6 @@
 """The lines of a report: its actions, explained, and the credits booked in its period."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ from db.reports import explained_actions
 from db.reports.explained_actions import Line, lines_of_customers
 
 CUSTOMERS_AT_ONCE = 200
+CREDITS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,14 @@ async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -
         after = customer_ids[-1]
 
 
-async def booked_credits(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[BookedCredit]:
-    """What is credited in a period for returned actions of closed periods, in the order it was booked."""
-    rows = await connection.fetch(
+async def booked_credits(
+    connection: asyncpg.Connection, partner_id: UUID, period: int
+) -> AsyncIterator[Sequence[BookedCredit]]:
+    """What is credited in a period for returned actions of closed periods, in the order it was booked, in pieces.
+
+    They are read with a cursor, so call it in a transaction.
+    """
+    cursor = await connection.cursor(
         """
         SELECT credits.amount_minor, credits.reason, credits.action_id, customers.email,
                customers.external_id AS customer, customers.name AS customer_name, products.external_id AS product,
@@ -79,4 +85,5 @@ async def booked_credits(connection: asyncpg.Connection, partner_id: UUID, perio
         partner_id,
         period,
     )
-    return [BookedCredit(**row) for row in rows]
+    while rows := await cursor.fetch(CREDITS_AT_ONCE):
+        yield [BookedCredit(**row) for row in rows]

@@ -28,7 +28,7 @@ _NOTIFICATION_S = 5.0
 
 _COLUMNS = """
     id, kind, arguments, request_id, state, done, total, attempts, next_attempt_at, last_error, result, error,
-    requested_by_kind, requested_by_id, requested_by_name, created_at, finished_at, parent_id
+    requested_by_kind, requested_by_id, requested_by_name, created_at, finished_at, parent_id, failures
 """
 
 
@@ -44,7 +44,8 @@ _PARTNER = """
 class Task:
     """A background task; `done` of `total` units are done, `attempts` counts how often it was begun.
 
-    `last_error` ended the attempt before, `error` the task. `requested_by` None is what an older release started.
+    `failures` counts the attempts that an unexpected error ended. `last_error` ended the attempt before, `error` the
+    task. `requested_by` None is what an older release started.
     """
 
     id: UUID
@@ -63,6 +64,7 @@ class Task:
     created_at: datetime
     finished_at: datetime | None
     parent_id: UUID | None
+    failures: int
 
     @property
     def is_finished(self) -> bool:
@@ -224,16 +226,23 @@ async def requeue(connection: asyncpg.Connection, task_id: UUID) -> None:
     )
 
 
-async def retry_later(connection: asyncpg.Connection, task_id: UUID, error: str, delay_s: float) -> None:
-    """An attempt ended with an error; the task stays begun, and its next attempt follows after so many seconds."""
+async def retry_later(
+    connection: asyncpg.Connection, task_id: UUID, error: str, delay_s: float, *, failures: int = 0
+) -> None:
+    """An attempt ended with an error; the task stays begun, and its next attempt follows after so many seconds.
+
+    `failures` is what the attempt adds to its failures: 0 if the environment is to blame.
+    """
     await connection.execute(
         """
-        UPDATE tasks SET last_error = $2, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
+        UPDATE tasks SET last_error = $2, next_attempt_at = clock_timestamp() + make_interval(secs => $3),
+            failures = failures + $4
         WHERE id = $1 AND finished_at IS NULL
         """,
         task_id,
         error,
         delay_s,
+        failures,
     )
 
 

@@ -78,7 +78,7 @@ async def test_transient_errors_delay_the_next_attempt_and_never_end_the_task(
 
 async def test_a_refusal_fails_the_task_with_its_message(runtime: Runtime) -> None:
     task_id = await create(runtime)
-    assert await Runner([Kind("test", failing(InvalidValue("no")), max_attempts=5)]).run(runtime, task_id)
+    assert await Runner([Kind("test", failing(InvalidValue("no")), max_failures=5)]).run(runtime, task_id)
     found = await row(runtime, task_id)
     assert (found["state"], found["attempts"], found["error"]) == ("failed", 1, "no")
     assert await failures(runtime) == 0
@@ -100,8 +100,8 @@ async def test_a_failed_subtask_fails_its_task_with_the_same_message_and_is_coun
     assert await failures(runtime) == 0  # the attempt of the subtask has counted it
 
 
-async def test_a_kind_may_allow_several_attempts_for_unexpected_errors(runtime: Runtime) -> None:
-    runner = Runner([Kind("test", failing(*[ZeroDivisionError("surprise")] * 3), max_attempts=3)])
+async def test_a_kind_may_allow_several_unexpected_errors(runtime: Runtime) -> None:
+    runner = Runner([Kind("test", failing(*[ZeroDivisionError("surprise")] * 3), max_failures=3)])
     task_id = await create(runtime)
     for attempt in (1, 2):
         assert not await runner.run(runtime, task_id)
@@ -112,6 +112,30 @@ async def test_a_kind_may_allow_several_attempts_for_unexpected_errors(runtime: 
     message = "An unexpected error: ZeroDivisionError('surprise')"
     assert (found["state"], found["attempts"], found["error"]) == ("failed", 3, message)
     assert await failures(runtime) == 3
+
+
+async def test_a_table_that_is_missing_for_a_moment_ends_no_task(runtime: Runtime) -> None:
+    """Failed before: the task had failed for good."""
+    missing = asyncpg.UndefinedTableError('relation "partners" does not exist')
+    task_id = await create(runtime)
+    runner = Runner([Kind("test", failing(missing, missing))])
+    for attempt in (1, 2):
+        assert not await runner.run(runtime, task_id)
+        found = await row(runtime, task_id)
+        assert (found["state"], found["attempts"], found["error"]) == ("running", attempt, None)
+        assert (found["last_error"], found["delay_s"] > 0) == (repr(missing), True)
+    assert await runner.run(runtime, task_id)
+    assert (await row(runtime, task_id))["result"] == {"answer": 42}
+    assert await failures(runtime) == 2
+
+
+async def test_what_the_environment_ends_uses_up_no_failure(runtime: Runtime) -> None:
+    """Failed before: after two deadlocks nothing was left of two attempts."""
+    ends = asyncpg.DeadlockDetectedError("dead"), TimeoutError("late"), ZeroDivisionError("surprise"), None
+    task_id = await create(runtime)
+    runner = Runner([Kind("test", failing(*ends), max_failures=2)])
+    assert [await runner.run(runtime, task_id) for _ in ends] == [False, False, False, True]
+    assert (await row(runtime, task_id))["result"] == {"answer": 42}
 
 
 async def test_a_pause_costs_no_attempt(runtime: Runtime) -> None:

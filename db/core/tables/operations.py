@@ -41,6 +41,7 @@ tasks = Table(
     Column("requested_by_id", Uuid),
     Column("requested_by_name", Text),
     Column("parent_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE")),
+    Column("failures", Integer, nullable=False, server_default="0"),
     CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
     CheckConstraint("(finished_at IS NOT NULL) = (state IN ('done', 'failed'))", name="finished"),
     Index("ix_tasks_unfinished", "created_at", postgresql_where=text("finished_at IS NULL")),

@@ -272,3 +272,21 @@ def test_a_name_in_markdown_is_rendered_exactly(name: str) -> None:
     assert "".join(child.content for child in children) == name
     written = md_cell(name)
     assert not re.search(r"(?<!\\)\$|(?<!\\)://|www\.", written)
+
+
+async def test_r14_credits_are_read_in_pieces(
+    client: httpx.AsyncClient, engine: AsyncEngine, months: dict[str, Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: all credits of a month were in memory at once."""
+    for returned in (await get(client, "/leads/full"))["actions"]:
+        await _decide(client, returned["action_id"], "return")
+    monkeypatch.setattr(report_lines, "CREDITS_AT_ONCE", 2)
+    async with transaction(engine, readonly=True) as connection:
+        partner_id = await connection.fetchval("SELECT id FROM partners")
+        pieces = [piece async for piece in report_lines.booked_credits(connection, partner_id, 202405)]
+    assert [len(piece) for piece in pieces] == [2, 1]
+    path = f"/billing/reports/{months['2024-05']['report_id']}"
+    rows = list(csv.DictReader(io.StringIO((await client.get(path, params={"format": "csv"})).text)))
+    assert [row["credited"] for row in rows if row["row"] == "credit"] == ["10.00", "10.00", "5.00"]
+    page = (await client.get(path, params={"format": "md"})).text
+    assert (page.count("## Credits"), page.count("| April 2024 |")) == (1, 3)
