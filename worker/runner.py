@@ -7,7 +7,7 @@ BillingError                the task has failed, with the error's message
 SubtaskFailed               the task has failed, with the message of the subtask, whose attempt was logged and counted
 Paused                      the task waits for the next sweep; the attempt does not count
 TurnOver                    the task goes on by another message, behind what waits; the attempt does not count
-TRANSIENT, Interrupted      another attempt later, after a delay that grows up to half a minute; no failure
+TRANSIENT, Interrupted      another attempt later, after a delay that grows up to half a minute, or what its kind says
 UNFIT_DATABASE              the same, but logged and counted: somebody has to mend the database, or it is a bug of ours
 any other error             logged and counted, a failure; another attempt if its kind allows it, or the task fails
 the process is killed       its connection ends and frees the task's lock; the next sweep announces the task again
@@ -69,11 +69,15 @@ Handler = Callable[[Attempt], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of background task; with `max_failures` unexpected errors it has failed."""
+    """A kind of background task; with `max_failures` unexpected errors it has failed.
+
+    `longest_delay_s` is the longest time between two attempts.
+    """
 
     name: str
     handler: Handler
     max_failures: int = 1
+    longest_delay_s: float = _LONGEST_DELAY_S
 
 
 class Runner:
@@ -111,8 +115,9 @@ class Runner:
         async def run(task_id: UUID) -> bool:
             return await self.attempt(runtime, task_id)
 
-        delay_s = retry_delay_s(task.attempts, runtime.settings.sweep_interval_s)
         kind = self._kinds.get(task.kind)
+        longest_s = kind.longest_delay_s if kind else _LONGEST_DELAY_S
+        delay_s = retry_delay_s(task.attempts, runtime.settings.sweep_interval_s, longest_s=longest_s)
         if kind is None:
             log.warning("task_kind_unknown", kind=task.kind)  # a worker of a newer release knows it
             await records.retry_later(connection, task.id, f"This worker knows no {task.kind}.", delay_s)
@@ -152,9 +157,14 @@ class Runner:
         return True
 
 
-def retry_delay_s(attempts: int, shortest_s: float, jitter: Callable[[float, float], float] = random.uniform) -> float:
+def retry_delay_s(
+    attempts: int,
+    shortest_s: float,
+    jitter: Callable[[float, float], float] = random.uniform,
+    longest_s: float = _LONGEST_DELAY_S,
+) -> float:
     """How long to wait for the next attempt after so many: twice as long each time, and at least half of that."""
-    delay_s = min(shortest_s * 2 ** min(attempts - 1, 10), _LONGEST_DELAY_S)
+    delay_s = min(shortest_s * 2 ** min(attempts - 1, 10), longest_s)
     return jitter(delay_s / 2, delay_s)
 
 

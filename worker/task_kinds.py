@@ -4,6 +4,7 @@ from db.access import forgotten_passwords as access_forgotten_passwords
 from db.bills import creation as bill_creation
 from db.bills import replay as bill_replay
 from db.bills.files import stored as stored_bills
+from db.bills.mail import composing as bill_mail
 from db.intake import closing_request
 from db.intake import quarantine as quarantined_leads
 from db.ledger import rate_preview as ledger_rate_preview
@@ -17,6 +18,7 @@ from worker.tasks import (
     closing,
     erasure,
     forgotten_passwords,
+    mail,
     quarantine,
     rate_preview,
     rebuilding,
@@ -28,8 +30,9 @@ RUNNER = Runner(
     [
         Kind(closing_request.KIND, closing.close),
         Kind(bill_creation.KIND, bills.make_bill),
-        Kind(stored_bills.MAKE, bills.make_files),
         Kind(bill_replay.KIND, bills.replay_bill),
+        Kind(stored_bills.MAKE, bills.make_files, max_failures=5),
+        Kind(bill_mail.TASK, mail.send_mail, max_failures=5, longest_delay_s=900.0),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),

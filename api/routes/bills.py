@@ -30,6 +30,7 @@ from db.bills.files.formats import MEDIA_TYPES, BillFormat
 from db.bills.moves import Asked
 from db.bills.records import Bill, BillFilter
 from db.core.engine import transaction
+from db.mail import outgoing
 from db.reports.report_files import read_file
 
 router = APIRouter(route_class=Route, prefix="/api/bills", tags=["bills"])
@@ -240,7 +241,7 @@ async def bill_answer(request: Request, connection: asyncpg.Connection, bill_id:
     files = await stored.read(connection, bill_id)
     corrected = await issuing.numbers_of_corrected(connection, bill)
     if within is not None:
-        return bill_out(bill, review=None, names={}, moves=[], files=files, corrected=corrected)
+        return bill_out(bill, review=None, names={}, moves=[], files=files, corrected=corrected, mails=None)
     review = await reviews.read(connection, bill.head)
     return bill_out(
         bill,
@@ -249,6 +250,7 @@ async def bill_answer(request: Request, connection: asyncpg.Connection, bill_id:
         moves=await moves.open_to(connection, bill.head, caller_of(request).actor, mover_of(request)),
         files=files,
         corrected=corrected,
+        mails=await outgoing.of_bill(connection, bill_id),
     )
 
 

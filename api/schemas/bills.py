@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from api.schemas.fields import Body, Id, LongText, Period, Text, UuidText
+from api.schemas.fields import Body, Digest, Id, LongText, Period, Text, UuidText
+from api.schemas.mail import mail_out
 from api.wire import amount_out, instant_out
 from billing.bills.approvals import Review
 from billing.bills.lines import Adjustment
@@ -23,6 +24,7 @@ from db.bills.files.stored import StoredFile
 from db.bills.history import BillAction
 from db.bills.records import Bill, BillHead
 from db.core.actor import Actor
+from db.mail.outgoing import OutgoingMail
 
 MOST_MOVED = 200
 
@@ -41,7 +43,6 @@ SignedAmount = Annotated[
     BeforeValidator(_signed_amount),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,10}(\.[0-9]{1,2})?$", "examples": ["-50.00"]}),
 ]
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="the digest of the bill as you saw it")]
 
 
 class BillIn(Body):
@@ -118,8 +119,9 @@ def bill_out(
     moves: Sequence[Move],
     files: Sequence[StoredFile],
     corrected: Mapping[int, str],
+    mails: Sequence[OutgoingMail] | None,
 ) -> dict[str, Any]:
-    """A bill with its lines; `review` None hides who approves it, and `corrected` are numbers by period."""
+    """A bill with its lines; `corrected` are numbers by period. None hides who approves it, or what was sent."""
     content = json_from_content(bill.content)
     lines: Any = content["lines"]
     applied = bill.issue.applied_minor if bill.issue else 0
@@ -147,6 +149,7 @@ def bill_out(
             }
             for file in files
         ],
+        "mails": None if mails is None else [mail_out(mail) for mail in mails],
     }
 
 

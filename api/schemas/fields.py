@@ -147,6 +147,7 @@ DayOrInstant = Annotated[
         }
     ),
 ]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="the digest of the bill as you saw it")]
 RowId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
 PeriodQuery = Annotated[str | None, Query(pattern=_PERIOD, description="a month", examples=["2024-04"])]
 PeriodPath = Annotated[str, Path(pattern=_PERIOD, description="a month", examples=["2024-04"])]

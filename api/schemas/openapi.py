@@ -190,6 +190,7 @@ _TAGS = [
     {"name": "rate cards", "description": "The rules that price actions."},
     {"name": "periods", "description": "Closing and reopening months."},
     {"name": "actions", "description": "Why an action was billed; hold, release and return it."},
+    {"name": "mail", "description": "Bills that are sent, reminders, and what became of each mail."},
     {"name": "tasks", "description": "How far background work is."},
     {"name": "quarantine", "description": "Accepted leads that cannot be billed yet."},
     {"name": "workers", "description": "Pause and resume them; what waits for them for too long."},

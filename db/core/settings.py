@@ -32,6 +32,7 @@ class Settings(BaseSettings):
         description="where mail goes, e.g. smtps://user:password@host; empty: HOME/outbox",
     )
     mail_from: str = Field("leadger@localhost", description="the sender of mail")
+    mail_patience_h: float = Field(24.0, gt=0, description="hours for which mail that is put off is tried again")
 
     access_log: bool = Field(True, description="one line in the log per answer of the API")
 

@@ -1,17 +1,17 @@
 """Sending mail: by SMTP_URL, or without it as an .eml file into LEADGER_HOME/outbox.
 
-Call it from a background task, which is tried again: a mail may come twice, and then has the same id, which is that of
-the task. It is no part of any transaction.
+Call it from a background task, which is tried again: a mail may come twice, and then has the same id. It is no part of
+any transaction.
 """
 
 import asyncio
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate
+from email.utils import formatdate, parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -25,6 +25,10 @@ _POLICY = SMTP.clone(max_line_length=250)
 
 _TIMEOUT_S = 20.0
 _PERMANENT = 500
+PUT_OFF = 421
+"""The code of a server that takes no mail just now."""
+_BEYOND_ASCII = (553, b"This mail server takes no address with letters beyond ASCII.")
+_LONGEST_ANSWER = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +51,50 @@ class Mail:
     attachments: Sequence[Attachment] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What keeps a mail from an address: `code` and `answer` of the server. It is final or may pass."""
+
+    code: int
+    answer: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether trying again is of no use."""
+        return self.code >= _PERMANENT
+
+
 async def send(settings: Settings, mail: Mail) -> None:
-    """Hand a mail over. MailUnavailable if that may succeed later, RuleViolation if it never will."""
+    """Hand a mail over to all its addresses. MailUnavailable if that may succeed later, RuleViolation if it never will.
+
+    A refusal may name people, so its code alone is told.
+    """
+    refused = await deliver(settings, mail, mail.to)
+    if not refused:
+        return
+    named = ", ".join(sorted({str(each.code) for each in refused.values()}))
+    if all(each.is_final for each in refused.values()):
+        raise RuleViolation(f"The mail server refused the mail: {named}.")
+    raise MailUnavailable(f"The mail server put the mail off: {named}")
+
+
+async def deliver(settings: Settings, mail: Mail, addresses: Sequence[str]) -> Mapping[str, Refusal]:
+    """Hand a mail over to some of its addresses; returns those that it was refused for.
+
+    MailUnavailable if the server takes no mail of ours at all just now.
+    """
     message = _message(settings, mail)
     if settings.smtp_url:
-        await asyncio.to_thread(_send_by_smtp, settings.smtp_url, message)
-    else:
-        await asyncio.to_thread(_write, settings.home / "outbox", mail.id, message)
+        return await asyncio.to_thread(_deliver_by_smtp, settings.smtp_url, message, addresses)
+    await asyncio.to_thread(_write, settings.home / "outbox", mail.id, message)
+    return {}
 
 
 def _message(settings: Settings, mail: Mail) -> EmailMessage:
     message = EmailMessage(policy=_POLICY)
     message["From"], message["To"] = settings.mail_from, ", ".join(mail.to)
     message["Subject"], message["Date"] = mail.subject, formatdate(usegmt=True)
-    message["Message-ID"] = f"<{mail.id}@{settings.mail_from.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{mail.id}@{parseaddr(settings.mail_from)[1].rpartition('@')[2]}>"
     message.set_content(mail.text)
     for attachment in mail.attachments:
         main, _, sub = attachment.kind.partition("/")
@@ -80,8 +114,7 @@ def _write(outbox: Path, mail_id: UUID, message: EmailMessage) -> None:
         raise MailUnavailable(f"The outbox cannot be written: {error.strerror}") from None
 
 
-def _send_by_smtp(url: str, message: EmailMessage) -> None:
-    """Speak to the server; what it answers may name people, so its code alone is told."""
+def _deliver_by_smtp(url: str, message: EmailMessage, addresses: Sequence[str]) -> dict[str, Refusal]:
     parts = urlsplit(url)
     host, tls = parts.hostname or "", ssl.create_default_context()
     try:
@@ -94,17 +127,26 @@ def _send_by_smtp(url: str, message: EmailMessage) -> None:
                 server.starttls(context=tls)
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
-            server.send_message(message)
-    except smtplib.SMTPRecipientsRefused as refused:
-        _raise_for({code for code, _ in refused.recipients.values()})
-    except smtplib.SMTPResponseException as refused:
-        _raise_for({refused.smtp_code})
+            return _deliver(server, message, addresses)
+    except smtplib.SMTPResponseException as refused:  # our login, our sender, or that we connect at all
+        raise MailUnavailable(f"The mail server takes no mail of ours: {refused.smtp_code}") from None
     except OSError as error:
         raise MailUnavailable(f"The mail server cannot be reached: {type(error).__name__}") from None
 
 
-def _raise_for(codes: set[int]) -> None:
-    named = ", ".join(map(str, sorted(codes)))
-    if min(codes) >= _PERMANENT:
-        raise RuleViolation(f"The mail server refused the mail: {named}.") from None
-    raise MailUnavailable(f"The mail server put the mail off: {named}") from None
+def _deliver(server: smtplib.SMTP, message: EmailMessage, addresses: Sequence[str]) -> dict[str, Refusal]:
+    server.ehlo_or_helo_if_needed()
+    known = [each for each in addresses if each.isascii() or server.has_extn("smtputf8")]
+    refused: dict[str, tuple[int, bytes | str]] = {each: _BEYOND_ASCII for each in addresses if each not in known}
+    try:
+        refused |= server.send_message(message, to_addrs=known) if known else {}
+    except smtplib.SMTPRecipientsRefused as error:  # by all, or by one while the server closed: then it has no mail
+        refused |= {each: error.recipients.get(each, (PUT_OFF, b"")) for each in known}
+    except smtplib.SMTPDataError as error:
+        refused |= dict.fromkeys(known, (error.smtp_code, error.smtp_error))
+    return {address: _refusal(code, answer) for address, (code, answer) in refused.items()}
+
+
+def _refusal(code: int, answer: bytes | str) -> Refusal:
+    text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+    return Refusal(code, " ".join([str(code), *text.split()])[:_LONGEST_ANSWER])

@@ -41,6 +41,8 @@ class Figures:
     proof_oldest_s: float
     batches: int
     batch_us: int
+    mails: dict[str, int]
+    mails_oldest_s: float
 
 
 async def read(connection: asyncpg.Connection) -> Figures:
@@ -84,8 +86,23 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """
     )
     assert proofs is not None
+    unsent = await connection.fetchrow(
+        """
+        SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
+            count(*) FILTER (WHERE state = 'given_up') AS given_up,
+            coalesce(
+                extract(epoch FROM clock_timestamp() - min(tried_since) FILTER (WHERE state = 'waiting')), 0
+            )::float8 AS oldest_s
+        FROM (
+            (SELECT state, mail_id FROM mail_recipients WHERE state = 'waiting' LIMIT $1)
+            UNION ALL (SELECT state, mail_id FROM mail_recipients WHERE state = 'given_up' LIMIT $1)
+        ) AS unsent JOIN mails ON mails.id = mail_id
+        """,
+        MOST_COUNTED,
+    )
     assert waiting is not None
     assert open_rows is not None
+    assert unsent is not None
     states = ("new", "extended", "replayed", "quarantined", "dead")
     leads = {state: counted.get(f"leads_{state}", 0) for state in states}
     return Figures(
@@ -107,4 +124,11 @@ async def read(connection: asyncpg.Connection) -> Figures:
         proof_oldest_s=proofs["oldest_s"],
         batches=counted.get("batches", 0),
         batch_us=counted.get("batch_us", 0),
+        mails={
+            "sent": counted.get("mails_sent", 0),
+            "bounced": counted.get("mails_bounced", 0),
+            "waiting": unsent["waiting"],
+            "given_up": unsent["given_up"],
+        },
+        mails_oldest_s=unsent["oldest_s"],
     )

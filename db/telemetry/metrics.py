@@ -60,6 +60,21 @@ def _business_families(figures: Figures) -> Iterable[Metric]:
         "leadger_quarantined_leads", "Leads in quarantine, at most 100,000", value=figures.quarantined
     )
     yield GaugeMetricFamily("leadger_dead_letters", "Dead letters", value=figures.dead_letters)
+    handed = CounterMetricFamily(
+        "leadger_mails", "Addresses that mail about bills was sent to, or bounced at", labels=["state"]
+    )
+    for state in ("sent", "bounced"):
+        handed.add_metric([state], figures.mails[state])
+    yield handed
+    yield GaugeMetricFamily(
+        "leadger_mails_waiting", "Addresses that mail about bills waits for", value=figures.mails["waiting"]
+    )
+    yield GaugeMetricFamily(
+        "leadger_mails_given_up", "Addresses at which mail was put off for too long", value=figures.mails["given_up"]
+    )
+    yield GaugeMetricFamily(
+        "leadger_mails_oldest_seconds", "For how long the oldest waiting mail is tried", value=figures.mails_oldest_s
+    )
     yield GaugeMetricFamily("leadger_tasks_unfinished", "Background tasks not finished", value=figures.tasks)
     yield CounterMetricFamily(
         "leadger_task_failures", "Tasks of workers that ended with an unexpected error", value=figures.task_failures

@@ -16,6 +16,7 @@ from scripts.cli.erase import erase
 from scripts.cli.explain import batch, explain, lead
 from scripts.cli.ingest.command import ingest
 from scripts.cli.keys import keys
+from scripts.cli.mails import mails
 from scripts.cli.migrate import migrate
 from scripts.cli.partners import partners
 from scripts.cli.payments import payments
@@ -93,6 +94,7 @@ app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
 app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
 app.add_typer(bills, name="bills", rich_help_panel=_BILLING)
 app.add_typer(credit_notes, name="credit-notes", rich_help_panel=_BILLING)
+app.add_typer(mails, name="mails", rich_help_panel=_BILLING)
 app.add_typer(payments, name="payments", rich_help_panel=_BILLING)
 app.command(rich_help_panel=_BILLING)(statement)
 app.command(rich_help_panel=_BILLING)(ageing)

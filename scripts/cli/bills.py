@@ -120,6 +120,37 @@ def download(
     console().print(f"Wrote {target}.", markup=False)
 
 
+@bills.command("send")
+@api_command
+def send(
+    client: Client,
+    partner: Partner,
+    period: Period,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the mail and send nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send an issued bill with its PDF to the partner; waits until that is made. Again, it is sent again."""
+    found, _ = _with_file(client, partner, period, "pdf")
+    send_bill(client, found, dry_run, as_json)
+
+
+def send_bill(client: Client, found: dict[str, Any], dry_run: bool, as_json: bool) -> None:
+    """Send an issued bill or credit note as it was found, and say to whom."""
+    query = {"dry_run": "true"} if dry_run else {}
+    mail = client.post(f"/api/bills/{found['bill_id']}/send", {"digest": found["digest"]}, repeatable=False, **query)
+    to, target = ", ".join(mail["to"]), console()
+    if as_json:
+        print_json(mail)
+    elif dry_run:
+        files = ", ".join(file["name"] for file in mail["attachments"])
+        rows = {"To": to, "Subject": mail["subject"], "Files": files, "Sent before": mail["sent_before"]}
+        print_panel(target, f"The mail with {mail['number']}", rows)
+        target.print(mail["text"], markup=False)
+    else:
+        again = " again" if mail["sent_before"] else ""
+        target.print(f"{mail['number']} is on its way{again} to {to}.", markup=False, soft_wrap=True)
+
+
 def _with_file(client: Client, partner: str, period: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """An issued bill and its file of a format, once that is made; a task makes it right after the issue."""
     deadline = time.monotonic() + _FILES_S

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.cli.bills import send_bill
 from scripts.cli.connection import api_command, signed_in
 from scripts.client import Client
 from scripts.console import Json, Limit, add_row, console, new_table, print_json, print_list, some_pages
@@ -77,6 +78,18 @@ def approve(
         _move(client, number_or_id, "approve", {"comment": comment}, as_json)
 
 
+@credit_notes.command("send")
+@api_command
+def send(
+    client: Client,
+    number_or_id: Note,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the mail and send nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send an issued credit note with its PDF to the partner."""
+    send_bill(client, _found(client, number_or_id), dry_run, as_json)
+
+
 @credit_notes.command("void")
 @api_command
 def void(client: Client, number_or_id: Note, reason: Reason, as_json: Json = False) -> None:
@@ -85,10 +98,14 @@ def void(client: Client, number_or_id: Note, reason: Reason, as_json: Json = Fal
 
 
 def _move(client: Client, number_or_id: str, name: str, body: dict[str, Any], as_json: bool) -> None:
+    found = _found(client, number_or_id)
+    _print(client.patch(f"/api/bills/{found['bill_id']}/{name}", {"digest": found["digest"]} | body), as_json)
+
+
+def _found(client: Client, number_or_id: str) -> dict[str, Any]:
     listed = client.get("/api/bills", number=number_or_id)["items"]
-    bill_id = listed[0]["bill_id"] if listed else number_or_id
-    found = client.get(f"/api/bills/{bill_id}")
-    _print(client.patch(f"/api/bills/{bill_id}/{name}", {"digest": found["digest"]} | body), as_json)
+    found: dict[str, Any] = client.get(f"/api/bills/{listed[0]['bill_id'] if listed else number_or_id}")
+    return found
 
 
 def _line(text: str) -> dict[str, Any]:

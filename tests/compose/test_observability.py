@@ -30,6 +30,8 @@ def reported_metrics() -> set[str]:
         proof_oldest_s=1.0,
         paused_s=1.0,
         swept_at_s=1,
+        mails=dict.fromkeys(("sent", "bounced", "waiting", "given_up"), 1),
+        mails_oldest_s=1.0,
     )
     return set(re.findall(r"^(\w+)", generate_latest(registry_with(figures, 1, {})).decode(), re.MULTILINE))
 

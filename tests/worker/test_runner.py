@@ -11,7 +11,7 @@ import pytest
 from billing.errors import InvalidValue
 from billing.rates import UnpricedAction
 from db.core.engine import transaction
-from db.core.errors import FileUnavailable
+from db.core.errors import FileUnavailable, MailUnavailable
 from db.core.unit_of_work import Message
 from db.tasks import records
 from db.tasks.notifications import RUN_TASK
@@ -189,3 +189,28 @@ def test_delays_double_up_to_half_a_minute(attempts: int, shortest: float, longe
 
     jitters: list[Callable[[float, float], float]] = [least, most]
     assert [retry_delay_s(attempts, 2.0, jitter) for jitter in jitters] == [shortest, longest]
+
+
+async def test_a_kind_may_want_longer_delays(runtime: Runtime) -> None:
+    runner = Runner([Kind("test", failing(MailUnavailable("away")), longest_delay_s=900.0)])
+    task_id = await create(runtime)
+    async with transaction(runtime.engine) as connection:
+        await connection.execute("UPDATE tasks SET attempts = 20 WHERE id = $1", task_id)
+    assert not await runner.run(runtime, task_id)
+    assert 449 < (await row(runtime, task_id))["delay_s"] <= 900
+
+
+async def test_files_of_bills_are_tried_again_after_an_unexpected_error(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    task_id = await create(runtime, "bill_files")
+    monkeypatch.setattr("db.bills.records.read", fail)
+    async with transaction(runtime.engine) as connection:
+        await connection.execute(
+            "UPDATE tasks SET arguments = jsonb_build_object('bill_id', id) WHERE id = $1", task_id
+        )
+    assert not await RUNNER.run(runtime, task_id)
+    assert (await row(runtime, task_id))["state"] == "running"

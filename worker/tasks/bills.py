@@ -5,10 +5,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from billing.errors import RuleViolation
 from billing.periods import text_from_period
 from db.bills import creation, records, replay
 from db.bills.files import stored
 from db.bills.files.formats import BillFormat
+from db.bills.mail import sending
 from db.core.actor import SYSTEM
 from db.core.engine import transaction
 from db.intake.closing_request import decide_accepted_before
@@ -57,7 +59,10 @@ async def _open_months(attempt: Attempt, partner_id: UUID, through: int) -> list
 
 
 async def make_files(attempt: Attempt) -> dict[str, Any]:
-    """Make the files of an issued bill; the result has the checksum of each."""
+    """Make the files of an issued bill, and send it if its partner wants that; the result has the checksum of each.
+
+    `not_sent` says why a bill that was to be sent could not be.
+    """
     bill_id, runtime = UUID(attempt.task.arguments["bill_id"]), attempt.runtime
     async with transaction(runtime.engine, readonly=True) as connection:
         bill = await records.read(connection, bill_id)
@@ -69,6 +74,11 @@ async def make_files(attempt: Attempt) -> dict[str, Any]:
             await stored.remember(connection, bill_id, file)
         checksums[kind.value] = file.sha256
         await attempt.progress(number, len(BillFormat))
+    try:
+        async with runtime.unit_of_work(attempt.task.request_id, attempt.task.requested_by or SYSTEM) as uow:
+            await sending.send_if_wanted(uow, bill_id)
+    except RuleViolation as refused:
+        return {"files": checksums, "not_sent": str(refused)}
     return {"files": checksums}
 
 

@@ -10,6 +10,7 @@ from celery import shared_task
 from db.access import sessions
 from db.core.engine import transaction
 from db.intake import retention
+from db.mail import outgoing
 from db.tasks import records
 from db.tasks.notifications import APPLY_RETENTION
 from worker import process
@@ -27,7 +28,7 @@ Delete = Callable[[asyncpg.Connection, int, int], Awaitable[int]]
 
 @shared_task(name=APPLY_RETENTION)
 def apply_retention() -> None:
-    """Empty old requests, delete what left the quarantine or the dead letters long ago, and old finished tasks."""
+    """Empty old requests, delete what left the quarantine or the dead letters long ago, old tasks and mails."""
     process.run(delete_old)
 
 
@@ -43,6 +44,8 @@ async def delete_old(runtime: Runtime) -> None:
     days = runtime.settings.task_retention_days
     tasks = await _delete_all(runtime, days, records.delete_finished)
     log.info("finished_tasks_deleted", older_than_days=days, tasks=tasks)
+    mails = await _delete_all(runtime, days, outgoing.delete_old)
+    log.info("mails_deleted", older_than_days=days, mails=mails)
     count = await _delete_all(runtime, _SESSION_DAYS, sessions.delete_old)
     log.info("sessions_deleted", older_than_days=_SESSION_DAYS, sessions=count)
 

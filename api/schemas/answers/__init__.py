@@ -26,6 +26,7 @@ from api.schemas.answers.leads import (
     QuarantineProblem,
     RateOf,
 )
+from api.schemas.answers.mail import BillMail, Mail, RetriedMails
 from api.schemas.answers.operations import Health, Readiness
 from api.schemas.answers.partners import Partner, Period, PeriodToClose
 from api.schemas.answers.products import Product
@@ -50,6 +51,7 @@ __all__ = [
     "Bill",
     "BillAction",
     "BillHead",
+    "BillMail",
     "Customer",
     "CustomerOf",
     "CustomerPart",
@@ -64,6 +66,7 @@ __all__ = [
     "LeadCounts",
     "LeadProblem",
     "LeadSummary",
+    "Mail",
     "MovedBill",
     "NewKey",
     "Notified",
@@ -89,6 +92,7 @@ __all__ = [
     "ReportFile",
     "ReportVersion",
     "Retried",
+    "RetriedMails",
     "RotatedKey",
     "Seller",
     "Session",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from api.schemas.answers.audit import Who
 from api.schemas.answers.base import Answer
+from api.schemas.answers.mail import Mail
 
 
 class BillHead(Answer):
@@ -97,7 +98,7 @@ class BillFile(Answer):
 
 
 class Bill(BillHead):
-    """A bill with all that it says; `moves` are open to the caller."""
+    """A bill with all that it says; `moves` are open to the caller. `mails` is null for callers bound to a partner."""
 
     lines: list[BillLine]
     taxes: list[TaxBlock]
@@ -113,6 +114,7 @@ class Bill(BillHead):
     approvals: Approvals | None
     moves: list[str]
     files: list[BillFile]
+    mails: list[Mail] | None
 
 
 class BillAction(Answer):

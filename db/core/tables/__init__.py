@@ -4,7 +4,7 @@ The database itself refuses wrong states: see the keys and checks beside each co
 (`_minor`), instants are `timestamptz` (`_at`), periods are integers like 202404.
 """
 
-from db.core.tables import access, account, bills, contracts, intake, ledger, masters, operations, reports
+from db.core.tables import access, account, bills, contracts, intake, ledger, mail, masters, operations, reports
 from db.core.tables.base import metadata
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "contracts",
     "intake",
     "ledger",
+    "mail",
     "masters",
     "metadata",
     "operations",

@@ -177,12 +177,23 @@ class ApiCheck:
             detail = f"{waiting:,.0f} leads wait, the oldest for {oldest_s:.0f} s"
             fix = "`leadger stuck list` says what keeps them from being decided"
             yield fine("Waiting", detail) if oldest_s < _PROBE_S else warning("Waiting", detail, fix)
-        for name, part, fix in (
-            ("leadger_dead_letters", "Dead letters", "`leadger dead-letters list` says why, `… retry` tries again"),
-            ("leadger_quarantined_leads", "Quarantine", "`leadger quarantine list` says what is missing"),
+        for name, part, what, fix in (
+            (
+                "leadger_dead_letters",
+                "Dead letters",
+                "leads",
+                "`leadger dead-letters list` says why, `… retry` tries again",
+            ),
+            ("leadger_quarantined_leads", "Quarantine", "leads", "`leadger quarantine list` says what is missing"),
+            (
+                "leadger_mails_given_up",
+                "Mail given up",
+                "addresses",
+                "`leadger mails list` says why, `… retry` tries again",
+            ),
         ):
             if figures.get(name):
-                yield warning(part, f"{figures[name]:,.0f} leads are there", fix)
+                yield warning(part, f"{figures[name]:,.0f} {what} are there", fix)
         if figures.get("leadger_invariant_violations"):
             count = figures["leadger_invariant_violations"]
             yield broken(

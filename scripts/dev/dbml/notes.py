@@ -60,6 +60,8 @@ GROUPS = {
         "bill_approvals": "an approval of a bill that stands",
         "proofs": "when an issued bill, or the account of a partner, was last proven, and what differed (B10, B11)",
         "bill_files": "a file of an issued bill: where it is and its hash",
+        "mails": "a mail about a bill, or to people of ours about several: its key is its Message-ID",
+        "mail_recipients": "an address of a mail, and what became of the mail there",
         "bill_numbers": "the next number of a partner's bills or credit notes",
         "adjustments": "an amount that Finance added to a period or took off (B2)",
         "account_entries": "what was booked on a partner's account, never changed (B9)",

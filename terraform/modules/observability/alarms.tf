@@ -36,6 +36,11 @@ locals {
       says      = "The api cannot send messages: leads wait for the sweeper"
       see       = "redis-is-away"
     }
+    mail-given-up = {
+      namespace = local.namespace, metric = "MailGivenUp", dimensions = {}, statistic = "Sum", over = 0
+      says      = "Mail about bills was put off for so long that it is not tried any more"
+      see       = "mail-is-not-sent"
+    }
     poison-leads = {
       namespace = local.namespace, metric = "PoisonLeads", dimensions = {}, statistic = "Sum", over = 0
       says      = "Leads could not be decided and lie in the dead letters"

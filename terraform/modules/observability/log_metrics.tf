@@ -19,6 +19,7 @@ locals {
       InboxAge             = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.oldest_s", unit = "Seconds" }
       PausedFor            = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.paused_s", unit = "Seconds" }
       LeadsRefused         = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"requests_refused\" }", value = "$.count", unit = "Count" }
+      MailGivenUp          = { log_group = var.service_log_groups["background"], pattern = "{ $.event = \"task_done\" && $.kind = \"send_mail\" }", value = "$.given_up", unit = "Count" }
       NotificationFailures = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"notification_failed\" }", value = "1", unit = "Count" }
     },
     merge([

@@ -1,14 +1,9 @@
 """Mail: whole files in the outbox, or SMTP, whose refusals name nobody."""
 
 import asyncio
-import email
-import socketserver
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from email.message import EmailMessage
-from email.policy import default
 from uuid import UUID
 
 import pytest
@@ -16,8 +11,9 @@ import pytest
 from billing.errors import RuleViolation
 from db.core.errors import MailUnavailable
 from db.core.settings import Settings
-from db.mail.sending import Attachment, Mail, send
+from db.mail.sending import Attachment, Mail, Refusal, deliver, send
 from scripts.local.embedded.ports import free_port
+from tests.smtp import MailServer, mail_from, mail_server
 
 MAIL = Mail(
     UUID(int=1),
@@ -26,12 +22,6 @@ MAIL = Mail(
     "Good day,\nhere it is.\n",
     [Attachment("bill.pdf", "application/pdf", b"%PDF")],
 )
-
-
-def read(content: bytes) -> EmailMessage:
-    message = email.message_from_bytes(content, policy=default)
-    assert isinstance(message, EmailMessage)
-    return message
 
 
 def check(message: EmailMessage) -> None:
@@ -57,7 +47,7 @@ async def test_without_a_server_a_mail_is_one_file_that_its_owner_reads(sender: 
     (file,) = (sender.home / "outbox").iterdir()
     assert file.name == f"{UUID(int=1)}.eml"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    check(read(file.read_bytes()))
+    check(mail_from(file.read_bytes()))
 
 
 async def test_an_outbox_that_cannot_be_written_is_tried_again(sender: Settings) -> None:
@@ -67,62 +57,57 @@ async def test_an_outbox_that_cannot_be_written_is_tried_again(sender: Settings)
         await send(sender, MAIL)
 
 
-class Server(socketserver.StreamRequestHandler):
-    """As much of SMTP as a sender needs; refuses recipients with `code`."""
-
-    code = 250
-    received = b""
-
-    def handle(self) -> None:
-        self._say(220)
-        while line := self.rfile.readline():
-            verb = line[:4].upper()
-            if verb == b"DATA":
-                self._say(354)
-                lines = iter(self.rfile.readline, b".\r\n")
-                type(self).received = b"".join(lines)
-                self._say(250)
-            elif verb == b"QUIT":
-                self._say(221)
-                return
-            else:
-                self._say(self.code if verb == b"RCPT" else 250)
-
-    def _say(self, code: int) -> None:
-        self.wfile.write(f"{code} fin@example.com\r\n".encode())
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with mail_server() as running:
+        yield running
 
 
-@contextmanager
-def smtp_server(code: int) -> Iterator[tuple[str, type[Server]]]:
-    class OneServer(Server):
-        pass
-
-    OneServer.code = code
-    with socketserver.TCPServer(("127.0.0.1", 0), OneServer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"smtp://127.0.0.1:{server.server_address[1]}", OneServer
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-async def test_with_a_server_a_mail_goes_there(sender: Settings) -> None:
-    with smtp_server(250) as (url, server):
-        await send(sender.model_copy(update={"smtp_url": url}), MAIL)
-    check(read(server.received))
+async def test_with_a_server_a_mail_goes_there(sender: Settings, server: MailServer) -> None:
+    await send(sender.model_copy(update={"smtp_url": server.url}), MAIL)
+    ((message, to),) = server.received
+    check(message)
+    assert to == MAIL.to
     assert not (sender.home / "outbox").exists()
 
 
-async def test_what_a_server_refuses_for_good_is_not_tried_again_and_names_nobody(sender: Settings) -> None:
-    for code, kind, text in (
-        (550, RuleViolation, "The mail server refused the mail: 550."),
-        (451, MailUnavailable, "The mail server put the mail off: 451"),
-    ):
-        with smtp_server(code) as (url, _), pytest.raises(kind) as refused:
-            await send(sender.model_copy(update={"smtp_url": url}), MAIL)
-        assert str(refused.value) == text
+@pytest.mark.parametrize(
+    ("whom", "answer", "error", "text"),
+    [
+        ("fin@example.com", "550 fin@example.com", RuleViolation, "The mail server refused the mail: 550."),
+        ("fin@example.com", "451 fin@example.com", MailUnavailable, "The mail server put the mail off: 451"),
+        ("DATA", "554 spam of fin@example.com", RuleViolation, "The mail server refused the mail: 554."),
+    ],
+)
+async def test_what_a_server_refuses_for_good_is_not_tried_again_and_names_nobody(
+    sender: Settings, server: MailServer, whom: str, answer: str, error: type[Exception], text: str
+) -> None:
+    server.answers[whom] = answer
+    with pytest.raises(error) as refused:
+        await send(sender.model_copy(update={"smtp_url": server.url}), MAIL)
+    assert str(refused.value) == text
+
+
+async def test_each_address_is_told_why_it_got_no_mail(sender: Settings, server: MailServer) -> None:
+    at_server = sender.model_copy(update={"smtp_url": server.url})
+    server.answers["fin@example.com"] = "550 5.1.1  No such\tuser"
+    addresses = ["ann@example.com", "weiß@example.com", "fin@example.com"]
+    assert await deliver(at_server, MAIL, addresses) == {
+        "fin@example.com": Refusal(550, "550 5.1.1 No such user"),
+        "weiß@example.com": Refusal(553, "553 This mail server takes no address with letters beyond ASCII."),
+    }
+    ((message, to),) = server.received
+    check(message)  # it names all addresses, also those that it is not for
+    assert to == ["ann@example.com"]
+
+
+async def test_a_server_that_closes_at_one_address_has_taken_the_mail_for_none(
+    sender: Settings, server: MailServer
+) -> None:
+    server.answers["ann@example.com"] = "421 Closing"
+    refused = await deliver(sender.model_copy(update={"smtp_url": server.url}), MAIL, MAIL.to)
+    assert {address: each.code for address, each in refused.items()} == dict.fromkeys(MAIL.to, 421)
+    assert server.received == []
 
 
 async def test_a_server_that_is_away_is_tried_again(sender: Settings) -> None:

@@ -75,8 +75,19 @@ def test_a_month_from_open_to_issued_in_five_commands(stack: Stack, partner: str
     )
     unknown = CliRunner().invoke(app, ["replay", "NONE-0001"], env=stack.env)
     assert (unknown.exit_code, unknown.stdout) == (1, "")
+    with Client(stack.url, stack.key) as client:
+        client.patch(f"/api/partners/{partner}", {"billing_email": f"{partner}@example.com"})
+    shown = leadger(stack, "send", *month, "--dry-run").stdout
+    assert f"Bill {issued['number']} for April 2024" in shown
+    assert "Good day," in shown
+    sent = leadger(stack, "send", *month)
+    assert sent.stdout == f"{issued['number']} is on its way to {partner}@example.com.\n", sent.output
     moves = [each["move"] for each in as_json(stack, "history", *month)]
-    assert moves == ["create", "submit", "approve", "issue"]
+    assert moves == ["create", "submit", "approve", "issue", "send"]
+    listed = CliRunner().invoke(app, ["mails", "list", "--json"], env=stack.env)
+    assert issued["number"] in [each["number"] for each in json.loads(listed.stdout)]
+    retried = CliRunner().invoke(app, ["mails", "retry"], env=stack.env)
+    assert retried.stdout == "0 mails are tried again.\n", retried.output
     assert [each["number"] for each in as_json(stack, "list", "--partner", partner)] == [issued["number"]]
 
 
