@@ -34,6 +34,7 @@ TASK_MODULES = [
     "worker.tasks.invariants",
     "worker.tasks.proofs",
     "worker.tasks.retention",
+    "worker.tasks.reminders",
     "worker.tasks.former_names",
 ]
 

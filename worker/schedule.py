@@ -3,7 +3,15 @@
 from typing import Any
 
 from db.core.settings import Settings
-from db.tasks.notifications import APPLY_RETENTION, CHECK_INVARIANTS, PROVE_BILLS, SNAPSHOT_REPORTS, SWEEP
+from db.tasks.notifications import (
+    APPLY_RETENTION,
+    CHECK_INVARIANTS,
+    PROVE_BILLS,
+    REMIND,
+    SNAPSHOT_REPORTS,
+    SWEEP,
+    TELL_PEOPLE,
+)
 
 _RETENTION_INTERVAL_S = 3600.0
 
@@ -16,6 +24,8 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         CHECK_INVARIANTS: settings.invariants_interval_s,
         PROVE_BILLS: settings.invariants_interval_s,
         APPLY_RETENTION: _RETENTION_INTERVAL_S,
+        REMIND: settings.reminder_interval_s,
+        TELL_PEOPLE: settings.notice_interval_s,
     }
     return {
         task: {"task": task, "schedule": interval_s, "options": {"expires": interval_s}}

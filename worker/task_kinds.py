@@ -5,6 +5,7 @@ from db.bills import creation as bill_creation
 from db.bills import replay as bill_replay
 from db.bills.files import stored as stored_bills
 from db.bills.mail import composing as bill_mail
+from db.bills.mail import reminders as bill_reminders
 from db.intake import closing_request
 from db.intake import quarantine as quarantined_leads
 from db.ledger import rate_preview as ledger_rate_preview
@@ -23,6 +24,7 @@ from worker.tasks import (
     rate_preview,
     rebuilding,
     reevaluation,
+    reminders,
     text_rules,
 )
 
@@ -33,6 +35,7 @@ RUNNER = Runner(
         Kind(bill_replay.KIND, bills.replay_bill),
         Kind(stored_bills.MAKE, bills.make_files, max_failures=5),
         Kind(bill_mail.TASK, mail.send_mail, max_failures=5, longest_delay_s=900.0),
+        Kind(bill_reminders.KIND, reminders.remind_now, max_failures=5),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),

@@ -110,6 +110,7 @@ class PreferencesIn(Body):
     )
     auto_issue: StrictBool = Field(False, description="whether a run issues approved bills")
     send: StrictBool = Field(False, description="whether an issued bill is sent at once")
+    remind: StrictBool = Field(True, description="whether reminders are sent of bills that are overdue")
     emails: Annotated[list[Email], Field(max_length=MOST_EMAILS), AfterValidator(_without_repeats)] = Field(
         default_factory=list, description="where bills are sent; []: to the billing e-mail"
     )
@@ -273,6 +274,7 @@ def _preferences_out(preferences: Preferences) -> dict[str, Any]:
         else [{"by": each.by, "above": amount_out(each.above_minor)} for each in asked],
         "auto_issue": preferences.auto_issue,
         "send": preferences.send,
+        "remind": preferences.remind,
         "emails": preferences.emails,
         "language": preferences.language,
         "paper": preferences.paper,

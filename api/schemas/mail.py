@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import Field
 
 from api.schemas.fields import Body, Digest, UuidText
-from api.wire import instant_out
+from api.wire import amount_out, instant_out
 from db.bills.mail.outcome import MOST_RETRIED
+from db.bills.mail.reminders import Reminder
 from db.bills.mail.sending import Sending
 from db.mail.outgoing import OutgoingMail
 
@@ -37,6 +38,23 @@ def sending_out(sending: Sending) -> dict[str, Any]:
             {"name": f"{head.number}.{mail.pdf.format}", "size_bytes": mail.pdf.size_bytes, "sha256": mail.pdf.sha256}
         ],
         "sent_before": sending.sent_before,
+    }
+
+
+def reminder_out(reminder: Reminder) -> dict[str, Any]:
+    """A reminder that is due."""
+    head, mail = reminder.bill.head, reminder.mail
+    return {
+        "bill_id": head.id,
+        "number": head.number,
+        "partner": head.partner,
+        "due_on": head.due_on and head.due_on.isoformat(),
+        "days": reminder.days,
+        "open": amount_out(head.open_minor),
+        "currency": head.currency,
+        "to": mail.to if mail else [],
+        "subject": mail and mail.letter.subject,
+        "not_sent": reminder.not_sent,
     }
 
 

@@ -87,6 +87,12 @@ def why_no_approval(review: Review, caller: Caller) -> str | None:
     return f"What is still asked is an approval of {' and '.join(_name(place) for place in review.empty)}"
 
 
+def waited_for(review: Review, people: Iterable[Caller]) -> list[Caller]:
+    """The people who can fill an empty place now; an Admin, who overrides, only where nobody else can."""
+    able = [person for person in people if review.empty and why_no_approval(review, person) is None]
+    return [person for person in able if any(_fits(place, person) for place in review.empty)] or able
+
+
 def approved(review: Review, caller: Caller, comment: str | None) -> Review:
     """The review with the caller's approval, in the narrowest empty place that they fit.
 

@@ -48,6 +48,7 @@ class Preferences:
     approvals: tuple[AskedApproval, ...] | None = None
     auto_issue: bool = False
     send: bool = False
+    remind: bool = True
     emails: tuple[str, ...] = ()
     language: str = "en"
     paper: Paper = Paper.A4

@@ -11,12 +11,13 @@ from billing.bills.differences import first_difference
 from billing.bills.digest import digest_of
 from billing.bills.history import is_repeated
 from billing.bills.moves import Moving, moved, open_moves
-from billing.bills.states import Move
+from billing.bills.states import Move, State
 from billing.bills.values import Content
 from billing.bills.wire import json_from_content
 from billing.errors import RuleViolation
 from billing.roles import Role
 from db.bills import conservation, credit_notes, facts, history, issuing, records, reviews
+from db.bills.mail import notices
 from db.bills.records import Bill, BillHead
 from db.core import locks
 from db.core.actor import Actor
@@ -94,6 +95,8 @@ async def _make(uow: UnitOfWork, bill: Bill, asked: Asked, mover: Mover, now: da
     if asked.move is not Move.ISSUE:
         await records.write_state(connection, head.id, after.state)
     await history.add(connection, head.id, uow.actor, asked.move, head.state, after.state, digest, asked.comment)
+    if (after.state is State.PENDING and asked.move is Move.SUBMIT) or after.state is State.REJECTED:
+        await notices.note(connection, head.id)
     facts_after = {"state": after.state, "digest": digest}
     await uow.audit(f"bill.{asked.move}", head.id, before={"state": head.state}, after=facts_after)
 

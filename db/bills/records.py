@@ -1,6 +1,6 @@
 """Bills as rows: one row is a bill or a credit note with all that it says, as its digest proves it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -147,7 +147,7 @@ async def page(
     connection: asyncpg.Connection, only: BillFilter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[BillHead]:
     """Bills and credit notes, the newest first."""
-    today = await _today(connection, only.overdue_at) if only.overdue_at else None
+    today = await today_by_zone(connection, only.overdue_at) if only.overdue_at else None
     rows = await connection.fetch(
         f"""
         SELECT {_HEAD} FROM {_BILLS}
@@ -179,6 +179,18 @@ async def page(
         limit,
         only.number,
         only.is_note,
+    )
+    return [_head_from_row(row) for row in rows]
+
+
+async def read_heads(connection: asyncpg.Connection, bill_ids: Sequence[UUID]) -> list[BillHead]:
+    """Some bills without their lines, by partner and period."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_HEAD} FROM {_BILLS} WHERE bills.id = ANY($1::uuid[])
+        ORDER BY partners.external_id, bills.period, bills.created_at
+        """,  # noqa: S608 - constants
+        bill_ids,
     )
     return [_head_from_row(row) for row in rows]
 
@@ -252,7 +264,7 @@ async def write_dispute(connection: asyncpg.Connection, bill_id: UUID, reason: s
     await connection.execute("UPDATE bills SET dispute = $2 WHERE id = $1", bill_id, reason)
 
 
-async def _today(connection: asyncpg.Connection, now: datetime) -> dict[str, date]:
+async def today_by_zone(connection: asyncpg.Connection, now: datetime) -> dict[str, date]:
     """The day of an instant in every time zone that a partner has."""
     rows = await connection.fetch("SELECT DISTINCT timezone FROM partner_time_zones")
     return {row["timezone"]: now.astimezone(zone(row["timezone"])).date() for row in rows}

@@ -1,10 +1,11 @@
 """Every setting of Leadger, read from the environment once at the root of each process."""
 
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgres+asyncpg"}
 
@@ -32,6 +33,11 @@ class Settings(BaseSettings):
         description="where mail goes, e.g. smtps://user:password@host; empty: HOME/outbox",
     )
     mail_from: str = Field("leadger@localhost", description="the sender of mail")
+    reminder_days: Annotated[tuple[int, ...], NoDecode] = Field(
+        (3, 14, 30), description="days after the due date on which partners are reminded, e.g. 3,14,30; empty: never"
+    )
+    reminder_interval_s: float = Field(3600.0, gt=0, description="how often overdue bills are looked for")
+    notice_interval_s: float = Field(60.0, gt=0, description="how often people are told of bills that wait for them")
     mail_patience_h: float = Field(24.0, gt=0, description="hours for which mail that is put off is tried again")
 
     access_log: bool = Field(True, description="one line in the log per answer of the API")
@@ -96,6 +102,14 @@ class Settings(BaseSettings):
         if url and (urlsplit(url).scheme not in {"smtp", "smtps"} or not urlsplit(url).hostname):
             raise ValueError("SMTP_URL must begin with smtp:// or smtps:// and name a host")
         return url
+
+    @field_validator("reminder_days", mode="before")
+    @classmethod
+    def _reminder_days_are_days(cls, value: object) -> object:
+        days = [int(each) for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        if not isinstance(days, list | tuple) or any(not 1 <= each <= 3650 for each in days):
+            raise ValueError("REMINDER_DAYS must be days after the due date, like 3,14,30")
+        return tuple(days)
 
     @field_validator("log_level")
     @classmethod

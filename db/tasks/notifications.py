@@ -28,6 +28,8 @@ SNAPSHOT_REPORTS = "reports.snapshot"
 CHECK_INVARIANTS = "ledger.check_invariants"
 PROVE_BILLS = "bills.prove"
 APPLY_RETENTION = "retention.delete"
+REMIND = "bills.remind"
+TELL_PEOPLE = "bills.tell_people"
 
 FORMER_RETRY_QUARANTINE = "quarantine.replay"
 FORMER_RUN_SUBTASKS = "tasks.help"
@@ -53,6 +55,8 @@ ROUTES: dict[str, dict[str, Any]] = {
     CHECK_INVARIANTS: {"queue": BACKGROUND},
     PROVE_BILLS: {"queue": BACKGROUND, "priority": _LAST},
     APPLY_RETENTION: {"queue": BACKGROUND},
+    REMIND: {"queue": BACKGROUND},
+    TELL_PEOPLE: {"queue": BACKGROUND},
 }
 """Leads are decided by other processes than background tasks, so that neither waits for the other."""
 

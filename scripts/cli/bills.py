@@ -134,6 +134,30 @@ def send(
     send_bill(client, found, dry_run, as_json)
 
 
+@bills.command("remind")
+@api_command
+def remind(
+    client: Client,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and send nothing.")] = False,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """Remind partners now of bills that are overdue; the schedule does it by itself, once at each step."""
+    if not dry_run:
+        done = follow_task(client, client.post("/api/reminders"), "Reminding partners")
+        if as_json:
+            print_json(done)
+        else:
+            console().print(f"{done['reminded']} reminders are on their way; {done['not_sent']} could not be sent.")
+        return
+    items, more = some_pages(client, "/api/reminders", limit)
+    table = new_table(("Partner", "Number", "Due", "Days", "Open", "To"), right=("Days", "Open"))
+    for each in items:
+        to = ", ".join(each["to"]) or each["not_sent"]
+        add_row(table, each["partner"], each["number"], each["due_on"], each["days"], each["open"], to)
+    print_list(items, more, table, "No reminder is due.", as_json=as_json)
+
+
 def send_bill(client: Client, found: dict[str, Any], dry_run: bool, as_json: bool) -> None:
     """Send an issued bill or credit note as it was found, and say to whom."""
     query = {"dry_run": "true"} if dry_run else {}

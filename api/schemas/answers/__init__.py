@@ -26,7 +26,7 @@ from api.schemas.answers.leads import (
     QuarantineProblem,
     RateOf,
 )
-from api.schemas.answers.mail import BillMail, Mail, RetriedMails
+from api.schemas.answers.mail import BillMail, Mail, Reminder, RetriedMails
 from api.schemas.answers.operations import Health, Readiness
 from api.schemas.answers.partners import Partner, Period, PeriodToClose
 from api.schemas.answers.products import Product
@@ -88,6 +88,7 @@ __all__ = [
     "RateOf",
     "Readiness",
     "Refund",
+    "Reminder",
     "Report",
     "ReportFile",
     "ReportVersion",

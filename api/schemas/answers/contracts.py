@@ -36,6 +36,7 @@ class Preferences(Answer):
     approvals: list[AskedApproval] | None
     auto_issue: bool
     send: bool
+    remind: bool
     emails: list[str]
     language: str
     paper: Paper

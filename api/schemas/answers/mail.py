@@ -1,6 +1,6 @@
 """Mails about bills."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import Field
@@ -49,6 +49,21 @@ class Mail(Answer):
     text: str
     created_at: datetime
     to: list[MailRecipient]
+
+
+class Reminder(Answer):
+    """A reminder that is due, `days` after the due date; `not_sent` says why none can go."""
+
+    bill_id: UUID
+    number: str
+    partner: str
+    due_on: date
+    days: int
+    open: str
+    currency: str
+    to: list[str]
+    subject: str | None
+    not_sent: str | None
 
 
 class RetriedMails(Answer):

@@ -49,14 +49,14 @@ async def compose(connection: asyncpg.Connection, bill: Bill, letter: Letter) ->
     return PartnerMail(bill, to, letter, pdf)
 
 
-async def write(uow: UnitOfWork, mail: PartnerMail, kind: MailKind, move: str) -> UUID:
+async def write(uow: UnitOfWork, mail: PartnerMail, kind: MailKind, move: str, because: str = "") -> UUID:
     """Write a mail and its bill action, and start the task that hands it over; returns the id of the mail.
 
     The lock of the partner's bills is held.
     """
     connection, head, mail_id = uow.connection, mail.bill.head, uuid4()
     await outgoing.add(connection, mail_id, kind, head.id, mail.to, mail.letter.subject, mail.letter.text)
-    comment = f"to {', '.join(mail.to)}"
+    comment = f"{because}to {', '.join(mail.to)}"
     await history.add(connection, head.id, uow.actor, move, head.state, head.state, head.digest, comment)
     await start(uow, mail_id)
     return mail_id

@@ -43,6 +43,7 @@ billing_terms = Table(
     Column("emails", ARRAY(Text), nullable=False, server_default="{}"),
     Column("language", Text, nullable=False, server_default="en"),
     Column("paper", Text, nullable=False, server_default="A4"),
+    Column("remind", Boolean, nullable=False, server_default="true"),
     CheckConstraint("from_period = 0 OR " + period_check("from_period"), name="from_period"),
     CheckConstraint("monthly_api_limit >= 0", name="monthly_api_limit"),
     CheckConstraint("overage_unit_cost >= 0", name="overage_unit_cost"),

@@ -1,6 +1,6 @@
 """Mail about bills: what is to be sent, and what became of it at each address."""
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, Uuid, text
 
 from db.core.tables.base import INSTANT, NOW, metadata
 
@@ -31,4 +31,20 @@ mail_recipients = Table(
     CheckConstraint("state IN ('waiting', 'sent', 'bounced', 'given_up')", name="state"),
     CheckConstraint("state NOT IN ('bounced', 'given_up') OR answer IS NOT NULL", name="answer"),
     Index("ix_mail_recipients_unsent", "state", "mail_id", postgresql_where=text("state <> 'sent'")),
+)
+
+reminders = Table(
+    "reminders",
+    metadata,
+    Column("bill_id", Uuid, ForeignKey("bills.id"), primary_key=True),
+    Column("days", Integer, primary_key=True),
+    Column("at", INSTANT, nullable=False, server_default=NOW),
+    CheckConstraint("days > 0", name="days"),
+)
+
+bill_notices = Table(
+    "bill_notices",
+    metadata,
+    Column("bill_id", Uuid, ForeignKey("bills.id"), primary_key=True),
+    Column("at", INSTANT, nullable=False, server_default=NOW, index=True),
 )

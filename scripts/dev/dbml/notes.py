@@ -62,6 +62,8 @@ GROUPS = {
         "bill_files": "a file of an issued bill: where it is and its hash",
         "mails": "a mail about a bill, or to people of ours about several: its key is its Message-ID",
         "mail_recipients": "an address of a mail, and what became of the mail there",
+        "reminders": "a bill of which its partner was reminded, so many days after the due date: once at each step",
+        "bill_notices": "a bill that people of ours are still to be told of",
         "bill_numbers": "the next number of a partner's bills or credit notes",
         "adjustments": "an amount that Finance added to a period or took off (B2)",
         "account_entries": "what was booked on a partner's account, never changed (B9)",

@@ -70,6 +70,7 @@ AUDITED = {
     "dispute_bill": "bill.disputed",
     "send_bill": "bill.sent",
     "retry_mails": "mails.retried",
+    "start_reminders": "bill.reminded",
     "enter_adjustment": "adjustment.entered",
     "take_back_adjustment": "adjustment.taken_back",
     "create_credit_note": "credit_note.created",
@@ -83,7 +84,7 @@ AUDITED = {
 }
 """What the audit says of each route that changes something."""
 
-OF_MAIL = {"bill.sent", "mails.retried"}
+OF_MAIL = {"bill.sent", "bill.reminded", "mails.retried"}
 """They have a test of their own: test_bill_mail.py."""
 
 OF_BILLS = {

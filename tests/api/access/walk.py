@@ -102,6 +102,8 @@ NEEDED: dict[str, Permission | Anybody] = {
     "send_bill": Permission.BILL,
     "list_mails": Permission.READ,
     "retry_mails": Permission.BILL,
+    "list_reminders": Permission.READ,
+    "start_reminders": Permission.BILL,
     "create_credit_note": Permission.BILL,
     "get_statement": Permission.READ,
     "list_ageing": Permission.READ,

@@ -65,6 +65,7 @@ async def test_preferences_and_tax_that_are_not_sent_stay(client: httpx.AsyncCli
         "approvals": [],
         "auto_issue": False,
         "send": False,
+        "remind": True,
         "emails": [],
         "language": "de",
         "paper": "A4",

@@ -1,5 +1,6 @@
 """B5: approvals asked, the places that they fill, and that a maker is no checker."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -12,6 +13,7 @@ from billing.bills.approvals import (
     approved,
     can_be_approved,
     places_asked,
+    waited_for,
     why_no_approval,
     withdrawn,
 )
@@ -150,6 +152,26 @@ def test_b05_an_admin_fills_all_places_as_an_override_with_a_comment() -> None:
 def test_b05_whether_anybody_active_could_approve(asked: list[Approver], people: list[Caller], can: bool) -> None:
     assert can_be_approved(Review(tuple(asked)), people) is can
     assert can_be_approved(Review(tuple(asked), makers=makers(*people)), people) is (not asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "people", "waited"),
+    [
+        ([ANY], [], [ADMIN, FINANCE, CSM, SALES], [CSM, SALES]),
+        ([CSM_PLACE], [], [ADMIN, CSM, DEPUTY, SUCCESS], [CSM, DEPUTY]),
+        ([CSM_PLACE], [], [ADMIN, SUCCESS], [ADMIN]),  # nobody else can
+        ([OF_SALES, ANY], [SALES], [SALES, SUCCESS, DEPUTY], [SUCCESS, DEPUTY]),
+        ([OF_SALES], [SALES], [ADMIN, DEPUTY], []),
+    ],
+)
+def test_b05_a_bill_waits_for_those_who_fill_an_empty_place(
+    asked: list[Approver], given: list[Caller], people: list[Caller], waited: list[Caller]
+) -> None:
+    review = Review(tuple(asked))
+    for each in given:
+        review = approved(review, each, None)
+    assert waited_for(review, people) == waited
+    assert waited_for(replace(review, makers=makers(*people)), people) == []
 
 
 @given(asked_places, st.lists(callers, unique=True, max_size=5), st.frozensets(callers, max_size=2))

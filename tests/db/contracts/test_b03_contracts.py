@@ -44,6 +44,7 @@ EVERYTHING = BillingTerms(
         approvals=(AskedApproval(Approver.CSM), AskedApproval(Approver.SALES, 100_000)),
         auto_issue=True,
         send=True,
+        remind=False,
         emails=("bills@acme.example",),
         language="de-AT",
         paper=Paper.LETTER,
