@@ -46,6 +46,7 @@ from api.routes import (
     tasks,
     usage,
     users,
+    webhooks,
     workers,
     write_offs,
 )
@@ -192,6 +193,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         session,
         password,
         keys,
+        webhooks,
         audit,
         operations,
     ):

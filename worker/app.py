@@ -35,6 +35,7 @@ TASK_MODULES = [
     "worker.tasks.proofs",
     "worker.tasks.retention",
     "worker.tasks.reminders",
+    "worker.tasks.webhooks",
     "worker.tasks.former_names",
 ]
 

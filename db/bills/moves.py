@@ -16,7 +16,7 @@ from billing.bills.values import Content
 from billing.bills.wire import json_from_content
 from billing.errors import RuleViolation
 from billing.roles import Role
-from db.bills import conservation, credit_notes, facts, history, issuing, records, reviews
+from db.bills import bill_events, conservation, credit_notes, facts, history, issuing, records, reviews
 from db.bills.mail import notices
 from db.bills.records import Bill, BillHead
 from db.core import locks
@@ -63,7 +63,10 @@ async def move(uow: UnitOfWork, bill_id: UUID, asked: Asked, mover: Mover, now: 
     if await _is_repeated(uow, bill.head, asked):
         return bill
     await _make(uow, bill, asked, mover, now)
-    return await records.read(connection, bill_id)
+    after = await records.read(connection, bill_id)
+    assert after is not None
+    await bill_events.tell_moved(uow, bill.head.state, after.head)
+    return after
 
 
 async def open_to(connection: asyncpg.Connection, head: BillHead, actor: Actor, mover: Mover) -> list[Move]:

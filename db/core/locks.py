@@ -31,9 +31,9 @@ key (unique key) is inserted last, or the row of the unfinished task that has it
 customers locks its own row, and nothing else, to end. Retention updates decided rows of the inbox, which nobody
 else locks any more.
 
-Two locks are held by a session and not by a transaction: that of a background task for as long as the task runs, and
-that of the schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends
-and frees them.
+Three locks are held by a session and not by a transaction: that of a background task for as long as the task runs,
+that of the deliveries while a process sends messages to webhooks, so that none is sent twice at a time, and that of the
+schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends and frees them.
 
 Always lock first, then read with a new statement, then compute.
 """
@@ -53,6 +53,7 @@ _PEOPLE_LOCK = 0x4C454144_00000003
 PARTITION_LOCKS = 0x4C454145_00000000
 _NAMES_LOCK = 0x4C454144_00000004
 _USERS_LOCK = 0x4C454144_00000005
+_DELIVERIES_LOCK = 0x4C454144_00000006
 _BILLS_LOCKS = 0x4C454146_00000000
 _PAUSE_S = 0.2
 QUEUED_S, PASSING_S = 0.5, 0.25
@@ -447,6 +448,17 @@ async def try_lock_task(connection: asyncpg.Connection, task_id: UUID) -> bool:
 async def unlock_task(connection: asyncpg.Connection, task_id: UUID) -> None:
     """Release the session lock of a background task."""
     await connection.execute("SELECT pg_advisory_unlock($1)", _key(task_id))
+
+
+async def try_lock_deliveries(connection: asyncpg.Connection) -> bool:
+    """Take the session lock of the one process that sends messages to webhooks; False if another one has it."""
+    taken: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _DELIVERIES_LOCK)
+    return taken
+
+
+async def unlock_deliveries(connection: asyncpg.Connection) -> None:
+    """Release the session lock of sending messages."""
+    await connection.execute("SELECT pg_advisory_unlock($1)", _DELIVERIES_LOCK)
 
 
 async def _lock_schema(connection: asyncpg.Connection, question: str) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from billing.webhooks.destinations import EVERYWHERE, Network, check_url, networks_from_text
+
 _POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgres+asyncpg"}
 
 
@@ -40,6 +42,23 @@ class Settings(BaseSettings):
     notice_interval_s: float = Field(60.0, gt=0, description="how often people are told of bills that wait for them")
     mail_patience_h: float = Field(24.0, gt=0, description="hours for which mail that is put off is tried again")
 
+    slack_webhook_url: str = Field(
+        "",
+        validation_alias=AliasChoices("SLACK_WEBHOOK_URL", "slack_webhook_url"),
+        description="an incoming webhook of Slack that tells of bills that wait for approval and of runs; empty: none",
+    )
+    billing_notification_webhook_url: str = Field(
+        "",
+        validation_alias=AliasChoices("BILLING_NOTIFICATION_WEBHOOK_URL", "billing_notification_webhook_url"),
+        description="a URL that gets a JSON message when a run has finished; empty: none",
+    )
+    webhook_key: str = Field(
+        "", description="what the secrets of webhooks are made from beside the database; another one changes them all"
+    )
+    webhook_networks: str = Field(
+        "", description="networks of your own where webhooks may go, also by http, e.g. 10.0.0.0/8; empty: none"
+    )
+
     access_log: bool = Field(True, description="one line in the log per answer of the API")
 
     home: Path = Field(Path(".leadger"), description="folder for embedded data, logs and report files")
@@ -66,7 +85,9 @@ class Settings(BaseSettings):
         900.0, gt=0, description="how often sums (R9, B10) are checked and bills proven"
     )
     inbox_retention_days: int = Field(90, ge=1, le=36_500, description="how long requests are kept once decided")
-    task_retention_days: int = Field(90, ge=1, le=36_500, description="how long finished tasks are kept")
+    task_retention_days: int = Field(
+        90, ge=1, le=36_500, description="how long finished tasks and messages of webhooks are kept"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -110,6 +131,22 @@ class Settings(BaseSettings):
         if not isinstance(days, list | tuple) or any(not 1 <= each <= 3650 for each in days):
             raise ValueError("REMINDER_DAYS must be days after the due date, like 3,14,30")
         return tuple(days)
+
+    @field_validator("slack_webhook_url", "billing_notification_webhook_url")
+    @classmethod
+    def _webhook_url_is_a_url(cls, url: str) -> str:
+        return check_url(url, EVERYWHERE) if url else url
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _webhook_networks_are_networks(cls, text: str) -> str:
+        networks_from_text(text)
+        return text
+
+    @property
+    def own_networks(self) -> tuple[Network, ...]:
+        """`webhook_networks` as networks."""
+        return networks_from_text(self.webhook_networks)
 
     @field_validator("log_level")
     @classmethod

@@ -63,11 +63,14 @@ class QuarantinedLead:
     left_because: str | None
 
 
-async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arrival]]) -> None:
-    """Quarantine leads, each given with its batch id; the same lead with the same content is kept once."""
+async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arrival]]) -> list[tuple[UUID, Arrival]]:
+    """Quarantine leads, each given with its batch id; the same lead with the same content is kept once.
+
+    Returns those that were not in quarantine before.
+    """
     contents = {content_id_of(arrival): (batch_id, arrival) for batch_id, arrival in arrivals}
     if not contents:
-        return
+        return []
     # The numbers follow the order of arrival, because of two leads in conflict the older one is decided first. The rows
     # are inserted in the order of their content ids, so that two batches with the same leads never deadlock.
     numbers = await connection.fetch(
@@ -76,14 +79,18 @@ async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arr
     numbered = zip(sorted(row["id"] for row in numbers), contents.items(), strict=True)
     rows = sorted((content_id, number, *lead) for number, (content_id, lead) in numbered)
     sent = [arrival for _, _, _, arrival in rows]
-    await connection.execute(
+    added = await connection.fetch(
         """
+        WITH left_it AS (
+            SELECT content_id FROM quarantine WHERE content_id = ANY($2::uuid[]) AND resolved_at IS NOT NULL
+        )
         INSERT INTO quarantine
             (id, content_id, lead_id, batch_id, received_at, reason, detail, product_id, customer_id, payload)
         SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[],
             $7::text[], $8::uuid[], $9::uuid[], $10::bytea[])
         ON CONFLICT (content_id) DO UPDATE
             SET reason = excluded.reason, detail = excluded.detail, resolved_at = NULL
+        RETURNING content_id, xmax = 0 OR content_id IN (SELECT content_id FROM left_it) AS is_new
         """,
         [number for _, number, _, _ in rows],
         [content_id for content_id, _, _, _ in rows],
@@ -96,6 +103,7 @@ async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arr
         [customer_uuid(arrival.lead.customer) for arrival in sent],
         [payload_from_lead(arrival.lead) for arrival in sent],
     )
+    return [contents[row["content_id"]] for row in added if row["is_new"]]
 
 
 async def rewrite(connection: asyncpg.Connection, row_id: int, arrival: Arrival, detail: str) -> None:

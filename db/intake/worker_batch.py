@@ -18,7 +18,7 @@ from billing.actions import Action, Outcome
 from db.core import locks
 from db.core.engine import commit_asynchronously
 from db.core.errors import BatchTooLarge
-from db.intake import claim_limits, dead_letters, inbox, quarantine
+from db.intake import claim_limits, dead_letters, inbox, quarantine, quarantine_events
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
@@ -164,7 +164,7 @@ async def _decide_rows(connection: asyncpg.Connection, decide: Decide, rows: Seq
         by_row[chunk.id].append(arrival)
         if arrival.problem:
             quarantined.append((chunk.batch_id, arrival))
-    await quarantine.add(connection, quarantined)
+    await quarantine_events.tell(connection, await quarantine.add(connection, quarantined))
     await _supersede(connection, decided)
     await dead_letters.add(connection, failures)
     await inbox.rewrite(connection, _without_erased(rows, origins, decided.arrivals))

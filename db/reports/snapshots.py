@@ -12,11 +12,14 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.identity import report_uuid
+from billing.money import amount_from_minor
 from billing.periods import text_from_period
+from billing.webhooks.events import Event
 from db.core import locks
 from db.core.engine import transaction
 from db.core.errors import FileUnavailable
 from db.core.settings import Settings
+from db.outgoing import events
 from db.reports import file_removals, live_report, report_versions
 from db.reports.formats import FORMATS, blocks
 from db.reports.live_report import Report
@@ -64,11 +67,28 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
                 raise FileUnavailable(f"Writing the files of report {report.report_id} took too long.")
             version = await report_versions.add(connection, report)
             await report_versions.add_files(connection, report.report_id, version, files)
+            if report.final:
+                await _tell(connection, report, version)
             return version
     except asyncpg.UniqueViolationError:  # another worker wrote this version at the same time
         return None
     except _ErasedMeanwhile:
         return await snapshot(engine, settings, partner_id, period)
+
+
+async def _tell(connection: asyncpg.Connection, report: Report, version: int) -> None:
+    data = {
+        "report_id": report.report_id,
+        "version": version,
+        "partner": report.partner,
+        "period": text_from_period(report.period),
+        "currency": report.currency,
+        "digest": report.digest,
+        "billed": amount_from_minor(report.totals.billed_minor),
+        "credited": amount_from_minor(report.credited_minor),
+        "net": amount_from_minor(report.totals.billed_minor - report.credited_minor),
+    }
+    await events.tell(connection, Event.REPORT_READY, data, report.partner_id)
 
 
 def new_urls(settings: Settings, report_id: UUID, period: int) -> dict[str, str]:

@@ -30,6 +30,7 @@ PROVE_BILLS = "bills.prove"
 APPLY_RETENTION = "retention.delete"
 REMIND = "bills.remind"
 TELL_PEOPLE = "bills.tell_people"
+SEND_TO_WEBHOOKS = "webhooks.send"
 
 FORMER_RETRY_QUARANTINE = "quarantine.replay"
 FORMER_RUN_SUBTASKS = "tasks.help"
@@ -57,11 +58,12 @@ ROUTES: dict[str, dict[str, Any]] = {
     APPLY_RETENTION: {"queue": BACKGROUND},
     REMIND: {"queue": BACKGROUND},
     TELL_PEOPLE: {"queue": BACKGROUND},
+    SEND_TO_WEBHOOKS: {"queue": BACKGROUND, "priority": _LAST},  # other background tasks pass it
 }
 """Leads are decided by other processes than background tasks, so that neither waits for the other."""
 
-_EXPIRES_S = {RUN_TASK: 60.0}
-"""The sweeper announces a task again and again until it is finished: what nobody received by then need not pile up."""
+_EXPIRES_S = {RUN_TASK: 60.0, SEND_TO_WEBHOOKS: 60.0}
+"""The sweeper announces such work again and again until it is done: what nobody received by then need not pile up."""
 
 REQUEST_ID_HEADER = "leadger_request_id"
 _SHORTEST_PAUSE_S = 0.05

@@ -19,6 +19,7 @@ from worker import process
 from worker.follow_up import follow_up, request_id_of
 from worker.runtime import Runtime
 from worker.tasks.quarantine import empty_quarantine
+from worker.tasks.webhooks import announce_due_deliveries
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ def sweep(self: Any) -> None:
         follow_up(self.request, PROCESS_LEADS)
     process.run(empty_quarantine)
     process.run(announce_due_tasks)
+    process.run(announce_due_deliveries)
     process.run(record_sweep)
 
 

@@ -1,4 +1,4 @@
-"""Retention, on a schedule: what callers sent is deleted some time after it was decided, and so are finished tasks."""
+"""Retention, on a schedule: what was decided, finished or sent is deleted some time later."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,6 +11,7 @@ from db.access import sessions
 from db.core.engine import transaction
 from db.intake import retention
 from db.mail import outgoing
+from db.outgoing import deliveries
 from db.tasks import records
 from db.tasks.notifications import APPLY_RETENTION
 from worker import process
@@ -46,6 +47,8 @@ async def delete_old(runtime: Runtime) -> None:
     log.info("finished_tasks_deleted", older_than_days=days, tasks=tasks)
     mails = await _delete_all(runtime, days, outgoing.delete_old)
     log.info("mails_deleted", older_than_days=days, mails=mails)
+    messages = await _delete_all(runtime, days, deliveries.delete_old)
+    log.info("webhook_messages_deleted", older_than_days=days, messages=messages)
     count = await _delete_all(runtime, _SESSION_DAYS, sessions.delete_old)
     log.info("sessions_deleted", older_than_days=_SESSION_DAYS, sessions=count)
 

@@ -35,6 +35,7 @@ from api.schemas.answers.rate_cards import Rate
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
 from api.schemas.answers.tasks import Progress, Task, TaskStarted
 from api.schemas.answers.users import InvitedUser, PasswordLink, Session, User
+from api.schemas.answers.webhooks import Delivery, MessageWritten, NewSecret, NewWebhook, Webhook
 from api.schemas.answers.workers import Notified, Pause, StuckPart, Workers
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "CustomerOf",
     "CustomerPart",
     "DeadLetter",
+    "Delivery",
     "Discarded",
     "DryRun",
     "FieldError",
@@ -67,8 +69,11 @@ __all__ = [
     "LeadProblem",
     "LeadSummary",
     "Mail",
+    "MessageWritten",
     "MovedBill",
     "NewKey",
+    "NewSecret",
+    "NewWebhook",
     "Notified",
     "OpeningItem",
     "Page",
@@ -104,6 +109,7 @@ __all__ = [
     "Totals",
     "Usage",
     "User",
+    "Webhook",
     "Who",
     "Workers",
 ]

@@ -4,7 +4,19 @@ The database itself refuses wrong states: see the keys and checks beside each co
 (`_minor`), instants are `timestamptz` (`_at`), periods are integers like 202404.
 """
 
-from db.core.tables import access, account, bills, contracts, intake, ledger, mail, masters, operations, reports
+from db.core.tables import (
+    access,
+    account,
+    bills,
+    contracts,
+    intake,
+    ledger,
+    mail,
+    masters,
+    operations,
+    outgoing,
+    reports,
+)
 from db.core.tables.base import metadata
 
 __all__ = [
@@ -18,5 +30,6 @@ __all__ = [
     "masters",
     "metadata",
     "operations",
+    "outgoing",
     "reports",
 ]

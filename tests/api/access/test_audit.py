@@ -45,6 +45,12 @@ AUDITED = {
     "create_key": "key.created",
     "rotate_key": "key.rotated",
     "revoke_key": "key.revoked",
+    "create_webhook": "webhook.created",
+    "remove_webhook": "webhook.removed",
+    "rotate_webhook": "webhook.rotated",
+    "enable_webhook": "webhook.enabled",
+    "test_webhook": "webhook.tested",
+    "redeliver": "webhook.redelivered",
     "sign_up": "user.signed_up",
     "invite_user": "user.created",
     "change_user": "user.changed",
@@ -216,8 +222,9 @@ async def test_every_change_has_a_line_that_names_no_person(
     }
     assert {each["address"] for each in found if each["what"] != "period.closed"} == {"127.0.0.1"}
     every = {each["what"] for each in await lines(client)}
-    of_people = {what for what in AUDITED.values() if what.startswith(("user.", "session."))}  # see test_users.py
-    assert every == set(AUDITED.values()) - of_people - OF_BILLS - OF_MAIL
+    # See test_users.py and test_webhooks.py.
+    of_others = {what for what in AUDITED.values() if what.startswith(("user.", "session.", "webhook."))}
+    assert every == set(AUDITED.values()) - of_others - OF_BILLS - OF_MAIL
     async with transaction(engine, readonly=True) as connection:
         text = str(await connection.fetch("SELECT what, subject, before, after FROM audit"))
     assert [secret for secret in SECRETS if f"'{secret}'" in text or f'"{secret}"' in text] == []

@@ -1,0 +1,1 @@
+"""The rules of webhooks: what is told, where it may go, and when it is tried again."""
