@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -14,10 +15,11 @@ from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import Body, Instant, Level, LongText, Text, UuidPath
 from api.schemas.leads import AHEAD
+from api.schemas.returns import GivenReason
 from api.schemas.verdicts import action_out_from_line
 from api.state import state_of, unit_of_work
 from api.wire import json_response
-from db.bills import returns
+from db.bills import returning, returns
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import corrections, holds, reading
@@ -27,13 +29,19 @@ from db.reports import explained_actions
 
 router = APIRouter(route_class=Route, prefix="/api/actions", tags=["actions"])
 _BILL = requires(Permission.BILL, within_partner=True)
-_Change = Callable[[UnitOfWork, Policies, UUID, str], Awaitable[None]]
+_Change = Callable[[UnitOfWork, Policies, UUID], Awaitable[object]]
 
 
 class ReasonIn(Body):
     """Why a person decided so; it is part of the explanation."""
 
     reason: LongText
+
+
+class ReturnIn(Body):
+    """Why an action is returned."""
+
+    reason: GivenReason
 
 
 class CorrectionIn(ReasonIn):
@@ -60,19 +68,20 @@ async def get_action(request: Request, action_id: UuidPath) -> Response:
 @router.post("/{action_id}/hold", dependencies=[_BILL], response_model=answers.Action)
 async def hold_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
     """Put an action on hold: it is not billed, holds no key and uses no cap until it is released."""
-    return await _change(request, action_id, body, holds.hold)
+    return await _change(request, action_id, partial(holds.hold, reason=body.reason))
 
 
 @router.post("/{action_id}/release", dependencies=[_BILL], response_model=answers.Action)
 async def release_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
     """Let a held action count again, or one that was returned in a month that is still open."""
-    return await _change(request, action_id, body, holds.release)
+    return await _change(request, action_id, partial(holds.release, reason=body.reason))
 
 
 @router.post("/{action_id}/return", dependencies=[_BILL], response_model=answers.Action)
-async def return_action(request: Request, action_id: UuidPath, body: ReasonIn) -> Response:
+async def return_action(request: Request, action_id: UuidPath, body: ReturnIn) -> Response:
     """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
-    return await _change(request, action_id, body, _return)
+    now = datetime.now(UTC)
+    return await _change(request, action_id, partial(returning.return_action, given=body.reason, now=now))
 
 
 @router.post("/{action_id}/correct", dependencies=[_BILL], response_model=answers.Action)
@@ -97,11 +106,6 @@ async def correct_action(request: Request, action_id: UuidPath, body: Correction
     return json_response(action_out_from_line(line))
 
 
-async def _return(uow: UnitOfWork, policies: Policies, action_id: UUID, reason: str) -> None:
-    await returns.check(uow.connection, policies, action_id, datetime.now(UTC))
-    await holds.return_action(uow, policies, action_id, reason)
-
-
 async def _require_visible(request: Request, connection: asyncpg.Connection, action_id: UUID) -> None:
     """Problem 404 for an action of another partner than the one that the caller is bound to."""
     within = own_partner(request)
@@ -109,11 +113,11 @@ async def _require_visible(request: Request, connection: asyncpg.Connection, act
         raise Problem(404, f"There is no action {action_id}.")
 
 
-async def _change(request: Request, action_id: UUID, body: ReasonIn, change: _Change) -> Response:
+async def _change(request: Request, action_id: UUID, change: _Change) -> Response:
     try:
         async with unit_of_work(request) as uow:
             await _require_visible(request, uow.connection, action_id)
-            await change(uow, state_of(request).policies, action_id, body.reason)
+            await change(uow, state_of(request).policies, action_id)
             line = await explained_actions.action_line(uow.connection, action_id)
     except LookupError:
         raise Problem(404, f"There is no action {action_id}.") from None

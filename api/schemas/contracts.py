@@ -152,6 +152,9 @@ class ContractIn(Body):
         False, validation_alias=AliasChoices("require_csm_approval", "csm_must_approve"), description="for Admins"
     )
     return_days: StrictInt | None = Field(None, ge=0, le=3650, description="after the issue date; null: no limit")
+    return_reasons: Annotated[list[Text], Field(max_length=50), AfterValidator(_without_repeats)] = Field(
+        default_factory=list, description="reasons for returns that are listed beside those that always are"
+    )
     billing_from: Period | None = Field(
         None,
         description="the first period with a bill, until one is issued; null: of start_date, else of the first lead",
@@ -170,6 +173,8 @@ class ContractIn(Body):
         fields = {name: sent[name] for name in sent.keys() & ContractIn.model_fields.keys() - _SETTINGS - {"csm"}}
         if "usage_sources" in sent:
             fields["usage_sources"] = tuple(self.usage_sources)
+        if "return_reasons" in sent:
+            fields["return_reasons"] = tuple(self.return_reasons)
         if self.tax:
             fields["tax"] = self.tax.tax()
         if "preferences" in sent:
@@ -234,6 +239,7 @@ def contract_out_from_contract(contract: Contract) -> dict[str, Any]:
         "require_csm_approval": terms.require_csm_approval,
         "csm_must_approve": terms.require_csm_approval,
         "return_days": terms.return_days,
+        "return_reasons": terms.return_reasons,
         "billing_from": text_from_period(settings.billing_from) if settings.billing_from else None,
         "preferences": _preferences_out(terms.preferences)
         | {"number_prefix": settings.number_prefix, "first_number": settings.first_number},

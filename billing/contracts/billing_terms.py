@@ -19,7 +19,8 @@ DEFAULT_PAYMENT_DAYS = 30
 class BillingTerms:
     """What is agreed with a partner for the bill of a period; None is "not agreed".
 
-    `usage_sources` () are all but Leadger's own; `return_days` None is without limit.
+    `usage_sources` () are all but Leadger's own; `return_days` None is without limit;
+    `return_reasons` are listed beside those that always are.
     """
 
     monthly_api_limit: int | None = None
@@ -35,6 +36,7 @@ class BillingTerms:
     csm_id: UUID | None = None
     require_csm_approval: bool = False
     return_days: int | None = None
+    return_reasons: tuple[str, ...] = ()
     preferences: Preferences = field(default_factory=Preferences)
 
     def changed(self, changes: Mapping[str, Any]) -> "BillingTerms":

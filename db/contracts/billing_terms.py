@@ -67,6 +67,7 @@ def billing_terms_from_row(row: asyncpg.Record) -> BillingTerms:
         csm_id=row["csm_id"],
         require_csm_approval=row["require_csm_approval"],
         return_days=row["return_days"],
+        return_reasons=tuple(row["return_reasons"]),
         preferences=Preferences(
             approvals=None if asked is None else msgspec.convert(asked, tuple[AskedApproval, ...]),
             auto_issue=row["auto_issue"],
@@ -98,6 +99,7 @@ def _columns_from_billing_terms(terms: BillingTerms) -> dict[str, Any]:
         "csm_id": terms.csm_id,
         "require_csm_approval": terms.require_csm_approval,
         "return_days": terms.return_days,
+        "return_reasons": terms.return_reasons,
         "approvals": None if asked is None else msgspec.json.encode(asked).decode(),
         "auto_issue": preferences.auto_issue,
         "send": preferences.send,

@@ -189,3 +189,29 @@ async def partner_of_action(connection: asyncpg.Connection, action_id: UUID) -> 
     """The partner who pays for an action; None if there is no such action."""
     partner_id: UUID | None = await connection.fetchval("SELECT partner_id FROM actions WHERE id = $1", action_id)
     return partner_id
+
+
+async def actions_named(
+    connection: asyncpg.Connection, keys: Sequence[UUID], partner_id: UUID | None = None
+) -> dict[tuple[UUID, bool], list[UUID]]:
+    """The actions that keys name, of one partner if it is given.
+
+    By (action, False) it is the action itself, by (lead, True) all actions of the lead.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT id, id AS named, false AS is_lead FROM actions
+        WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR partner_id = $2)
+        UNION ALL
+        SELECT id, lead_id, true FROM (
+            SELECT * FROM actions WHERE lead_id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR partner_id = $2)
+            ORDER BY occurred_at, id
+        ) AS of_leads
+        """,
+        keys,
+        partner_id,
+    )
+    found: dict[tuple[UUID, bool], list[UUID]] = {}
+    for row in rows:
+        found.setdefault((row["named"], row["is_lead"]), []).append(row["id"])
+    return found

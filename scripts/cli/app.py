@@ -25,6 +25,7 @@ from scripts.cli.quarantine import dead_letters, quarantine
 from scripts.cli.rates import rates
 from scripts.cli.replay import replay
 from scripts.cli.report import report
+from scripts.cli.returns import returns
 from scripts.cli.samples import samples
 from scripts.cli.seed import seed
 from scripts.cli.tasks import tasks
@@ -95,6 +96,7 @@ app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
 app.add_typer(bills, name="bills", rich_help_panel=_BILLING)
 app.add_typer(credit_notes, name="credit-notes", rich_help_panel=_BILLING)
 app.add_typer(mails, name="mails", rich_help_panel=_BILLING)
+app.add_typer(returns, name="returns", rich_help_panel=_BILLING)
 app.add_typer(payments, name="payments", rich_help_panel=_BILLING)
 app.command(rich_help_panel=_BILLING)(statement)
 app.command(rich_help_panel=_BILLING)(ageing)

@@ -13,7 +13,7 @@ from scripts.errors import CannotStart
 
 partners = typer.Typer(help="Partners: what is agreed with them.", no_args_is_help=True)
 
-_SHOWN = ("po_number", "address", "tax_id", "start_date", "end_date", "return_days", "billing_from")
+_SHOWN = ("po_number", "address", "tax_id", "start_date", "end_date", "return_days", "return_reasons", "billing_from")
 
 
 @partners.callback()
@@ -101,6 +101,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "return_days": _number,
     "preferences.first_number": _number,
     "usage_sources": _list,
+    "return_reasons": _list,
     "preferences.emails": _list,
     "require_csm_approval": _yes_or_no,
     "preferences.auto_issue": _yes_or_no,

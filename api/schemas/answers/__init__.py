@@ -33,6 +33,7 @@ from api.schemas.answers.products import Product
 from api.schemas.answers.quarantine import DeadLetter, Discarded, Quarantined, Retried
 from api.schemas.answers.rate_cards import Rate
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
+from api.schemas.answers.returns import Return, ReturnedAction
 from api.schemas.answers.tasks import Progress, Task, TaskStarted
 from api.schemas.answers.users import InvitedUser, PasswordLink, Session, User
 from api.schemas.answers.webhooks import Delivery, MessageWritten, NewSecret, NewWebhook, Webhook
@@ -99,6 +100,8 @@ __all__ = [
     "ReportVersion",
     "Retried",
     "RetriedMails",
+    "Return",
+    "ReturnedAction",
     "RotatedKey",
     "Seller",
     "Session",

@@ -68,6 +68,7 @@ class ContractOf(Answer):
     require_csm_approval: bool
     csm_must_approve: bool = Field(description="the old name of `require_csm_approval`", deprecated=True)
     return_days: int | None
+    return_reasons: list[str]
     billing_from: Month | None
     preferences: Preferences
     billing_terms_since: Month | None

@@ -153,3 +153,33 @@ proofs = Table(
     Index("ix_proofs_since", "since"),
     Index("ix_proofs_difference", "kind", postgresql_where=text("difference IS NOT NULL")),
 )
+
+returns = Table(
+    "returns",
+    metadata,
+    Column("action_id", Uuid, primary_key=True),
+    Column("partner_id", Uuid, ForeignKey("partners.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("text", Text),
+    Column("asked_at", INSTANT, nullable=False),
+    Column("who_kind", Text, nullable=False),
+    Column("who_id", Uuid),
+    Column("who_name", Text, nullable=False),
+    Column("decided_at", INSTANT),
+    Column("decided_by_kind", Text),
+    Column("decided_by_id", Uuid),
+    Column("decided_by_name", Text),
+    Column("answer", Text),
+    CheckConstraint("state IN ('asked', 'returned', 'refused')", name="state"),
+    CheckConstraint(_WHO, name="who_kind"),
+    CheckConstraint(
+        "CASE state WHEN 'asked' THEN num_nonnulls(decided_at, decided_by_kind, decided_by_name, answer) = 0"
+        " ELSE num_nonnulls(decided_at, decided_by_kind, decided_by_name) = 3"
+        " AND (state <> 'refused' OR answer IS NOT NULL) END",
+        name="decided",
+    ),
+    CheckConstraint("decided_by_kind IN ('user', 'key', 'system')", name="decided_by_kind"),
+    Index("ix_returns_partner_id", "partner_id", "asked_at", "action_id"),
+    Index("ix_returns_state", "state", "asked_at", "action_id"),
+)

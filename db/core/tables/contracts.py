@@ -37,6 +37,7 @@ billing_terms = Table(
     Column("csm_id", Uuid, ForeignKey("users.id")),
     Column("require_csm_approval", Boolean, nullable=False, server_default="false"),
     Column("return_days", Integer),
+    Column("return_reasons", ARRAY(Text), nullable=False, server_default="{}"),
     Column("approvals", JSONB),
     Column("auto_issue", Boolean, nullable=False, server_default="false"),
     Column("send", Boolean, nullable=False, server_default="false"),

@@ -80,6 +80,8 @@ AUDITED = {
     "enter_adjustment": "adjustment.entered",
     "take_back_adjustment": "adjustment.taken_back",
     "create_credit_note": "credit_note.created",
+    "post_returns": "return.asked",
+    "decide_returns": "return.accepted",
     "enter_payment": "payment.entered",
     "allocate_payment": "payment.allocated",
     "reverse_payment": "payment.reversed",
@@ -99,6 +101,9 @@ OF_BILLS = {
     if what.partition(".")[0] in {"bill", "adjustment", "credit_note", "payment", "refund", "opening_item"}
 } - OF_MAIL
 """They have a test of their own: test_bills.py."""
+
+OF_RETURNS = {"return.asked", "return.accepted"}
+"""And these: test_returns.py."""
 
 NOT_AUDITED = {"post_leads", "retry_stuck"}
 """Accepted leads are on record themselves; the other one only wakes the workers."""
@@ -224,7 +229,7 @@ async def test_every_change_has_a_line_that_names_no_person(
     every = {each["what"] for each in await lines(client)}
     # See test_users.py and test_webhooks.py.
     of_others = {what for what in AUDITED.values() if what.startswith(("user.", "session.", "webhook."))}
-    assert every == set(AUDITED.values()) - of_others - OF_BILLS - OF_MAIL
+    assert every == set(AUDITED.values()) - of_others - OF_BILLS - OF_MAIL - OF_RETURNS
     async with transaction(engine, readonly=True) as connection:
         text = str(await connection.fetch("SELECT what, subject, before, after FROM audit"))
     assert [secret for secret in SECRETS if f"'{secret}'" in text or f'"{secret}"' in text] == []

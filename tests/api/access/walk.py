@@ -105,6 +105,9 @@ NEEDED: dict[str, Permission | Anybody] = {
     "list_reminders": Permission.READ,
     "start_reminders": Permission.BILL,
     "create_credit_note": Permission.BILL,
+    "post_returns": Permission.BILL,
+    "list_returns": Permission.READ,
+    "decide_returns": Permission.BILL,
     "get_statement": Permission.READ,
     "list_ageing": Permission.READ,
     "get_ledger": Permission.READ,
@@ -161,7 +164,7 @@ NEEDED: dict[str, Permission | Anybody] = {
     "reset_password": PUBLIC,
 }
 """What each route needs, by the name of its function."""
-AS_WELL = {"enter_usage": Permission.BILL, "change_partner": Permission.BILL}
+AS_WELL = {"enter_usage": Permission.BILL, "change_partner": Permission.BILL, "post_returns": Permission.READ}
 """What does as well."""
 
 
@@ -206,6 +209,8 @@ OPEN: dict[str, Json | None] = {
     "release_action": REASON,
     "return_action": REASON,
     "correct_action": REASON | {"action_type": "Open"},
+    "post_returns": {"leads": ["{lead_id}"], "reason": "invalid"},
+    "list_returns": None,
     "list_tasks": None,
     "get_task": None,
     "list_quarantine": None,

@@ -58,6 +58,7 @@ async def test_a_partner_has_the_default_terms(client: httpx.AsyncClient) -> Non
         "require_csm_approval": False,
         "csm_must_approve": False,
         "return_days": None,
+        "return_reasons": [],
         "billing_from": None,
         "preferences": {
             "approvals": None,
@@ -99,6 +100,7 @@ async def test_a_partner_with_everything(client: httpx.AsyncClient) -> None:
         "csm": None,
         "require_csm_approval": True,
         "return_days": 60,
+        "return_reasons": ["No budget"],
         "billing_from": "2024-02",
         "preferences": {
             "approvals": [{"by": "csm", "above": None}, {"by": "sales", "above": "1000.00"}],

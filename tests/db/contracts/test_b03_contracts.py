@@ -40,6 +40,7 @@ EVERYTHING = BillingTerms(
     end_date=date(2025, 3, 31),
     require_csm_approval=True,
     return_days=60,
+    return_reasons=("No budget",),
     preferences=Preferences(
         approvals=(AskedApproval(Approver.CSM), AskedApproval(Approver.SALES, 100_000)),
         auto_issue=True,
