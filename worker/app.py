@@ -36,6 +36,7 @@ TASK_MODULES = [
     "worker.tasks.retention",
     "worker.tasks.reminders",
     "worker.tasks.webhooks",
+    "worker.tasks.runs",
     "worker.tasks.former_names",
 ]
 

@@ -7,6 +7,7 @@ BillingError                the task has failed, with the error's message
 SubtaskFailed               the task has failed, with the message of the subtask, whose attempt was logged and counted
 Paused                      the task waits for the next sweep; the attempt does not count
 TurnOver                    the task goes on by another message, behind what waits; the attempt does not count
+GoesOnLater                 the task goes on after a delay; the attempt does not count
 TRANSIENT, Interrupted      another attempt later, after a delay that grows up to half a minute, or what its kind says
 UNFIT_DATABASE              the same, but logged and counted: somebody has to mend the database, or it is a bug of ours
 any other error             logged and counted, a failure; another attempt if its kind allows it, or the task fails
@@ -51,6 +52,14 @@ class SubtaskFailed(Exception):
 
 class TurnOver(Exception):
     """A long task has worked for long enough at a time, and remembers what is done; others have their turn."""
+
+
+class GoesOnLater(Exception):
+    """A task has nothing to do for so many seconds, and remembers what is done."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(f"The task goes on in {delay_s:.1f} s.")
+        self.delay_s = delay_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,9 @@ class Runner:
             result = await kind.handler(Attempt(runtime, task, progress, run))
         except Paused:
             await records.requeue(connection, task.id)
+            return False
+        except GoesOnLater as later:
+            await records.requeue(connection, task.id, later.delay_s)
             return False
         except TurnOver:
             await records.requeue(connection, task.id)

@@ -9,6 +9,7 @@ from db.tasks.notifications import (
     PROVE_BILLS,
     REMIND,
     SNAPSHOT_REPORTS,
+    START_DUE_RUN,
     SWEEP,
     TELL_PEOPLE,
 )
@@ -26,6 +27,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         APPLY_RETENTION: _RETENTION_INTERVAL_S,
         REMIND: settings.reminder_interval_s,
         TELL_PEOPLE: settings.notice_interval_s,
+        START_DUE_RUN: settings.billing_interval_s,
     }
     return {
         task: {"task": task, "schedule": interval_s, "options": {"expires": interval_s}}

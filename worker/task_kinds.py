@@ -13,6 +13,7 @@ from db.ledger import rebuild as ledger_rebuild
 from db.ledger import reevaluation as ledger_reevaluation
 from db.ledger import text_rules as ledger_text_rules
 from db.privacy import erased_names as privacy
+from db.runs import records as billing_runs
 from worker.runner import Kind, Runner
 from worker.tasks import (
     bills,
@@ -25,6 +26,7 @@ from worker.tasks import (
     rebuilding,
     reevaluation,
     reminders,
+    runs,
     text_rules,
 )
 
@@ -36,6 +38,8 @@ RUNNER = Runner(
         Kind(stored_bills.MAKE, bills.make_files, max_failures=5),
         Kind(bill_mail.TASK, mail.send_mail, max_failures=5, longest_delay_s=900.0),
         Kind(bill_reminders.KIND, reminders.remind_now, max_failures=5),
+        Kind(billing_runs.KIND, runs.run_billing, max_failures=5),
+        Kind(billing_runs.CHUNK, runs.bill_chunk),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),

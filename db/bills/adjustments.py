@@ -1,5 +1,6 @@
 """Adjustments: amounts that Finance adds to or takes off a period, whatever becomes of its bill (B2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -77,17 +78,23 @@ async def read(connection: asyncpg.Connection, adjustment_id: UUID) -> Adjustmen
     return _entry_from_row(row) if row else None
 
 
-async def standing(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[AdjustmentEntry]:
-    """The adjustments of a period that count, as they were entered."""
+async def standing(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int
+) -> dict[UUID, list[AdjustmentEntry]]:
+    """The adjustments of a period that count, as they were entered, of each partner."""
+    entries: dict[UUID, list[AdjustmentEntry]] = {partner_id: [] for partner_id in partner_ids}
     rows = await connection.fetch(
         f"""
         SELECT {_COLUMNS} FROM adjustments JOIN partners ON partners.id = partner_id
-        WHERE partner_id = $1 AND period = $2 AND taken_back_at IS NULL ORDER BY entered_at, adjustments.id
+        WHERE partner_id = ANY($1::uuid[]) AND period = $2 AND taken_back_at IS NULL
+        ORDER BY entered_at, adjustments.id
         """,  # noqa: S608 - _COLUMNS is a constant
-        partner_id,
+        partner_ids,
         period,
     )
-    return [_entry_from_row(row) for row in rows]
+    for row in rows:
+        entries[row["partner_id"]].append(_entry_from_row(row))
+    return entries
 
 
 async def page(

@@ -1,5 +1,7 @@
 """Making the bills of closed periods (B1): one live bill per partner and period, the oldest period first."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -7,10 +9,9 @@ import asyncpg
 
 from billing.bills.digest import digest_of
 from billing.bills.states import Move, State
-from billing.bills.values import is_skipped
+from billing.bills.values import Content, is_skipped
 from billing.errors import RuleViolation
 from billing.periods import name_of_period, periods_between
-from billing.policy import Policy
 from db.bills import facts, history, records
 from db.contracts.billing_settings import first_billed_period
 from db.core import locks
@@ -21,6 +22,15 @@ from db.tasks import records as tasks
 
 KIND = "make_bill"
 """The kind of the background task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A bill that was just made, and what it says."""
+
+    bill_id: UUID
+    content: Content
+    digest: str
 
 
 async def request(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int, now: datetime) -> UUID | None:
@@ -78,15 +88,27 @@ async def make(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: in
     live = await records.live_of(connection, partner_id, period)
     if live:
         return live
-    policy: Policy = (await policies.load(connection, [partner_id]))[partner_id]
-    if policy.is_open(period):
+    draft = (await make_locked(uow, policies, [partner_id], period)).get(partner_id)
+    return draft.bill_id if draft else None
+
+
+async def make_locked(
+    uow: UnitOfWork, policies: Policies, partner_ids: Sequence[UUID], period: int
+) -> dict[UUID, Draft]:
+    """The drafts of partners without a live bill, whose locks are held; those whose period is skipped have none."""
+    connection = uow.connection
+    loaded = await policies.load(connection, partner_ids)
+    if any(policy.is_open(period) for policy in loaded.values()):
         raise RuleViolation(f"{name_of_period(period)} is open, so it has no bill yet.")
-    content = await facts.content_now(connection, partner_id, period)
-    if is_skipped(content.lines):
-        return None
-    bill_id = uuid4()
-    await records.insert(connection, bill_id, partner_id, content)
-    digest = digest_of(content)
-    await history.add(connection, bill_id, uow.actor, Move.CREATE, None, State.DRAFT, digest)
-    await uow.audit("bill.create", bill_id, after={"state": State.DRAFT, "digest": digest})
-    return bill_id
+    contents = await facts.contents_now(connection, partner_ids, period)
+    drafts = {
+        partner_id: Draft(uuid4(), content, digest_of(content))
+        for partner_id, content in contents.items()
+        if not is_skipped(content.lines)
+    }
+    await records.insert_all(connection, [(draft.bill_id, of, draft.content) for of, draft in drafts.items()])
+    made = [(draft.bill_id, None, State.DRAFT, draft.digest, None) for draft in drafts.values()]
+    await history.add_all(connection, uow.actor, Move.CREATE, made)
+    after = [(each.bill_id, None, {"state": State.DRAFT, "digest": each.digest}) for each in drafts.values()]
+    await uow.audit_all("bill.create", after)
+    return drafts

@@ -1,5 +1,6 @@
 """The history of a bill (B6): every move with who, from, to and the digest in view, kept for ever."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -36,21 +37,23 @@ async def add(
     comment: str | None = None,
 ) -> None:
     """Add a move, under the lock of the partner's bills."""
-    await connection.execute(
+    await add_all(connection, who, move, [(bill_id, from_state, to_state, digest, comment)])
+
+
+async def add_all(
+    connection: asyncpg.Connection,
+    who: Actor,
+    move: str,
+    moved: Iterable[tuple[UUID, State | None, State, str, str | None]],
+) -> None:
+    """Add one move of several bills: of each its id, the states from and to, the digest and the comment."""
+    await connection.executemany(
         """
         INSERT INTO bill_actions
             (bill_id, position, who_kind, who_id, who_name, move, from_state, to_state, digest, comment)
         SELECT $1, coalesce(max(position), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM bill_actions WHERE bill_id = $1
         """,
-        bill_id,
-        who.kind,
-        who.id,
-        who.name,
-        move,
-        from_state,
-        to_state,
-        digest,
-        comment,
+        [(bill_id, who.kind, who.id, who.name, move, *rest) for bill_id, *rest in moved],
     )
 
 

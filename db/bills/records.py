@@ -1,6 +1,6 @@
 """Bills as rows: one row is a bill or a credit note with all that it says, as its digest proves it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -132,15 +132,23 @@ async def find(connection: asyncpg.Connection, number: str, bill_id: UUID | None
 
 async def live_of(connection: asyncpg.Connection, partner_id: UUID, period: int) -> UUID | None:
     """The one bill of a period that is neither void nor cancelled (B1)."""
-    bill_id: UUID | None = await connection.fetchval(
+    return (await live_of_partners(connection, [partner_id], period)).get(partner_id)
+
+
+async def live_of_partners(
+    connection: asyncpg.Connection, partner_ids: Iterable[UUID], period: int
+) -> dict[UUID, UUID]:
+    """The same of each partner that has one."""
+    rows = await connection.fetch(
         """
-        SELECT id FROM bills
-        WHERE partner_id = $1 AND period = $2 AND corrects_id IS NULL AND state NOT IN ('void', 'cancelled')
+        SELECT partner_id, id FROM bills
+        WHERE partner_id = ANY($1::uuid[]) AND period = $2 AND corrects_id IS NULL
+            AND state NOT IN ('void', 'cancelled')
         """,
-        partner_id,
+        list(partner_ids),
         period,
     )
-    return bill_id
+    return {row["partner_id"]: row["id"] for row in rows}
 
 
 async def page(
@@ -199,21 +207,26 @@ async def insert(
     connection: asyncpg.Connection, bill_id: UUID, partner_id: UUID, content: Content, corrects_id: UUID | None = None
 ) -> None:
     """Add a draft."""
-    totals = totals_of(content)
-    await connection.execute(
+    await insert_all(connection, [(bill_id, partner_id, content)], corrects_id)
+
+
+async def insert_all(
+    connection: asyncpg.Connection, drafts: Iterable[tuple[UUID, UUID, Content]], corrects_id: UUID | None = None
+) -> None:
+    """Add drafts: of each its id, its partner and what it says."""
+    rows = []
+    for bill_id, partner_id, content in drafts:
+        totals, text = totals_of(content), canonical_json(json_from_content(content)).decode()
+        sums = totals.net_minor, totals.tax_minor
+        rows.append(
+            (bill_id, partner_id, content.period, content.currency, digest_of(content), text, *sums, corrects_id)
+        )
+    await connection.executemany(
         """
         INSERT INTO bills (id, partner_id, period, currency, state, digest, content, net_minor, tax_minor, corrects_id)
         VALUES ($1, $2, $3, $4, 'draft', $5, $6, $7, $8, $9)
         """,
-        bill_id,
-        partner_id,
-        content.period,
-        content.currency,
-        digest_of(content),
-        canonical_json(json_from_content(content)).decode(),
-        totals.net_minor,
-        totals.tax_minor,
-        corrects_id,
+        rows,
     )
 
 

@@ -1,5 +1,6 @@
 """What a bill takes over from the contract (B3), as it holds for its partner and period."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -33,14 +34,21 @@ class AgreedTerms:
 
 async def read(connection: asyncpg.Connection, partner_id: UUID, period: int) -> AgreedTerms:
     """The terms of the bill of an existing partner and a period, as they are now."""
-    row = await connection.fetchrow(
-        "SELECT external_id, name, billing_email, currency FROM partners WHERE id = $1", partner_id
+    return (await read_many(connection, [partner_id], period))[partner_id]
+
+
+async def read_many(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int
+) -> dict[UUID, AgreedTerms]:
+    """The terms of the bills of existing partners for one period, as they are now."""
+    rows = await connection.fetch(
+        "SELECT id, external_id, name, billing_email, currency FROM partners WHERE id = ANY($1::uuid[])", partner_ids
     )
-    assert row is not None
-    terms = (await reading.read(connection, partner_id, period)).terms
-    return AgreedTerms(
-        terms=terms,
-        partner=PartnerBlock(row["external_id"], row["name"], row["billing_email"], terms.address, terms.tax_id),
-        seller=await seller.read(connection),
-        currency=row["currency"],
-    )
+    contracts = await reading.read_many(connection, partner_ids, period)
+    named = await seller.read(connection)
+    agreed = {}
+    for row in rows:
+        terms = contracts[row["id"]].terms
+        block = PartnerBlock(row["external_id"], row["name"], row["billing_email"], terms.address, terms.tax_id)
+        agreed[row["id"]] = AgreedTerms(terms, block, named, row["currency"])
+    return agreed

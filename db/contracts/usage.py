@@ -3,6 +3,7 @@
 The newest entry of a key counts. The older ones stay, because whoever entered one of them does not approve the bill.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -122,17 +123,27 @@ async def read(connection: asyncpg.Connection, key: UsageKey) -> Usage | None:
 
 async def units_of_period(connection: asyncpg.Connection, partner_id: UUID, period: int) -> dict[str, int]:
     """The units of a partner's period by source, without Leadger's own."""
+    return (await units_of_partners(connection, [partner_id], period))[partner_id]
+
+
+async def units_of_partners(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int
+) -> dict[UUID, dict[str, int]]:
+    """The same of each partner."""
+    units: dict[UUID, dict[str, int]] = {partner_id: {} for partner_id in partner_ids}
     rows = await connection.fetch(
         """
-        SELECT source, sum(units)::bigint AS units FROM (
-            SELECT DISTINCT ON (source, key) source, units FROM usage
-            WHERE partner_id = $1 AND period = $2 ORDER BY source, key, entry DESC
-        ) AS newest GROUP BY source ORDER BY source
+        SELECT partner_id, source, sum(units)::bigint AS units FROM (
+            SELECT DISTINCT ON (partner_id, source, key) partner_id, source, units FROM usage
+            WHERE partner_id = ANY($1::uuid[]) AND period = $2 ORDER BY partner_id, source, key, entry DESC
+        ) AS newest GROUP BY partner_id, source ORDER BY source
         """,
-        partner_id,
+        partner_ids,
         period,
     )
-    return {row["source"]: row["units"] for row in rows}
+    for row in rows:
+        units[row["partner_id"]][row["source"]] = row["units"]
+    return units
 
 
 async def makers_of_period(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[Actor]:

@@ -4,7 +4,7 @@ The unit of work writes it in the transaction of the change, so there is neither
 without a change. People who are billed for are named by their key only: the database refuses to change a line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,24 +26,31 @@ class Origin:
     address: str | None
 
 
-async def write(
-    connection: asyncpg.Connection, origin: Origin, what: str, subject: str, before: Facts | None, after: Facts | None
-) -> None:
-    """Add a line."""
-    await connection.execute(
+Change = tuple[object, Facts | None, Facts | None]
+"""A subject, which is named by its key, and what it was before and is now."""
+
+
+async def write(connection: asyncpg.Connection, origin: Origin, what: str, changes: Iterable[Change]) -> None:
+    """Add a line for each change."""
+    await connection.executemany(
         """
         INSERT INTO audit (who_kind, who_id, who_name, request_id, address, what, subject, before, after)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
-        origin.actor.kind,
-        origin.actor.id,
-        origin.actor.name,
-        origin.request_id,
-        origin.address,
-        what,
-        subject,
-        _text_from_facts(before),
-        _text_from_facts(after),
+        [
+            (
+                origin.actor.kind,
+                origin.actor.id,
+                origin.actor.name,
+                origin.request_id,
+                origin.address,
+                what,
+                str(subject),
+                _text_from_facts(before),
+                _text_from_facts(after),
+            )
+            for subject, before, after in changes
+        ],
     )
 
 

@@ -11,19 +11,20 @@ A transaction takes its locks in this order, whichever of them it needs:
     dead letters (rows)       worker decides is passed over. An erasure waits for them in ascending id order, alone in
                               its transaction, and holds no other lock
  5. rate card (advisory)      shared by batches; exclusive by a change of rates that names no partner
- 6. partner (advisory)        shared by batches, several in ascending key order; exclusive by close, reopen, change of
+ 6. run items (rows)          FOR UPDATE SKIP LOCKED, by whoever bills them
+ 7. partner (advisory)        shared by batches, several in ascending key order; exclusive by close, reopen, change of
                               terms or rates
- 7. bills (advisory)          of one partner: shared by whoever enters usage; exclusive by whoever issues a bill or
+ 8. bills (advisory)          of one partner: shared by whoever enters usage; exclusive by whoever issues a bill or
                               changes the contract, so that a bill is issued with what holds then
- 8. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
+ 9. customer state (rows)     inserted, if missing, then FOR UPDATE, both in ascending (partner, customer) order, by
                               whoever changes verdicts; SKIP LOCKED by the task that judges stale ones
- 9. period (unique key)       a partner's period, inserted in ascending key order by whoever first uses it
-10. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
-11. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
+10. period (unique key)       a partner's period, inserted in ascending key order by whoever first uses it
+11. lead (unique key)         inserted in ascending id order: two batches with the same new leads wait, never deadlock
+12. report (advisory)         exclusive, by whoever corrects its counters (twice corrected, they would be wrong again)
                               or erases a person from its files (two must not rewrite one file)
-12. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly; what
+13. counters (rows)           upserted or FOR UPDATE, in ascending key order, so late that they are held shortly; what
                               their triggers note is inserted only, and so locks nothing
-13. quarantine (unique key)   inserted in ascending content id order, like leads
+14. quarantine (unique key)   inserted in ascending content id order, like leads
 
 The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one; so is the lock
 of users, by whoever changes a role or deactivates somebody, and a person's row, shared, by a sign-in. A task's dedup
@@ -280,6 +281,28 @@ async def lock_partner_exclusive(connection: asyncpg.Connection, partner_id: UUI
     await _lock_giving_way(connection, _key(partner_id))
 
 
+async def try_lock_partners_exclusive(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> bool:
+    """The same of several partners, without waiting for any; False if one is in use, and then the others are held."""
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
+    keys = sorted({_key(partner_id) for partner_id in partner_ids})
+    free: bool = await connection.fetchval(
+        "SELECT bool_and(pg_try_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS key", keys
+    )
+    return free
+
+
+async def lock_run_items(connection: asyncpg.Connection, item_ids: Iterable[UUID]) -> set[UUID]:
+    """Lock those of some items of a run that are not finished; one that another process bills is passed over."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM billing_run_items WHERE id = ANY($1::uuid[]) AND outcome IS NULL
+        ORDER BY id FOR UPDATE SKIP LOCKED
+        """,
+        list(item_ids),
+    )
+    return {row["id"] for row in rows}
+
+
 async def lock_bills_shared(connection: asyncpg.Connection, partner_id: UUID) -> None:
     """Keep the partner's bills from being issued until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _key(partner_id) ^ _BILLS_LOCKS)
@@ -287,7 +310,13 @@ async def lock_bills_shared(connection: asyncpg.Connection, partner_id: UUID) ->
 
 async def lock_bills_exclusive(connection: asyncpg.Connection, partner_id: UUID) -> None:
     """Be the only one who issues bills of the partner or changes its contract until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _key(partner_id) ^ _BILLS_LOCKS)
+    await lock_bills_of_partners_exclusive(connection, [partner_id])
+
+
+async def lock_bills_of_partners_exclusive(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> None:
+    """The same of several partners."""
+    keys = sorted({_key(partner_id) ^ _BILLS_LOCKS for partner_id in partner_ids})
+    await connection.execute("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", keys)
 
 
 async def lock_rate_card_exclusive(connection: asyncpg.Connection) -> None:
@@ -301,6 +330,8 @@ async def _lock_giving_way(connection: asyncpg.Connection, key: int) -> None:
     While somebody waits for it, batches queue behind, also where a request that waits for a customer shares it for
     seconds. So whoever does not get it soon steps back and lets them pass.
     """
+    if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", key):
+        return
     patience = await connection.fetchval("SELECT current_setting('lock_timeout')")
     patience_s: float = await connection.fetchval("SELECT extract(epoch FROM $1::text::interval)::float8", patience)
     deadline = time.monotonic() + (patience_s or math.inf)

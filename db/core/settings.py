@@ -84,6 +84,16 @@ class Settings(BaseSettings):
     invariants_interval_s: float = Field(
         900.0, gt=0, description="how often sums (R9, B10) are checked and bills proven"
     )
+    billing_scheduler_enabled: bool = Field(
+        True,
+        validation_alias=AliasChoices("BILLING_SCHEDULER_ENABLED", "billing_scheduler_enabled"),
+        description="whether months are billed by themselves once they have ended",
+    )
+    billing_interval_s: float = Field(3600.0, gt=0, description="how often the scheduler looks for ended months")
+    billing_grace_s: float = Field(7200.0, ge=0, description="how long after its end a month is billed")
+    billing_threshold_percent: float | None = Field(
+        None, ge=0, description="a bill that differs by more from the month before waits for a person; empty: none does"
+    )
     inbox_retention_days: int = Field(90, ge=1, le=36_500, description="how long requests are kept once decided")
     task_retention_days: int = Field(
         90, ge=1, le=36_500, description="how long finished tasks and messages of webhooks are kept"

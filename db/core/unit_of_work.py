@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core import audit
 from db.core.actor import SYSTEM, Actor
-from db.core.audit import Facts, Origin
+from db.core.audit import Change, Facts, Origin
 from db.core.engine import transaction
 
 
@@ -62,7 +62,11 @@ class UnitOfWork:
         self, what: str, subject: object, *, before: Facts | None = None, after: Facts | None = None
     ) -> None:
         """Keep for ever that the actor changed a subject, which is named by its key (P3)."""
-        await audit.write(self.connection, self._origin, what, str(subject), before, after)
+        await self.audit_all(what, [(subject, before, after)])
+
+    async def audit_all(self, what: str, changes: Iterable[Change]) -> None:
+        """The same of several subjects."""
+        await audit.write(self.connection, self._origin, what, changes)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call a function after the commit, before the messages are sent."""

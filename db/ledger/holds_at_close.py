@@ -1,5 +1,6 @@
 """Held actions are never frozen: when a period closes, they move to the next one (R10)."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +11,19 @@ from billing.policy import Policy
 from billing.totals import Totals, verdict_checksum
 from db.ledger import period_counters, reading
 from db.ledger.period_counters import CustomerPeriod, ProductPeriod, add_customer_totals, add_product_totals
+
+
+async def partners_with_held(connection: asyncpg.Connection, partner_ids: Iterable[UUID], period: int) -> list[UUID]:
+    """The partners that have held actions in a period."""
+    rows = await connection.fetch(
+        """
+        SELECT partner_id FROM product_periods WHERE partner_id = ANY($1::uuid[]) AND period = $2
+        GROUP BY partner_id HAVING sum(held) > 0
+        """,
+        list(partner_ids),
+        period,
+    )
+    return [row["partner_id"] for row in rows]
 
 
 async def move_to_next_period(connection: asyncpg.Connection, policy: Policy, period: int) -> None:

@@ -3,6 +3,7 @@
 A trigger only inserts rows, so batches never wait for each other's notes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -39,15 +40,15 @@ async def page(
     return [ReportChange(row["partner_id"], row["period"], tuple(row["notes"])) for row in rows]
 
 
-async def mark(connection: asyncpg.Connection, partner_id: UUID, period: int) -> None:
+async def mark(connection: asyncpg.Connection, partner_ids: Iterable[UUID], period: int) -> None:
     """Note a change that is none of the counters: the period was closed or reopened. An empty one has no report."""
     await connection.execute(
         """
-        INSERT INTO report_changes (period, partner_id) SELECT $1, $2
-        WHERE EXISTS (SELECT FROM product_periods WHERE partner_id = $2 AND period = $1)
+        INSERT INTO report_changes (period, partner_id) SELECT $1, id FROM unnest($2::uuid[]) AS wanted (id)
+        WHERE EXISTS (SELECT FROM product_periods WHERE partner_id = wanted.id AND period = $1)
         """,
         period,
-        partner_id,
+        list(partner_ids),
     )
 
 

@@ -1,5 +1,6 @@
 """The live report of one partner and one period, summed from the counters of its products."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -53,42 +54,54 @@ async def read(connection: asyncpg.Connection, partner_id: UUID, period: int) ->
 
     The digest is of figures and verdicts, not of the text of a file, so it stays the same when a format changes.
     """
-    partner = await connection.fetchrow(
+    return (await read_many(connection, [partner_id], period))[partner_id]
+
+
+async def read_many(connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int) -> dict[UUID, Report]:
+    """The reports of existing partners for one period."""
+    report_ids = {partner_id: report_uuid(partner_id, period) for partner_id in partner_ids}
+    partners = await connection.fetch(
         """
-        SELECT external_id, name, currency, closed_through, transaction_timestamp() AS now FROM partners WHERE id = $1
+        SELECT id, external_id, name, currency, closed_through, transaction_timestamp() AS now, (
+            SELECT coalesce(max(version), 0) FROM billing_reports WHERE report_id = wanted.report_id
+        ) AS version
+        FROM unnest($1::uuid[], $2::uuid[]) AS wanted (id, report_id) JOIN partners USING (id)
         """,
-        partner_id,
+        list(report_ids),
+        list(report_ids.values()),
     )
-    assert partner is not None
-    rows = await connection.fetch(
+    rows: dict[UUID, list[asyncpg.Record]] = {partner_id: [] for partner_id in partner_ids}
+    for row in await connection.fetch(
         f"""
         SELECT products.external_id AS product, products.name, totals.* FROM (
-            SELECT product_id, {_SUMS}, sum(credited_minor)::bigint AS credited_minor, sum(checksum) AS checksum
-            FROM product_periods WHERE partner_id = $1 AND period = $2 GROUP BY product_id
+            SELECT partner_id, product_id, {_SUMS}, sum(credited_minor)::bigint AS credited_minor,
+                sum(checksum) AS checksum
+            FROM product_periods WHERE partner_id = ANY($1::uuid[]) AND period = $2 GROUP BY partner_id, product_id
         ) AS totals JOIN products ON products.id = totals.product_id
         ORDER BY products.external_id
         """,  # noqa: S608 - _SUMS is a constant
-        partner_id,
+        partner_ids,
         period,
-    )
+    ):
+        rows[row["partner_id"]].append(row)
+    return {row["id"]: _report(row, report_ids[row["id"]], period, rows[row["id"]]) for row in partners}
+
+
+def _report(partner: asyncpg.Record, report_id: UUID, period: int, rows: Sequence[asyncpg.Record]) -> Report:
     totals = Totals(*(sum(row[name] for row in rows) for name in TOTALS_COLUMNS))
     credited_minor = sum(row["credited_minor"] for row in rows)
     checksum = sum(int(row["checksum"]) for row in rows)
-    report_id = report_uuid(partner_id, period)
-    version = await connection.fetchval(
-        "SELECT coalesce(max(version), 0) FROM billing_reports WHERE report_id = $1", report_id
-    )
     content = (report_id.hex, partner["currency"], *_figures(totals), credited_minor, checksum)
     return Report(
         report_id=report_id,
-        partner_id=partner_id,
+        partner_id=partner["id"],
         partner=partner["external_id"],
         partner_name=partner["name"],
         period=period,
         currency=partner["currency"],
         as_of=partner["now"],
         final=partner["closed_through"] is not None and period <= partner["closed_through"],
-        version=version,
+        version=partner["version"],
         digest=sha256(repr(content).encode()).hexdigest(),
         totals=totals,
         credited_minor=credited_minor,

@@ -47,15 +47,36 @@ class ReportVersion:
 
 async def add(connection: asyncpg.Connection, report: Report) -> int:
     """Write the report as its next version; returns the number."""
-    version: int = await connection.fetchval(
-        f"""
-        INSERT INTO billing_reports (report_id, version, partner_id, period, currency, as_of, final, digest,
-            credited_minor, checksum, products, {", ".join(TOTALS_COLUMNS)})
-        SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-            {", ".join(f"${n}" for n in range(11, 11 + len(TOTALS_COLUMNS)))}
-        FROM billing_reports WHERE report_id = $1
-        RETURNING version
-        """,  # noqa: S608 - names of our own columns
+    version: int = await connection.fetchval(f"{_ADD} RETURNING version", *_row_from_report(report))
+    return version
+
+
+async def add_changed(connection: asyncpg.Connection, reports: Iterable[Report]) -> None:
+    """Write the next version of each report that is not as its last one; files follow with the next snapshots."""
+    by_id = {report.report_id: report for report in reports}
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT ON (report_id) report_id, digest, final FROM billing_reports
+        WHERE report_id = ANY($1::uuid[]) ORDER BY report_id, version DESC
+        """,
+        list(by_id),
+    )
+    written = {row["report_id"]: (row["digest"], row["final"]) for row in rows}
+    changed = [each for each in by_id.values() if written.get(each.report_id) != (each.digest, each.final)]
+    await connection.executemany(_ADD, [_row_from_report(report) for report in changed])
+
+
+_ADD = f"""
+    INSERT INTO billing_reports (report_id, version, partner_id, period, currency, as_of, final, digest,
+        credited_minor, checksum, products, {", ".join(TOTALS_COLUMNS)})
+    SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+        {", ".join(f"${n}" for n in range(11, 11 + len(TOTALS_COLUMNS)))}
+    FROM billing_reports WHERE report_id = $1
+"""  # noqa: S608 - names of our own columns
+
+
+def _row_from_report(report: Report) -> tuple[Any, ...]:
+    return (
         report.report_id,
         report.partner_id,
         report.period,
@@ -74,7 +95,6 @@ async def add(connection: asyncpg.Connection, report: Report) -> int:
         ).decode(),
         *_figures(report.totals),
     )
-    return version
 
 
 async def add_files(connection: asyncpg.Connection, report_id: UUID, version: int, files: Iterable[ReportFile]) -> None:
@@ -177,6 +197,22 @@ async def drop_replaced(connection: asyncpg.Connection, report_id: UUID) -> int:
         )
         await file_removals.plan(connection, report_id, {row["url"] for row in urls}, file_removals.REPLACED_AFTER)
     return len(replaced)
+
+
+async def newest_without_files(connection: asyncpg.Connection, report_id: UUID) -> int | None:
+    """The number of the newest version, if it has no files yet."""
+    version: int | None = await connection.fetchval(
+        """
+        SELECT version FROM billing_reports WHERE report_id = $1
+            AND version = (SELECT max(version) FROM billing_reports WHERE report_id = $1)
+            AND NOT EXISTS (
+                SELECT FROM billing_report_files AS files
+                WHERE files.report_id = $1 AND files.version = billing_reports.version
+            )
+        """,
+        report_id,
+    )
+    return version
 
 
 async def last_written(connection: asyncpg.Connection, report_id: UUID) -> tuple[str, bool] | None:

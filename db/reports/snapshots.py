@@ -38,13 +38,15 @@ class _ErasedMeanwhile(Exception):
 async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, period: int) -> int | None:
     """Write the next version of a report with its files; None if nothing changed since the last one.
 
+    A version that a run wrote without files gets them now, and is returned.
+
     The files are written first and recorded with the version in one transaction, so a recorded file is always complete.
     If somebody was erased in between, the files may still show their name and are written again. Files that are not
     recorded in the end are removed later.
     """
     async with transaction(engine, readonly=True) as connection:
         report = await live_report.read(connection, partner_id, period)
-        if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
+        if await _is_written(connection, report):
             return None
     urls = new_urls(settings, report.report_id, period)
     async with transaction(engine) as connection:
@@ -53,7 +55,7 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
         await locks.lock_names_shared(connection)
         erasures = await counters.one(connection, PEOPLE_ERASED)
         report = await live_report.read(connection, partner_id, period)
-        if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
+        if await _is_written(connection, report):
             return None
         files = await write_files(connection, report, urls, settings)
     try:
@@ -61,11 +63,11 @@ async def snapshot(engine: AsyncEngine, settings: Settings, partner_id: UUID, pe
             await locks.lock_names_shared(connection)
             if await counters.one(connection, PEOPLE_ERASED) != erasures:
                 raise _ErasedMeanwhile
-            if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
+            if await _is_written(connection, report):
                 return None
             if not await file_removals.keep(connection, urls.values()):
                 raise FileUnavailable(f"Writing the files of report {report.report_id} took too long.")
-            version = await report_versions.add(connection, report)
+            version = await _version_for(connection, report)
             await report_versions.add_files(connection, report.report_id, version, files)
             if report.final:
                 await _tell(connection, report, version)
@@ -89,6 +91,22 @@ async def _tell(connection: asyncpg.Connection, report: Report, version: int) ->
         "net": amount_from_minor(report.totals.billed_minor - report.credited_minor),
     }
     await events.tell(connection, Event.REPORT_READY, data, report.partner_id)
+
+
+async def _is_written(connection: asyncpg.Connection, report: Report) -> bool:
+    """Whether the last version says the same and has its files."""
+    if await report_versions.last_written(connection, report.report_id) != (report.digest, report.final):
+        return False
+    return await report_versions.newest_without_files(connection, report.report_id) is None
+
+
+async def _version_for(connection: asyncpg.Connection, report: Report) -> int:
+    """The version that gets the files: the last one if it says the same, else a new one."""
+    if await report_versions.last_written(connection, report.report_id) == (report.digest, report.final):
+        without = await report_versions.newest_without_files(connection, report.report_id)
+        assert without is not None
+        return without
+    return await report_versions.add(connection, report)
 
 
 def new_urls(settings: Settings, report_id: UUID, period: int) -> dict[str, str]:

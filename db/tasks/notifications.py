@@ -31,6 +31,7 @@ APPLY_RETENTION = "retention.delete"
 REMIND = "bills.remind"
 TELL_PEOPLE = "bills.tell_people"
 SEND_TO_WEBHOOKS = "webhooks.send"
+START_DUE_RUN = "runs.start_due"
 
 FORMER_RETRY_QUARANTINE = "quarantine.replay"
 FORMER_RUN_SUBTASKS = "tasks.help"
@@ -59,6 +60,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     REMIND: {"queue": BACKGROUND},
     TELL_PEOPLE: {"queue": BACKGROUND},
     SEND_TO_WEBHOOKS: {"queue": BACKGROUND, "priority": _LAST},  # other background tasks pass it
+    START_DUE_RUN: {"queue": BACKGROUND},
 }
 """Leads are decided by other processes than background tasks, so that neither waits for the other."""
 

@@ -215,14 +215,16 @@ async def fail(connection: asyncpg.Connection, task_ids: Sequence[UUID], error: 
     )
 
 
-async def requeue(connection: asyncpg.Connection, task_id: UUID) -> None:
-    """A task that was begun waits for the next sweep; that attempt does not count."""
+async def requeue(connection: asyncpg.Connection, task_id: UUID, delay_s: float | None = None) -> None:
+    """A task that was begun waits for the next sweep, or for one after so many seconds; that attempt does not count."""
     await connection.execute(
         """
-        UPDATE tasks SET state = 'waiting', attempts = greatest(attempts - 1, 0), next_attempt_at = NULL
+        UPDATE tasks SET state = 'waiting', attempts = greatest(attempts - 1, 0),
+            next_attempt_at = clock_timestamp() + make_interval(secs => $2)
         WHERE id = $1 AND finished_at IS NULL
         """,
         task_id,
+        delay_s,
     )
 
 

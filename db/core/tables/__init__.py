@@ -16,6 +16,7 @@ from db.core.tables import (
     operations,
     outgoing,
     reports,
+    runs,
 )
 from db.core.tables.base import metadata
 
@@ -32,4 +33,5 @@ __all__ = [
     "operations",
     "outgoing",
     "reports",
+    "runs",
 ]

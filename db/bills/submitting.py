@@ -1,0 +1,81 @@
+"""Submitting drafts that were just made, all in a few statements; nothing of them can be stale (B5)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+
+from billing.bills import callers
+from billing.bills.approvals import Review
+from billing.bills.callers import Caller
+from billing.bills.moves import MoveRefused, Moving, moved
+from billing.bills.states import Move, State
+from billing.bills.tax import totals_of
+from db.bills import history, reviews
+from db.bills.creation import Draft
+from db.bills.moves import Asked, Mover
+from db.bills.moves import move as move_one
+from db.contracts import reading
+from db.core.unit_of_work import UnitOfWork
+
+
+async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int) -> dict[UUID, State | str]:
+    """Submit the drafts of partners, whose locks are held, as a run does; returns the state or why it stays a draft."""
+    connection, now = uow.connection, datetime.now(UTC)
+    contracts = await reading.read_many(connection, list(drafts), now.year * 100 + now.month)
+    by_people = await _entered_by_people(connection, list(drafts), period)
+    people: dict[UUID | None, list[Caller]] = {}
+    results: dict[UUID, State | str] = {}
+    submitted: list[tuple[Draft, Moving, UUID | None]] = []
+    for partner_id, draft in drafts.items():
+        terms = contracts[partner_id].terms
+        try:
+            if partner_id in by_people:
+                bill = await move_one(uow, draft.bill_id, Asked(Move.SUBMIT, draft.digest), Mover(), now)
+                assert bill is not None
+                results[partner_id] = bill.head.state
+                continue
+            if terms.csm_id not in people:
+                people[terms.csm_id] = await reviews.active_people(connection, terms.csm_id)
+            places = reviews.asked_by(terms, totals_of(draft.content).gross_minor)
+            before = Moving(State.DRAFT, draft.digest, Review())
+            after = moved(before, Move.SUBMIT, callers.SYSTEM, draft.digest, None, places, people[terms.csm_id])
+        except MoveRefused as refused:
+            results[partner_id] = str(refused)
+        else:
+            assert after.state is not None
+            results[partner_id] = after.state
+            submitted.append((draft, after, terms.csm_id))
+    await _write(uow, submitted)
+    return results
+
+
+async def _write(uow: UnitOfWork, submitted: Sequence[tuple[Draft, Moving, UUID | None]]) -> None:
+    connection = uow.connection
+    await connection.executemany(
+        "UPDATE bills SET state = $2, asked = $3, csm_id = $4 WHERE id = $1",
+        [(draft.bill_id, after.state, after.review.asked, csm_id) for draft, after, csm_id in submitted],
+    )
+    moves = [
+        (draft.bill_id, State.DRAFT, after.state or State.DRAFT, draft.digest, None) for draft, after, _ in submitted
+    ]
+    await history.add_all(connection, uow.actor, Move.SUBMIT, moves)
+    changes = [
+        (draft.bill_id, {"state": State.DRAFT}, {"state": after.state, "digest": draft.digest})
+        for draft, after, _ in submitted
+    ]
+    await uow.audit_all(f"bill.{Move.SUBMIT}", changes)
+
+
+async def _entered_by_people(connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int) -> set[UUID]:
+    """The partners of whose bill somebody entered usage or an adjustment, and so does not approve it."""
+    rows = await connection.fetch(
+        """
+        SELECT partner_id FROM usage WHERE partner_id = ANY($1::uuid[]) AND period = $2
+        UNION SELECT partner_id FROM adjustments WHERE partner_id = ANY($1::uuid[]) AND period = $2
+        """,
+        partner_ids,
+        period,
+    )
+    return {row["partner_id"] for row in rows}

@@ -1,0 +1,166 @@
+"""Billing a period of some partners, as a run does: close, write the report, make the bill, submit, issue (M1)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from billing.bills.states import Move, State
+from billing.bills.tax import totals_of
+from billing.errors import RuleViolation
+from billing.periods import name_of_period, previous_period
+from billing.runs import Outcome, exceeds
+from db.bills import creation, moves, submitting
+from db.bills.creation import Draft
+from db.bills.moves import Asked, Mover
+from db.contracts import reading
+from db.core import locks
+from db.core.unit_of_work import UnitOfWork
+from db.ledger import closing
+from db.ledger.policies import Policies
+from db.reports import live_report, report_versions
+from db.runs.records import Result
+
+
+class PartnersBusy(Exception):
+    """Others use some of several partners; each is billed by itself, and waited for."""
+
+
+class CustomersStale(Exception):
+    """Customers must be judged by the present terms and rates first."""
+
+
+async def bill(
+    uow: UnitOfWork,
+    policies: Policies,
+    partner_ids: Sequence[UUID],
+    period: int,
+    now: datetime,
+    *,
+    threshold_percent: float | None = None,
+    keeps_batches_out: bool = True,
+) -> dict[UUID, Result]:
+    """Bill an ended period of partners, all or none; what a person has given up or reopened is left to people.
+
+    Without `keeps_batches_out` leads of the partners are decided meanwhile, which is for what will be rolled back.
+    Raises PartnersBusy, CustomersStale, or RuleViolation if it cannot be done now.
+    """
+    connection = uow.connection
+    if keeps_batches_out:
+        await _lock(connection, partner_ids)
+    await locks.lock_bills_of_partners_exclusive(connection, partner_ids)
+    results = await without_bill(connection, partner_ids, period)
+    rest = [partner_id for partner_id in partner_ids if partner_id not in results]
+    await _close(uow, policies, rest, period, now)
+    reports = await live_report.read_many(connection, rest, period)
+    await report_versions.add_changed(connection, reports.values())  # a bill names the final version
+    drafts = await creation.make_locked(uow, policies, rest, period)
+    states = await _submit(uow, drafts, period, threshold_percent)
+    await _issue(uow, drafts, states, now)
+    return results | {partner_id: _result(drafts.get(partner_id), states.get(partner_id)) for partner_id in rest}
+
+
+async def _lock(connection: asyncpg.Connection, partner_ids: Sequence[UUID]) -> None:
+    if len(partner_ids) == 1:
+        await locks.lock_partner_exclusive(connection, partner_ids[0])
+    elif not await locks.try_lock_partners_exclusive(connection, partner_ids):
+        raise PartnersBusy
+
+
+async def without_bill(connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int) -> dict[UUID, Result]:
+    """The partners for whom no bill is made: they have one, or people see to it."""
+    rows = await connection.fetch(
+        """
+        SELECT partners.id, live.id AS bill_id, live.state, given_up.state AS given_up,
+            coalesce(closed_through, 0) < $2 AND EXISTS (
+                SELECT FROM billing_reports WHERE partner_id = partners.id AND billing_reports.period = $2 AND final
+            ) AS reopened
+        FROM partners
+        LEFT JOIN bills AS live ON live.partner_id = partners.id AND live.period = $2 AND live.corrects_id IS NULL
+            AND live.state NOT IN ('void', 'cancelled')
+        LEFT JOIN LATERAL (
+            SELECT state FROM bills WHERE partner_id = partners.id AND period = $2 AND corrects_id IS NULL
+                AND state IN ('void', 'cancelled') ORDER BY created_at DESC LIMIT 1
+        ) AS given_up ON true
+        WHERE partners.id = ANY($1::uuid[])
+        """,
+        partner_ids,
+        period,
+    )
+    results = {}
+    for row in rows:
+        if row["bill_id"]:
+            note = "The period has a bill already."
+            results[row["id"]] = Result(Outcome.SKIPPED, row["bill_id"], row["state"], note=note)
+        elif row["reopened"]:
+            results[row["id"]] = Result(Outcome.WAITING, note="A person has reopened the period.")
+        elif row["given_up"]:
+            results[row["id"]] = Result(Outcome.WAITING, note=f"Its bill is {row['given_up']}; a person makes another.")
+    return results
+
+
+async def _close(uow: UnitOfWork, policies: Policies, partner_ids: Sequence[UUID], period: int, now: datetime) -> None:
+    """Close what is open through the period, the oldest month of all first."""
+    loaded = await policies.load(uow.connection, partner_ids)
+    still_open = [policy for policy in loaded.values() if policy.is_open(period)]
+    months = await closing.months_to_close(uow.connection, still_open, period, now)
+    for month in sorted({month for each in months.values() for month in each}):
+        of_month = [partner_id for partner_id, each in months.items() if month in each]
+        if not await closing.close_locked(uow, policies, of_month, month, now):
+            raise CustomersStale
+
+
+async def _submit(
+    uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int, threshold_percent: float | None
+) -> dict[UUID, State | str]:
+    """The state of each draft once it is submitted, or why it stays a draft."""
+    before = {}
+    if threshold_percent is not None:
+        before = await _gross_of_period(uow.connection, list(drafts), previous_period(period))
+    too_different: dict[UUID, State | str] = {
+        partner_id: f"It differs by more than {threshold_percent:g} % from the bill of "
+        f"{name_of_period(previous_period(period))}, so a person looks at it first."
+        for partner_id, draft in drafts.items()
+        if exceeds(threshold_percent, before.get(partner_id), totals_of(draft.content).gross_minor)
+    }
+    alike = {partner_id: draft for partner_id, draft in drafts.items() if partner_id not in too_different}
+    return too_different | await submitting.submit_all(uow, alike, period)
+
+
+async def _gross_of_period(connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int) -> dict[UUID, int]:
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, net_minor + tax_minor AS gross_minor FROM bills
+        WHERE partner_id = ANY($1::uuid[]) AND period = $2 AND corrects_id IS NULL
+            AND state NOT IN ('void', 'cancelled')
+        """,
+        partner_ids,
+        period,
+    )
+    return {row["partner_id"]: row["gross_minor"] for row in rows}
+
+
+async def _issue(uow: UnitOfWork, drafts: Mapping[UUID, Draft], states: dict[UUID, State | str], now: datetime) -> None:
+    """Issue what is approved and may be issued by a run; one that cannot be stays approved."""
+    approved = [partner_id for partner_id, state in states.items() if state is State.APPROVED]
+    contracts = await reading.read_many(uow.connection, approved, now.year * 100 + now.month) if approved else {}
+    for partner_id in approved:
+        if contracts[partner_id].terms.preferences.auto_issue:
+            draft = drafts[partner_id]
+            try:
+                async with uow.connection.transaction():
+                    await moves.move(uow, draft.bill_id, Asked(Move.ISSUE, draft.digest), Mover(), now)
+            except RuleViolation as refused:
+                states[partner_id] = f"It is approved and not issued: {refused}"
+            else:
+                states[partner_id] = State.ISSUED
+
+
+def _result(draft: Draft | None, state: State | str | None) -> Result:
+    if draft is None:
+        return Result(Outcome.SKIPPED, gross_minor=0, note="Nothing is to be billed.")
+    gross_minor = totals_of(draft.content).gross_minor
+    if isinstance(state, State):
+        return Result(Outcome.SUCCESSFUL, draft.bill_id, state, gross_minor)
+    return Result(Outcome.SUCCESSFUL, draft.bill_id, State.DRAFT, gross_minor, note=state)

@@ -1,0 +1,201 @@
+"""Which periods of which partners a run bills (M2)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from billing.bills.values import is_skipped
+from billing.periods import Calendar, next_period
+from billing.runs import last_ended_period
+from db.bills import facts
+
+_CHUNK_PARTNERS = 100
+_CHUNK_ACTIONS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A partner's period that has no bill; `actions` is how many are in it, about."""
+
+    partner_id: UUID
+    period: int
+    actions: int
+    is_open: bool
+
+
+async def due(
+    connection: asyncpg.Connection,
+    ended_by: datetime,
+    *,
+    ended_after: datetime | None = None,
+    through: int | None = None,
+    partner_ids: Sequence[UUID] | None = None,
+) -> list[Due]:
+    """The periods without a live bill that have ended, from where billing begins, by partner, the oldest first.
+
+    With `ended_after` only those that ended then or later, with `through` those up to it. Closed ones that need no bill
+    are left out, unless they are named.
+    """
+    spans = await _spans(connection, ended_by, ended_after, through, partner_ids)
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, period, coalesce(closed_through, 0) < period AS is_open, (
+            SELECT coalesce(sum(actions), 0)::bigint FROM product_periods AS counted
+            WHERE counted.partner_id = wanted.partner_id AND counted.period = month.period
+        ) AS actions
+        FROM unnest($1::uuid[], $2::int[], $3::int[]) AS wanted (partner_id, first, last)
+        JOIN partners ON partners.id = partner_id
+        CROSS JOIN LATERAL (
+            SELECT month / 12 * 100 + month % 12 + 1 AS period
+            FROM generate_series(first / 100 * 12 + first % 100 - 1, last / 100 * 12 + last % 100 - 1) AS month
+        ) AS month
+        WHERE NOT EXISTS (
+            SELECT FROM bills WHERE bills.partner_id = wanted.partner_id AND bills.period = month.period
+                AND corrects_id IS NULL AND state NOT IN ('void', 'cancelled')
+        ) AND (coalesce(closed_through, 0) < period OR period = $4 OR EXISTS (
+            SELECT FROM product_periods AS counted
+            WHERE counted.partner_id = wanted.partner_id AND counted.period = month.period
+                AND (billed_minor <> 0 OR credited_minor <> 0)
+        ) OR EXISTS (
+            SELECT FROM adjustments WHERE adjustments.partner_id = wanted.partner_id
+                AND adjustments.period = month.period AND taken_back_at IS NULL
+        ) OR EXISTS (
+            SELECT FROM billing_terms WHERE billing_terms.partner_id = wanted.partner_id
+                AND monthly_api_limit IS NOT NULL AND overage_unit_cost IS NOT NULL AND from_period <= month.period
+        ))
+        ORDER BY partner_id, period
+        """,
+        [partner_id for partner_id, _, _ in spans],
+        [first for _, first, _ in spans],
+        [last for _, _, last in spans],
+        through,
+    )
+    found = [Due(**row) for row in rows]
+    empty = await _skipped(connection, [each for each in found if not each.is_open and each.period != through])
+    return [each for each in found if (each.partner_id, each.period) not in empty]
+
+
+async def left_to_scheduler(connection: asyncpg.Connection, found: Iterable[Due]) -> list[Due]:
+    """What of it the scheduler bills by itself: nothing from where people see to a period of the partner first."""
+    by_partner: dict[UUID, list[Due]] = defaultdict(list)
+    for each in found:
+        by_partner[each.partner_id].append(each)
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, min(period) AS period FROM (
+            SELECT partner_id, period FROM billing_run_items AS items JOIN billing_runs ON billing_runs.id = run_id
+            WHERE partner_id = ANY($1::uuid[]) AND outcome = 'failed' AND retried_at IS NULL AND NOT dry_run
+            UNION ALL SELECT partner_id, bills.period FROM bills
+            WHERE partner_id = ANY($1::uuid[]) AND corrects_id IS NULL AND state IN ('void', 'cancelled')
+            UNION ALL SELECT partner_id, billing_reports.period FROM billing_reports
+            JOIN partners ON partners.id = partner_id
+            WHERE partner_id = ANY($1::uuid[]) AND final AND billing_reports.period > coalesce(closed_through, 0)
+        ) AS of_people
+        WHERE NOT EXISTS (
+            SELECT FROM bills WHERE bills.partner_id = of_people.partner_id AND bills.period = of_people.period
+                AND corrects_id IS NULL AND state NOT IN ('void', 'cancelled')
+        )
+        GROUP BY partner_id
+        """,
+        list(by_partner),
+    )
+    stop = {row["partner_id"]: row["period"] for row in rows}
+    return [
+        each
+        for partner_id, periods in by_partner.items()
+        for each in periods
+        if each.period < stop.get(partner_id, each.period + 1)
+    ]
+
+
+def chunks(found: Iterable[Due]) -> list[list[tuple[UUID, int, int]]]:
+    """The items of a run, divided: many small partners together, a large one alone; all periods of one together."""
+    divided: list[list[tuple[UUID, int, int]]] = []
+    partners, actions, last = _CHUNK_PARTNERS, 0, None
+    for each in found:
+        if each.partner_id != last:
+            partners, last = partners + 1, each.partner_id
+            if partners > _CHUNK_PARTNERS or actions + each.actions > _CHUNK_ACTIONS:
+                divided.append([])
+                partners, actions = 1, 0
+        actions += each.actions
+        divided[-1].append((each.partner_id, each.period, each.actions))
+    return divided
+
+
+async def _spans(
+    connection: asyncpg.Connection,
+    ended_by: datetime,
+    ended_after: datetime | None,
+    through: int | None,
+    partner_ids: Sequence[UUID] | None,
+) -> list[tuple[UUID, int, int]]:
+    """Of each partner whose billing has begun, the first and the last period that may be due."""
+    rows = await connection.fetch(
+        """
+        SELECT partners.id, coalesce(
+            (SELECT billing_from FROM billing_settings WHERE partner_id = partners.id),
+            (SELECT to_char(min(start_date), 'YYYYMM')::int FROM billing_terms WHERE partner_id = partners.id),
+            (SELECT min(period) FROM product_periods WHERE partner_id = partners.id AND actions > 0),
+            $2
+        ) AS first
+        FROM partners WHERE $1::uuid[] IS NULL OR partners.id = ANY($1)
+        """,
+        partner_ids,
+        through if partner_ids else None,
+    )
+    first = {row["id"]: row["first"] for row in rows if row["first"]}
+    calendars = await _calendars(connection, list(first), ended_by, ended_after)
+    spans = []
+    for partner_id, period in first.items():
+        calendar = calendars[partner_id]
+        last = last_ended_period(calendar, ended_by)
+        if through is not None:
+            last = min(last, through)
+        if ended_after is not None:
+            period = max(period, next_period(last_ended_period(calendar, ended_after)))
+        if period <= last:
+            spans.append((partner_id, period, last))
+    return spans
+
+
+async def _calendars(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], *instants: datetime | None
+) -> dict[UUID, Calendar]:
+    """The calendars of partners around some instants."""
+    near = [at.year * 100 + at.month for at in instants if at]
+    zones: dict[UUID, dict[int, str]] = {partner_id: {} for partner_id in partner_ids}
+    starts: dict[UUID, dict[int, datetime]] = {partner_id: {} for partner_id in partner_ids}
+    for row in await connection.fetch(
+        "SELECT partner_id, from_period, timezone FROM partner_time_zones WHERE partner_id = ANY($1::uuid[])",
+        partner_ids,
+    ):
+        zones[row["partner_id"]][row["from_period"]] = row["timezone"]
+    for row in await connection.fetch(
+        """
+        SELECT partner_id, period, starts_at FROM periods
+        WHERE partner_id = ANY($1::uuid[]) AND EXISTS (
+            SELECT FROM unnest($2::int[]) AS near WHERE period BETWEEN near - 100 AND near + 100
+        )
+        """,
+        partner_ids,
+        near,
+    ):
+        starts[row["partner_id"]][row["period"]] = row["starts_at"]
+    return {partner_id: Calendar(zones[partner_id], starts[partner_id]) for partner_id in partner_ids}
+
+
+async def _skipped(connection: asyncpg.Connection, closed: Iterable[Due]) -> set[tuple[UUID, int]]:
+    """Those of closed periods that need no bill, because every line is 0.00 (B1)."""
+    by_period: dict[int, list[UUID]] = defaultdict(list)
+    for each in closed:
+        by_period[each.period].append(each.partner_id)
+    empty = set()
+    for period, partner_ids in by_period.items():
+        contents = await facts.contents_now(connection, partner_ids, period)
+        empty |= {(of, period) for of, content in contents.items() if is_skipped(content.lines)}
+    return empty

@@ -1,0 +1,312 @@
+"""Runs as rows: who asked for which periods of whom, and what became of each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from billing.runs import Outcome, retry_after_s
+from db.core.actor import Actor, ActorKind
+from db.core.unit_of_work import UnitOfWork
+from db.tasks import records as tasks
+
+KIND = "billing_run"
+"""The kind of the background task of a run."""
+
+CHUNK = "billing_run_chunk"
+"""The kind of the tasks that a run is divided into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run shall bill: the periods through one of some partners; None is every period that is due, and everybody.
+
+    `trigger` says what started it, `source` in the words of whoever did. With a `key`, a second run is the first one.
+    """
+
+    trigger: str
+    period: int | None = None
+    partner_ids: Sequence[UUID] | None = None
+    dry_run: bool = False
+    source: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run; `planned_at` is when it was settled what it bills."""
+
+    id: UUID
+    asked: Asked
+    who: Actor
+    started_at: datetime
+    planned_at: datetime | None
+    completed_at: datetime | None
+
+    @property
+    def state(self) -> str:
+        """`waiting`, `running` or `done`."""
+        if self.completed_at:
+            return "done"
+        return "running" if self.planned_at else "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A partner's period in a run, and what became of it; `actions` is how many it has, about."""
+
+    id: UUID
+    run_id: UUID
+    partner_id: UUID
+    partner: str
+    currency: str
+    period: int
+    actions: int
+    attempts: int
+    next_attempt_at: datetime | None
+    outcome: Outcome | None
+    bill_id: UUID | None
+    bill_state: str | None
+    gross_minor: int | None
+    note: str | None
+    error: str | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an item ended. `note` says why a bill is no further, or why there is none."""
+
+    outcome: Outcome
+    bill_id: UUID | None = None
+    bill_state: str | None = None
+    gross_minor: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How many items a run has, how they ended, and the gross amounts of its bills by currency."""
+
+    total: int
+    ended: Mapping[Outcome, int]
+    gross_minor: Mapping[str, int]
+
+    @property
+    def processed(self) -> int:
+        """How many have ended."""
+        return sum(self.ended.values())
+
+
+_ITEMS = """
+    SELECT items.id, run_id, partner_id, external_id AS partner, currency, items.period, actions, attempts,
+        next_attempt_at, outcome, bill_id, bill_state, gross_minor, note, error, finished_at
+    FROM billing_run_items AS items JOIN partners ON partners.id = partner_id
+"""
+
+
+async def start(uow: UnitOfWork, asked: Asked) -> UUID:
+    """Start a run, whose task is announced after the commit; returns its id. One with a known key starts nothing."""
+    run_id: UUID | None = await uow.connection.fetchval(
+        """
+        INSERT INTO billing_runs
+            (id, trigger, trigger_source, key, dry_run, period, partner_ids, who_kind, who_id, who_name)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (key) DO NOTHING RETURNING id
+        """,
+        uuid4(),
+        asked.trigger,
+        asked.source,
+        asked.key,
+        asked.dry_run,
+        asked.period,
+        asked.partner_ids,
+        uow.actor.kind,
+        uow.actor.id,
+        uow.actor.name,
+    )
+    if run_id is None:
+        known: UUID = await uow.connection.fetchval("SELECT id FROM billing_runs WHERE key = $1", asked.key)
+        return known
+    await uow.audit("billing_run.start", run_id, after={"trigger": asked.trigger, "dry_run": asked.dry_run})
+    await tasks.start(uow, KIND, {"run_id": run_id}, dedup_key=str(run_id))
+    return run_id
+
+
+async def read(connection: asyncpg.Connection, run_id: UUID) -> Run | None:
+    """One run."""
+    row = await connection.fetchrow("SELECT * FROM billing_runs WHERE id = $1", run_id)
+    return _run_from_row(row) if row else None
+
+
+async def newest(connection: asyncpg.Connection, limit: int, *, dry_runs: bool = True) -> list[Run]:
+    """The last runs, the newest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM billing_runs WHERE $2 OR NOT dry_run ORDER BY started_at DESC, id DESC LIMIT $1", limit, dry_runs
+    )
+    return [_run_from_row(row) for row in rows]
+
+
+async def task_of(connection: asyncpg.Connection, run_id: UUID) -> UUID:
+    """The background task of a run."""
+    task_id: UUID = await connection.fetchval(
+        "SELECT id FROM tasks WHERE kind = $1 AND dedup_key = $2 ORDER BY created_at DESC LIMIT 1", KIND, str(run_id)
+    )
+    return task_id
+
+
+async def plan(connection: asyncpg.Connection, run_id: UUID, chunks: Iterable[Iterable[tuple[UUID, int, int]]]) -> None:
+    """Settle what a run bills: in each chunk the partner, the period and how many actions it has."""
+    await connection.executemany(
+        """
+        INSERT INTO billing_run_items (id, run_id, partner_id, period, chunk, actions) VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        [
+            (uuid4(), run_id, partner_id, period, number, actions)
+            for number, chunk in enumerate(chunks)
+            for partner_id, period, actions in chunk
+        ],
+    )
+    await connection.execute("UPDATE billing_runs SET planned_at = clock_timestamp() WHERE id = $1", run_id)
+
+
+async def open_items(connection: asyncpg.Connection, run_id: UUID, chunk: int | None = None) -> list[Item]:
+    """The items that have not ended, of one chunk or of all, the oldest period first."""
+    rows = await connection.fetch(
+        f"""
+        {_ITEMS} WHERE run_id = $1 AND outcome IS NULL AND ($2::int IS NULL OR chunk = $2)
+        ORDER BY items.period, partner_id
+        """,
+        run_id,
+        chunk,
+    )
+    return [_item_from_row(row) for row in rows]
+
+
+async def items(
+    connection: asyncpg.Connection, run_id: UUID, *, outcome: Outcome | None = None, limit: int
+) -> list[Item]:
+    """The items that have ended, by partner and period."""
+    rows = await connection.fetch(
+        f"""
+        {_ITEMS} WHERE run_id = $1 AND CASE WHEN $2::text IS NULL THEN outcome IS NOT NULL ELSE outcome = $2 END
+        ORDER BY external_id, items.period LIMIT $3
+        """,
+        run_id,
+        outcome,
+        limit,
+    )
+    return [_item_from_row(row) for row in rows]
+
+
+async def finish_items(connection: asyncpg.Connection, results: Mapping[UUID, Result]) -> None:
+    """Say how items ended; where one waits for people, the partner's later periods of the run wait, too."""
+    await connection.execute(
+        """
+        UPDATE billing_run_items AS items SET outcome = ended.outcome, bill_id = ended.bill_id,
+            bill_state = ended.bill_state, gross_minor = ended.gross_minor, note = ended.note, error = NULL,
+            attempts = attempts + 1, next_attempt_at = NULL, finished_at = clock_timestamp()
+        FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[])
+            AS ended (id, outcome, bill_id, bill_state, gross_minor, note)
+        WHERE items.id = ended.id
+        """,
+        list(results),
+        [result.outcome for result in results.values()],
+        [result.bill_id for result in results.values()],
+        [result.bill_state for result in results.values()],
+        [result.gross_minor for result in results.values()],
+        [result.note for result in results.values()],
+    )
+    waiting = [item_id for item_id, result in results.items() if result.outcome is Outcome.WAITING]
+    if waiting:
+        await _stop_later_periods(connection, waiting)
+
+
+async def fail_item(connection: asyncpg.Connection, item: Item, error: str) -> bool:
+    """An attempt of an item failed: another one follows later, or it is a dead letter; whether it is."""
+    delay_s = retry_after_s(item.attempts + 1)
+    await connection.execute(
+        """
+        UPDATE billing_run_items SET attempts = $2, error = $3, outcome = $4,
+            next_attempt_at = clock_timestamp() + make_interval(secs => $5),
+            finished_at = CASE WHEN $4::text IS NOT NULL THEN clock_timestamp() END
+        WHERE id = $1 AND outcome IS NULL
+        """,
+        item.id,
+        item.attempts + 1,
+        error,
+        Outcome.FAILED if delay_s is None else None,
+        delay_s,
+    )
+    if delay_s is None:
+        await _stop_later_periods(connection, [item.id])
+    return delay_s is None
+
+
+async def _stop_later_periods(connection: asyncpg.Connection, item_ids: Sequence[UUID]) -> None:
+    await connection.execute(
+        """
+        UPDATE billing_run_items AS later SET outcome = 'waiting', finished_at = clock_timestamp(),
+            next_attempt_at = NULL, note = 'An earlier period of the partner comes first.'
+        FROM billing_run_items AS earlier
+        WHERE earlier.id = ANY($1::uuid[]) AND later.run_id = earlier.run_id
+            AND later.partner_id = earlier.partner_id AND later.period > earlier.period AND later.outcome IS NULL
+        """,
+        item_ids,
+    )
+
+
+async def figures(connection: asyncpg.Connection, run_ids: Sequence[UUID]) -> dict[UUID, Figures]:
+    """The figures of each run."""
+    rows = await connection.fetch(
+        """
+        SELECT run_id, outcome, currency, count(*) AS items, coalesce(sum(gross_minor), 0)::bigint AS gross_minor
+        FROM billing_run_items JOIN partners ON partners.id = partner_id
+        WHERE run_id = ANY($1::uuid[]) GROUP BY run_id, outcome, currency ORDER BY currency
+        """,
+        run_ids,
+    )
+    found = {}
+    for run_id in run_ids:
+        own = [row for row in rows if row["run_id"] == run_id]
+        ended = dict.fromkeys(Outcome, 0)
+        gross: dict[str, int] = {}
+        for row in own:
+            if row["outcome"]:
+                ended[Outcome(row["outcome"])] += row["items"]
+            if row["outcome"] == Outcome.SUCCESSFUL:
+                gross[row["currency"]] = gross.get(row["currency"], 0) + row["gross_minor"]
+        found[run_id] = Figures(sum(row["items"] for row in own), ended, gross)
+    return found
+
+
+async def finish(uow: UnitOfWork, run_id: UUID) -> None:
+    """The run is over. Whoever is to be told of it is told here."""
+    await uow.connection.execute(
+        "UPDATE billing_runs SET completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL", run_id
+    )
+
+
+def _run_from_row(row: asyncpg.Record) -> Run:
+    return Run(
+        id=row["id"],
+        asked=Asked(
+            trigger=row["trigger"],
+            period=row["period"],
+            partner_ids=row["partner_ids"],
+            dry_run=row["dry_run"],
+            source=row["trigger_source"],
+            key=row["key"],
+        ),
+        who=Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]),
+        started_at=row["started_at"],
+        planned_at=row["planned_at"],
+        completed_at=row["completed_at"],
+    )
+
+
+def _item_from_row(row: asyncpg.Record) -> Item:
+    values = dict(row)
+    outcome = values.pop("outcome")
+    return Item(**values, outcome=Outcome(outcome) if outcome else None)

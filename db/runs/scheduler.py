@@ -1,0 +1,57 @@
+"""Since when runs start by themselves (M2), and the look for what is due."""
+
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from db.core.settings import Settings
+from db.core.unit_of_work import UnitOfWork
+from db.runs import planning, records
+from db.runs.records import Asked
+
+
+async def enabled_at(connection: asyncpg.Connection) -> datetime | None:
+    """The first start of the scheduler; None before it."""
+    at: datetime | None = await connection.fetchval("SELECT enabled_at FROM billing_scheduler")
+    return at
+
+
+async def start_if_due(uow: UnitOfWork, settings: Settings, now: datetime) -> bool:
+    """Start a run if something is due whose grace is over, and none is under way; remembers the first look for ever."""
+    if not settings.billing_scheduler_enabled:
+        return False
+    connection = uow.connection
+    # Of two looks at the same time the second one waits here, and then sees the run of the first.
+    await connection.execute(
+        """
+        INSERT INTO billing_scheduler (enabled_at) VALUES ($1)
+        ON CONFLICT (only_one) DO UPDATE SET enabled_at = billing_scheduler.enabled_at
+        """,
+        now,
+    )
+    if await _is_running(connection):
+        return False
+    found = await due_now(connection, settings, now)
+    if found:
+        await records.start(uow, Asked("schedule"))
+    return bool(found)
+
+
+async def due_now(connection: asyncpg.Connection, settings: Settings, now: datetime) -> list[planning.Due]:
+    """What the scheduler bills now: what ended since it was enabled, its grace over, unless people see to it."""
+    ended_by = now - timedelta(seconds=settings.billing_grace_s)
+    found = await planning.due(connection, ended_by, ended_after=await enabled_at(connection))
+    return await planning.left_to_scheduler(connection, found)
+
+
+async def _is_running(connection: asyncpg.Connection) -> bool:
+    running: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM tasks JOIN billing_runs ON billing_runs.id::text = dedup_key
+            WHERE kind = $1 AND finished_at IS NULL AND trigger = 'schedule'
+        )
+        """,
+        records.KIND,
+    )
+    return running

@@ -1,0 +1,264 @@
+"""Runs of the monthly billing: divided into chunks of partners, which two processes can bill at once (M1, M3)."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from celery import shared_task
+
+from billing.errors import BillingError
+from billing.periods import text_from_period
+from db.core import locks
+from db.core.engine import commit_asynchronously, transaction
+from db.core.errors import TRANSIENT
+from db.core.unit_of_work import UnitOfWork
+from db.intake import inbox
+from db.intake.closing_request import decide_accepted_before
+from db.ledger import closing, reevaluation
+from db.runs import billing, planning, records, scheduler
+from db.runs.billing import CustomersStale
+from db.runs.dry_run import dry_unit_of_work
+from db.runs.records import Item, Result, Run
+from db.tasks import records as tasks
+from db.tasks.notifications import RUN_SUBTASKS, START_DUE_RUN
+from db.telemetry import counters
+from worker import process
+from worker.runner import Attempt, GoesOnLater, TurnOver
+from worker.runtime import Runtime
+
+log = structlog.get_logger()
+
+TURN_S = 2.0
+"""A run that has worked for so long lets other tasks go first, after the chunk at hand."""
+
+PARTNERS_AT_ONCE = 20
+"""So many small partners share a transaction: each statement then bills all of them."""
+
+LARGE_ACTIONS = 10_000
+"""A partner with more actions in a month is billed by itself; its leads are kept out only while the month closes."""
+
+_POLL_INTERVAL_S = 0.1
+_CHUNKS = "chunks"
+"""The argument of a run's task that holds the ids of its chunks, once it is planned."""
+
+
+@shared_task(name=START_DUE_RUN)
+def start_due_run() -> None:
+    """Look for what is due, and start a run if something is."""
+    process.run(look)
+
+
+async def look(runtime: Runtime) -> bool:
+    """Start a run if something is due; whether something was."""
+    async with runtime.unit_of_work() as uow:
+        return await scheduler.start_if_due(uow, runtime.settings, datetime.now(UTC))
+
+
+async def run_billing(attempt: Attempt) -> dict[str, Any]:
+    """Bill all that a run asks for. Killed, it goes on: an item ends in the transaction of its bill."""
+    runtime, turn_ends = attempt.runtime, time.monotonic() + TURN_S
+    async with transaction(runtime.engine, readonly=True) as connection:
+        run = await records.read(connection, UUID(attempt.task.arguments["run_id"]))
+    assert run is not None
+    chunk_ids = await _plan(attempt, run)
+    while not await _finished(attempt, run, chunk_ids):
+        ran = False
+        for chunk_id in chunk_ids:
+            if await attempt.run(chunk_id):
+                ran = True
+                if time.monotonic() >= turn_ends:
+                    raise TurnOver
+        if time.monotonic() >= turn_ends:
+            raise TurnOver
+        if not ran:
+            await asyncio.sleep(_POLL_INTERVAL_S)
+    await _try_again(runtime, run)
+    async with runtime.unit_of_work(attempt.task.request_id, run.who) as uow:
+        await records.finish(uow, run.id)
+        found = (await records.figures(uow.connection, [run.id]))[run.id]
+    return {"run_id": str(run.id)} | {outcome.value: count for outcome, count in found.ended.items()}
+
+
+async def bill_chunk(attempt: Attempt) -> dict[str, Any]:
+    """Bill the partners of one chunk of a run; what fails is tried again later, by the run."""
+    arguments, runtime = attempt.task.arguments, attempt.runtime
+    async with transaction(runtime.engine, readonly=True) as connection:
+        run = await records.read(connection, UUID(arguments["run_id"]))
+        items = await records.open_items(connection, UUID(arguments["run_id"]), arguments["chunk"])
+    assert run is not None
+    await bill_items(runtime, run, items)
+    return {"items": len(items)}
+
+
+async def bill_items(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:
+    """Bill items, the oldest period first; a failure stops only that partner's later periods."""
+    stopped: set[UUID] = set()
+    at_once = 1 if run.asked.dry_run else PARTNERS_AT_ONCE
+    async with transaction(runtime.engine, readonly=True) as connection:
+        await runtime.policies.load(connection, {item.partner_id for item in items})  # in few statements
+    for _, of_period in groupby(items, attrgetter("period")):
+        free = [item for item in of_period if item.partner_id not in stopped]
+        for start in range(0, len(free), at_once):
+            stopped |= await _bill_or_fail(runtime, run, free[start : start + at_once])
+
+
+async def _plan(attempt: Attempt, run: Run) -> list[UUID]:
+    """Settle what a run bills, once, after the leads that were accepted before are decided."""
+    if _CHUNKS in attempt.task.arguments:
+        return [UUID(each) for each in attempt.task.arguments[_CHUNKS]]
+    runtime = attempt.runtime
+    await _decide_accepted(attempt, run)
+    async with runtime.unit_of_work(attempt.task.request_id) as uow:
+        connection, now = uow.connection, datetime.now(UTC)
+        if run.asked.trigger == "schedule":
+            found = await scheduler.due_now(connection, runtime.settings, now)
+        else:
+            found = await planning.due(connection, now, through=run.asked.period, partner_ids=run.asked.partner_ids)
+        chunks = planning.chunks(found)
+        await records.plan(connection, run.id, chunks)
+        chunk_ids = [
+            await tasks.create(
+                connection,
+                records.CHUNK,
+                {"run_id": run.id, "chunk": number},
+                uow.request_id,
+                total=len(chunk),
+                parent_id=attempt.task.id,
+            )
+            for number, chunk in enumerate(chunks)
+        ]
+        await tasks.add_arguments(connection, attempt.task.id, {_CHUNKS: chunk_ids})
+        if len(chunk_ids) > 1:
+            uow.notify(RUN_SUBTASKS, *map(str, chunk_ids))
+    return chunk_ids
+
+
+async def _decide_accepted(attempt: Attempt, run: Run) -> None:
+    """Leads that were accepted before the run are decided first; a dry run waits for the workers that do it."""
+    runtime = attempt.runtime
+    async with transaction(runtime.engine, readonly=True) as connection:
+        newest = await inbox.newest_waiting(connection)
+        waiting = await inbox.waiting_up_to(connection, newest)
+    if waiting and run.asked.dry_run:
+        raise GoesOnLater(runtime.settings.sweep_interval_s)
+    if waiting:
+        most_leads = runtime.settings.task_max_leads
+        await decide_accepted_before(runtime.engine, runtime.policies, newest, most_leads, attempt.progress)
+
+
+async def _finished(attempt: Attempt, run: Run, chunk_ids: Sequence[UUID]) -> bool:
+    """Whether every chunk has ended; stores how far the run is."""
+    async with transaction(attempt.runtime.engine, readonly=True) as connection:
+        found = (await records.figures(connection, [run.id]))[run.id]
+        chunks = await tasks.read_all(connection, chunk_ids)
+    await attempt.progress(found.processed, found.total)
+    return all(chunk.is_finished for chunk in chunks)
+
+
+async def _try_again(runtime: Runtime, run: Run) -> None:
+    """Bill what is open still and due for another attempt; raises GoesOnLater while something waits for one."""
+    async with transaction(runtime.engine, readonly=True) as connection:
+        items = await records.open_items(connection, run.id)
+    now = datetime.now(UTC)
+    not_yet = {item.partner_id: item.next_attempt_at for item in items if item.next_attempt_at}
+    await bill_items(runtime, run, [item for item in items if not_yet.get(item.partner_id, now) <= now])
+    async with transaction(runtime.engine, readonly=True) as connection:
+        waits = [item.next_attempt_at for item in await records.open_items(connection, run.id) if item.next_attempt_at]
+    if waits:
+        raise GoesOnLater(max((min(waits) - datetime.now(UTC)).total_seconds(), 0.0))
+
+
+async def _bill_or_fail(runtime: Runtime, run: Run, items: Sequence[Item]) -> set[UUID]:
+    """Bill a period of some partners together, or of each by itself if that fails; returns whose later ones stop."""
+    try:
+        return await _bill_together(runtime, run, items)
+    except Exception as error:
+        if isinstance(error, TRANSIENT) and not isinstance(error, _OF_THE_PARTNER):
+            raise
+        if len(items) > 1:
+            return set().union(*[await _bill_or_fail(runtime, run, [item]) for item in items])
+        await _fail(runtime, items[0], error)
+        return {items[0].partner_id}
+
+
+_OF_THE_PARTNER = (asyncpg.exceptions.TransactionRollbackError, asyncpg.exceptions.LockNotAvailableError)
+"""Faults of the environment that concern one partner: a deadlock, a lock that others hold."""
+
+
+async def _bill_together(runtime: Runtime, run: Run, items: Sequence[Item]) -> set[UUID]:
+    period, dry = items[0].period, run.asked.dry_run
+    is_large = items[0].actions > LARGE_ACTIONS
+    if is_large and not dry:
+        await _freeze(runtime, items[0])
+    results: dict[UUID, Result] = {}
+    try:
+        async with _unit_of_work(runtime, run) as uow:
+            if not dry:
+                await commit_asynchronously(uow.connection)  # what a crash undoes is open again
+            free = await locks.lock_run_items(uow.connection, [item.id for item in items])
+            ids = {item.partner_id: item.id for item in items if item.id in free}
+            if not ids:
+                return set()
+            billed = await billing.bill(
+                uow,
+                runtime.policies,
+                sorted(ids),
+                period,
+                datetime.now(UTC),
+                threshold_percent=runtime.settings.billing_threshold_percent,
+                keeps_batches_out=not (dry and is_large),
+            )
+            results = {ids[partner_id]: result for partner_id, result in billed.items()}
+            if not dry:
+                await records.finish_items(uow.connection, results)
+    except CustomersStale:
+        if dry:
+            raise
+        while await reevaluation.rejudge_some_stale(
+            runtime.engine, runtime.policies, [item.partner_id for item in items]
+        ):
+            pass
+        return await _bill_together(runtime, run, items)
+    if dry:
+        async with transaction(runtime.engine) as connection:
+            await records.finish_items(connection, results)
+    return set()
+
+
+def _unit_of_work(runtime: Runtime, run: Run) -> AbstractAsyncContextManager[UnitOfWork]:
+    """What a run makes has the system as its maker, whoever started it."""
+    request_id = f"billing-run-{run.id}"
+    return dry_unit_of_work(runtime.engine, request_id) if run.asked.dry_run else runtime.unit_of_work(request_id)
+
+
+async def _freeze(runtime: Runtime, item: Item) -> None:
+    """Close the months of a large partner in a transaction of their own, so that its leads wait only for that."""
+    async with transaction(runtime.engine, readonly=True) as connection:
+        policy = (await runtime.policies.load(connection, [item.partner_id]))[item.partner_id]
+        months = []
+        if policy.is_open(item.period) and not await billing.without_bill(connection, [item.partner_id], item.period):
+            months = await closing.periods_to_close(connection, policy, item.period, datetime.now(UTC))
+    for month in months:
+        unit_of_work = partial(runtime.unit_of_work, f"billing-run-{item.run_id}")
+        await closing.freeze(runtime.engine, unit_of_work, runtime.policies, item.partner_id, month, datetime.now(UTC))
+
+
+async def _fail(runtime: Runtime, item: Item, error: Exception) -> None:
+    text = str(error) if isinstance(error, BillingError) else f"An unexpected error: {error!r}"
+    if isinstance(error, CustomersStale):
+        text = "Its customers are being judged by new terms or rates."
+    async with transaction(runtime.engine) as connection:
+        is_dead_letter = await records.fail_item(connection, item, text)
+        if is_dead_letter:
+            await counters.add(connection, {"billing_run_failures": 1})
+    fields = {"partner": item.partner, "period": text_from_period(item.period), "error": text}
+    log.warning("billing_run_item_failed", run_id=str(item.run_id), dead_letter=is_dead_letter, **fields)
