@@ -71,7 +71,8 @@ def upgrade() -> None:
     op.create_table(
         "billing_scheduler",
         sa.Column("only_one", sa.Boolean(), nullable=False, server_default=sa.text("true")),
-        sa.Column("enabled_at", _INSTANT, nullable=False, server_default=_NOW),
+        sa.Column("enabled_at", _INSTANT, nullable=False),
+        sa.Column("looked_at", _INSTANT, nullable=False),
         sa.CheckConstraint("only_one", name=op.f("ck_billing_scheduler_only_one")),
         sa.PrimaryKeyConstraint("only_one", name=op.f("pk_billing_scheduler")),
     )

@@ -15,8 +15,9 @@ FOR_ANYBODY = {
     ("POST", "/api/session"),
     ("POST", "/api/password/forgotten"),
     ("POST", "/api/password/reset"),
+    ("POST", "/api/billing-scheduler/github-webhook"),
 }
-"""Where people begin who cannot sign in yet."""
+"""Where people begin who cannot sign in yet, and GitHub, which is let in by its signature."""
 
 
 class AuthenticationMiddleware:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -20,13 +21,20 @@ from db.contracts import reading
 from db.core.unit_of_work import UnitOfWork
 
 
-async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int) -> dict[UUID, State | str]:
-    """Submit the drafts of partners, whose locks are held, as a run does; returns the state or why it stays a draft."""
+class Submitted(NamedTuple):
+    """Where a bill stands, and why it is no further."""
+
+    state: State
+    note: str | None = None
+
+
+async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int) -> dict[UUID, Submitted]:
+    """Submit the drafts of partners, whose locks are held, as a run does; one that cannot be stays a draft."""
     connection, now = uow.connection, datetime.now(UTC)
     contracts = await reading.read_many(connection, list(drafts), now.year * 100 + now.month)
     by_people = await _entered_by_people(connection, list(drafts), period)
     people: dict[UUID | None, list[Caller]] = {}
-    results: dict[UUID, State | str] = {}
+    results: dict[UUID, Submitted] = {}
     submitted: list[tuple[Draft, Moving, UUID | None]] = []
     for partner_id, draft in drafts.items():
         terms = contracts[partner_id].terms
@@ -34,7 +42,7 @@ async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int)
             if partner_id in by_people:
                 bill = await move_one(uow, draft.bill_id, Asked(Move.SUBMIT, draft.digest), Mover(), now)
                 assert bill is not None
-                results[partner_id] = bill.head.state
+                results[partner_id] = Submitted(bill.head.state)
                 continue
             if terms.csm_id not in people:
                 people[terms.csm_id] = await reviews.active_people(connection, terms.csm_id)
@@ -42,10 +50,10 @@ async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int)
             before = Moving(State.DRAFT, draft.digest, Review())
             after = moved(before, Move.SUBMIT, callers.SYSTEM, draft.digest, None, places, people[terms.csm_id])
         except MoveRefused as refused:
-            results[partner_id] = str(refused)
+            results[partner_id] = Submitted(State.DRAFT, str(refused))
         else:
             assert after.state is not None
-            results[partner_id] = after.state
+            results[partner_id] = Submitted(after.state)
             submitted.append((draft, after, terms.csm_id))
     await _write(uow, submitted)
     return results

@@ -29,6 +29,13 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("API_BASE_URL", "api_base_url"),
         description="where people reach the API, for links; with https:// cookies are Secure",
     )
+    github_webhook_secret: str = Field(
+        "",
+        validation_alias=AliasChoices("GITHUB_WEBHOOK_SECRET", "github_webhook_secret"),
+        description="what GitHub signs its webhook with; empty: every delivery is refused",
+    )
+    github_repository: str = Field("", description="the repository whose webhook starts runs, like owner/name")
+    github_branch: str = Field("main", description="the branch whose webhook starts runs")
     smtp_url: str = Field(
         "",
         validation_alias=AliasChoices("SMTP_URL", "smtp_url"),

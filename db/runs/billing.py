@@ -14,6 +14,7 @@ from billing.runs import Outcome, exceeds
 from db.bills import creation, moves, submitting
 from db.bills.creation import Draft
 from db.bills.moves import Asked, Mover
+from db.bills.submitting import Submitted
 from db.contracts import reading
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
@@ -113,14 +114,13 @@ async def _close(uow: UnitOfWork, policies: Policies, partner_ids: Sequence[UUID
 
 async def _submit(
     uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int, threshold_percent: float | None
-) -> dict[UUID, State | str]:
-    """The state of each draft once it is submitted, or why it stays a draft."""
-    before = {}
+) -> dict[UUID, Submitted]:
+    """Where each draft stands once it is submitted; one that differs too much from the month before stays a draft."""
+    before, earlier = {}, name_of_period(previous_period(period))
     if threshold_percent is not None:
         before = await _gross_of_period(uow.connection, list(drafts), previous_period(period))
-    too_different: dict[UUID, State | str] = {
-        partner_id: f"It differs by more than {threshold_percent:g} % from the bill of "
-        f"{name_of_period(previous_period(period))}, so a person looks at it first."
+    too_different: dict[UUID, Submitted] = {
+        partner_id: Submitted(State.DRAFT, f"It differs by more than {threshold_percent:g} % from that of {earlier}.")
         for partner_id, draft in drafts.items()
         if exceeds(threshold_percent, before.get(partner_id), totals_of(draft.content).gross_minor)
     }
@@ -141,9 +141,9 @@ async def _gross_of_period(connection: asyncpg.Connection, partner_ids: Sequence
     return {row["partner_id"]: row["gross_minor"] for row in rows}
 
 
-async def _issue(uow: UnitOfWork, drafts: Mapping[UUID, Draft], states: dict[UUID, State | str], now: datetime) -> None:
+async def _issue(uow: UnitOfWork, drafts: Mapping[UUID, Draft], states: dict[UUID, Submitted], now: datetime) -> None:
     """Issue what is approved and may be issued by a run; one that cannot be stays approved."""
-    approved = [partner_id for partner_id, state in states.items() if state is State.APPROVED]
+    approved = [partner_id for partner_id, submitted in states.items() if submitted.state is State.APPROVED]
     contracts = await reading.read_many(uow.connection, approved, now.year * 100 + now.month) if approved else {}
     for partner_id in approved:
         if contracts[partner_id].terms.preferences.auto_issue:
@@ -152,15 +152,13 @@ async def _issue(uow: UnitOfWork, drafts: Mapping[UUID, Draft], states: dict[UUI
                 async with uow.connection.transaction():
                     await moves.move(uow, draft.bill_id, Asked(Move.ISSUE, draft.digest), Mover(), now)
             except RuleViolation as refused:
-                states[partner_id] = f"It is approved and not issued: {refused}"
+                states[partner_id] = Submitted(State.APPROVED, f"It is not issued: {refused}")
             else:
-                states[partner_id] = State.ISSUED
+                states[partner_id] = Submitted(State.ISSUED)
 
 
-def _result(draft: Draft | None, state: State | str | None) -> Result:
-    if draft is None:
+def _result(draft: Draft | None, submitted: Submitted | None) -> Result:
+    if draft is None or submitted is None:
         return Result(Outcome.SKIPPED, gross_minor=0, note="Nothing is to be billed.")
     gross_minor = totals_of(draft.content).gross_minor
-    if isinstance(state, State):
-        return Result(Outcome.SUCCESSFUL, draft.bill_id, state, gross_minor)
-    return Result(Outcome.SUCCESSFUL, draft.bill_id, State.DRAFT, gross_minor, note=state)
+    return Result(Outcome.SUCCESSFUL, draft.bill_id, submitted.state, gross_minor, submitted.note)

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from billing.bills.values import is_skipped
-from billing.periods import Calendar, next_period
+from billing.periods import Calendar
 from billing.runs import last_ended_period
 from db.bills import facts
 
@@ -19,35 +20,47 @@ _CHUNK_ACTIONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A partner's period that has no bill; `actions` is how many are in it, about."""
+    """A partner's period that has no bill; `actions` is how many are in it, about.
+
+    `is_old` is one that had ended when the scheduler was enabled.
+    """
 
     partner_id: UUID
     period: int
     actions: int
     is_open: bool
+    is_old: bool
+
+
+class _Span(NamedTuple):
+    """The periods of a partner that may be due; those through `last_old` had ended when the scheduler was enabled."""
+
+    partner_id: UUID
+    first: int
+    last: int
+    last_old: int
 
 
 async def due(
     connection: asyncpg.Connection,
     ended_by: datetime,
     *,
-    ended_after: datetime | None = None,
+    enabled_at: datetime | None = None,
     through: int | None = None,
     partner_ids: Sequence[UUID] | None = None,
 ) -> list[Due]:
     """The periods without a live bill that have ended, from where billing begins, by partner, the oldest first.
 
-    With `ended_after` only those that ended then or later, with `through` those up to it. Closed ones that need no bill
-    are left out, unless they are named.
+    With `through` those up to it. Closed ones that need no bill are left out, unless they are named.
     """
-    spans = await _spans(connection, ended_by, ended_after, through, partner_ids)
+    spans = await _spans(connection, ended_by, enabled_at, through, partner_ids)
     rows = await connection.fetch(
         """
-        SELECT partner_id, period, coalesce(closed_through, 0) < period AS is_open, (
+        SELECT partner_id, period, coalesce(closed_through, 0) < period AS is_open, period <= last_old AS is_old, (
             SELECT coalesce(sum(actions), 0)::bigint FROM product_periods AS counted
             WHERE counted.partner_id = wanted.partner_id AND counted.period = month.period
         ) AS actions
-        FROM unnest($1::uuid[], $2::int[], $3::int[]) AS wanted (partner_id, first, last)
+        FROM unnest($1::uuid[], $2::int[], $3::int[], $5::int[]) AS wanted (partner_id, first, last, last_old)
         JOIN partners ON partners.id = partner_id
         CROSS JOIN LATERAL (
             SELECT month / 12 * 100 + month % 12 + 1 AS period
@@ -69,10 +82,11 @@ async def due(
         ))
         ORDER BY partner_id, period
         """,
-        [partner_id for partner_id, _, _ in spans],
-        [first for _, first, _ in spans],
-        [last for _, _, last in spans],
+        [span.partner_id for span in spans],
+        [span.first for span in spans],
+        [span.last for span in spans],
         through,
+        [span.last_old for span in spans],
     )
     found = [Due(**row) for row in rows]
     empty = await _skipped(connection, [each for each in found if not each.is_open and each.period != through])
@@ -80,14 +94,15 @@ async def due(
 
 
 async def left_to_scheduler(connection: asyncpg.Connection, found: Iterable[Due]) -> list[Due]:
-    """What of it the scheduler bills by itself: nothing from where people see to a period of the partner first."""
+    """What of it the scheduler bills by itself: nothing from where people see to a period of the partner first (M2)."""
     by_partner: dict[UUID, list[Due]] = defaultdict(list)
     for each in found:
         by_partner[each.partner_id].append(each)
     rows = await connection.fetch(
         """
         SELECT partner_id, min(period) AS period FROM (
-            SELECT partner_id, period FROM billing_run_items AS items JOIN billing_runs ON billing_runs.id = run_id
+            SELECT partner_id, items.period
+            FROM billing_run_items AS items JOIN billing_runs ON billing_runs.id = run_id
             WHERE partner_id = ANY($1::uuid[]) AND outcome = 'failed' AND retried_at IS NULL AND NOT dry_run
             UNION ALL SELECT partner_id, bills.period FROM bills
             WHERE partner_id = ANY($1::uuid[]) AND corrects_id IS NULL AND state IN ('void', 'cancelled')
@@ -108,7 +123,7 @@ async def left_to_scheduler(connection: asyncpg.Connection, found: Iterable[Due]
         each
         for partner_id, periods in by_partner.items()
         for each in periods
-        if each.period < stop.get(partner_id, each.period + 1)
+        if not periods[0].is_old and each.period < stop.get(partner_id, each.period + 1)
     ]
 
 
@@ -130,10 +145,10 @@ def chunks(found: Iterable[Due]) -> list[list[tuple[UUID, int, int]]]:
 async def _spans(
     connection: asyncpg.Connection,
     ended_by: datetime,
-    ended_after: datetime | None,
+    enabled_at: datetime | None,
     through: int | None,
     partner_ids: Sequence[UUID] | None,
-) -> list[tuple[UUID, int, int]]:
+) -> list[_Span]:
     """Of each partner whose billing has begun, the first and the last period that may be due."""
     rows = await connection.fetch(
         """
@@ -149,17 +164,15 @@ async def _spans(
         through if partner_ids else None,
     )
     first = {row["id"]: row["first"] for row in rows if row["first"]}
-    calendars = await _calendars(connection, list(first), ended_by, ended_after)
+    calendars = await _calendars(connection, list(first), ended_by, enabled_at)
     spans = []
     for partner_id, period in first.items():
         calendar = calendars[partner_id]
         last = last_ended_period(calendar, ended_by)
         if through is not None:
             last = min(last, through)
-        if ended_after is not None:
-            period = max(period, next_period(last_ended_period(calendar, ended_after)))
         if period <= last:
-            spans.append((partner_id, period, last))
+            spans.append(_Span(partner_id, period, last, last_ended_period(calendar, enabled_at) if enabled_at else 0))
     return spans
 
 

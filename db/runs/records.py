@@ -100,11 +100,12 @@ class Figures:
         return sum(self.ended.values())
 
 
-_ITEMS = """
+ITEMS = """
     SELECT items.id, run_id, partner_id, external_id AS partner, currency, items.period, actions, attempts,
         next_attempt_at, outcome, bill_id, bill_state, gross_minor, note, error, finished_at
     FROM billing_run_items AS items JOIN partners ON partners.id = partner_id
 """
+"""Items with what is known of their partners, as `item_from_row` reads them."""
 
 
 async def start(uow: UnitOfWork, asked: Asked) -> UUID:
@@ -175,13 +176,13 @@ async def open_items(connection: asyncpg.Connection, run_id: UUID, chunk: int | 
     """The items that have not ended, of one chunk or of all, the oldest period first."""
     rows = await connection.fetch(
         f"""
-        {_ITEMS} WHERE run_id = $1 AND outcome IS NULL AND ($2::int IS NULL OR chunk = $2)
+        {ITEMS} WHERE run_id = $1 AND outcome IS NULL AND ($2::int IS NULL OR chunk = $2)
         ORDER BY items.period, partner_id
         """,
         run_id,
         chunk,
     )
-    return [_item_from_row(row) for row in rows]
+    return [item_from_row(row) for row in rows]
 
 
 async def items(
@@ -190,14 +191,24 @@ async def items(
     """The items that have ended, by partner and period."""
     rows = await connection.fetch(
         f"""
-        {_ITEMS} WHERE run_id = $1 AND CASE WHEN $2::text IS NULL THEN outcome IS NOT NULL ELSE outcome = $2 END
+        {ITEMS} WHERE run_id = $1 AND CASE WHEN $2::text IS NULL THEN outcome IS NOT NULL ELSE outcome = $2 END
         ORDER BY external_id, items.period LIMIT $3
         """,
         run_id,
         outcome,
         limit,
     )
-    return [_item_from_row(row) for row in rows]
+    return [item_from_row(row) for row in rows]
+
+
+async def failing(connection: asyncpg.Connection, run_id: UUID, limit: int) -> list[Item]:
+    """The items that failed at the last attempt, for good or not, by partner and period."""
+    rows = await connection.fetch(
+        f"{ITEMS} WHERE run_id = $1 AND error IS NOT NULL ORDER BY external_id, items.period LIMIT $2",
+        run_id,
+        limit,
+    )
+    return [item_from_row(row) for row in rows]
 
 
 async def finish_items(connection: asyncpg.Connection, results: Mapping[UUID, Result]) -> None:
@@ -306,7 +317,8 @@ def _run_from_row(row: asyncpg.Record) -> Run:
     )
 
 
-def _item_from_row(row: asyncpg.Record) -> Item:
+def item_from_row(row: asyncpg.Record) -> Item:
+    """A row of `ITEMS`."""
     values = dict(row)
     outcome = values.pop("outcome")
     return Item(**values, outcome=Outcome(outcome) if outcome else None)

@@ -16,6 +16,12 @@ async def enabled_at(connection: asyncpg.Connection) -> datetime | None:
     return at
 
 
+async def last_look(connection: asyncpg.Connection) -> datetime | None:
+    """When it was last looked for what is due; None if never."""
+    at: datetime | None = await connection.fetchval("SELECT looked_at FROM billing_scheduler")
+    return at
+
+
 async def start_if_due(uow: UnitOfWork, settings: Settings, now: datetime) -> bool:
     """Start a run if something is due whose grace is over, and none is under way; remembers the first look for ever."""
     if not settings.billing_scheduler_enabled:
@@ -24,8 +30,8 @@ async def start_if_due(uow: UnitOfWork, settings: Settings, now: datetime) -> bo
     # Of two looks at the same time the second one waits here, and then sees the run of the first.
     await connection.execute(
         """
-        INSERT INTO billing_scheduler (enabled_at) VALUES ($1)
-        ON CONFLICT (only_one) DO UPDATE SET enabled_at = billing_scheduler.enabled_at
+        INSERT INTO billing_scheduler (enabled_at, looked_at) VALUES ($1, $1)
+        ON CONFLICT (only_one) DO UPDATE SET looked_at = excluded.looked_at
         """,
         now,
     )
@@ -38,9 +44,9 @@ async def start_if_due(uow: UnitOfWork, settings: Settings, now: datetime) -> bo
 
 
 async def due_now(connection: asyncpg.Connection, settings: Settings, now: datetime) -> list[planning.Due]:
-    """What the scheduler bills now: what ended since it was enabled, its grace over, unless people see to it."""
+    """What the scheduler bills now: what has ended and is over its grace, unless people see to it."""
     ended_by = now - timedelta(seconds=settings.billing_grace_s)
-    found = await planning.due(connection, ended_by, ended_after=await enabled_at(connection))
+    found = await planning.due(connection, ended_by, enabled_at=await enabled_at(connection))
     return await planning.left_to_scheduler(connection, found)
 
 

@@ -9,6 +9,7 @@ from scripts.cli.accounts import ageing, statement
 from scripts.cli.actions import correct, hold, release, return_action
 from scripts.cli.audit import audit
 from scripts.cli.backup import backup, restore
+from scripts.cli.billing import billing
 from scripts.cli.bills import bills
 from scripts.cli.credit_notes import credit_notes
 from scripts.cli.doctor.command import doctor
@@ -93,6 +94,7 @@ app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
 app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
+app.add_typer(billing, name="billing", rich_help_panel=_BILLING)
 app.add_typer(bills, name="bills", rich_help_panel=_BILLING)
 app.add_typer(credit_notes, name="credit-notes", rich_help_panel=_BILLING)
 app.add_typer(mails, name="mails", rich_help_panel=_BILLING)

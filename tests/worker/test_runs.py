@@ -2,26 +2,36 @@
 
 import asyncio
 from datetime import UTC, datetime
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.bills.states import Move
+from billing.contracts.billing_terms import BillingTerms
+from billing.contracts.preferences import Preferences
 from billing.errors import RuleViolation
+from billing.roles import Role
 from billing.runs import Outcome
 from db.bills import creation, moves, reopening
+from db.bills import records as bill_records
 from db.bills.moves import Asked as AskedMove
 from db.bills.moves import Mover
+from db.contracts import billing_settings, billing_terms, seller
+from db.contracts.seller import Seller
+from db.core.actor import Actor, ActorKind
 from db.core.engine import transaction
+from db.core.settings import Settings
 from db.core.tables import metadata
-from db.runs import planning, records
 from db.runs import billing as run_billing
+from db.runs import planning, records, scheduler, starting
 from db.runs.records import Asked, Item
-from db.tasks import records as tasks
-from tests.builders import distinct, lead
+from tests.builders import distinct
+from tests.people import new_person
 from tests.world import World
-from worker.runtime import Runtime
+from worker.runtime import Runtime, create_runtime
 from worker.task_kinds import RUNNER
 from worker.tasks import runs
 
@@ -76,10 +86,10 @@ async def bills(world: World) -> list[tuple[str, int, str]]:
             ORDER BY external_id, period, state
             """
         )
-    return [tuple(row) for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
-async def rows(engine: Any) -> dict[str, list[str]]:
+async def rows(engine: AsyncEngine) -> dict[str, list[str]]:
     """Every row of every table, as text."""
     async with transaction(engine) as connection:
         return {
@@ -130,30 +140,180 @@ async def test_m1_a_failure_stops_only_that_partners_later_periods_and_ends_as_a
     assert [partner for partner, *_ in await bills(world)] == ["globex", "globex"]
 
 
-async def test_m1_a_run_that_is_killed_at_any_statement_goes_on_and_bills_once(
-    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "name"), [(records, "plan"), (run_billing, "bill"), (records, "finish_items"), (records, "finish")]
+)
+async def test_m1_a_run_that_is_killed_at_any_step_goes_on_and_bills_once(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
 ) -> None:
-    expected, steps = None, 0
-    bill = run_billing.bill
+    call = getattr(module, name)
+
+    async def killed(*arguments: Any, **more: Any) -> None:
+        await call(*arguments, **more)
+        raise Killed
+
     run_id = await started(runtime, period=MAY)
     async with transaction(runtime.engine) as connection:
         task_id = await records.task_of(connection, run_id)
-    for name in ("bill", "finish_items", "finish", "plan"):
-        module = run_billing if name == "bill" else records
-        call = getattr(module, name)
-
-        async def killed(*arguments: Any, call: Any = call, **more: Any) -> Any:
-            await call(*arguments, **more)
-            raise Killed
-
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(module, name, killed)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, killed)
+        patch.setattr(runs, "TURN_S", 60.0)
+        with pytest.raises(Killed):
             await RUNNER.run(runtime, task_id)
-            await RUNNER.run(runtime, task_id)
-            steps += 1
-    del expected, bill
     items = await finished(runtime, run_id)
     assert [(item.outcome, item.gross_minor) for item in items] == [(Outcome.SUCCESSFUL, 2000)] * 4
-    assert [(partner, period) for partner, period, _ in await bills(world)] == [
-        ("acme", APRIL), ("acme", MAY), ("globex", APRIL), ("globex", MAY)
+    assert [bill[:2] for bill in await bills(world)] == [(each.partner, each.period) for each in items]
+
+
+async def test_m1_two_runs_at_once_bill_once(runtime: Runtime, world: World) -> None:
+    first, second = [await started(runtime, period=MAY) for _ in range(2)]
+    ended = await asyncio.gather(finished(runtime, first), finished(runtime, second))
+    assert len(await bills(world)) == 4
+    outcomes = sorted(item.outcome for items in ended for item in items if item.outcome)
+    assert outcomes.count(Outcome.SUCCESSFUL) == 4
+    assert set(outcomes) <= {Outcome.SUCCESSFUL, Outcome.SKIPPED}
+
+
+async def test_m1_what_a_person_gave_up_or_reopened_waits_for_people(runtime: Runtime, world: World) -> None:
+    await finished(runtime, await started(runtime))
+    acme, globex = world.partners["acme"], world.partners["globex"]
+    async with runtime.unit_of_work(actor=Actor(ActorKind.KEY, None, "finance")) as uow:
+        bill_id = await bill_records.live_of(uow.connection, acme, APRIL)
+        assert bill_id
+        bill = await bill_records.read(uow.connection, bill_id)
+        assert bill
+        who = Mover(role=Role.FINANCE)
+        await moves.move(uow, bill_id, AskedMove(Move.VOID, bill.head.digest, "Wrong."), who, datetime.now(UTC))
+        await reopening.reopen(uow, runtime.policies, globex, APRIL)
+    items = await finished(runtime, await started(runtime, period=MAY))
+    assert [(item.partner, item.period, item.note) for item in items] == [
+        ("acme", APRIL, "Its bill is void; a person makes another."),
+        ("acme", MAY, "An earlier period of the partner comes first."),
+        ("globex", APRIL, "A person has reopened the period."),
+        ("globex", MAY, "An earlier period of the partner comes first."),
     ]
+    assert {item.outcome for item in items} == {Outcome.WAITING}
+
+
+async def test_m1_a_run_submits_and_issues_where_the_terms_say_so(runtime: Runtime, world: World) -> None:
+    acme, globex = world.partners["acme"], world.partners["globex"]
+    terms = BillingTerms(preferences=Preferences(approvals=(), auto_issue=True))
+    async with runtime.unit_of_work() as uow:
+        for partner_id in (acme, globex):
+            await billing_terms.write(uow.connection, partner_id, 0, terms)
+    (unnamed,) = await finished(runtime, await started(runtime, partner_ids=[acme]))
+    assert unnamed.bill_state == "approved"
+    assert unnamed.note
+    assert unnamed.note.startswith("It is not issued: The bill cannot be issued without the seller's name")
+    async with runtime.unit_of_work() as uow:
+        await seller.write(uow, Seller("Leadger Ltd"))
+    (named,) = await finished(runtime, await started(runtime, partner_ids=[globex]))
+    assert (named.bill_state, named.note) == ("issued", None)
+    async with transaction(runtime.engine) as connection:
+        assert await connection.fetchval("SELECT number FROM bills WHERE partner_id = $1", globex) == "GLOBEX-0001"
+        kinds = await connection.fetch("SELECT DISTINCT who_kind FROM bill_actions")
+    assert [row["who_kind"] for row in kinds] == ["system"]
+
+
+async def test_m1_a_bill_that_differs_too_much_waits_for_a_person(world: World, settings: Settings) -> None:
+    strict = create_runtime(settings.model_copy(update={"billing_threshold_percent": 10.0}))
+    await new_person(strict.engine, "sam", Role.SALES)
+    await world.accept(*distinct(1, "2024-05-20T09:00:00Z", customer="ann", product="gps"))
+    items = await finished(strict, await started(strict, period=MAY))
+    await strict.engine.dispose()
+    assert [(item.partner, item.period, item.bill_state) for item in items] == [
+        ("acme", APRIL, "pending"),
+        ("acme", MAY, "pending"),
+        ("globex", APRIL, "pending"),
+        ("globex", MAY, "draft"),
+    ]
+    assert items[3].note
+    assert items[3].note.startswith("It differs by more than 10 % from that of April 2024")
+
+
+async def test_m1_dead_letters_are_retried_by_people_only(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any) -> None:
+        raise RuleViolation("Not now.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(creation, "make_locked", failing)
+        await finished(runtime, await started(runtime, period=MAY, partner_ids=[world.partners["acme"]]))
+    async with transaction(runtime.engine) as connection:
+        found = await planning.due(connection, datetime.now(UTC))
+        by_itself = await planning.left_to_scheduler(connection, found)
+        letters = await starting.dead_letters(connection, before=None, limit=10)
+    assert {each.partner_id for each in by_itself} == {world.partners["globex"]}
+    assert [(each.partner, each.period, each.error) for each in letters] == [("acme", APRIL, "Not now.")]
+    async with runtime.unit_of_work() as uow:
+        (again,) = await starting.retry(uow, [each.id for each in letters])
+        assert await starting.retry(uow, [each.id for each in letters]) == []
+    assert ends(await finished(runtime, again)) == [
+        ("acme", APRIL, "successful", 2000),
+        ("acme", MAY, "successful", 2000),
+    ]
+    async with transaction(runtime.engine) as connection:
+        assert await starting.count_dead_letters(connection) == 0
+
+
+async def test_m2_what_ended_before_the_scheduler_was_enabled_waits_and_the_rest_is_billed_after_its_grace(
+    runtime: Runtime, world: World
+) -> None:
+    async def look(now: datetime) -> bool:
+        async with runtime.unit_of_work() as uow:
+            return await scheduler.start_if_due(uow, runtime.settings, now)
+
+    await world.work()
+    assert not await look(datetime(2024, 5, 3, tzinfo=UTC))  # April has ended before
+    assert not await look(datetime(2024, 6, 1, 2, tzinfo=UTC))  # and comes before May
+    async with transaction(runtime.engine) as connection:
+        await billing_settings.change(connection, world.partners["acme"], {"billing_from": MAY})
+    assert not await look(datetime(2024, 6, 1, 1, 59, tzinfo=UTC))
+    assert await look(datetime(2024, 6, 1, 2, tzinfo=UTC))
+    assert not await look(datetime(2024, 6, 1, 2, tzinfo=UTC))  # one is under way
+    (run,) = await newest(runtime)
+    items = await finished(runtime, run.id)
+    assert {item.partner for item in items} == {"acme"}
+    assert ends(items)[0] == ("acme", MAY, "successful", 2000)
+    assert {item.outcome for item in items[1:]} == {Outcome.SKIPPED}  # the months until today
+    async with transaction(runtime.engine) as connection:
+        assert await scheduler.enabled_at(connection) == datetime(2024, 5, 3, tzinfo=UTC)
+
+
+async def test_m2_a_disabled_scheduler_starts_nothing(world: World, settings: Settings) -> None:
+    disabled = settings.model_copy(update={"billing_scheduler_enabled": False})
+    async with world.unit_of_work() as uow:
+        assert not await scheduler.start_if_due(uow, disabled, datetime(2024, 6, 2, tzinfo=UTC))
+        assert await scheduler.enabled_at(uow.connection) is None
+
+
+async def test_m3_a_dry_run_writes_nothing_and_has_the_figures_of_the_run_that_follows(
+    runtime: Runtime, world: World
+) -> None:
+    await new_person(runtime.engine, "sam", Role.SALES)
+    await world.work()
+    before, sequences = await rows(runtime.engine), await sequence_values(runtime.engine)
+    dry = await finished(runtime, await started(runtime, period=MAY, dry_run=True))
+    after = await rows(runtime.engine)
+    own = {"billing_runs", "billing_run_items", "tasks", "audit"}
+    assert {table for table in after if after[table] != before[table]} == own
+    assert len(after["audit"]) == len(before["audit"]) + 1
+    changed = {name for name, value in (await sequence_values(runtime.engine)).items() if value != sequences[name]}
+    assert changed <= {"audit_id_seq", "report_changes_id_seq"}
+    live = await finished(runtime, await started(runtime, period=MAY))
+    assert [(*end, item.bill_state) for end, item in zip(ends(dry), dry, strict=True)] == [
+        (*end, item.bill_state) for end, item in zip(ends(live), live, strict=True)
+    ]
+    assert {item.outcome for item in live} == {Outcome.SUCCESSFUL}
+
+
+async def newest(runtime: Runtime) -> list[records.Run]:
+    async with transaction(runtime.engine) as connection:
+        return await records.newest(connection, 10)
+
+
+async def sequence_values(engine: AsyncEngine) -> dict[str, int | None]:
+    async with transaction(engine) as connection:
+        found = await connection.fetch("SELECT sequencename, last_value FROM pg_sequences")
+    return {row["sequencename"]: row["last_value"] for row in found}

@@ -34,6 +34,14 @@ from api.schemas.answers.quarantine import DeadLetter, Discarded, Quarantined, R
 from api.schemas.answers.rate_cards import Rate
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
 from api.schemas.answers.returns import Return, ReturnedAction
+from api.schemas.answers.runs import (
+    Run,
+    RunDeadLetter,
+    RunsRetried,
+    RunStarted,
+    SchedulerHealth,
+    SchedulerStatus,
+)
 from api.schemas.answers.tasks import Progress, Task, TaskStarted
 from api.schemas.answers.users import InvitedUser, PasswordLink, Session, User
 from api.schemas.answers.webhooks import Delivery, MessageWritten, NewSecret, NewWebhook, Webhook
@@ -103,6 +111,12 @@ __all__ = [
     "Return",
     "ReturnedAction",
     "RotatedKey",
+    "Run",
+    "RunDeadLetter",
+    "RunStarted",
+    "RunsRetried",
+    "SchedulerHealth",
+    "SchedulerStatus",
     "Seller",
     "Session",
     "Statement",

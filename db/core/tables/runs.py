@@ -60,6 +60,7 @@ billing_scheduler = Table(
     "billing_scheduler",
     metadata,
     Column("only_one", Boolean, primary_key=True, server_default="true"),
-    Column("enabled_at", INSTANT, nullable=False, server_default=NOW),
+    Column("enabled_at", INSTANT, nullable=False),
+    Column("looked_at", INSTANT, nullable=False),
     CheckConstraint("only_one", name="only_one"),
 )

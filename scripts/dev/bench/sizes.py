@@ -26,6 +26,7 @@ class Sizes:
     large_bodies: int = 24
     """Large bodies in `beside-others`, by turns of 1, 4, 16 and 17 MB."""
     report_actions: int = 200_000
+    run_partners: int = 1_000
     naive_leads: int = 1_500
     curve_leads: int = 20_000
     curve_stored: tuple[int, ...] = (0, 100_000, 1_000_000)
@@ -46,6 +47,7 @@ QUICK = Sizes(
     beside_quarantined=500,
     large_bodies=4,
     report_actions=5_000,
+    run_partners=50,
     naive_leads=60,
     curve_leads=500,
     curve_stored=(0, 5_000, 20_000),
@@ -63,6 +65,7 @@ FULL = Sizes(
     beside_quarantined=100_000,
     large_bodies=100,
     report_actions=1_000_000,
+    run_partners=10_000,
     naive_leads=4_000,
     curve_leads=40_000,
     curve_stored=(0, 100_000, 1_000_000, 10_000_000),
@@ -75,6 +78,7 @@ _IN_TARGETS = {
     "beside_quarantined": "quarantined leads beside others",
     "large_bodies": "large bodies beside others",
     "report_actions": "actions in a report",
+    "run_partners": "partners in a run",
 }
 """The sizes that the targets themselves name, in the targets' words."""
 

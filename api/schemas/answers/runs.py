@@ -1,0 +1,106 @@
+"""Runs of the monthly billing."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from api.schemas.answers.base import Answer, Money, Month
+from api.schemas.answers.tasks import Progress
+
+Ended = Literal["successful", "failed", "skipped", "waiting"]
+
+
+class RunStarted(Answer):
+    """A run, and where to look how far it is; a delivery that starts none says why."""
+
+    run_id: UUID | None
+    status_url: str | None
+    task_id: UUID | None
+    ignored: str | None = None
+
+
+class StartedBy(Answer):
+    """Who started a run."""
+
+    kind: str
+    name: str
+
+
+class RunResult(Answer):
+    """What became of a partner's period; `note` says why a bill is no further, or why there is none."""
+
+    partner: str
+    period: Month
+    outcome: Ended
+    state: str
+    bill: UUID | None
+    currency: str
+    total: Money | None
+    note: str | None
+
+
+class RunError(Answer):
+    """What kept a partner's period from being billed, at the last attempt."""
+
+    partner: str
+    period: Month
+    error: str
+
+
+class Run(Answer):
+    """A run; the results of each partner's period are shown where the run is named."""
+
+    run_id: UUID
+    state: Literal["waiting", "running", "done"]
+    trigger: str
+    trigger_source: str | None
+    period: Month | None
+    dry_run: bool
+    started_by: StartedBy
+    started_at: datetime
+    completed_at: datetime | None
+    progress: Progress
+    processed: int
+    successful: int
+    failed: int
+    skipped: int
+    waiting: int
+    totals: dict[str, Money]
+    results: list[RunResult]
+    errors: list[RunError]
+
+
+class SchedulerStatus(Answer):
+    """Whether months are billed by themselves, when it is looked for ended ones next, and the last runs."""
+
+    enabled: bool
+    next_run_at: datetime | None
+    runs: list[Run]
+
+
+class SchedulerHealth(Answer):
+    """Whether all is well with runs, and what is not."""
+
+    status: Literal["ok", "degraded"]
+    enabled: bool
+    enabled_at: datetime | None
+    dead_letters: int
+    degraded: list[str]
+
+
+class RunDeadLetter(Answer):
+    """A partner's period that failed three times; only a person retries it."""
+
+    id: UUID
+    run: UUID
+    partner: str
+    period: Month
+    error: str
+    attempts: int
+    failed_at: datetime
+
+
+class RunsRetried(Answer):
+    """The runs that bill dead letters again."""
+
+    runs: list[UUID]

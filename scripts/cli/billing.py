@@ -1,0 +1,118 @@
+"""`leadger billing`: the monthly billing of all partners or some, and how it is getting on."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from billing.periods import previous_period, text_from_period
+from scripts.cli.connection import api_command
+from scripts.cli.periods import Partner, month
+from scripts.client import Client
+from scripts.console import Json, add_row, console, follow_task, moment, new_table, note, print_json
+from scripts.errors import CannotStart
+
+billing = typer.Typer(help="The monthly billing: closes months, makes and submits their bills.", no_args_is_help=True)
+
+_RUNS = "/api/billing-scheduler"
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Compute and show everything, and write nothing.")]
+Month = Annotated[
+    str | None, typer.Option("--period", metavar="PERIOD", help="The month, like 2024-04; by default last month.")
+]
+
+
+@billing.command("process")
+@api_command
+def process(
+    client: Client,
+    partners: Annotated[list[str] | None, typer.Argument(help="Their ids; by default everybody.")] = None,
+    shop_ids: Annotated[
+        str | None, typer.Option("--shop-ids", metavar="A,B", help="The same, separated by commas.")
+    ] = None,
+    period: Month = None,
+    previous_month: Annotated[bool, typer.Option("--previous-month", help="Last month, which is the default.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bill a month, and what of the months before it has no bill. Status 1 if something failed."""
+    if period and previous_month:
+        raise CannotStart("--period and --previous-month name two months; leave one out.")
+    named = [*(partners or []), *(each.strip() for each in (shop_ids or "").split(",") if each.strip())]
+    body = {"shop_ids": named or None, "period": _month(period), "dry_run": dry_run, "trigger_source": "leadger"}
+    started = client.post(f"{_RUNS}/process-monthly-billing", body, repeatable=False)
+    _follow(client, started, dry_run, as_json)
+
+
+@billing.command("test")
+@api_command
+def try_one(
+    client: Client, partner: Partner, period: Month = None, dry_run: DryRun = True, as_json: Json = False
+) -> None:
+    """Try the billing of one partner: all is computed and shown, and nothing is written."""
+    body = {"shop_ids": [partner], "period": _month(period), "dry_run": dry_run, "trigger_source": "leadger"}
+    _follow(client, client.post(f"{_RUNS}/process-monthly-billing", body), dry_run, as_json)
+
+
+@billing.command("status")
+@api_command
+def status(
+    client: Client,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Its id, for all of its results.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the last runs, or one with what became of every partner's month."""
+    found = client.get(f"{_RUNS}/status", run=run)
+    if as_json:
+        print_json(found)
+    elif run:
+        _print_run(found["runs"][0])
+    else:
+        _print_runs(found)
+
+
+def _month(period: str | None) -> str:
+    now = datetime.now(UTC)
+    return month(period) if period else text_from_period(previous_period(now.year * 100 + now.month))
+
+
+def _follow(client: Client, started: dict[str, Any], dry_run: bool, as_json: bool) -> None:
+    doing = "Trying the billing" if dry_run else "Billing"
+    follow_task(client, {"status_url": f"/api/tasks/{started['task_id']}"}, doing)
+    (run,) = client.get(f"{_RUNS}/status", run=started["run_id"])["runs"]
+    if as_json:
+        print_json(run)
+    else:
+        _print_run(run)
+    if run["failed"]:
+        raise typer.Exit(1)
+
+
+def _print_run(run: dict[str, Any]) -> None:
+    table = new_table(("Partner", "Month", "Result", "Bill", "Total", "Note"), right=("Total",))
+    errors = {(each["partner"], each["period"]): each["error"] for each in run["errors"]}
+    for each in run["results"]:
+        total = f"{each['total']} {each['currency']}" if each["total"] else None
+        remark = errors.get((each["partner"], each["period"])) or each["note"]
+        add_row(table, each["partner"], each["period"], each["outcome"], each["bill"] and each["state"], total, remark)
+    if run["results"]:
+        console().print(table)
+    counts = ", ".join(f"{run[name]:,} {name}" for name in ("successful", "failed", "skipped", "waiting"))
+    sums = " and ".join(f"{amount} {currency}" for currency, amount in run["totals"].items()) or "nothing"
+    what = "would be billed; nothing was written" if run["dry_run"] else "billed"
+    console().print(f"{run['processed']:,} processed: {counts}. {sums} {what}.", markup=False, soft_wrap=True)
+
+
+def _print_runs(found: dict[str, Any]) -> None:
+    right = ("Processed", "Successful", "Failed", "Skipped", "Waiting")
+    table = new_table(("Run", "Started", "By", "Month", "State", *right), right=right, unbroken=("Run",))
+    for run in found["runs"]:
+        state = f"{run['state']}, dry" if run["dry_run"] else run["state"]
+        counts = (f"{run[name.lower()]:,}" for name in right)
+        add_row(table, run["run_id"], moment(run["started_at"]), run["trigger"], run["period"], state, *counts)
+    if found["runs"]:
+        console().print(table)
+    else:
+        note("There were no runs yet.")
+    when = f"looks next at {moment(found['next_run_at'])}" if found["enabled"] else "is disabled"
+    console().print(f"The scheduler {when}.", markup=False)

@@ -1,0 +1,75 @@
+"""`leadger billing`, as a person types it, and the same from Python."""
+
+import json
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from billing.errors import RuleViolation
+from scripts.cli.app import app
+from scripts.client import Client
+from tests.stack import Stack
+from worker.billing_scheduler import get_billing_status, process_monthly_billing, process_shop_billing
+
+
+def leadger(stack: Stack, *words: str) -> Result:
+    return CliRunner().invoke(app, ["billing", *words], env=stack.env)
+
+
+@pytest.fixture
+def partner(stack: Stack) -> str:
+    """A partner with one action of 10.00 in April 2024."""
+    name = f"run-{uuid4().hex[:8]}"
+    with Client(stack.url, stack.key) as client:
+        client.post("/api/partners", {"external_id": name, "name": name})
+        client.post("/api/products", {"external_id": name, "partner": name, "name": "Widget"})
+        action = {"action_type": "Click", "engagement_level": "High", "timestamp": "2024-04-01T10:00:00Z"}
+        lead = {
+            "lead_id": name,
+            "customer_id": name,
+            "customer": {"name": "Ann", "email": f"{name}@example.com"},
+            "product_id": name,
+            "lead_type": "Visit",
+            "actions": [action],
+        }
+        client.wait_for(client.post("/leads", lead)["status_url"])
+    return name
+
+
+def test_a_dry_run_then_the_run_then_the_status(stack: Stack, partner: str) -> None:
+    dry = leadger(stack, "test", partner, "--dry-run", "--period", "2024-04")
+    assert dry.exit_code == 0, dry.output
+    assert (
+        "1 processed: 1 successful, 0 failed, 0 skipped, 0 waiting. 10.00 EUR would be billed; nothing was"
+        in dry.stdout
+    )
+    done = leadger(stack, "process", "--shop-ids", partner, "--period", "2024-04")
+    assert done.exit_code == 0, done.output
+    assert "10.00 EUR billed." in done.stdout
+    again = json.loads(leadger(stack, "process", partner, "--period", "2024-04", "--json").stdout)
+    assert (again["processed"], again["totals"], again["dry_run"]) == (0, {}, False)
+    shown = leadger(stack, "status").stdout
+    assert again["run_id"] in shown
+    assert "The scheduler looks next at" in shown
+
+
+def test_two_months_or_a_month_that_has_not_ended_are_refused(stack: Stack, partner: str) -> None:
+    both = leadger(stack, "process", partner, "--period", "2024-04", "--previous-month")
+    assert (both.exit_code, "name two months" in both.output) == (1, True)
+    future = leadger(stack, "process", partner, "--period", "2999-01")
+    assert (future.exit_code, "January 2999 has not ended yet." in future.output) == (1, True)
+
+
+async def test_the_same_from_python(stack: Stack, partner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stack.env.items():
+        monkeypatch.setenv(name, value)
+    dry = await process_monthly_billing(shop_ids=[partner], period="2024-04", dry_run=True)
+    assert (dry["state"], dry["successful"], dry["totals"]) == ("done", 1, {"EUR": "10.00"})
+    live = await process_shop_billing(partner, "2024-04")
+    assert [(each["partner"], each["total"]) for each in live["results"]] == [(partner, "10.00")]
+    (known,) = await get_billing_status(live["run_id"])
+    assert known == live
+    assert live["run_id"] in [run["run_id"] for run in await get_billing_status()]
+    with pytest.raises(RuleViolation, match="There is no partner 'nobody'"):
+        await process_shop_billing("nobody")

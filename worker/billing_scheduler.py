@@ -1,0 +1,85 @@
+"""The billing scheduler for Python: runs in this process, whether or not workers are there.
+
+    from worker.billing_scheduler import process_monthly_billing
+    result = await process_monthly_billing(shop_ids=["acme"], period="2024-04", dry_run=True)
+
+DATABASE_URL and REDIS_URL say where Leadger is. The functions raise InvalidValue for what is no period or id, and
+RuleViolation for what cannot be billed now, or for partners that do not exist.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from billing.errors import RuleViolation
+from billing.identity import check_id
+from billing.periods import period_from_text
+from db.core.engine import transaction
+from db.core.row_keys import partner_uuid
+from db.core.settings import Settings
+from db.core.unit_of_work import publish_nothing
+from db.masters import partners
+from db.runs import records, starting
+from db.runs.records import Asked
+from db.runs.wire import runs_out
+from worker.runtime import Runtime, create_runtime
+from worker.task_kinds import RUNNER
+
+_POLL_INTERVAL_S = 0.2
+_RUNS_SHOWN = 20
+
+
+async def process_monthly_billing(
+    shop_ids: Sequence[str] | None = None, period: str | None = None, dry_run: bool = False
+) -> dict[str, Any]:
+    """Bill a month of some partners or all, by default last month; returns the finished run as the API tells it."""
+    async with _runtime() as runtime:
+        async with runtime.unit_of_work() as uow:
+            partner_ids = None if shop_ids is None else [partner_uuid(check_id(each)) for each in shop_ids]
+            for shop_id, partner_id in zip(shop_ids or (), partner_ids or (), strict=True):
+                if not await partners.exists(uow.connection, partner_id):
+                    raise RuleViolation(f"There is no partner {shop_id!r}.")
+            asked = Asked("python", period_from_text(period) if period else None, partner_ids, dry_run)
+            run_id = await starting.request(uow, runtime.policies, asked, datetime.now(UTC))
+        return await _finished(runtime, run_id)
+
+
+async def process_shop_billing(shop_id: str, period: str | None = None, dry_run: bool = False) -> dict[str, Any]:
+    """Bill a month of one partner, by default last month; returns the finished run."""
+    return await process_monthly_billing([shop_id], period, dry_run)
+
+
+async def get_billing_status(run_id: UUID | str | None = None) -> list[dict[str, Any]]:
+    """The last runs, the newest first; with an id that run alone, with what became of every partner's period."""
+    async with _runtime() as runtime, transaction(runtime.engine, readonly=True) as connection:
+        if run_id is None:
+            return await runs_out(connection, await records.newest(connection, _RUNS_SHOWN), results=False)
+        run = await records.read(connection, UUID(str(run_id)))
+        return await runs_out(connection, [run] if run else [], results=True)
+
+
+@asynccontextmanager
+async def _runtime() -> AsyncIterator[Runtime]:
+    runtime = create_runtime(Settings(), "leadger-python", publish_nothing)
+    try:
+        yield runtime
+    finally:
+        await runtime.engine.dispose()
+
+
+async def _finished(runtime: Runtime, run_id: UUID) -> dict[str, Any]:
+    """Run it to its end; a worker that has it already is waited for."""
+    async with transaction(runtime.engine, readonly=True) as connection:
+        task_id = await records.task_of(connection, run_id)
+    while True:
+        await RUNNER.run(runtime, task_id)
+        async with transaction(runtime.engine, readonly=True) as connection:
+            run = await records.read(connection, run_id)
+            assert run is not None
+            if run.completed_at:
+                (finished,) = await runs_out(connection, [run], results=True)
+                return finished
+        await asyncio.sleep(_POLL_INTERVAL_S)
