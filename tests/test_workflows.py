@@ -28,7 +28,7 @@ def test_the_workflows_are_valid_by_the_schema_of_github(schema: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert [file.name for file in _FILES] == ["ci.yml", "images.yml", "nightly.yml", "terraform.yml"]
+    assert [file.name for file in _FILES] == ["billing.yml", "ci.yml", "images.yml", "nightly.yml", "terraform.yml"]
 
 
 def test_ci_runs_the_test_command_on_every_python() -> None:

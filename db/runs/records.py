@@ -11,6 +11,7 @@ from billing.runs import Outcome, retry_after_s
 from db.core.actor import Actor, ActorKind
 from db.core.unit_of_work import UnitOfWork
 from db.tasks import records as tasks
+from db.telemetry import counters
 
 KIND = "billing_run"
 """The kind of the background task of a run."""
@@ -294,9 +295,18 @@ async def figures(connection: asyncpg.Connection, run_ids: Sequence[UUID]) -> di
 
 async def finish(uow: UnitOfWork, run_id: UUID) -> None:
     """The run is over. Whoever is to be told of it is told here."""
-    await uow.connection.execute(
-        "UPDATE billing_runs SET completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL", run_id
+    run = await uow.connection.fetchrow(
+        """
+        UPDATE billing_runs SET completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL
+        RETURNING dry_run, extract(epoch FROM completed_at - started_at)::float8 AS took_s
+        """,
+        run_id,
     )
+    if run is None or run["dry_run"]:
+        return
+    ended = (await figures(uow.connection, [run_id]))[run_id].ended
+    counts = {f"run_items_{outcome}": count for outcome, count in ended.items()}
+    await counters.add(uow.connection, {"runs": 1, "run_us": round(run["took_s"] * 1_000_000), **counts})
 
 
 def _run_from_row(row: asyncpg.Record) -> Run:

@@ -155,6 +155,18 @@ async def page(
     return [_task_from_row(row) for row in rows]
 
 
+async def unfinished(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of some tasks that have not ended, in the order given."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN tasks USING (id)
+        WHERE finished_at IS NULL ORDER BY place
+        """,
+        task_ids,
+    )
+    return [row["id"] for row in rows]
+
+
 async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> tuple[int, int]:
     """How much of some tasks is done, and of how much."""
     row = await connection.fetchrow(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from billing.actions import Outcome
+from billing.runs import Outcome as RunOutcome
 from db.telemetry import counters
 
 _MONEY = {
@@ -18,6 +19,9 @@ _MONEY = {
 
 MOST_COUNTED = 100_000
 """Of what waits, of the quarantine and of the dead letters no more rows are counted: a reading costs the same."""
+
+
+RUN_OUTCOMES = tuple(outcome.value for outcome in RunOutcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class Figures:
     batch_us: int
     mails: dict[str, int]
     mails_oldest_s: float
+    runs: int
+    run_us: int
+    run_items: dict[str, int]
+    run_dead_letters: int
+    looked_at_s: float
 
 
 async def read(connection: asyncpg.Connection) -> Figures:
@@ -75,7 +84,18 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """
         SELECT (SELECT count(*) FROM (SELECT FROM quarantine WHERE resolved_at IS NULL LIMIT $1) AS o) AS quarantined,
                (SELECT count(*) FROM (SELECT FROM dead_letters WHERE resolved_at IS NULL LIMIT $1) AS o) AS dead,
-               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND parent_id IS NULL) AS tasks
+               (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND parent_id IS NULL) AS tasks,
+               (
+                   SELECT count(*) FROM billing_run_items AS items
+                   WHERE outcome = 'failed' AND retried_at IS NULL
+                       AND NOT (SELECT dry_run FROM billing_runs WHERE billing_runs.id = run_id)
+                       AND NOT EXISTS (
+                           SELECT FROM bills WHERE bills.partner_id = items.partner_id
+                               AND bills.period = items.period AND corrects_id IS NULL
+                               AND bills.state NOT IN ('void', 'cancelled')
+                       )
+               ) AS run_dead_letters,
+               (SELECT extract(epoch FROM looked_at)::float8 FROM billing_scheduler) AS looked_at_s
         """,
         MOST_COUNTED,
     )
@@ -131,4 +151,9 @@ async def read(connection: asyncpg.Connection) -> Figures:
             "given_up": unsent["given_up"],
         },
         mails_oldest_s=unsent["oldest_s"],
+        runs=counted.get("runs", 0),
+        run_us=counted.get("run_us", 0),
+        run_items={name: counted.get(f"run_items_{name}", 0) for name in RUN_OUTCOMES},
+        run_dead_letters=open_rows["run_dead_letters"],
+        looked_at_s=open_rows["looked_at_s"] or 0.0,
     )

@@ -99,6 +99,26 @@ def _business_families(figures: Figures) -> Iterable[Metric]:
     yield CounterMetricFamily(
         "leadger_batch_seconds", "Time spent in worker transactions", value=figures.batch_us / 1_000_000
     )
+    yield CounterMetricFamily("leadger_billing_runs", "Runs of the monthly billing that ended", value=figures.runs)
+    yield CounterMetricFamily(
+        "leadger_billing_run_seconds", "Time from the start of runs to their end", value=figures.run_us / 1_000_000
+    )
+    items = CounterMetricFamily(
+        "leadger_billing_run_items", "Months of partners in runs that ended, by what became of them", labels=["outcome"]
+    )
+    for outcome, count in figures.run_items.items():
+        items.add_metric([outcome], count)
+    yield items
+    yield GaugeMetricFamily(
+        "leadger_billing_run_dead_letters",
+        "Months of partners that runs could not bill",
+        value=figures.run_dead_letters,
+    )
+    yield GaugeMetricFamily(
+        "leadger_billing_last_look_timestamp_seconds",
+        "When it was last looked for months to bill; 0: never",
+        value=figures.looked_at_s,
+    )
 
 
 def _process_families(notification_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:

@@ -32,6 +32,11 @@ def reported_metrics() -> set[str]:
         swept_at_s=1,
         mails=dict.fromkeys(("sent", "bounced", "waiting", "given_up"), 1),
         mails_oldest_s=1.0,
+        runs=1,
+        run_us=1,
+        run_items={"successful": 1},
+        run_dead_letters=1,
+        looked_at_s=1.0,
     )
     return set(re.findall(r"^(\w+)", generate_latest(registry_with(figures, 1, {})).decode(), re.MULTILINE))
 

@@ -7,6 +7,8 @@ from uuid import UUID
 from celery import shared_task
 from celery.app.task import Context
 
+from db.core.engine import transaction
+from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS, RUN_TASK
 from worker import process
 from worker.follow_up import follow_up
@@ -37,7 +39,9 @@ def run_subtasks_on_behalf_of(request: Context, task_ids: Sequence[str]) -> None
 
 async def run_last_free(runtime: Runtime, task_ids: Sequence[str]) -> bool:
     """Run the last task that is neither finished nor taken; False if there is none."""
-    for task_id in reversed(task_ids):
-        if await RUNNER.run(runtime, UUID(task_id)):
+    async with transaction(runtime.engine, readonly=True) as connection:
+        unfinished = await records.unfinished(connection, [UUID(task_id) for task_id in task_ids])
+    for task_id in reversed(unfinished):
+        if await RUNNER.run(runtime, task_id):
             return True
     return False

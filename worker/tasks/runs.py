@@ -30,7 +30,6 @@ from db.runs.dry_run import dry_unit_of_work
 from db.runs.records import Item, Result, Run
 from db.tasks import records as tasks
 from db.tasks.notifications import RUN_SUBTASKS, START_DUE_RUN
-from db.telemetry import counters
 from worker import process
 from worker.runner import Attempt, GoesOnLater, TurnOver
 from worker.runtime import Runtime
@@ -70,9 +69,9 @@ async def run_billing(attempt: Attempt) -> dict[str, Any]:
         run = await records.read(connection, UUID(attempt.task.arguments["run_id"]))
     assert run is not None
     chunk_ids = await _plan(attempt, run)
-    while not await _finished(attempt, run, chunk_ids):
+    while unfinished := await _unfinished(attempt, run, chunk_ids):
         ran = False
-        for chunk_id in chunk_ids:
+        for chunk_id in unfinished:
             if await attempt.run(chunk_id):
                 ran = True
                 if time.monotonic() >= turn_ends:
@@ -113,9 +112,13 @@ async def bill_items(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:
 
 async def _plan(attempt: Attempt, run: Run) -> list[UUID]:
     """Settle what a run bills, once, after the leads that were accepted before are decided."""
-    if _CHUNKS in attempt.task.arguments:
-        return [UUID(each) for each in attempt.task.arguments[_CHUNKS]]
     runtime = attempt.runtime
+    if _CHUNKS in attempt.task.arguments:
+        chunk_ids = [UUID(each) for each in attempt.task.arguments[_CHUNKS]]
+        if attempt.task.attempts > 1:  # whoever was killed with it may have been the one who helps
+            async with runtime.unit_of_work(attempt.task.request_id) as uow:
+                uow.notify(RUN_SUBTASKS, *map(str, chunk_ids))
+        return chunk_ids
     await _decide_accepted(attempt, run)
     async with runtime.unit_of_work(attempt.task.request_id) as uow:
         connection, now = uow.connection, datetime.now(UTC)
@@ -155,13 +158,13 @@ async def _decide_accepted(attempt: Attempt, run: Run) -> None:
         await decide_accepted_before(runtime.engine, runtime.policies, newest, most_leads, attempt.progress)
 
 
-async def _finished(attempt: Attempt, run: Run, chunk_ids: Sequence[UUID]) -> bool:
-    """Whether every chunk has ended; stores how far the run is."""
+async def _unfinished(attempt: Attempt, run: Run, chunk_ids: Sequence[UUID]) -> list[UUID]:
+    """The chunks that have not ended; stores how far the run is."""
     async with transaction(attempt.runtime.engine, readonly=True) as connection:
         found = (await records.figures(connection, [run.id]))[run.id]
-        chunks = await tasks.read_all(connection, chunk_ids)
+        unfinished = await tasks.unfinished(connection, chunk_ids)
     await attempt.progress(found.processed, found.total)
-    return all(chunk.is_finished for chunk in chunks)
+    return unfinished
 
 
 async def _try_again(runtime: Runtime, run: Run) -> None:
@@ -258,7 +261,5 @@ async def _fail(runtime: Runtime, item: Item, error: Exception) -> None:
         text = "Its customers are being judged by new terms or rates."
     async with transaction(runtime.engine) as connection:
         is_dead_letter = await records.fail_item(connection, item, text)
-        if is_dead_letter:
-            await counters.add(connection, {"billing_run_failures": 1})
     fields = {"partner": item.partner, "period": text_from_period(item.period), "error": text}
     log.warning("billing_run_item_failed", run_id=str(item.run_id), dead_letter=is_dead_letter, **fields)

@@ -102,5 +102,6 @@ async def _check(url: str, partners: int) -> None:
         )
     finally:
         await connection.close()
+    assert row is not None
     if tuple(row) != (partners, partners, partners * _BILLED * 100):
         raise WrongTotals(f"{row[0]} bills of {row[1]} partners with {row[2]} minor units, wanted {partners}")
