@@ -6,6 +6,7 @@ from db.bills import replay as bill_replay
 from db.bills.files import stored as stored_bills
 from db.bills.mail import composing as bill_mail
 from db.bills.mail import reminders as bill_reminders
+from db.fraud import screening
 from db.intake import closing_request
 from db.intake import quarantine as quarantined_leads
 from db.ledger import rate_preview as ledger_rate_preview
@@ -20,6 +21,7 @@ from worker.tasks import (
     closing,
     erasure,
     forgotten_passwords,
+    fraud,
     mail,
     quarantine,
     rate_preview,
@@ -48,6 +50,7 @@ RUNNER = Runner(
         Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),
         Kind(quarantined_leads.RETRY, quarantine.retry_quarantined),
         Kind(privacy.KIND, erasure.erase),
+        Kind(screening.KIND, fraud.screen_fraud),
         Kind(access_forgotten_passwords.KIND, forgotten_passwords.mail_password_link),
         Kind(ledger_text_rules.KIND, text_rules.apply_text_rules, max_failures=5),
     ]

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from billing.actions import HoldStatus, Outcome
@@ -86,6 +87,7 @@ actions = Table(
         "occurred_at",
         postgresql_include=["billed_minor"],  # the cap used before an action is a sum over this index alone
     ),
+    Index("ix_actions_held", "partner_id", "id", postgresql_where=text("standing = 'held'")),
 )
 
 winners = Table(

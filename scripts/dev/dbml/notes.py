@@ -35,6 +35,11 @@ GROUPS = {
         "tallies": "a counter for the metrics, in shards",
         "pauses": "a time in which the workers decide nothing, and who wanted it",
     },
+    "fraud": {
+        "fraud_rules": "a fraud rule that an Admin has set: armed or not, its threshold and limits (M4)",
+        "fraud_screens": "what the newest screen of a partner's month found by one rule",
+        "fraud_holds": "an action that fraud held, once: by which rule and facts, and what was decided",
+    },
     "reports and tasks": {
         "billing_reports": "one version of the report of one partner and period",
         "billing_report_files": "a file of a version: where it is and its hash",
@@ -85,6 +90,8 @@ COLUMNS = {
     "actions.standing": "what people decided; the outcome follows from it",
     "api_keys.key_hash": "SHA-256 of 256 random bits",
     "audit.subject": "the key of what changed",
+    "fraud_holds.facts": "the rule's figures and limits; they name nobody (P3)",
+    "fraud_holds.held_at": "null between being found and being held",
     "bills.number": "given when it is issued; from then on nothing changes",
     "billing_reports.digest": "SHA-256 of the content; the same content makes no new version",
     "customer_periods.last_occurred_at": "later actions of the same version are judged without the earlier ones",

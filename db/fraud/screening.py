@@ -1,0 +1,235 @@
+"""Screening a partner's month: what the rules find is counted, and what armed rules find is held (M4).
+
+What is found is written in one transaction and held in others, some customers each, so that batches wait for none of
+them long. Killed in between, the next screen of the partner holds the rest.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence, Set
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from billing.actions import HoldStatus
+from billing.fraud.rule import Finding, SetRule
+from billing.periods import text_from_period
+from billing.policy import Policy
+from db.core.unit_of_work import UnitOfWork
+from db.fraud import screened, set_rules
+from db.fraud.figures import COLUMNS, Group, counted
+from db.ledger import many_changes
+from db.ledger.many_changes import ManyChanges
+from db.ledger.policies import Policies
+from db.tasks import records as tasks
+
+KIND = "screen_fraud"
+"""The kind of its background task."""
+
+CUSTOMERS_AT_ONCE = 50
+
+Begin = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one rule found in a partner's month; the value is in minor units."""
+
+    rule: str
+    version: int
+    armed: bool
+    customers: int
+    actions: int
+    value_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """The result of a screen: what was looked at, what each rule found, and how many actions are held now by it."""
+
+    currency: str
+    actions: int
+    found: list[Found]
+    held: int
+
+
+async def start(uow: UnitOfWork, partner_id: UUID, period: int) -> UUID:
+    """Start the task that screens a partner's month; while one runs, that one's id."""
+    await uow.audit("fraud.screened", partner_id, after={"period": text_from_period(period)})
+    arguments = {"partner_id": partner_id, "period": period}
+    return await tasks.start(uow, KIND, arguments, dedup_key=f"{partner_id} {period}")
+
+
+async def screen(
+    begin: Begin,
+    policies: Policies,
+    partner_id: UUID,
+    period: int,
+    disposable: Set[str],
+    progress: Callable[[int, int], Awaitable[None]] | None = None,
+) -> Screened:
+    """Screen a partner's month in transactions of its own; `disposable` are domains of throw-away mailboxes."""
+    async with begin() as uow:
+        policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
+        actions, found = await find(uow.connection, policy, period, disposable)
+    held = 0
+    while True:
+        async with begin() as uow:
+            customers, now = await hold_some(uow, policies, partner_id)
+            left = await _waiting(uow.connection, partner_id) if progress else 0
+        held += now
+        if progress:
+            await progress(held, held + left)
+        if not customers:
+            return Screened(policy.currency, actions, found, held)
+
+
+async def find(
+    connection: asyncpg.Connection, policy: Policy, period: int, disposable: Set[str]
+) -> tuple[int, list[Found]]:
+    """Count what the rules find, and write down what armed ones would hold; returns how many actions were looked at.
+
+    It screens one month in a transaction. An action that several armed rules find is held by the one with the highest
+    score.
+    """
+    rules = await set_rules.read_all(connection)
+    actions = await screened.fill(connection, policy, period)
+    found = [await _found(connection, rule, period, disposable) for rule in rules]
+    await _note_screen(connection, policy.partner_id, period, found)
+    armed = [rule for rule in rules if rule.armed]
+    if armed and policy.is_open(period):
+        await _write_down(connection, policy.partner_id, armed)
+    return actions, found
+
+
+async def hold_some(uow: UnitOfWork, policies: Policies, partner_id: UUID) -> tuple[int, int]:
+    """Hold what was found of some customers; returns how many customers and actions, no customers if nothing waits."""
+    connection = uow.connection
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT customer_id FROM fraud_holds WHERE partner_id = $1 AND held_at IS NULL
+        ORDER BY customer_id LIMIT $2
+        """,
+        partner_id,
+        CUSTOMERS_AT_ONCE,
+    )
+    customer_ids = [row["customer_id"] for row in rows]
+    if not customer_ids:
+        return 0, 0
+    locked = await many_changes.lock(connection, policies, partner_id, customer_ids)
+    waiting = await connection.fetch(
+        """
+        SELECT action_id, rule, reason FROM fraud_holds
+        WHERE partner_id = $1 AND customer_id = ANY($2::uuid[]) AND held_at IS NULL
+        """,
+        partner_id,
+        customer_ids,
+    )
+    reasons = {row["action_id"]: row["reason"] for row in waiting}
+    held = await many_changes.change(connection, locked, ManyChanges(reasons, HoldStatus.COUNTED, HoldStatus.HELD))
+    await connection.execute(
+        "UPDATE fraud_holds SET held_at = clock_timestamp() WHERE action_id = ANY($1::uuid[])", list(held)
+    )
+    # Somebody decided about the others, or closed their month, since they were found.
+    await connection.execute(
+        "DELETE FROM fraud_holds WHERE action_id = ANY($1::uuid[]) AND held_at IS NULL", list(reasons)
+    )
+    by_rule: dict[str, int] = {}
+    for row in waiting:
+        by_rule[row["rule"]] = by_rule.get(row["rule"], 0) + (row["action_id"] in held)
+    if held:
+        await uow.audit("fraud.held", partner_id, after={rule: count for rule, count in by_rule.items() if count})
+    return len(customer_ids), len(held)
+
+
+async def _found(connection: asyncpg.Connection, rule: SetRule, period: int, disposable: Set[str]) -> Found:
+    """Judge the groups of a rule, keep the guilty ones, and count their actions."""
+    columns = COLUMNS[rule.rule.subject]
+    async for groups in counted(connection, rule, period, disposable):
+        judged = [(group, found) for group, figures in groups if (found := rule.judge(figures))]
+        await _keep(connection, rule, columns, judged)
+    row = await connection.fetchrow(
+        f"""
+        SELECT count(*) AS customers, coalesce(sum(actions), 0)::bigint AS actions,
+            coalesce(sum(value_minor), 0)::bigint AS value_minor
+        FROM (
+            SELECT customer_id, count(*) AS actions, sum(value_minor) AS value_minor
+            FROM screened WHERE {_is_guilty(columns)} GROUP BY customer_id
+        ) AS customers
+        """,  # noqa: S608 - names of our own columns
+        rule.rule.name,
+    )
+    assert row is not None
+    return Found(rule.rule.name, rule.rule.version, rule.armed, *row)
+
+
+def _is_guilty(columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    return f"({names}) IN (SELECT {names} FROM guilty WHERE rule = $1)"  # noqa: S608 - the same
+
+
+async def _keep(
+    connection: asyncpg.Connection, rule: SetRule, columns: Sequence[str], judged: Sequence[tuple[Group, Finding]]
+) -> None:
+    await connection.copy_records_to_table(
+        "guilty",
+        records=[
+            (rule.rule.name, *group, found.score, _json(found.facts), rule.reason(found)) for group, found in judged
+        ],
+        columns=["rule", *columns, "score", "facts", "reason"],
+    )
+
+
+async def _note_screen(connection: asyncpg.Connection, partner_id: UUID, period: int, found: Sequence[Found]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO fraud_screens (partner_id, period, rule, version, armed, customers, actions, value_minor)
+        SELECT $1, $2, * FROM unnest($3::text[], $4::int[], $5::bool[], $6::bigint[], $7::bigint[], $8::bigint[])
+        ON CONFLICT (partner_id, period, rule) DO UPDATE SET version = excluded.version, armed = excluded.armed,
+            customers = excluded.customers, actions = excluded.actions, value_minor = excluded.value_minor,
+            screened_at = excluded.screened_at
+        """,
+        partner_id,
+        period,
+        *([getattr(each, name) for each in found] for name in Found.__slots__),
+    )
+
+
+async def _write_down(connection: asyncpg.Connection, partner_id: UUID, armed: Sequence[SetRule]) -> None:
+    """Keep, for every action that can be held and that armed rules find, the finding with the highest score."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for rule in armed:
+        names.setdefault(COLUMNS[rule.rule.subject], []).append(rule.rule.name)
+    findings = " UNION ALL ".join(
+        f"""
+        SELECT screened.action_id, screened.customer_id, rule, score, facts, reason
+        FROM screened JOIN guilty ON {" AND ".join(f"guilty.{name} = screened.{name}" for name in columns)}
+        WHERE can_be_held AND rule = ANY(${number}::text[])
+        """  # noqa: S608 - names of our own columns
+        for number, columns in enumerate(names, 4)
+    )
+    await connection.execute(
+        f"""
+        INSERT INTO fraud_holds (action_id, partner_id, customer_id, rule, version, score, facts, reason)
+        SELECT DISTINCT ON (action_id) action_id, $1, customer_id, rule, version, score, facts::jsonb, reason
+        FROM ({findings}) AS found JOIN unnest($2::text[], $3::int[]) AS armed (rule, version) USING (rule)
+        ORDER BY action_id, score DESC, rule
+        ON CONFLICT DO NOTHING
+        """,  # noqa: S608 - the same
+        partner_id,
+        [rule.rule.name for rule in armed],
+        [rule.rule.version for rule in armed],
+        *names.values(),
+    )
+
+
+async def _waiting(connection: asyncpg.Connection, partner_id: UUID) -> int:
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM fraud_holds WHERE partner_id = $1 AND held_at IS NULL", partner_id
+    )
+    return count
+
+
+def _json(facts: object) -> str:
+    return msgspec.json.encode(facts).decode()

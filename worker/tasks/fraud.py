@@ -1,0 +1,45 @@
+"""Screening a partner's month for fraud (M4)."""
+
+from typing import Any
+from uuid import UUID
+
+from disposable_email_domains import blocklist
+
+from billing.money import amount_from_minor
+from db.fraud import screening
+from db.fraud.screening import Screened
+from db.tasks.records import Progress
+from worker.runner import Attempt
+from worker.runtime import Runtime
+
+
+async def screen_fraud(attempt: Attempt) -> dict[str, Any]:
+    """Screen the partner's month; the result says what each rule found and how many actions armed ones hold now."""
+    arguments, runtime = attempt.task.arguments, attempt.runtime
+    partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
+    screened = await screen(runtime, partner_id, period, attempt.task.request_id, attempt.progress)
+    return {
+        "currency": screened.currency,
+        "actions": screened.actions,
+        "held": screened.held,
+        "rules": [
+            {
+                "rule": found.rule,
+                "version": found.version,
+                "armed": found.armed,
+                "customers": found.customers,
+                "actions": found.actions,
+                "value": amount_from_minor(found.value_minor),
+            }
+            for found in screened.found
+        ],
+    }
+
+
+async def screen(
+    runtime: Runtime, partner_id: UUID, period: int, request_id: str = "", progress: Progress | None = None
+) -> Screened:
+    """Screen a partner's month, as the monthly run does before it closes one."""
+    return await screening.screen(
+        lambda: runtime.unit_of_work(request_id), runtime.policies, partner_id, period, blocklist, progress
+    )
