@@ -17,6 +17,7 @@ from api.schemas.fields import UuidPath
 from api.state import state_of
 from api.wire import instant_out, json_response
 from db.core.engine import transaction
+from db.fraud import screening
 from db.ledger import reevaluation
 from db.tasks import records
 from db.tasks.records import Task
@@ -75,7 +76,7 @@ def _task_out(request: Request, task: Task) -> dict[str, Any]:
     content = without_names(request, _task_fields(task), "last_error", "requested_by")
     if own_partner(request) is None:
         return content
-    if task.kind == reevaluation.KIND:
+    if task.kind in (reevaluation.KIND, screening.KIND):
         content["result"] = None
     elif task.result and "undecided" in task.result:
         of_all_partners = {"unknown_product": None, "dead_letters": None}

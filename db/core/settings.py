@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     answer_timeout_s: float = Field(30.0, gt=0, description="longest that a download waits for its client to read on")
     max_batch_leads: int = Field(10_000, ge=1, description="most leads in one request")
     max_lead_actions: int = Field(1_000, ge=1, description="most actions in one lead")
+    converting_actions: str = Field(
+        "Signup,Purchase,Subscription,Activation,Meeting",
+        description="action types whose cost attribution credits to what came before them",
+    )
     rate_limit_per_s: float = Field(0, ge=0, description="requests per second per API key and process; 0: no limit")
 
     max_inbox_leads: int = Field(1_000_000, ge=0, description="most leads that wait before 429; 0: no limit")

@@ -86,6 +86,33 @@ async def page(
     return [Held(**row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class AtRisk:
+    """What is held in one currency."""
+
+    currency: str
+    actions: int
+    value_minor: int
+
+
+async def at_risk(connection: asyncpg.Connection, only: HeldFilter) -> list[AtRisk]:
+    """What all held actions of a filter are worth, by currency."""
+    rows = await connection.fetch(
+        """
+        SELECT currency, count(*) AS actions, sum(value_minor)::bigint AS value_minor
+        FROM actions JOIN partners ON partners.id = partner_id
+        LEFT JOIN fraud_holds ON action_id = actions.id AND fraud_holds.reason = standing_reason
+        WHERE standing = 'held' AND ($1::uuid IS NULL OR actions.partner_id = $1)
+            AND ($2::int IS NULL OR billing_period = $2) AND ($3::text IS NULL OR rule = $3)
+        GROUP BY currency ORDER BY currency
+        """,
+        only.partner_id,
+        only.period,
+        only.rule,
+    )
+    return [AtRisk(**row) for row in rows]
+
+
 async def owners(connection: asyncpg.Connection, action_ids: Sequence[UUID]) -> dict[UUID, tuple[UUID, UUID]]:
     """The (partner, customer) of each action that exists."""
     rows = await connection.fetch(

@@ -7,6 +7,7 @@ import typer
 from db.core.version import version
 from scripts.cli.accounts import ageing, statement
 from scripts.cli.actions import correct, hold, release, return_action
+from scripts.cli.attribution import attribution
 from scripts.cli.audit import audit
 from scripts.cli.backup import backup, restore
 from scripts.cli.billing import billing
@@ -15,6 +16,8 @@ from scripts.cli.credit_notes import credit_notes
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
 from scripts.cli.explain import batch, explain, lead
+from scripts.cli.fraud import fraud
+from scripts.cli.held import held
 from scripts.cli.ingest.command import ingest
 from scripts.cli.keys import keys
 from scripts.cli.mails import mails
@@ -102,6 +105,9 @@ app.add_typer(returns, name="returns", rich_help_panel=_BILLING)
 app.add_typer(payments, name="payments", rich_help_panel=_BILLING)
 app.command(rich_help_panel=_BILLING)(statement)
 app.command(rich_help_panel=_BILLING)(ageing)
+app.command(rich_help_panel=_BILLING)(attribution)
+app.add_typer(fraud, name="fraud", rich_help_panel=_BILLING)
+app.add_typer(held, name="held", rich_help_panel=_BILLING)
 app.add_typer(users, name="users", rich_help_panel=_ACCESS)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)

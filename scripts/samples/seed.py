@@ -82,6 +82,12 @@ class Plan:
         month = self.start.year * 12 + self.start.month - 1 + self.months
         return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
+    @property
+    def periods(self) -> list[str]:
+        """The months in which leads come."""
+        first = self.start.year * 12 + self.start.month - 1
+        return [f"{month // 12}-{month % 12 + 1:02d}" for month in range(first, first + self.months)]
+
     def random(self, purpose: str) -> random.Random:
         """A source of chance of its own for each purpose."""
         return random.Random(f"{self.name} {purpose}")  # noqa: S311  # made-up leads are no secret

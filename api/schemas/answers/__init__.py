@@ -1,6 +1,7 @@
 """What the routes answer, for the OpenAPI document. A test compares every answer with it, so neither can drift."""
 
 from api.schemas.answers.account import Ageing, OpeningItem, Payment, Refund, Statement
+from api.schemas.answers.attribution import Attribution
 from api.schemas.answers.audit import AuditLine, Who
 from api.schemas.answers.base import Answer, FieldError, Page, Totals
 from api.schemas.answers.batches import (
@@ -15,6 +16,7 @@ from api.schemas.answers.batches import (
 from api.schemas.answers.bills import Adjustment, Bill, BillAction, BillHead, MovedBill
 from api.schemas.answers.contracts import Seller, Usage
 from api.schemas.answers.customers import Customer
+from api.schemas.answers.fraud import DecidedAction, FraudRule, HeldPage
 from api.schemas.answers.keys import Key, NewKey, RotatedKey
 from api.schemas.answers.leads import (
     Action,
@@ -55,6 +57,7 @@ __all__ = [
     "Adjustment",
     "Ageing",
     "Answer",
+    "Attribution",
     "AuditLine",
     "Batch",
     "BatchCounts",
@@ -66,11 +69,14 @@ __all__ = [
     "CustomerOf",
     "CustomerPart",
     "DeadLetter",
+    "DecidedAction",
     "Delivery",
     "Discarded",
     "DryRun",
     "FieldError",
+    "FraudRule",
     "Health",
+    "HeldPage",
     "InvitedUser",
     "Key",
     "Lead",

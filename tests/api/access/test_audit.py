@@ -33,6 +33,9 @@ AUDITED = {
     "release_action": "action.released",
     "return_action": "action.returned",
     "correct_action": "action.corrected",
+    "change_fraud_rule": "fraud_rule.changed",
+    "screen_fraud": "fraud.screened",
+    "decide_held": "action.released",
     "close_period": "period.closed",
     "close_periods": "period.closed",
     "reopen_period": "period.reopened",
@@ -162,6 +165,10 @@ async def test_every_change_has_a_line_that_names_no_person(
     await send("DELETE", f"/api/rate-cards/{other['rule_id']}")
     for verb in ("hold", "hold", "release", "return"):  # held twice, it is held once
         await send("POST", f"/api/actions/{click}/{verb}", {"reason": f"to {verb}"})
+    await send("PATCH", "/api/fraud/rules/night_only", {"armed": True})
+    await send("POST", "/api/fraud/screen", {"partner": "acme", "period": "2024-04"}, 202)
+    await send("POST", f"/api/actions/{demo}/hold", {"reason": "odd"})
+    await send("POST", "/api/held/decide", {"actions": [demo], "decision": "release", "reason": "a person"})
     right = await send("POST", f"/api/actions/{demo}/correct", {"reason": "low", "engagement_level": "Low"})
     await send("POST", "/api/partners/acme/periods/2024-04/close", None, 202)
     await finish_tasks(engine, policies, settings)
@@ -181,6 +188,7 @@ async def test_every_change_has_a_line_that_names_no_person(
     call = rate | {"action_type": "Call"}
     billed = {"standing": "counted", "outcome": "billed"}
     month = {"period": "2024-04"}
+    night = {"threshold": 50, "limits": {"actions": 100, "percent": 95}}
     crm = {"name": "CRM", "scopes": ["read"]}
     unbound = {"partner_id": None}
     we = {"name": "We", "address": None, "tax_id": None, "iban": None, "small_amount_minor": None}
@@ -209,6 +217,10 @@ async def test_every_change_has_a_line_that_names_no_person(
         ("action.held", click, billed, {"reason": "to hold"}),
         ("action.released", click, {"standing": "held", "outcome": "held"}, {"reason": "to release"}),
         ("action.returned", click, billed, {"reason": "to return"}),
+        ("fraud_rule.changed", "night_only", {"armed": False} | night, {"armed": True} | night),
+        ("fraud.screened", acme, None, month),
+        ("action.held", demo, billed, {"reason": "odd"}),
+        ("action.released", demo, {"standing": "held", "outcome": "held"}, {"reason": "a person"}),
         ("action.corrected", demo, billed, {"reason": "low", "right_id": right["action_id"]}),
         ("period.closed", acme, None, month),
         ("period.reopened", acme, None, month),
