@@ -9,16 +9,12 @@ from billing.terms import TermsHistory
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """Terms, rates and calendar of one partner. A customer judged by an older `version` is stale."""
+class PartnerCalendar:
+    """The calendar of one partner, and how far it is closed."""
 
     partner_id: UUID
-    currency: str
-    version: int
     closed_through: int | None
     calendar: Calendar
-    terms: TermsHistory
-    card: RateCard
 
     @property
     def first_open(self) -> int:
@@ -32,3 +28,13 @@ class Policy:
     def billing_period(self, own_period: int) -> int:
         """The period in which an action that is first evaluated now is billed (R11): its own, or the first open one."""
         return max(own_period, self.first_open)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(PartnerCalendar):
+    """Calendar, terms and rates of one partner. A customer judged by an older `version` is stale."""
+
+    currency: str
+    version: int
+    terms: TermsHistory
+    card: RateCard

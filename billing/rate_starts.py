@@ -11,7 +11,7 @@ from uuid import UUID
 
 from billing.errors import RuleViolation
 from billing.periods import Calendar, name_of_period
-from billing.policy import Policy
+from billing.policy import PartnerCalendar
 from billing.rates import BEGINNING, Conditions, RateRule
 
 Start = datetime | int | None
@@ -52,20 +52,20 @@ def start_of_rule(start: Start, calendar: Calendar) -> datetime:
     return start if isinstance(start, datetime) else calendar.start_of(start)
 
 
-def check_start(policies: Iterable[Policy], asked: Start) -> None:
+def check_start(partners: Iterable[PartnerCalendar], asked: Start) -> None:
     """RuleViolation if a rule that touches these partners would start in a closed period of one of them."""
-    closing = [policy for policy in policies if policy.first_open]
+    closing = [partner for partner in partners if partner.first_open]
     if asked is None or not closing:
         return
     if isinstance(asked, datetime):
-        earliest = max(policy.calendar.start_of(policy.first_open) for policy in closing)
+        earliest = max(partner.calendar.start_of(partner.first_open) for partner in closing)
         if asked < earliest:
             raise RuleViolation(
                 "The rule would start in a closed period of a partner it touches; it can start at "
                 f"{_utc_text(earliest)} or later, or without a start with the first open period of each partner."
             )
         return
-    first_open = max(policy.first_open for policy in closing)
+    first_open = max(partner.first_open for partner in closing)
     if asked < first_open:
         raise RuleViolation(
             f"The rule cannot start in {name_of_period(asked)}, which a partner that it touches has closed; it can "
@@ -73,27 +73,22 @@ def check_start(policies: Iterable[Policy], asked: Start) -> None:
         )
 
 
-def later_starts(policies: Iterable[Policy], start: Start, known: Mapping[UUID, Span]) -> dict[UUID, int]:
+def later_starts(partners: Iterable[PartnerCalendar], start: Start, known: Mapping[UUID, Span]) -> dict[UUID, int]:
     """The partners for which a rule with this start begins later, and with which period: their first open one.
 
-    `known` are spans that the rule, or the one whose place it takes, has already.
+    `known` are spans that the rule, or the one whose place it takes, has already. Of `partners`, those without closed
+    periods may be left out: for them nothing changes.
     """
-    later = {}
-    for policy in policies:
-        span = known.get(policy.partner_id)
-        if _is_before(_begins(start, span), policy):
-            later[policy.partner_id] = policy.first_open
-        elif span is not None and span.from_period is not None:
-            later[policy.partner_id] = span.from_period
-    return later
+    later = {partner_id: span.from_period for partner_id, span in known.items() if span.from_period is not None}
+    return later | ends(partners, start, known)
 
 
-def ends(policies: Iterable[Policy], start: Start, known: Mapping[UUID, Span]) -> dict[UUID, int]:
+def ends(partners: Iterable[PartnerCalendar], start: Start, known: Mapping[UUID, Span]) -> dict[UUID, int]:
     """The partners for which a rule that ends now has counted in closed periods, and until which period it counts."""
     return {
-        policy.partner_id: policy.first_open
-        for policy in policies
-        if _is_before(_begins(start, known.get(policy.partner_id)), policy)
+        partner.partner_id: partner.first_open
+        for partner in partners
+        if _is_before(_begins(start, known.get(partner.partner_id)), partner)
     }
 
 
@@ -101,10 +96,12 @@ def _begins(start: Start, span: Span | None) -> Start:
     return start if span is None or span.from_period is None else span.from_period
 
 
-def _is_before(start: Start, policy: Policy) -> bool:
-    if not policy.first_open:
+def _is_before(start: Start, partner: PartnerCalendar) -> bool:
+    if not partner.first_open:
         return False
-    return start_of_rule(start, policy.calendar) < policy.calendar.start_of(policy.first_open)
+    if isinstance(start, int):
+        return start < partner.first_open
+    return start_of_rule(start, partner.calendar) < partner.calendar.start_of(partner.first_open)
 
 
 def _utc_text(instant: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -64,7 +65,7 @@ class RateCard:
     with one start the newer; if its amount is None, those dimensions do not count and the next ones do.
     """
 
-    __slots__ = ("_masks", "_prices", "_rules", "partner_id")
+    __slots__ = ("_masks", "_names_partner", "_names_product", "_prices", "_rules", "partner_id")
 
     def __init__(self, partner_id: UUID, rules: Iterable[RateRule]) -> None:
         self.partner_id = partner_id
@@ -74,13 +75,20 @@ class RateCard:
                 self._rules.setdefault(rule.conditions, []).append(rule)
         masks = {tuple(name is not None for name in conditions) for conditions in self._rules}
         self._masks = sorted(masks, reverse=True)
+        self._names_partner, self._names_product = (any(mask[place] for mask in masks) for place in (0, 1))
         self._prices: dict[Conditions, tuple[list[datetime], list[Rate | None]]] = {}
 
     def price(
         self, product_id: UUID, lead_type_key: str, action_type_key: str, level_key: str, occurred_at: datetime
     ) -> Rate:
         """The rate of an action at its own instant; raises UnpricedAction if the card has none for its level."""
-        dimensions = (self.partner_id, product_id, lead_type_key, action_type_key, level_key)
+        dimensions = (
+            self.partner_id if self._names_partner else None,
+            product_id if self._names_product else None,
+            lead_type_key,
+            action_type_key,
+            level_key,
+        )
         timeline = self._prices.get(dimensions)
         if timeline is None:
             if len(self._prices) >= _MOST_CACHED:
@@ -91,6 +99,13 @@ class RateCard:
         if rate is None:
             raise UnpricedAction(f"no rate for engagement level {level_key!r}")
         return rate
+
+    def for_partner(self, partner_id: UUID) -> "RateCard":
+        """The same rules, none of which may name a partner, for another one; both remember prices together."""
+        assert not self._names_partner
+        card = copy(self)
+        card.partner_id = partner_id
+        return card
 
     def counting(self, conditions: Conditions, instant: datetime) -> int | None:
         """The id of the rule with exactly these conditions that counts at the instant; None if there is none."""

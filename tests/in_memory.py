@@ -40,7 +40,13 @@ class Ledger:
     @property
     def policy(self) -> Policy:
         return Policy(
-            CUSTOMER[0], "EUR", 1, self.closed_through, Calendar({0: "UTC"}), self.terms, RateCard(CUSTOMER[0], [])
+            partner_id=CUSTOMER[0],
+            closed_through=self.closed_through,
+            calendar=Calendar({0: "UTC"}),
+            currency="EUR",
+            version=1,
+            terms=self.terms,
+            card=RateCard(CUSTOMER[0], []),
         )
 
     async def judge_new(self, new: Sequence[Action]) -> None:

@@ -10,7 +10,9 @@ A transaction takes its locks in this order, whichever of them it needs:
  4. inbox, quarantine and     FOR UPDATE SKIP LOCKED, by whoever decides or retries their leads: a row that another
     dead letters (rows)       worker decides is passed over. An erasure waits for them in ascending id order, alone in
                               its transaction, and holds no other lock
- 5. rate card (advisory)      shared by batches; exclusive by a change of rates that names no partner
+ 5. rate card (advisory)      exclusive by a change of rates that names no partner; shared by whoever creates a partner
+                               or wants one exclusively. Not by batches: one that is under way when the change commits
+                               leaves stale customers, which are judged again
  6. run items (rows)          FOR UPDATE SKIP LOCKED, by whoever bills them
  7. partner (advisory)        shared by batches, several in ascending key order; exclusive by close, reopen, change of
                               terms or rates
@@ -36,13 +38,17 @@ Three locks are held by a session and not by a transaction: that of a background
 that of the deliveries while a process sends messages to webhooks, so that none is sent twice at a time, and that of the
 schema for as long as somebody migrates or makes a backup. When a process is killed, its connection ends and frees them.
 
+Whoever judges shares one more lock, which nobody takes alone: it shows who may be judging by terms and rates that have
+changed meanwhile.
+
 Always lock first, then read with a new statement, then compute.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -55,10 +61,13 @@ PARTITION_LOCKS = 0x4C454145_00000000
 _NAMES_LOCK = 0x4C454144_00000004
 _USERS_LOCK = 0x4C454144_00000005
 _DELIVERIES_LOCK = 0x4C454144_00000006
+_JUDGING_LOCK = 0x4C454144_00000007
 _BILLS_LOCKS = 0x4C454146_00000000
 _PAUSE_S = 0.2
 QUEUED_S, PASSING_S = 0.5, 0.25
 """For so long whoever wants a lock alone keeps those waiting who share it, and then lets them pass."""
+SHARED_S = 0.1
+"""For so long whoever shares a partner's lock waits for one customer, and then lets those pass who want it alone."""
 
 # A range over both columns of the index, in its order, so that no plan reads what waits in other partitions, or all of
 # this one. The statement around it calls the partition `one.lane`.
@@ -269,21 +278,46 @@ async def lock_schema_shared(connection: asyncpg.Connection) -> None:
 
 
 async def lock_partners_shared(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> None:
-    """Keep the terms, rates and closed periods of the partners as they are until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
+    """Keep the terms and closed periods of the partners, and their own rates, as they are until the transaction ends.
+
+    Rates for all partners can change meanwhile; what was judged without them is stale then.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _JUDGING_LOCK)
     keys = sorted({_key(partner_id) for partner_id in partner_ids})
     await connection.execute("SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::bigint[]) AS key", keys)
 
 
+async def wait_for_judging(connection: asyncpg.Connection) -> None:
+    """Wait until all who may have read terms and rates before now have ended; others come and go meanwhile."""
+    before = await _judging(connection)
+    while before:
+        await asyncio.sleep(_PAUSE_S)
+        before &= await _judging(connection)
+
+
+async def _judging(connection: asyncpg.Connection) -> set[str]:
+    """The transactions that share the lock of whoever judges, but this one."""
+    rows = await connection.fetch(
+        """
+        SELECT virtualtransaction FROM pg_locks
+        WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND classid = $1 AND objid = $2 AND objsubid = 1 AND pid <> pg_backend_pid()
+        """,
+        _JUDGING_LOCK >> 32,
+        _JUDGING_LOCK & 0xFFFFFFFF,
+    )
+    return {row["virtualtransaction"] for row in rows}
+
+
 async def lock_partner_exclusive(connection: asyncpg.Connection, partner_id: UUID) -> None:
     """Wait for the batches of the partner under way, and keep new ones out until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
+    await lock_rate_card_shared(connection)
     await _lock_giving_way(connection, _key(partner_id))
 
 
 async def try_lock_partners_exclusive(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> bool:
     """The same of several partners, without waiting for any; False if one is in use, and then the others are held."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
+    await lock_rate_card_shared(connection)
     keys = sorted({_key(partner_id) for partner_id in partner_ids})
     free: bool = await connection.fetchval(
         "SELECT bool_and(pg_try_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS key", keys
@@ -319,34 +353,65 @@ async def lock_bills_of_partners_exclusive(connection: asyncpg.Connection, partn
     await connection.execute("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", keys)
 
 
+async def lock_rate_card_shared(connection: asyncpg.Connection) -> None:
+    """Keep rates for all partners from changing until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATE_CARD_LOCK)
+
+
 async def lock_rate_card_exclusive(connection: asyncpg.Connection) -> None:
-    """Wait for all batches under way, and keep new ones out until the transaction ends."""
-    await _lock_giving_way(connection, _RATE_CARD_LOCK)
+    """Be the only one who changes rates, and keep partners and their closed periods as they are, until it ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _RATE_CARD_LOCK)
 
 
 async def _lock_giving_way(connection: asyncpg.Connection, key: int) -> None:
     """Take an exclusive lock that batches share; raises LockNotAvailableError after the session's lock_timeout.
 
-    While somebody waits for it, batches queue behind, also where a request that waits for a customer shares it for
-    seconds. So whoever does not get it soon steps back and lets them pass.
+    While somebody waits for it, batches queue behind, also where others share it for seconds. So whoever does not get
+    it soon steps back and lets them pass.
     """
     if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", key):
         return
-    patience = await connection.fetchval("SELECT current_setting('lock_timeout')")
-    patience_s: float = await connection.fetchval("SELECT extract(epoch FROM $1::text::interval)::float8", patience)
-    deadline = time.monotonic() + (patience_s or math.inf)
+    patience = await _Patience.of(connection)
     while True:
-        try:
-            async with connection.transaction():
-                await connection.execute(f"SET LOCAL lock_timeout = '{round(QUEUED_S * 1000)}ms'")
+        with suppress(asyncpg.LockNotAvailableError):
+            async with patience.shortened(connection, QUEUED_S):
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", key)
-                await connection.execute("SELECT set_config('lock_timeout', $1, true)", patience)
-        except asyncpg.LockNotAvailableError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(PASSING_S)
-        else:
-            return
+                return
+        patience.check()
+        await asyncio.sleep(PASSING_S)
+
+
+class _Patience:
+    """How long a session waits for locks, from now on; for some of them it waits shorter, and tries again."""
+
+    def __init__(self, setting: str, timeout_s: float) -> None:
+        self._setting = setting
+        self._deadline = time.monotonic() + (timeout_s or math.inf)
+
+    @classmethod
+    async def of(cls, connection: asyncpg.Connection) -> "_Patience":
+        """That of the session, by its lock_timeout."""
+        row = await connection.fetchrow(
+            """
+            SELECT setting, extract(epoch FROM setting::interval)::float8
+            FROM current_setting('lock_timeout') AS setting
+            """
+        )
+        assert row is not None
+        return cls(*row)
+
+    @asynccontextmanager
+    async def shortened(self, connection: asyncpg.Connection, timeout_s: float) -> AsyncIterator[None]:
+        """A part of the transaction that waits shorter; if it fails, the locks that it has taken are free again."""
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{round(timeout_s * 1000)}ms'")
+            yield
+            await connection.execute("SELECT set_config('lock_timeout', $1, true)", self._setting)
+
+    def check(self) -> None:
+        """Raise LockNotAvailableError, as Postgres would, once it is used up."""
+        if time.monotonic() > self._deadline:
+            raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
 
 
 async def lock_people_exclusive(connection: asyncpg.Connection) -> None:
@@ -430,6 +495,30 @@ async def lock_customers(
         [customer_id for _, customer_id in ordered],
     )
     return {(row["partner_id"], row["customer_id"]): row["policy_version"] for row in rows}
+
+
+async def lock_customer_of_partner(connection: asyncpg.Connection, partner_id: UUID, customer_id: UUID) -> int:
+    """Share the partner's lock and lock one of its customers; returns the policy version the customer was judged by.
+
+    Raises LockNotAvailableError after the session's lock_timeout. Who waits for a customer that another one has for
+    long shares nothing meanwhile: whoever wants the partner alone would wait for both, and batches behind it.
+    """
+    customer = partner_id, customer_id
+    patience = await _Patience.of(connection)
+    while True:
+        with suppress(asyncpg.LockNotAvailableError):
+            async with patience.shortened(connection, SHARED_S):  # what it has locked is free again if it fails
+                await lock_partners_shared(connection, [partner_id])
+                return (await lock_customers(connection, [customer]))[customer]
+        patience.check()
+        with suppress(_CustomerIsFree):
+            async with connection.transaction():
+                await lock_customers(connection, [customer])
+                raise _CustomerIsFree  # again, and the partner's lock comes first
+
+
+class _CustomerIsFree(Exception):
+    """Nobody has the customer any more."""
 
 
 async def lock_stale_customers(

@@ -45,6 +45,8 @@ async def process(
     in_force = await policies.load(connection, partner_ids)
     await locks.ensure_customer_states(connection, {customer: in_force[customer[0]].version for customer in customers})
     versions = await locks.lock_customers(connection, customers)
+    if any(versions[customer] > in_force[customer[0]].version for customer in customers):
+        in_force = await policies.load(connection, partner_ids)  # somebody has judged by rates that changed meanwhile
     known = await stored_leads.find(connection, [arrival.id for arrival in complete])
     await stored_leads.add(connection, matching.merge(complete, known))
     await own_ids.detect_conflicts(connection, complete, known)

@@ -1,7 +1,7 @@
 """What decides a partner's verdicts: terms, time zones, stored periods and rates, read and cached."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.periods import Calendar
-from billing.policy import Policy
+from billing.policy import PartnerCalendar, Policy
 from billing.rate_starts import CardRule, Span
 from billing.rates import RateCard, RateRule
 from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory
@@ -83,20 +83,48 @@ async def read_policies(connection: asyncpg.Connection, partners: Sequence[async
     for row in await connection.fetch("SELECT * FROM rate_spans WHERE partner_id = ANY($1::uuid[])", ids):
         spans[row["partner_id"]][row["rule_id"]] = span_from_row(row)
     calendars = {row["id"]: Calendar(zones[row["id"]], starts[row["id"]]) for row in partners}
+    card_of = _cards(rules, spans, calendars)
     return {
         row["id"]: Policy(
             partner_id=row["id"],
-            currency=row["currency"],
-            version=row["policy_version"],
             closed_through=row["closed_through"],
             calendar=calendars[row["id"]],
+            currency=row["currency"],
+            version=row["policy_version"],
             terms=TermsHistory(terms[row["id"]]),
-            card=RateCard(
-                row["id"],
-                _rules_of_partner([*rules[None], *rules[row["id"]]], calendars[row["id"]], spans[row["id"]]),
-            ),
+            card=card_of(row["id"]),
         )
         for row in partners
+    }
+
+
+async def read_closed(connection: asyncpg.Connection, partner_ids: Sequence[UUID]) -> dict[UUID, PartnerCalendar]:
+    """Those of the partners that have closed periods; of a calendar only the start of the first open one is read."""
+    zones: dict[UUID, dict[int, str]] = defaultdict(dict)
+    for row in await connection.fetch(
+        """
+        SELECT partner_time_zones.* FROM partner_time_zones JOIN partners ON partners.id = partner_id
+        WHERE partner_id = ANY($1::uuid[]) AND closed_through IS NOT NULL
+        """,
+        partner_ids,
+    ):
+        zones[row["partner_id"]][row["from_period"]] = row["timezone"]
+    rows = await connection.fetch(
+        """
+        SELECT partners.id, closed_through, period, starts_at
+        FROM partners LEFT JOIN periods ON partner_id = partners.id
+            AND period = closed_through + CASE closed_through % 100 WHEN 12 THEN 89 ELSE 1 END
+        WHERE partners.id = ANY($1::uuid[]) AND closed_through IS NOT NULL
+        """,
+        partner_ids,
+    )
+    return {
+        row["id"]: PartnerCalendar(
+            row["id"],
+            row["closed_through"],
+            Calendar(zones[row["id"]], {row["period"]: row["starts_at"]} if row["period"] else {}),
+        )
+        for row in rows
     }
 
 
@@ -124,6 +152,25 @@ def rule_from_row(row: asyncpg.Record) -> CardRule:
         start=row["from_period"] or row["effective_from"],
         is_ended=row["ended_at"] is not None,
     )
+
+
+def _cards(
+    rules: Mapping[UUID | None, Sequence[CardRule]],
+    spans: Mapping[UUID, Mapping[int, Span]],
+    calendars: Mapping[UUID, Calendar],
+) -> Callable[[UUID], RateCard]:
+    """Makes the card of a partner. One card serves all for whom the rules of all count alike: most of thousands."""
+    general = rules.get(None, ())
+    depends_on_zone = any(isinstance(rule.start, int) for rule in general)
+    shared = RateCard(UUID(int=0), _rules_of_partner(general, Calendar({0: "UTC"}), {}))
+
+    def card_of(partner_id: UUID) -> RateCard:
+        own, own_spans = rules.get(partner_id, ()), spans.get(partner_id, {})
+        if not (own or own_spans or depends_on_zone):
+            return shared.for_partner(partner_id)
+        return RateCard(partner_id, _rules_of_partner([*general, *own], calendars[partner_id], own_spans))
+
+    return card_of
 
 
 def _rules_of_partner(rules: Iterable[CardRule], calendar: Calendar, spans: Mapping[int, Span]) -> list[RateRule]:

@@ -100,7 +100,7 @@ async def _changed_policies(connection: asyncpg.Connection, arguments: dict[str,
         assert stored is not None, "rules are never deleted"
         rate = stored.rate
     ids = await rates.affected_partners(connection, rate.partner_id, rate.product_id)
-    touched = await _policies(connection, ids)
+    touched = await rate_changes.read_touched(connection, ids)
     if "rate" in arguments:
         await rate_changes.write_created(connection, touched, rate, _SYSTEM)
     elif arguments["amount_minor"]:

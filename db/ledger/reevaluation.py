@@ -14,7 +14,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core import locks
-from db.core.engine import transaction
+from db.core.engine import autocommit, transaction
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import judging, verdicts
 from db.ledger.case import Case, Customer
@@ -41,14 +41,28 @@ async def start(uow: UnitOfWork) -> UUID:
     return await tasks.start(uow, KIND, {}, dedup_key=KIND)
 
 
-async def end(connection: asyncpg.Connection, task_id: UUID, result: dict[str, Any]) -> bool:
-    """End the task, unless there are stale customers.
+async def changes(connection: asyncpg.Connection) -> int:
+    """How many changes of terms and rates partners have seen, all together."""
+    count: int = await connection.fetchval("SELECT coalesce(sum(policy_version), 0)::bigint FROM partners")
+    return count
+
+
+async def settled(engine: AsyncEngine) -> int:
+    """Wait until nobody is judging by older terms or rates than now; returns the number of `changes` until now."""
+    async with autocommit(engine) as connection:
+        seen = await changes(connection)
+        await locks.wait_for_judging(connection)
+    return seen
+
+
+async def end(connection: asyncpg.Connection, task_id: UUID, result: dict[str, Any], seen: int) -> bool:
+    """End the task, unless there are stale customers, or there can be: `seen` changes are `settled`, and no more.
 
     A change that finds the task unfinished locks its row until it is committed, and this waits for it before it looks
     for the last time. So no change relies on a task that has looked already.
     """
     await locks.lock_task_row(connection, task_id)
-    if await stale_partners(connection):
+    if await changes(connection) != seen or await stale_partners(connection):
         return False
     await tasks.finish(connection, task_id, result)
     return True
@@ -155,8 +169,8 @@ async def rejudge(connection: asyncpg.Connection, policies: Policies, customers:
     """
     if not customers:
         return []
-    in_force = await policies.load(connection, {partner_id for partner_id, _ in customers})
     versions = await locks.lock_customers(connection, customers)
+    in_force = await policies.load(connection, {partner_id for partner_id, _ in customers})
     cases = [Case(customer, in_force[customer[0]], versions[customer]) for customer in customers]
     await judging.judge_again(connection, cases)
     used: dict[UUID, set[int]] = defaultdict(set)

@@ -52,12 +52,11 @@ async def lock_action(connection: asyncpg.Connection, policies: Policies, action
     if owner is None:
         raise LookupError(action_id)
     partner_id, customer_id = owner
-    await locks.lock_partners_shared(connection, [partner_id])
-    versions = await locks.lock_customers(connection, [(partner_id, customer_id)])
+    judged_by = await locks.lock_customer_of_partner(connection, partner_id, customer_id)
     in_force = await policies.load(connection, [partner_id])
     row = await connection.fetchrow("SELECT * FROM actions WHERE id = $1", action_id)
     assert row is not None
-    return LockedAction(row, in_force[partner_id], versions[partner_id, customer_id])
+    return LockedAction(row, in_force[partner_id], judged_by)
 
 
 async def judge(connection: asyncpg.Connection, locked: LockedAction, change: Change) -> None:

@@ -102,7 +102,7 @@ async def create(uow: UnitOfWork, new: NewPartner) -> bool:
     """Create a partner with terms and time zone from the beginning of time; False if the id is taken."""
     connection, partner_id = uow.connection, partner_uuid(new.external_id)
     # A new rule for all partners re-evaluates those that it finds, so it must not miss this one.
-    await locks.lock_partners_shared(connection, [partner_id])
+    await locks.lock_rate_card_shared(connection)
     status = await connection.execute(
         """
         INSERT INTO partners (id, external_id, name, billing_email, currency) VALUES ($1, $2, $3, $4, $5)

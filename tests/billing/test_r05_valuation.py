@@ -93,6 +93,13 @@ def test_r5_the_rules_of_another_partner_do_not_count() -> None:
     assert RateCard(PARTNER, rules).price(PRODUCT, "any", "any", "high", START).amount_minor == 1000
 
 
+def test_r5_a_card_that_serves_several_partners_tells_their_products_apart() -> None:
+    card = RateCard(PARTNER, [*SHIPPED, RateRule(7, (None, PRODUCT, None, None, None), 1)])
+    for shared in (card, card.for_partner(OTHER)):
+        prices = [shared.price(product, "any", "any", "high", START) for product in (PRODUCT, UUID(int=4))]
+        assert prices == [(7, 1), (1, 1000)]
+
+
 def test_r5_a_card_without_a_price_for_a_level_is_an_error_and_not_0() -> None:
     with pytest.raises(UnpricedAction):
         RateCard(PARTNER, SHIPPED[1:3]).price(PRODUCT, "any", "any", "high", START)

@@ -21,11 +21,13 @@ async def reevaluate_stale(attempt: Attempt) -> dict[str, Any]:
             partner_ids = await reevaluation.stale_partners(connection)
         now = await rejudge_stale(attempt, partner_ids, judged)
         judged += now
+        if now:
+            continue
+        seen = await reevaluation.settled(engine)
         async with transaction(engine) as connection:
-            if await reevaluation.end(connection, attempt.task.id, {"customers": judged}):
+            if await reevaluation.end(connection, attempt.task.id, {"customers": judged}, seen):
                 return {"customers": judged}
-        if not now:
-            await asyncio.sleep(_PAUSE_S)  # another task has them, or a batch
+        await asyncio.sleep(_PAUSE_S)  # another task has them, or a batch
 
 
 async def reevaluate_partners(attempt: Attempt) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from db.core.engine import transaction
+from db.ledger import reevaluation
 from db.ledger import text_rules as ledger_rules
 from db.ledger.case import Customer
 from db.ledger.text_rules import Part
@@ -33,6 +34,7 @@ async def apply_text_rules(attempt: Attempt) -> dict[str, Any]:
     for done, customer in enumerate(sorted(customers), 1):
         await ledger_rules.rekey(engine, policies, customer)
         await attempt.progress(done, len(customers))
+    await reevaluation.settled(engine)
     await rejudge_stale(attempt, partner_ids)
     async with transaction(engine, readonly=True) as connection:
         found = await text_findings.count(connection)

@@ -134,7 +134,8 @@ async def test_r16_no_change_relies_on_a_task_that_has_looked_already(world: Wor
 
     async def end() -> bool:
         async with transaction(world.engine) as connection:
-            return await reevaluation.end(connection, task_id, {"customers": 1})
+            seen = await reevaluation.changes(connection)
+            return await reevaluation.end(connection, task_id, {"customers": 1}, seen)
 
     async with world.unit_of_work() as uow:
         await uow.connection.execute("UPDATE partners SET policy_version = policy_version + 1")

@@ -112,8 +112,8 @@ async def test_r16_a_rate_for_all_partners_counts_for_one_that_is_created_at_the
     """The creation waits for the rule, which does not know the partner; the partner then finds the rule."""
     world, policies = World(engine), Policies()
     await world.customer("ann", "ann@example.com")
-    async with transaction(engine) as batch_under_way:
-        await locks.lock_partners_shared(batch_under_way, [])
+    async with transaction(engine) as creation_under_way:
+        await locks.lock_rate_card_shared(creation_under_way)
         rate = asyncio.create_task(world.rate("3.00", action_type="Click"))
         await asyncio.sleep(0.1)
         creation = asyncio.create_task(world.partner("new"))
@@ -130,8 +130,8 @@ async def test_r16_a_rate_for_all_partners_counts_for_one_that_is_created_at_the
 async def test_r16_the_partners_of_a_rule_are_read_under_the_lock(world: World) -> None:
     """Failed before: a partner that was created while the rule waited for the lock was never judged by it."""
     async with transaction(world.engine) as rule:
-        async with transaction(world.engine) as batch_under_way:
-            await locks.lock_partners_shared(batch_under_way, [])
+        async with transaction(world.engine) as creation_under_way:
+            await locks.lock_rate_card_shared(creation_under_way)
             waiting = asyncio.create_task(rate_changes.lock_affected_partners(rule, None, None))
             await asyncio.sleep(0.1)
             # A partner that was created before by somebody who is only now done with it.
