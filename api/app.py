@@ -1,5 +1,6 @@
 """The API application: `create_app` is the root of an API process and fits on one screen."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -56,7 +57,7 @@ from api.routes import (
     write_offs,
 )
 from api.schemas import openapi
-from api.side_thread import SideThread
+from api.side_thread import TURN_S, SideThread
 from api.state import State
 from api.traffic.admission import AdmissionMiddleware
 from api.traffic.backpressure import Backpressure
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         configure_logging(settings.log_level)
         tracing.start("leadger-api")
         tune_garbage_collector()
+        sys.setswitchinterval(TURN_S)
         connect = partial(create_engine, settings, "leadger-api", connection_class=connection_class())
         half = max(settings.database_pool_size // 2, 1)
         engine = connect(half, lock_timeout_s=LOCK_TIMEOUT_S)

@@ -32,9 +32,18 @@ class PartnerCalendar:
 
 @dataclass(frozen=True, slots=True)
 class Policy(PartnerCalendar):
-    """Calendar, terms and rates of one partner. A customer judged by an older `version` is stale."""
+    """Calendar, terms and rates of one partner. A customer judged by an older `version` is stale.
+
+    From the version `same_terms_since` on, if it is known, only rates have changed.
+    """
 
     currency: str
     version: int
     terms: TermsHistory
     card: RateCard
+    same_terms_since: int | None = None
+
+    def has_terms_of(self, version: int) -> bool:
+        """Whether nothing but rates has changed since a version, so that what is new can be judged beside the rest."""
+        since = self.version if self.same_terms_since is None else self.same_terms_since
+        return since <= version <= self.version

@@ -16,7 +16,7 @@ import msgspec
 
 from api.body import BOM, json_from_body
 from api.problems import MOST_ERRORS, FieldError, Problem
-from api.schemas.crowded import refuse_crowded
+from api.schemas.crowded import occurrences, refuse_crowded
 from api.schemas.instants import instant_from_text
 from api.schemas.repeated import repeated_names
 from billing.errors import InvalidValue
@@ -66,7 +66,7 @@ def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int
     if not result.leads and not result.errors:
         raise Problem(400, "There are no leads in the request.", [FieldError("#", "must not be empty")])
     # A name that is given twice is decoded once, but then the body has more quotes than the decoded leads need.
-    if result.leads and (result.errors or body.count(b'"') != 2 * texts):
+    if result.leads and (result.errors or occurrences(body, b'"') != 2 * texts):
         _refuse_repeated(body, ndjson, result)
     return result
 

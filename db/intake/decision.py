@@ -59,8 +59,8 @@ async def process(
     await store_periods(connection, in_force, _periods_of(cases.values()))
     for case in cases.values():
         case.judged_by = versions[case.customer]
-    current = [case for case in cases.values() if case.judged_by == case.policy.version]
-    stale = [case for case in cases.values() if case.judged_by != case.policy.version]
+    current = [case for case in cases.values() if not case.follows_other_terms]
+    stale = [case for case in cases.values() if case.follows_other_terms]
     if most_open_actions is not None and len(stale) > 1:
         open_actions = await reevaluation.open_actions(connection, [case.customer for case in stale])
         if open_actions > most_open_actions:

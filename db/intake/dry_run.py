@@ -43,8 +43,8 @@ async def decide(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) ->
     versions = await _versions(connection, [case.customer for case in cases])
     for case in cases:
         case.judged_by = versions.get(case.customer, case.policy.version)
-    current = [case for case in cases if not case.is_stale]
-    stale = [case for case in cases if case.is_stale]
+    current = [case for case in cases if not case.follows_other_terms]
+    stale = [case for case in cases if case.follows_other_terms]
     if current:
         await judging.judge_changes(connection, current)
     if stale:

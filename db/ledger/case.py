@@ -20,12 +20,12 @@ Customer = tuple[UUID, UUID]
 class Case:
     """One customer to be judged: new and changed actions, the affected verdicts on record, and the verdicts.
 
-    `judged_by` is the policy version of the verdicts on record, 0 if there are none. `lead_periods` are the (lead,
-    billing period) pairs on record of leads that get new actions. `recorded` begins with the actions whose hold status
-    changed, which they have already, with their verdicts as before. `released_keys` are those that a returned frozen
-    winner gave up, and `credited_from` is the period in which it was credited. `is_complete` says that all verdicts
-    that can still change were judged, not only the affected range. `changes` are (recorded or None, new) for every
-    verdict that is new or differs.
+    `judged_by` is the oldest policy version of the verdicts on record, 0 if there are none. `lead_periods` are the
+    (lead, billing period) pairs on record of leads that get new actions. `recorded` begins with the actions whose hold
+    status changed, which they have already, with their verdicts as before. `released_keys` are those that a returned
+    frozen winner gave up, and `credited_from` is the period in which it was credited. `is_complete` says that all
+    verdicts that can still change were judged, not only the affected range. `changes` are (recorded or None, new) for
+    every verdict that is new or differs.
     """
 
     customer: Customer
@@ -45,8 +45,18 @@ class Case:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the verdicts on record follow an older policy."""
+        """Whether verdicts on record follow an older policy."""
         return self.judged_by != self.policy.version
+
+    @property
+    def follows_other_terms(self) -> bool:
+        """Whether verdicts on record follow other terms, so that nothing can be judged beside them."""
+        return not self.policy.has_terms_of(self.judged_by)
+
+    @property
+    def ends_stale(self) -> bool:
+        """Whether it was stale and all verdicts that can still change were judged."""
+        return self.is_stale and self.is_complete
 
     @property
     def first_period(self) -> int:

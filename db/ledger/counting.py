@@ -37,7 +37,7 @@ async def count(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
             by_product[partner_id, period, product_id].leads += sign
         for period in case.counters:
             known.add((case.customer, period))
-            if case.is_complete and case.is_stale and case.policy.is_open(period):
+            if case.ends_stale and case.policy.is_open(period):
                 by_customer.setdefault((case.customer, period), Totals())
     policy_versions = {case.customer: case.policy.version for case in cases}
     versions = {at: policy_versions[at[0]] for at in by_customer}

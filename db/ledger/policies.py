@@ -15,6 +15,13 @@ from billing.rates import RateCard, RateRule
 from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory
 from db.masters.rates import span_from_row
 
+PARTNERS = """
+    SELECT id, currency, policy_version, closed_through, since_version AS same_terms_since
+    FROM partners LEFT JOIN unchanged_terms ON partner_id = id AND through_version = policy_version
+    WHERE id = ANY($1::uuid[])
+"""
+"""What `read_policies` is given of partners."""
+
 
 class Policies:
     """A cache of partners' policies, valid while their policy version stays. One per process.
@@ -28,10 +35,7 @@ class Policies:
 
     async def load(self, connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> dict[UUID, Policy]:
         """The policy of each partner as it is now; it stays so while the caller holds the partner's lock."""
-        rows = await connection.fetch(
-            "SELECT id, currency, policy_version, closed_through FROM partners WHERE id = ANY($1::uuid[])",
-            list(partner_ids),
-        )
+        rows = await connection.fetch(PARTNERS, list(partner_ids))
         loaded = {row["id"]: cached for row in rows if (cached := self._current(row))}
         stale = [row for row in rows if row["id"] not in loaded]
         if stale:
@@ -93,6 +97,7 @@ async def read_policies(connection: asyncpg.Connection, partners: Sequence[async
             version=row["policy_version"],
             terms=TermsHistory(terms[row["id"]]),
             card=card_of(row["id"]),
+            same_terms_since=row["same_terms_since"],
         )
         for row in partners
     }

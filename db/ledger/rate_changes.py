@@ -161,7 +161,7 @@ async def _lock_touched(connection: asyncpg.Connection, rate: NewRate) -> Touche
 
 
 async def _announce(uow: UnitOfWork, policies: Policies, touched: Touched, rule_id: int) -> RateChanged:
-    await partners.raise_policy_version(uow.connection, touched.partner_ids)
+    await partners.raise_policy_version_for_rates(uow.connection, touched.partner_ids)
     uow.after_commit(policies.clear)
     return RateChanged(rule_id, await reevaluation.start(uow))
 

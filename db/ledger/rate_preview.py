@@ -20,7 +20,7 @@ from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import judging, rate_changes
 from db.ledger.case import Case
-from db.ledger.policies import read_policies
+from db.ledger.policies import PARTNERS, read_policies
 from db.masters import rates
 from db.masters.rates import NewRate
 from db.tasks import records as tasks
@@ -113,11 +113,7 @@ async def _changed_policies(connection: asyncpg.Connection, arguments: dict[str,
 
 
 async def _policies(connection: asyncpg.Connection, partner_ids: Sequence[UUID]) -> dict[UUID, Policy]:
-    rows = await connection.fetch(
-        "SELECT id, currency, policy_version, closed_through FROM partners WHERE id = ANY($1::uuid[])"
-        " ORDER BY external_id",
-        list(partner_ids),
-    )
+    rows = await connection.fetch(f"{PARTNERS} ORDER BY external_id", list(partner_ids))
     return await read_policies(connection, rows)
 
 

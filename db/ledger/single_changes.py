@@ -16,7 +16,7 @@ from db.ledger.periods import store_periods
 from db.ledger.policies import Policies
 
 MOST_ACTIONS_AT_ONCE = 1_000
-"""Where verdicts follow older terms or rates, a request judges so many again; more of them are left to a task."""
+"""Where verdicts follow older terms, a request judges so many again; more of them are left to a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ async def lock_action(connection: asyncpg.Connection, policies: Policies, action
 async def judge(connection: asyncpg.Connection, locked: LockedAction, change: Change) -> None:
     """Judge what a change can change, and write what differs. The hold statuses on record are the new ones."""
     case = Case(locked.customer, locked.policy, locked.judged_by, change.new)
-    if case.is_stale:
+    if case.follows_other_terms:
         await check_few_actions(connection, [case])
         await judging.judge_again(connection, [case])
     else:

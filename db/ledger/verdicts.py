@@ -30,12 +30,12 @@ _ACTION_COLUMNS = [
 
 
 async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
-    """Write the verdict changes of locked customers, and that they are judged by the present policy."""
+    """Write the verdict changes of locked customers, and which of them are judged by the present policy now."""
     await write_actions(connection, cases)
     await winners.write(connection, cases)
     await counting.count(connection, cases)
-    stale = [case for case in cases if case.is_stale]
-    if not stale:
+    judged = [case for case in cases if case.ends_stale]
+    if not judged:
         return
     await connection.execute(
         """
@@ -43,9 +43,9 @@ async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS judged (partner_id, customer_id, version)
         WHERE customer_states.partner_id = judged.partner_id AND customer_states.customer_id = judged.customer_id
         """,
-        [case.customer[0] for case in stale],
-        [case.customer[1] for case in stale],
-        [case.policy.version for case in stale],
+        [case.customer[0] for case in judged],
+        [case.customer[1] for case in judged],
+        [case.policy.version for case in judged],
     )
 
 

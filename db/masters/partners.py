@@ -153,3 +153,24 @@ async def raise_policy_version(connection: asyncpg.Connection, partner_ids: Sequ
     await connection.execute(
         "UPDATE partners SET policy_version = policy_version + 1 WHERE id = ANY($1::uuid[])", list(partner_ids)
     )
+
+
+async def raise_policy_version_for_rates(connection: asyncpg.Connection, partner_ids: Sequence[UUID]) -> None:
+    """The same, where nothing but rates changes: what is new of a stale customer can be judged beside the rest.
+
+    A change of another kind does not write `unchanged_terms`, whose versions then end before the partner's.
+    """
+    await connection.execute(
+        """
+        WITH raised AS (
+            UPDATE partners SET policy_version = policy_version + 1 WHERE id = ANY($1::uuid[])
+            RETURNING id, policy_version
+        )
+        INSERT INTO unchanged_terms (partner_id, since_version, through_version)
+        SELECT id, policy_version - 1, policy_version FROM raised
+        ON CONFLICT (partner_id) DO UPDATE SET through_version = excluded.through_version,
+            since_version = CASE unchanged_terms.through_version
+                WHEN excluded.since_version THEN unchanged_terms.since_version ELSE excluded.since_version END
+        """,
+        partner_ids,
+    )

@@ -183,7 +183,7 @@ class Unwritten:
         differences: dict[tuple[Customer, int], list[tuple[tuple[object, ...], int]]] = defaultdict(list)
         self._winners: dict[UUID, dict[UUID, Winner | None]] = defaultdict(dict)
         for case in cases:
-            if case.is_stale:
+            if case.ends_stale:
                 periods = filter(case.policy.is_open, case.counters)
                 self.versions |= {(case.customer, period): case.policy.version for period in periods}
             for before, verdict in case.changes:

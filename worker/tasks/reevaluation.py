@@ -7,6 +7,7 @@ from uuid import UUID
 
 from db.core.engine import transaction
 from db.ledger import reevaluation
+from worker.leads_first import leads_first
 from worker.runner import Attempt
 
 _PAUSE_S = 0.1
@@ -46,7 +47,8 @@ async def rejudge_stale(attempt: Attempt, partner_ids: Sequence[UUID], before: i
     waiting, judged = list(partner_ids), 0
     while waiting:
         some, waiting = waiting[: reevaluation.PARTNERS_AT_ONCE], waiting[reevaluation.PARTNERS_AT_ONCE :]
-        customers = await reevaluation.rejudge_some_stale(engine, policies, some)
+        async with leads_first(engine):
+            customers = await reevaluation.rejudge_some_stale(engine, policies, some)
         judged += len(customers)
         found = {partner_id for partner_id, _ in customers}
         waiting += [partner_id for partner_id in some if partner_id in found]

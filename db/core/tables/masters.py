@@ -43,6 +43,14 @@ first_closed_periods = Table(
     CheckConstraint(period_check("period"), name="period"),
 )
 
+unchanged_terms = Table(
+    "unchanged_terms",
+    metadata,
+    Column("partner_id", Uuid, ForeignKey("partners.id"), primary_key=True),
+    Column("since_version", BigInteger, nullable=False),
+    Column("through_version", BigInteger, nullable=False),
+)
+
 partner_terms = Table(
     "partner_terms",
     metadata,

@@ -6,6 +6,7 @@ GROUPS = {
         "partner_terms": "the terms of a partner from one period on that decide verdicts (R16)",
         "partner_time_zones": "the time zone of a partner from one period on",
         "periods": "a calendar month of a partner, with its bounds as instants",
+        "unchanged_terms": "the policy versions of a partner between which nothing but rates changed",
         "first_closed_periods": "the first closed period of a partner: reopening it leaves nothing closed",
         "products": "what leads are interested in; belongs to one partner for ever",
         "customers": "a person, known by e-mail",

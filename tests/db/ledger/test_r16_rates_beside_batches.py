@@ -1,7 +1,7 @@
 """R16: a rule for all keeps no batch waiting and waits for none; what was judged without it is judged again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,8 @@ import pytest
 from db.core import locks
 from db.core.engine import transaction
 from db.intake import worker_batch
-from db.ledger import policies, reevaluation
+from db.ledger import invariants, judging, policies, reevaluation
+from db.ledger.case import Case
 from db.ledger.policies import Policies
 from tests.builders import distinct, lead
 from tests.world import World
@@ -119,4 +120,56 @@ async def test_r16_a_rule_for_all_reads_no_card(world: World, monkeypatch: pytes
         assert await world.rate("4.00", action_type="Click")
     await world.send(lead("may", ("Click", "High", "2024-05-10T09:00:00Z"), customer="ann", product="crm"))
     await world.settle()
+    await world.check()
+
+
+@pytest.fixture
+def judged_again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many customers were judged again with all their open actions, each time."""
+    found: list[int] = []
+    judge_again = judging.judge_again
+
+    async def counted(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+        found.append(len(cases))
+        await judge_again(connection, cases)
+
+    monkeypatch.setattr(judging, "judge_again", counted)
+    return found
+
+
+async def test_r16_where_only_rates_have_changed_a_batch_judges_what_is_new(
+    world: World, judged_again: list[int]
+) -> None:
+    """Failed before: after a rule for all, every batch judged all open actions of its customers again."""
+    await world.send(*distinct(3, AT, customer="ann", product="crm"))
+    await world.rate("3.00", engagement_level="High")
+    await world.rate("2.00", partner="acme", engagement_level="Low")
+    await world.send(*distinct(9, AT, customer="ann", product="crm"))
+    await world.hold(world.oracle.verdicts("acme")[0].action)
+    assert judged_again == []
+    assert await stale(world) == 1
+    async with transaction(world.engine, readonly=True) as connection:
+        for report in await invariants.reports_of(connection, world.partners["acme"], 0):
+            assert await invariants.violations(connection, world.partners["acme"], report.period) == []
+    await world.settle()
+    assert judged_again == [1]
+    await world.check()
+
+
+@pytest.mark.parametrize("of_older_release", [False, True])
+async def test_r16_where_terms_have_changed_too_a_batch_judges_all(
+    world: World, judged_again: list[int], of_older_release: bool
+) -> None:
+    """Between changes of rates, whoever makes it: a release before this one notes nothing of it."""
+    await world.send(*distinct(3, AT, customer="ann", product="crm"))
+    await world.rate("3.00", engagement_level="High")
+    if of_older_release:
+        async with transaction(world.engine) as connection:
+            await connection.execute("UPDATE partners SET policy_version = policy_version + 1")
+    else:
+        await world.terms("acme", "2024-04", cap="7.00")
+    await world.rate("2.00", engagement_level="High")
+    await world.send(*distinct(2, AT, customer="ann", product="crm"))
+    assert judged_again == [1]
+    assert await stale(world) == 0
     await world.check()

@@ -1,0 +1,46 @@
+"""Background judging gives way to leads that are late, for as long as it worked and no longer."""
+
+import asyncio
+import time
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.core.engine import transaction
+from tests.builders import lead
+from tests.world import World
+from worker.leads_first import leads_first
+
+_WORKED_S = 0.4
+
+
+async def paused_s(engine: AsyncEngine) -> float:
+    """How long it gives way after some work."""
+    async with leads_first(engine):
+        await asyncio.sleep(_WORKED_S)
+        ended = time.monotonic()
+    return time.monotonic() - ended
+
+
+async def late_lead(world: World) -> None:
+    await world.accept(lead(customer="ann", product="crm"))
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE inbox SET received_at = received_at - interval '1 second'")
+
+
+async def test_background_judging_gives_way_to_late_leads_as_long_as_it_worked(world: World) -> None:
+    await late_lead(world)
+    assert _WORKED_S * 0.9 < await paused_s(world.engine) < _WORKED_S * 3
+
+
+async def test_background_judging_goes_on_where_no_lead_is_late(world: World) -> None:
+    await world.accept(lead(customer="ann", product="crm"))
+    async with transaction(world.engine) as connection:
+        await connection.execute("UPDATE inbox SET received_at = received_at + interval '1 hour'")
+    assert await paused_s(world.engine) < _WORKED_S * 0.9
+
+
+async def test_background_judging_goes_on_once_late_leads_are_decided(world: World) -> None:
+    await late_lead(world)
+    giving_way = asyncio.create_task(paused_s(world.engine))
+    await world.work()
+    assert await giving_way < _WORKED_S * 0.9
