@@ -7,7 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from api import docs, problems
+from api import docs, problem_answers
 from api.access.authentication import AuthenticationMiddleware
 from api.access.caller_cache import CallerCache
 from api.access.callers import find_key, find_session
@@ -15,6 +15,7 @@ from api.access.valid_secrets import ValidSecrets
 from api.fast_path import FastPathMiddleware
 from api.head import HeadMiddleware
 from api.memory import Memory
+from api.pages import all_pages
 from api.readiness import Readiness
 from api.request_context import RequestContextMiddleware
 from api.request_spans import TracingMiddleware
@@ -168,7 +169,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestContextMiddleware, writes_access_log=writes_access_log)
     if tracing.is_configured():
         app.add_middleware(TracingMiddleware)
-    problems.install(app)
+    problem_answers.install(app)
     docs.install(app)
     openapi.install(app)
     for area in (
@@ -210,4 +211,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         operations,
     ):
         app.include_router(area.router)
+    all_pages.install(app)
     return app

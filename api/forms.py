@@ -1,42 +1,39 @@
-"""Bodies that come in more than one form, which the route reads itself: JSON as a model, or CSV."""
+"""Reading the forms of pages: what a browser sends when a person presses a button."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from starlette.types import Scope
 
 from api.body import read_body
-from api.problems import FieldError, Problem
-from billing.csv_rows import InvalidRows
+from api.headers import header
+from api.problems import Problem
 
-Model = TypeVar("Model", bound=BaseModel)
-Rows = TypeVar("Rows")
+CSRF_FIELD = "csrf_token"
+_TYPE = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 2000
 
-CSV_TYPES = frozenset({"text/csv", "application/csv"})
-_MOST_BYTES = 1024 * 1024
-
-
-async def json_form(request: Request, model: type[Model]) -> Model:
-    """The JSON body as a model, refused as FastAPI refuses it."""
-    value = await request.json()
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        raise RequestValidationError(errors) from None
+Values = Mapping[str, Sequence[str]]
+"""What was typed, by the name of the field."""
 
 
-async def csv_text(request: Request, read: Callable[[str], Rows], most_bytes: int = _MOST_BYTES) -> Rows:
-    """What `read` makes of a CSV body; Problem 400 that names the line of every bad row."""
-    body = await read_body(request, most_bytes)
-    try:
-        return read(body.decode())
-    except UnicodeDecodeError:
-        raise Problem(
-            400, "The file is not UTF-8; save it as CSV in UTF-8.", [FieldError("#", "is not UTF-8")]
-        ) from None
-    except InvalidRows as error:
-        errors = [FieldError(f"line:{line}", detail) for line, detail in error.faults]
-        raise Problem(400, f"Line {error.faults[0][0]} {error.faults[0][1]}; nothing was done.", errors) from None
+def is_form(scope: Scope) -> bool:
+    """Whether the body of a request is a form."""
+    return header(scope, b"content-type").partition(";")[0].strip().lower() == _TYPE
+
+
+async def read_form(request: Request, most_bytes: int) -> Values:
+    """What was typed; kept in `scope["form"]`, because a body can be read once.
+
+    Problem 400 for what no browser sends, and those of `read_body`.
+    """
+    if "form" not in request.scope:
+        body = await read_body(request, most_bytes)
+        try:
+            values = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            raise Problem(400, "The form cannot be read.") from None
+        request.scope["form"] = values
+    typed: Values = request.scope["form"]
+    return typed

@@ -1,14 +1,12 @@
-"""Problem documents (RFC 9457): the answers to refused requests and to errors, each with one clear message."""
+"""Problems: refused requests and errors, each with one clear message. How they are answered: `api.problem_answers`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -19,8 +17,8 @@ from db.core.errors import DATABASE_UNAVAILABLE, UNFIT_DATABASE, BeingReevaluate
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 10_000
+"""So many bad fields are named at most."""
 _RETRY_AFTER_S = 2
 
 _MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
@@ -104,23 +102,6 @@ def log_failure(scope: Scope) -> None:
     log.exception("request_failed", path=scope["path"], method=scope["method"])
 
 
-def problem_response(request: Request, problem: Problem) -> Response:
-    """An RFC 9457 document with at most MOST_ERRORS field errors; `errors_left_out` counts the rest."""
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status_code).phrase,
-        "status": problem.status_code,
-        "detail": problem.detail,
-        "instance": path_of(request),
-        "request_id": request.scope.get("request_id", ""),
-    }
-    if problem.errors:
-        document["errors"] = [error.to_wire() for error in problem.errors[:MOST_ERRORS]]
-        if len(problem.errors) > MOST_ERRORS:
-            document["errors_left_out"] = len(problem.errors) - MOST_ERRORS
-    return Response(msgspec.json.encode(document), problem.status_code, headers=problem.headers, media_type=MEDIA_TYPE)
-
-
 def path_of(request: Request) -> str:
     """The path as it is written in a URL."""
     return quote(request.scope["path"], errors="replace")
@@ -133,29 +114,6 @@ def _database_unavailable(error: Exception) -> Problem:
         f"{unavailable_because(error)}; try again in a moment. A lead that is sent twice counts once.",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
-
-
-def install(app: FastAPI) -> None:
-    """Answer every expected exception of a route with a problem document; `api.request_context` answers the others."""
-
-    async def answer(request: Request, error: Exception) -> Response:
-        problem = problem_from(error, request)
-        if problem is None:
-            raise error
-        return problem_response(request, problem)
-
-    for kind in (
-        HTTPException,
-        RuleViolation,
-        InvalidValue,
-        RequestValidationError,
-        BeingReevaluated,
-        FileUnavailable,
-        ClientDisconnect,
-        *DATABASE_UNAVAILABLE,
-        *UNFIT_DATABASE,
-    ):
-        app.add_exception_handler(kind, answer)
 
 
 def _field_error_from_pydantic(error: dict[str, Any]) -> FieldError:

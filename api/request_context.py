@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.headers import header
-from api.problems import Problem, log_failure, problem_from, problem_response
+from api.problem_answers import problem_response
+from api.problems import Problem, log_failure, problem_from
 from api.traffic.downloads import ReadingStopped
 from db.telemetry import access_log
 

@@ -1,23 +1,40 @@
 """Authentication: who is calling, with an API key or in a session."""
 
+from contextlib import suppress
+
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.cookies import check_csrf, session_cookie
 from api.access.permissions import ANYBODY, Caller
 from api.body import drop_body
+from api.forms import CSRF_FIELD, is_form, read_form
 from api.headers import header
 from api.problems import Problem
 from api.state import State
 
 _PUBLIC_PATHS = {"/health", "/ready", "/docs", "/openapi.json"}
+_PUBLIC_FOLDERS = ("/docs/", "/static/")
 FOR_ANYBODY = {
     ("POST", "/api/users"),
     ("POST", "/api/session"),
     ("POST", "/api/password/forgotten"),
     ("POST", "/api/password/reset"),
     ("POST", "/api/billing-scheduler/github-webhook"),
+    ("GET", "/welcome"),
+    ("HEAD", "/welcome"),
+    ("POST", "/welcome/sign-in"),
+    ("POST", "/welcome/sign-up"),
+    ("POST", "/welcome/forgotten"),
+    ("POST", "/welcome/set-up"),
+    ("GET", "/password"),
+    ("HEAD", "/password"),
+    ("POST", "/password"),
 }
 """Where people begin who cannot sign in yet, and GitHub, which is let in by its signature."""
+_MOST_BYTES_OF_FORM = 1024 * 1024
+_MOST_BYTES_KEPT = 16 * 1024
+"""Of a form whose sender has no session any more, to keep what was typed."""
 
 
 class AuthenticationMiddleware:
@@ -33,7 +50,7 @@ class AuthenticationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; Problem 401 if it is not known who calls, 429 over the rate of the caller."""
-        if scope["type"] != "http" or scope["path"] in _PUBLIC_PATHS or scope["path"].startswith("/docs/"):
+        if scope["type"] != "http" or _is_public(scope["path"]):
             await self._app(scope, receive, send)
             return
         if (scope["method"], scope["path"]) in FOR_ANYBODY:
@@ -41,7 +58,7 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         state: State = scope["app"].state.leadger
-        caller = scope["caller"] = await _authenticate(scope, state)
+        caller = scope["caller"] = await _authenticate(scope, receive, state)
         try:
             state.limiter.check(caller.id)
         except Problem:
@@ -61,7 +78,11 @@ def _unstored(send: Send) -> Send:
     return send_unstored
 
 
-async def _authenticate(scope: Scope, state: State) -> Caller:
+def _is_public(path: str) -> bool:
+    return path in _PUBLIC_PATHS or path.startswith(_PUBLIC_FOLDERS)
+
+
+async def _authenticate(scope: Scope, receive: Receive, state: State) -> Caller:
     """A key counts before a cookie, which a browser sends unasked."""
     scheme, _, secret = header(scope, b"authorization").partition(" ")
     secret = secret.strip()
@@ -72,8 +93,12 @@ async def _authenticate(scope: Scope, state: State) -> Caller:
     elif token := session_cookie(scope, state.settings):
         caller = await state.sessions.find(token, address)
         if caller:
-            check_csrf(scope, token)
+            scope["caller"] = caller
+            check_csrf(scope, token, await _form_field(scope, receive, _MOST_BYTES_OF_FORM))
     if caller is None:
+        if _is_small(scope):
+            with suppress(Problem):
+                await _form_field(scope, receive, _MOST_BYTES_KEPT)
         raise Problem(
             401,
             'A valid API key is needed: send "Authorization: Bearer <key>". '
@@ -82,3 +107,15 @@ async def _authenticate(scope: Scope, state: State) -> Caller:
             headers={"WWW-Authenticate": "Bearer"},
         )
     return caller
+
+
+def _is_small(scope: Scope) -> bool:
+    length = header(scope, b"content-length")
+    return length.isdecimal() and int(length) <= _MOST_BYTES_KEPT and not header(scope, b"content-encoding")
+
+
+async def _form_field(scope: Scope, receive: Receive, most_bytes: int) -> str:
+    """The token that a form carries; empty if the body is none."""
+    if not is_form(scope):
+        return ""
+    return (await read_form(Request(scope, receive), most_bytes)).get(CSRF_FIELD, [""])[0]

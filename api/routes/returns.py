@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, without_names
 from api.body import JSON_TYPES, content_type
-from api.forms import CSV_TYPES, csv_text, json_form
 from api.ids import partner_id_of, possible_lead_ids
+from api.json_or_csv import CSV_TYPES, csv_text, json_form
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routing import Route

@@ -32,17 +32,9 @@ class SignIn(Body):
 @router.post("", status_code=201, response_model=answers.Session)
 async def sign_in(request: Request, body: SignIn) -> Response:
     """Sign in: the answer sets a cookie, and its `csrf_token` goes into X-CSRF-Token of what changes something."""
-    state = state_of(request)
-    account, browser = await _checked_account(request, body)
-    async with unit_of_work(request, Actor(ActorKind.USER, account.user_id, account.name)) as uow:
-        if former := await sessions.find_valid(uow.connection, session_cookie(request.scope, state.settings)):
-            await sessions.end(uow, state.sessions, former.id)
-        started = await sessions.start(uow, account, browser)
-        user = await users.read(uow.connection, account.user_id) if started and account.user_id else None
-    if started is None or user is None:
-        raise _wrong()
+    user, started = await begin_session(request, body)
     response = json_response(_session_out(user, started.token, started), 201)
-    set_cookies(response, state.settings, started)
+    set_cookies(response, state_of(request).settings, started)
     return response
 
 
@@ -70,6 +62,20 @@ async def sign_out(
     response = Response(status_code=204)
     clear_session_cookie(response, state.settings)
     return response
+
+
+async def begin_session(request: Request, body: SignIn) -> tuple[User, NewSession]:
+    """Begin a session in place of the one that the browser had; Problem 401 or 429 as `_checked_account` says."""
+    state = state_of(request)
+    account, browser = await _checked_account(request, body)
+    async with unit_of_work(request, Actor(ActorKind.USER, account.user_id, account.name)) as uow:
+        if former := await sessions.find_valid(uow.connection, session_cookie(request.scope, state.settings)):
+            await sessions.end(uow, state.sessions, former.id)
+        started = await sessions.start(uow, account, browser)
+        user = await users.read(uow.connection, account.user_id) if started and account.user_id else None
+    if started is None or user is None:
+        raise _wrong()
+    return user, started
 
 
 async def _checked_account(request: Request, body: SignIn) -> tuple[Account, str | None]:

@@ -73,7 +73,7 @@ async def create(
 async def create_first_admin(uow: UnitOfWork, name: str, email: str, password_hash: str) -> bool:
     """Make the first Admin of an installation; False if there is one who can sign in."""
     await locks.lock_users_exclusive(uow.connection)
-    if await _has_admin(uow.connection):
+    if await has_admin(uow.connection):
         return False
     await create(uow, name, email, Role.ADMIN, password_hash=password_hash)
     return True
@@ -172,7 +172,7 @@ async def _update(
     uow: UnitOfWork, cache: Cache, user_id: UUID, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> None:
     connection = uow.connection
-    had_admin = await _has_admin(connection)
+    had_admin = await has_admin(connection)
     await connection.execute(
         """
         UPDATE users SET role = $2, partner_id = $3,
@@ -184,7 +184,7 @@ async def _update(
         after["partner_id"],
         after["is_active"],
     )
-    if had_admin and not await _has_admin(connection):
+    if had_admin and not await has_admin(connection):
         raise RuleViolation("This is the last Admin who can sign in; make another one first.")
     await sessions.end_all(uow, cache, user_id)
     changed = [name for name in after if after[name] != before[name]]
@@ -192,7 +192,7 @@ async def _update(
     await uow.audit("user.changed", user_id, before=next(facts), after=next(facts))
 
 
-async def _has_admin(connection: asyncpg.Connection) -> bool:
+async def has_admin(connection: asyncpg.Connection) -> bool:
     """Whether there is an Admin who can sign in."""
     found: bool = await connection.fetchval(
         """

@@ -1,0 +1,1 @@
+"""The pages that people work with in a browser: routes, templates and what they look like."""

@@ -1,0 +1,61 @@
+"""One's own account: name and role, password, deputy, sessions."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+
+from api.access.cookies import clear_session_cookie
+from api.access.permissions import FOR_PEOPLE, caller_of
+from api.pages.forms import Form, submitted
+from api.pages.rendering import led_to, page
+from api.routes import password, session
+from api.routing import Route
+from api.state import state_of
+from db.access import users
+from db.core.engine import transaction
+
+router = APIRouter(route_class=Route, include_in_schema=False)
+
+
+@router.get("/account", dependencies=[FOR_PEOPLE])
+async def show_account(request: Request) -> Response:
+    """Who one is here, and what one may change about it."""
+    return await _show(request, Form())
+
+
+@router.post("/account/password", dependencies=[FOR_PEOPLE])
+async def change_password_here(request: Request) -> Response:
+    """Change one's password; all sessions end."""
+
+    async def act(form: Form) -> Response:
+        await password.change_password(request, form.read(password.PasswordChange))
+        return _signed_out(request, "Your password is changed. Sign in with the new one.")
+
+    return await submitted(request, act, _show)
+
+
+@router.post("/account/sign-out", dependencies=[FOR_PEOPLE])
+async def sign_out_here(request: Request) -> Response:
+    """Sign out in this browser."""
+    await session.sign_out(request)
+    return _signed_out(request, "You have signed out.")
+
+
+@router.post("/account/sign-out-everywhere", dependencies=[FOR_PEOPLE])
+async def sign_out_everywhere(request: Request) -> Response:
+    """End all of one's sessions."""
+    await session.sign_out(request, everywhere=True)
+    return _signed_out(request, "You have signed out everywhere.")
+
+
+async def _show(request: Request, form: Form) -> Response:
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        user = await users.read(connection, caller_of(request).id)
+    assert user is not None
+    return page(request, "account.html", status=form.status, form=form, user=user, now=datetime.now(UTC))
+
+
+def _signed_out(request: Request, said: str) -> Response:
+    response = led_to(request, "/welcome", said)
+    clear_session_cookie(response, state_of(request).settings)
+    return response

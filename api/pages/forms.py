@@ -1,0 +1,74 @@
+"""Forms: what was typed, what was wrong with it, and what follows."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from api.forms import CSRF_FIELD, Values, read_form
+from api.problems import Problem, problem_from
+from api.state import answer_beside
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_MOST_BYTES = 1024 * 1024
+_MOST_BYTES_OF_ANYBODY = 16 * 1024
+_OTHER_PAGES = (401, 403, 404)
+"""Such refusals are about the page and not about what was typed."""
+
+
+@dataclass(slots=True)
+class Form:
+    """What was typed, by field; once it was refused also why, by field or as a whole, and with which status."""
+
+    values: Values = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    refusal: str = ""
+    status: int = 200
+
+    def value(self, name: str, default: object = "") -> str:
+        """What was typed into a field; else the default."""
+        given = self.values.get(name)
+        return given[-1] if given else "" if default is None else str(default)
+
+    def all(self, name: str) -> Sequence[str]:
+        """All that was chosen of a field."""
+        return self.values.get(name, ())
+
+    def typed(self) -> list[tuple[str, str]]:
+        """Every field with what was typed, without the token of the page."""
+        return [(name, text) for name, texts in self.values.items() if name != CSRF_FIELD for text in texts]
+
+    def read(self, model: type[Model]) -> Model:
+        """The fields as the API takes them, without empty ones; RequestValidationError says what is wrong."""
+        sent = {name: text for name in model.model_fields if (text := self.value(name)) != ""}
+        try:
+            return model.model_validate(sent)
+        except ValidationError as error:
+            raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
+
+    def refuse(self, problem: Problem) -> None:
+        """Keep why it was refused."""
+        self.status = problem.status_code
+        self.errors = {each.pointer.removeprefix("#/").partition("/")[0]: each.detail for each in problem.errors}
+        self.refusal = "" if self.errors else str(problem.detail)
+
+
+Act = Callable[[Form], Awaitable[Response]]
+Show = Callable[[Request, Form], Awaitable[Response]]
+
+
+async def submitted(request: Request, act: Act, show: Show, *, anybody: bool = False) -> Response:
+    """Do what a form asks for; if it is refused, show its page again with what was typed and why."""
+    form = Form(await read_form(request, _MOST_BYTES_OF_ANYBODY if anybody else _MOST_BYTES))
+    try:
+        return await act(form)
+    except Exception as error:
+        problem = problem_from(error, request)
+        if problem is None or (problem.status_code in _OTHER_PAGES and not anybody):
+            raise
+        form.refuse(problem)
+    return await answer_beside(request, lambda asked: show(asked, form))

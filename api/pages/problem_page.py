@@ -1,0 +1,60 @@
+"""Refusals and faults as pages; who has no session any more is led to the sign-in, which keeps what was typed."""
+
+from http import HTTPStatus
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from starlette.types import Scope
+
+from api.access.cookies import is_form_token, session_cookie
+from api.forms import CSRF_FIELD
+from api.headers import header
+from api.negotiation import accepted
+from api.pages.forms import Form
+from api.pages.rendering import led_to, page
+from api.pages.welcome import welcome_page
+from api.problems import Problem
+from api.state import state_of
+
+_HTML = "text/html"
+_TITLES = {
+    403: "This is not open to you",
+    404: "There is nothing here",
+    409: "This cannot be done now",
+    429: "Too many requests",
+    500: "Something went wrong",
+    503: "Not available just now",
+}
+
+
+def wants_page(scope: Scope) -> bool:
+    """Whether the answer is for a browser that shows it."""
+    return accepted(header(scope, b"accept"), ("application/json", _HTML)) == _HTML
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    """The page of a refusal or a fault."""
+    if problem.status_code == HTTPStatus.UNAUTHORIZED:
+        return _sign_in_page(request)
+    status = problem.status_code
+    response = page(
+        request,
+        "problem.html",
+        status=status,
+        title=_TITLES.get(status, HTTPStatus(status).phrase),
+        detail=problem.detail,
+        errors=problem.errors[:20],
+        request_id=request.scope.get("request_id", ""),
+    )
+    response.headers.update(problem.headers or {})
+    return response
+
+
+def _sign_in_page(request: Request) -> Response:
+    if request.method in ("GET", "HEAD"):
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return led_to(request, "/welcome" if target == "/" else f"/welcome?next={quote(target, safe='')}")
+    typed = Form(request.scope.get("form", {}))
+    # Only a page of ours knows the token: nobody else puts words into a person's form.
+    ours = is_form_token(typed.value(CSRF_FIELD), session_cookie(request.scope, state_of(request).settings))
+    return welcome_page(request, Form(status=401), kept=typed.typed() if ours else [], target=request.url.path)

@@ -1,0 +1,94 @@
+"""From a template to an answer: what every page is given, and the policy under which a browser shows it."""
+
+import gzip
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from fastapi import Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from api.access.cookies import clear_notice, form_token, notice, session_cookie, set_notice
+from api.access.permissions import ANYBODY
+from api.headers import header
+from api.pages import words
+from api.pages.assets import takes_gzip, url_of
+from api.pages.forms import Form
+from api.pages.navigation import groups_for, paths_of
+from api.state import state_of
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "frame-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing from elsewhere, nothing inline, and in no foreign frame."""
+_HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+NOTHING = Form()
+"""A form in which nothing was typed."""
+_PACKED_FROM_BYTES = 1024
+_LEVEL = 5
+
+
+def page(request: Request, template: str, *, status: int = 200, token: str = "", **context: Any) -> Response:
+    """A page. `token` is the session's secret where it has just begun, else that of the request counts."""
+    settings = state_of(request).settings
+    caller = request.scope.get("caller", ANYBODY)
+    secret = token or session_cookie(request.scope, settings)
+    said = notice(request.scope, settings)
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            who=caller,
+            path=request.url.path,
+            groups=groups_for(request, caller),
+            has_search="/search" in paths_of(request),
+            csrf_token=form_token(secret) if secret else "",
+            notice=said,
+            words=words.words_for(header(request.scope, b"accept-language")),
+            **context,
+        )
+    )
+    response = _packed(request, text.encode(), status)
+    if said:
+        clear_notice(response, settings)
+    return response
+
+
+def led_to(request: Request, path: str, said: str = "") -> Response:
+    """After a form: have the browser get another page, which says once what was done."""
+    response = Response(status_code=303, headers={"Location": path, "Cache-Control": "no-store"})
+    if said:
+        set_notice(response, state_of(request).settings, said)
+    return response
+
+
+@cache
+def environment() -> Environment:
+    """The templates; whatever they show is text, never markup."""
+    made = Environment(
+        loader=PackageLoader("api.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"asset": url_of, "states": words.STATES, "roles": words.ROLES, "nothing": NOTHING}
+    made.filters |= {"period": words.period, "day": words.day, "instant": words.instant}
+    return made
+
+
+def _packed(request: Request, content: bytes, status: int) -> Response:
+    headers: Mapping[str, str] = _HEADERS | {"Vary": "Accept-Encoding"}
+    if len(content) >= _PACKED_FROM_BYTES and takes_gzip(request):
+        content, headers = gzip.compress(content, _LEVEL), {**headers, "Content-Encoding": "gzip"}
+    return Response(content, status, headers, media_type="text/html")

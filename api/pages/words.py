@@ -1,0 +1,97 @@
+"""How pages write money, numbers, instants and periods."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from babel import Locale, UnknownLocaleError
+from markupsafe import Markup
+
+from billing.periods import name_of_period
+from billing.zones import zone
+from db.bills.files.language import Language, language_of
+
+STATES = {
+    "draft": ("Draft", "quiet"),
+    "pending": ("Pending", "waiting"),
+    "approved": ("Approved", "good"),
+    "rejected": ("Rejected", "bad"),
+    "issued": ("Issued", "plain"),
+    "paid": ("Paid", "good"),
+    "written_off": ("Written off", "quiet"),
+    "void": ("Void", "quiet"),
+    "cancelled": ("Cancelled", "quiet"),
+    "overdue": ("Overdue", "bad"),
+    "disputed": ("Disputed", "waiting"),
+}
+"""How states are called, and the tone of their chips."""
+
+ROLES = {
+    "admin": "Admin",
+    "finance": "Finance",
+    "customer_success": "Customer Success",
+    "sales": "Sales",
+    "partner": "Partner",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words and figures for one reader, in their language; words stay English."""
+
+    language: Language
+
+    def amount(self, minor: int | None) -> str:
+        """Money: 1,250.00, minus as −, nothing for None."""
+        return "" if minor is None else self.language.amount(minor)
+
+    def difference(self, minor: int) -> str:
+        """A signed amount."""
+        return f"+{self.language.amount(minor)}" if minor > 0 else self.language.amount(minor)
+
+    def number(self, value: int) -> str:
+        """A count."""
+        return self.language.number(value)
+
+    def wire_amount(self, amount: str | None) -> str:
+        """Money as the wire has it: "-1250.00"."""
+        return "" if amount is None else self.language.amount(int(amount.replace(".", "")))
+
+
+def words_for(accept_language: str) -> Words:
+    """The words for the language that a browser names first; English for one that nobody knows."""
+    code = accept_language.partition(",")[0].partition(";")[0].strip()
+    try:
+        Locale.parse(code, sep="-")
+    except (UnknownLocaleError, ValueError):
+        code = "en"
+    return Words(language_of(code))
+
+
+def period(number: int) -> str:
+    """April 2024."""
+    return name_of_period(number)
+
+
+def day(value: date) -> str:
+    """2 May 2024."""
+    return f"{value.day} {value:%B %Y}"
+
+
+def instant(value: datetime | str, timezone: str = "UTC") -> Markup:
+    """An instant in a time zone, with its UTC form for machines and on hover."""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    local, utc = at.astimezone(zone(timezone)), at.astimezone(UTC)
+    shown = f"{local.day} {local:%b %Y, %H:%M} {local.tzname()}"
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S}", shown
+    )
+
+
+def ago(value: datetime, now: datetime) -> str:
+    """How long ago, in the largest whole unit."""
+    minutes = int((now - value).total_seconds() // 60)
+    for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            count = minutes // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
