@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 from fastapi import Request
 from starlette.types import Scope
 
-from api.body import read_body
+from api.body import content_type, read_body
 from api.headers import header
 from api.problems import Problem
 
@@ -26,9 +26,10 @@ def is_form(scope: Scope) -> bool:
 async def read_form(request: Request, most_bytes: int) -> Values:
     """What was typed; kept in `scope["form"]`, because a body can be read once.
 
-    Problem 400 for what no browser sends, and those of `read_body`.
+    Problem 415 for what is no form, 400 for what no browser sends, and those of `read_body`.
     """
     if "form" not in request.scope:
+        content_type(request, {_TYPE})
         body = await read_body(request, most_bytes)
         try:
             values = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)

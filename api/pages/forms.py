@@ -1,8 +1,8 @@
 """Forms: what was typed, what was wrong with it, and what follows."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -44,9 +44,12 @@ class Form:
 
     def read(self, model: type[Model]) -> Model:
         """The fields as the API takes them, without empty ones; RequestValidationError says what is wrong."""
-        sent = {name: text for name in model.model_fields if (text := self.value(name)) != ""}
+        return self.read_as(model, {name: self.value(name) for name in model.model_fields})
+
+    def read_as(self, model: type[Model], sent: Mapping[str, Any]) -> Model:
+        """The same of fields that were put together from what was typed."""
         try:
-            return model.model_validate(sent)
+            return model.model_validate({name: value for name, value in sent.items() if value != ""})
         except ValidationError as error:
             raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
 

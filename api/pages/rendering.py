@@ -83,7 +83,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"asset": url_of, "states": words.STATES, "roles": words.ROLES, "nothing": NOTHING}
-    made.filters |= {"period": words.period, "day": words.day, "instant": words.instant}
+    made.filters |= {"period": words.period, "day": words.day, "date": words.brief_day, "instant": words.instant}
     return made
 
 

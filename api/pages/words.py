@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 from babel import Locale, UnknownLocaleError
 from markupsafe import Markup
 
+from billing.money import amount_from_minor
 from billing.periods import name_of_period
 from billing.zones import zone
 from db.bills.files.language import Language, language_of
@@ -52,9 +54,18 @@ class Words:
         """A count."""
         return self.language.number(value)
 
-    def wire_amount(self, amount: str | None) -> str:
-        """Money as the wire has it: "-1250.00"."""
-        return "" if amount is None else self.language.amount(int(amount.replace(".", "")))
+    def price(self, value: Decimal) -> str:
+        """A price of one unit, with as many decimals as it needs, two at least."""
+        decimals = -int(value.normalize().as_tuple().exponent)
+        return self.language.number(value, max(decimals, 2))
+
+    def percent(self, rate: Decimal) -> str:
+        """A rate of tax."""
+        return self.language.percent(rate)
+
+    def amount_to_type(self, minor: int) -> str:
+        """Money as forms take it, whatever the language: 1250.00."""
+        return amount_from_minor(minor)
 
 
 def words_for(accept_language: str) -> Words:
@@ -75,6 +86,11 @@ def period(number: int) -> str:
 def day(value: date) -> str:
     """2 May 2024."""
     return f"{value.day} {value:%B %Y}"
+
+
+def brief_day(value: date) -> str:
+    """2 May 2024 in tables: the month has three letters."""
+    return f"{value.day} {value:%b %Y}"
 
 
 def instant(value: datetime | str, timezone: str = "UTC") -> Markup:

@@ -95,7 +95,7 @@ async def list_bills(
         shown = found
         if waiting_for:
             actor, mover = caller_of(request).actor, mover_of(request)
-            shown = [head for head in found if _waits(await moves.open_to(connection, head, actor, mover))]
+            shown = [head for head in found if waits_for(await moves.open_to(connection, head, actor, mover))]
     following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == limit else None
     return json_response({"items": [head_out(head) for head in shown], "next": following})
 
@@ -124,9 +124,14 @@ async def list_actions(request: Request, bill_id: UuidPath, limit: Limit = 100, 
 @router.get("/{bill_id}/files/{kind}", dependencies=[_READ], response_class=Response)
 async def get_file(request: Request, bill_id: UuidPath, kind: BillFormat) -> Response:
     """A file of an issued bill, with the bytes that `files` names the checksum of."""
+    return await file_response(request, bill_id, kind, is_attached=True)
+
+
+async def file_response(request: Request, bill_id: UUID, kind: BillFormat, *, is_attached: bool) -> Response:
+    """A file of an issued bill, to be kept or to be shown; Problem 404 if there is none."""
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
-        bill = await _found(request, connection, bill_id)
+        bill = await found_bill(request, connection, bill_id)
         files = await stored.read(connection, bill_id)
     found = next((file for file in files if file.format is kind), None)
     if bill.issue is None or found is None:
@@ -135,7 +140,7 @@ async def get_file(request: Request, bill_id: UuidPath, kind: BillFormat) -> Res
         blocks = await run_in_threadpool(read_file, found.url)
     except FileNotFoundError:
         raise Problem(404, f"The {kind} of {bill.issue.number} is no longer in its folder.") from None
-    name = f"{bill.issue.number}.{kind}"
+    name = f"{bill.issue.number}.{kind}" if is_attached else ""
     return state.downloads.start(caller_of(request).id, blocks, MEDIA_TYPES[kind], name)
 
 
@@ -207,24 +212,39 @@ async def reject_bill(request: Request, bill_id: UuidPath, body: ReasonedMoveIn)
 @router.post("/moves", dependencies=[requires(Permission.READ)], response_model=list[answers.MovedBill])
 async def move_bills(request: Request, body: MovesIn) -> Response:
     """Make one move of many bills, each in a transaction of its own; the answer says how each went."""
+    return json_response(await moved_bills(request, body))
+
+
+async def moved_bills(request: Request, body: MovesIn) -> list[dict[str, Any]]:
+    """How each of many moves went."""
     move = Move(body.move)
-    if move not in (Move.APPROVE, Move.WITHDRAW):
-        caller_of(request).check(Permission.BILL)
+    check_mover(request, move)
     results: list[dict[str, Any]] = []
     for each in body.bills:
         try:
-            async with unit_of_work(request) as uow:
-                asked = Asked(move, each.digest, body.comment)
-                found = await moves.move(uow, each.bill, asked, mover_of(request), datetime.now(UTC))
-                if found is None:
-                    raise no_bill(each.bill)
+            await moved_bill(request, each.bill, Asked(move, each.digest, body.comment))
             results.append({"bill": each.bill, "status": 200, "detail": None})
         except Exception as error:
             problem = problem_from(error, request)
             if problem is None:
                 raise
             results.append({"bill": each.bill, "status": problem.status_code, "detail": problem.detail})
-    return json_response(results)
+    return results
+
+
+def check_mover(request: Request, move: Move) -> None:
+    """Problem 403 for a move that the permission to bill is needed for; reviews are up to the bill."""
+    if move not in (Move.APPROVE, Move.WITHDRAW, Move.REJECT):
+        caller_of(request).check(Permission.BILL)
+
+
+async def moved_bill(request: Request, bill_id: UUID, asked: Asked) -> Bill:
+    """The bill after a move in a transaction of its own; Problem 404 if there is none."""
+    async with unit_of_work(request) as uow:
+        bill = await moves.move(uow, bill_id, asked, mover_of(request), datetime.now(UTC))
+    if bill is None:
+        raise no_bill(bill_id)
+    return bill
 
 
 async def _moved(request: Request, bill_id: UUID, asked: Asked) -> Response:
@@ -237,7 +257,7 @@ async def _moved(request: Request, bill_id: UUID, asked: Asked) -> Response:
 
 async def bill_answer(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> dict[str, Any]:
     """A bill as the caller sees it; a caller that is bound to a partner sees issued ones, and nothing of approvals."""
-    bill, within = await _found(request, connection, bill_id), own_partner(request)
+    bill, within = await found_bill(request, connection, bill_id), own_partner(request)
     files = await stored.read(connection, bill_id)
     corrected = await issuing.numbers_of_corrected(connection, bill)
     if within is not None:
@@ -254,14 +274,15 @@ async def bill_answer(request: Request, connection: asyncpg.Connection, bill_id:
     )
 
 
-async def _found(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> Bill:
+async def found_bill(request: Request, connection: asyncpg.Connection, bill_id: UUID) -> Bill:
+    """A bill that the caller may see; Problem 404 if there is none."""
     bill, within = await records.read(connection, bill_id), own_partner(request)
     if bill is None or (within is not None and (bill.head.partner_id != within or bill.issue is None)):
         raise no_bill(bill_id)
     return bill
 
 
-def _waits(open_moves: Iterable[Move]) -> bool:
+def waits_for(open_moves: Iterable[Move]) -> bool:
     """Whether a bill waits for whoever these moves are open to; taking back what was done is not what it waits for."""
     return bool({Move.SUBMIT, Move.APPROVE, Move.REVISE, Move.ISSUE} & set(open_moves))
 

@@ -1,5 +1,7 @@
 """Credit notes: what is taken back of issued bills, line by line or as a whole (B8)."""
 
+from uuid import UUID
+
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, requires
@@ -12,6 +14,7 @@ from api.state import unit_of_work
 from api.wire import json_response
 from db.bills import credit_notes
 from db.bills.credit_notes import Wanted
+from db.core.unit_of_work import UnitOfWork
 
 router = APIRouter(route_class=Route, prefix="/api/credit-notes", tags=["account"])
 
@@ -24,8 +27,14 @@ async def create_credit_note(request: Request, body: CreditNoteIn) -> Response:
     left, and its issue cancels the bill; the month stays closed, and POST /api/bills makes the replacement.
     """
     async with unit_of_work(request) as uow:
-        bill_id = await bill_id_of(uow.connection, body.bill)
-        note_id = await credit_notes.create(uow, bill_id, Wanted(body.amounts(), body.reason))
-        assert note_id is not None
+        note_id = await make_credit_note(uow, body)
         content = await bill_answer(request, uow.connection, note_id)
     return json_response(content, 201)
+
+
+async def make_credit_note(uow: UnitOfWork, body: CreditNoteIn) -> UUID:
+    """The draft of a credit note; Problem 404 if there is no such bill."""
+    bill_id = await bill_id_of(uow.connection, body.bill)
+    note_id = await credit_notes.create(uow, bill_id, Wanted(body.amounts(), body.reason))
+    assert note_id is not None
+    return note_id

@@ -103,6 +103,7 @@ class BillFilter:
     overdue_at: datetime | None = None
     number: str | None = None
     is_note: bool | None = None
+    corrects_id: UUID | None = None
     issued_only: bool = False
     unfinished_only: bool = False
 
@@ -171,6 +172,7 @@ async def page(
             ))
             AND ($11::text IS NULL OR bills.number = $11)
             AND ($12::bool IS NULL OR (bills.corrects_id IS NOT NULL) = $12)
+            AND ($13::uuid IS NULL OR bills.corrects_id = $13)
             AND (NOT $6 OR bills.issued_at IS NOT NULL)
             AND (NOT $7 OR bills.state IN ('draft', 'pending', 'approved', 'rejected'))
             AND ($8::timestamptz IS NULL OR (bills.created_at, bills.id) < ($8, $9::uuid))
@@ -187,6 +189,7 @@ async def page(
         limit,
         only.number,
         only.is_note,
+        only.corrects_id,
     )
     return [_head_from_row(row) for row in rows]
 
@@ -201,6 +204,42 @@ async def read_heads(connection: asyncpg.Connection, bill_ids: Sequence[UUID]) -
         bill_ids,
     )
     return [_head_from_row(row) for row in rows]
+
+
+MOST_COUNTED = 10_000
+"""So many bills of a kind are counted at most: a list with more says so."""
+
+
+async def counts(connection: asyncpg.Connection, partner_id: UUID | None) -> dict[str, int]:
+    """How many bills somebody has to do something about, by the state they show, up to one more than MOST_COUNTED.
+
+    Credit notes count until they are issued. `partner_id` None: of all partners.
+    """
+    counted: dict[str, int] = {}
+    for state in (State.DRAFT, State.PENDING, State.APPROVED, State.REJECTED):
+        counted[state] = await connection.fetchval(
+            """
+            SELECT count(*) FROM (
+                SELECT FROM bills WHERE state = $1 AND ($2::uuid IS NULL OR partner_id = $2) LIMIT $3
+            ) AS counted
+            """,
+            state,
+            partner_id,
+            MOST_COUNTED + 1,
+        )
+    counted[State.ISSUED] = await connection.fetchval(
+        """
+        SELECT count(*) FROM (
+            SELECT FROM account_rests JOIN account_entries ON account_entries.id = entry_id
+            JOIN bills ON bills.id = entry_id
+            WHERE rest_minor > 0 AND amount_minor > 0 AND state = 'issued'
+                AND ($1::uuid IS NULL OR bills.partner_id = $1) LIMIT $2
+        ) AS counted
+        """,
+        partner_id,
+        MOST_COUNTED + 1,
+    )
+    return counted
 
 
 async def insert(

@@ -175,9 +175,54 @@ NEEDED: dict[str, Permission | Anybody] = {
     "change_password": PEOPLE,
     "forgot_password": PUBLIC,
     "reset_password": PUBLIC,
+    "get_asset": PUBLIC,
+    "show_home": PEOPLE,
+    "show_welcome": PUBLIC,
+    "sign_in_here": PUBLIC,
+    "sign_up_here": PUBLIC,
+    "forgot_password_here": PUBLIC,
+    "set_up_here": PUBLIC,
+    "show_password": PUBLIC,
+    "set_password_here": PUBLIC,
+    "show_bills": Permission.READ,
+    "move_many_bills": Permission.READ,
+    "show_bill": Permission.READ,
+    "show_pdf": Permission.READ,
+    "move_bill_here": Permission.READ,
+    "enter_payment_here": Permission.BILL,
+    "create_credit_note_here": Permission.BILL,
+    "cancel_bill_here": Permission.BILL,
+    "dispute_bill_here": Permission.BILL,
+    "write_off_bill_here": Permission.BILL,
+    "show_account": PEOPLE,
+    "change_password_here": PEOPLE,
+    "sign_out_here": PEOPLE,
+    "sign_out_everywhere": PEOPLE,
 }
 """What each route needs, by the name of its function."""
-AS_WELL = {"enter_usage": Permission.BILL, "change_partner": Permission.BILL, "post_returns": Permission.READ}
+BY_FORM = {
+    "sign_in_here": "session.started",
+    "sign_up_here": "user.signed_up",
+    "forgot_password_here": "user.link_made",
+    "set_up_here": "user.created",
+    "set_password_here": "user.password_changed",
+    "change_password_here": "user.password_changed",
+    "sign_out_here": "session.ended",
+    "sign_out_everywhere": "session.ended",
+    "move_many_bills": "bill.submit",
+    "move_bill_here": "bill.submit",
+    "enter_payment_here": "payment.entered",
+    "create_credit_note_here": "credit_note.created",
+    "cancel_bill_here": "credit_note.created",
+    "dispute_bill_here": "bill.disputed",
+    "write_off_bill_here": "bill.written_off",
+}
+"""The forms of pages: each does what a route of the API does, of which the audit says this."""
+AS_WELL = {
+    "enter_usage": Permission.BILL,
+    "change_partner": Permission.BILL,
+    "post_returns": Permission.READ,
+}
 """What does as well."""
 
 
@@ -211,6 +256,9 @@ OPEN: dict[str, Json | None] = {
     "get_statement": None,
     "get_file": None,
     "get_attribution": None,
+    "show_bills": None,
+    "show_bill": None,
+    "show_pdf": None,
     "list_products": None,
     "get_product": None,
     "create_rate": {"partner": "{partner}", "action_type": "Call", "amount": "2.00"},

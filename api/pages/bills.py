@@ -1,0 +1,153 @@
+"""The bills: which of them needs me, and one move of many at once."""
+
+from datetime import UTC, datetime
+from typing import Annotated, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Query, Request, Response
+
+from api.access.movers import mover_of
+from api.access.permissions import Permission, caller_of, requires
+from api.access.visibility import own_partner
+from api.ids import partner_id_of
+from api.pages.forms import Form, submitted
+from api.pages.lists import PER_PAGE, beside, link, up_to
+from api.pages.rendering import led_to, page
+from api.paging import After, cursor_from_place, place_from_cursor
+from api.problems import Problem
+from api.routes.bills import moved_bills, waits_for
+from api.routing import Route
+from api.schemas.bills import MovesIn
+from api.state import state_of
+from billing.bills.states import Move
+from billing.periods import period_from_text
+from db.bills import moves, records
+from db.bills.records import MOST_COUNTED, BillFilter
+from db.core.engine import transaction
+
+router = APIRouter(route_class=Route, include_in_schema=False)
+
+
+class Tab(NamedTuple):
+    """A stage of bills, and what can be done there with many at once."""
+
+    name: str
+    label: str
+    for_partners: bool = False
+    move: Move | None = None
+
+
+TABS = (
+    Tab("mine", "For you"),
+    Tab("draft", "Draft", move=Move.SUBMIT),
+    Tab("pending", "Pending", move=Move.APPROVE),
+    Tab("approved", "Approved", move=Move.ISSUE),
+    Tab("rejected", "Rejected"),
+    Tab("issued", "To be paid", for_partners=True),
+    Tab("overdue", "Overdue", for_partners=True),
+    Tab("paid", "Paid", for_partners=True),
+    Tab("", "All", for_partners=True),
+)
+_WORDS = {Move.SUBMIT: "Submit", Move.APPROVE: "Approve", Move.ISSUE: "Issue"}
+_DONE = {Move.SUBMIT: "submitted", Move.APPROVE: "approved", Move.ISSUE: "issued"}
+
+
+@router.get("/bills", dependencies=[requires(Permission.READ, within_partner=True)])
+async def show_bills(
+    request: Request,
+    state: str = "",
+    partner: str = "",
+    period: Annotated[str, Query(description="a month like 2024-04")] = "",
+    number: str = "",
+    after: After = None,
+) -> Response:
+    """Bills and credit notes of one stage, the newest first."""
+    asked = {"state": state, "partner": partner.strip(), "period": period.strip(), "number": number.strip()}
+    return await _show(request, Form(), asked, after)
+
+
+@router.post("/bills", dependencies=[requires(Permission.READ)])
+async def move_many_bills(request: Request) -> Response:
+    """Make one move of all bills that were chosen."""
+
+    async def act(form: Form) -> Response:
+        chosen = [dict(zip(("bill", "digest"), each.split(":"), strict=False)) for each in form.all("bill")]
+        if not chosen:
+            raise Problem(400, "Choose the bills first.")
+        body = form.read_as(MovesIn, {"move": form.value("move"), "comment": form.value("comment"), "bills": chosen})
+        results = await moved_bills(request, body)
+        refused = [each["detail"] for each in results if each["status"] != 200]
+        done = len(results) - len(refused)
+        said = f"{done} of {len(results)} bills {_DONE.get(Move(body.move), 'moved')}."
+        if refused:
+            raise Problem(409, " ".join([said, *dict.fromkeys(refused)][:6]))
+        return led_to(request, link("/bills", {"state": form.value("state")}), said)
+
+    async def show(asked: Request, form: Form) -> Response:
+        return await _show(asked, form, {"state": form.value("state"), "partner": "", "period": "", "number": ""}, None)
+
+    return await submitted(request, act, show)
+
+
+async def _show(request: Request, form: Form, asked: dict[str, str], after: str | None) -> Response:
+    caller, within = caller_of(request), own_partner(request)
+    tab = next((each for each in TABS if each.name == asked["state"]), TABS[-1])
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        only = await _filter(connection, asked, tab, within)
+        before = place_from_cursor(after, tuple[datetime, UUID])
+        found = await records.page(connection, only, before=before, limit=PER_PAGE)
+        counted = await records.counts(connection, within)
+        shown = found
+        if tab.name == "mine":
+            shown = [
+                head
+                for head in found
+                if waits_for(await moves.open_to(connection, head, caller.actor, mover_of(request)))
+            ]
+    following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == PER_PAGE else None
+    return page(
+        request,
+        "bills.html",
+        status=form.status,
+        form=form,
+        asked=asked,
+        tab=tab,
+        tabs=[
+            (each, link("/bills", {**asked, "state": each.name}), _count(counted, each.name))
+            for each in TABS
+            if within is None or each.for_partners
+        ],
+        bills=shown,
+        today=datetime.now(UTC).date(),
+        currencies={head.currency for head in shown},
+        move=tab.move if tab.move and _may(request, tab.move) else None,
+        words_of_move=_WORDS,
+        **beside(request, asked, following),
+    )
+
+
+async def _filter(connection: asyncpg.Connection, asked: dict[str, str], tab: Tab, within: UUID | None) -> BillFilter:
+    state = tab.name if tab.name not in ("mine", "overdue") else ""
+    return BillFilter(
+        partner_id=await partner_id_of(connection, asked["partner"], within=within) if asked["partner"] else within,
+        period=period_from_text(asked["period"]) if asked["period"] else None,
+        state=state or None,
+        overdue_at=datetime.now(UTC) if tab.name == "overdue" else None,
+        number=asked["number"] or None,
+        is_note=False if tab.name == "issued" else None,
+        issued_only=within is not None,
+        unfinished_only=tab.name == "mine",
+    )
+
+
+def _may(request: Request, move: Move) -> bool:
+    """Whether the person is offered a move of many; each bill still says whether it is theirs."""
+    caller = caller_of(request)
+    if move is not Move.APPROVE:
+        return caller.may(Permission.BILL)
+    return caller.session is not None and (caller.may(Permission.ADMIN) or not caller.may(Permission.BILL))
+
+
+def _count(counted: dict[str, int], state: str) -> str:
+    return up_to(counted[state], MOST_COUNTED) if counted.get(state) else ""

@@ -1,0 +1,180 @@
+"""What the pictures show: people of every role, and partners with bills at every stage."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+
+PASSWORD = "four words of no meaning"
+PEOPLE = {
+    "admin": ("Ada Admin", None),
+    "finance": ("Fay Finance", None),
+    "customer_success": ("Chris Success", None),
+    "sales": ("Sam Sales", None),
+    "partner": ("Pat Partner", "acme"),
+    "none": ("Nora New", None),
+}
+"""Name and partner of a person, by role."""
+_LONG = "Vereinigte Donaudampfschifffahrtsgesellschaft " * 4
+PARTNERS = (
+    ("acme", "Acme", "EUR", "Europe/Berlin"),
+    ("globex", "Globex", "EUR", "UTC"),
+    ("initech", "Initech Insurance Services", "USD", "America/New_York"),
+    ("hooli", "Hooli", "EUR", "UTC"),
+    ("umbrella", _LONG.strip()[:190], "EUR", "Asia/Tokyo"),
+    ("dar", "دار الحكمة للنشر والتوزيع", "EUR", "UTC"),
+    ("markup", "<script>alert(1)</script> & Sons", "EUR", "UTC"),
+)
+_TAXED = {"category": "S", "rate": "20.00", "note": None}
+
+
+@dataclass
+class Scene:
+    """A running Leadger, told by a key for everything."""
+
+    client: httpx.Client
+
+    def make(self) -> None:
+        """Fill an installation that is empty."""
+        self._people()
+        self._put(
+            "/api/seller", name="Leadger Ltd", address="1 High Street\nLondon", tax_id="GB123", small_amount="50.00"
+        )
+        for external_id, name, currency, timezone in PARTNERS:
+            self._post("/api/partners", external_id=external_id, name=name, currency=currency, timezone=timezone)
+            for product in ("crm", "cloud"):
+                self._post(
+                    "/api/products", external_id=f"{external_id}-{product}", partner=external_id, name=product.upper()
+                )
+            self._patch(
+                f"/api/partners/{external_id}",
+                tax=_TAXED,
+                address="2 Low Street\nBerlin",
+                monthly_api_limit=20,
+                overage_unit_cost="0.125",
+                payment_days=14,
+                effective_period="2024-03",
+            )
+        for number in range(12):
+            self._post(
+                "/api/customers",
+                external_id=f"person-{number}",
+                name=f"Person {number}",
+                email=f"p{number}@example.com",
+            )
+        self._give_roles()
+        leads = list(self._leads())
+        started = self.client.post("/leads", json=leads)
+        started.raise_for_status()
+        self._wait(started.json()["status_url"])
+        for at, (external_id, *_) in enumerate(PARTNERS):
+            self._bill(external_id, "2024-03", 5)
+            self._bill(external_id, "2024-04", at)
+
+    def sign_in(self, role: str) -> httpx.Client:
+        """A browser in which somebody with a role has signed in."""
+        browser = httpx.Client(base_url=self.client.base_url, timeout=60)
+        answer = browser.post("/api/session", json={"email": f"{role}@example.com", "password": PASSWORD})
+        answer.raise_for_status()
+        browser.headers["X-CSRF-Token"] = answer.json()["csrf_token"]
+        return browser
+
+    def bill_of(self, partner: str, period: str = "2024-04") -> Json:
+        """The live bill of a month."""
+        found = self.client.get("/api/bills", params={"partner": partner, "period": period, "kind": "bill"}).json()
+        bill: Json = found["items"][0]
+        return bill
+
+    def _people(self) -> None:
+        for role, (name, _) in PEOPLE.items():
+            self._post("/api/users", name=name, email=f"{role}@example.com", password=PASSWORD)
+
+    def _give_roles(self) -> None:
+        """Give the people their roles; one of a partner needs the partner."""
+        users = {each["email"]: each["user_id"] for each in self.client.get("/api/users").json()["items"]}
+        for role, (_, partner) in PEOPLE.items():
+            if role != "none":
+                self._patch(f"/api/users/{users[f'{role}@example.com']}", role=role, partner=partner)
+
+    def _leads(self) -> Iterator[Json]:
+        for at, (partner, *_) in enumerate(PARTNERS):
+            for month, count in (("2024-03", 12 + at), ("2024-04", 20 + 3 * at)):
+                for number in range(count):
+                    yield {
+                        "lead_id": f"{partner}-{month}-{number}",
+                        "customer_id": f"person-{number % 12}",
+                        "product_id": f"{partner}-{'crm' if number % 3 else 'cloud'}",
+                        "lead_type": "Website Visit",
+                        "actions": [
+                            {
+                                "action_type": f"Form {number % 9} {month}",
+                                "engagement_level": ("High", "Medium", "Low")[number % 3],
+                                "timestamp": f"{month}-{1 + number % 27:02d}T10:00:00Z",
+                            }
+                        ],
+                    }
+
+    def _bill(self, partner: str, period: str, steps: int) -> None:
+        """Make a bill and take it so many steps further: submit, approve, issue, pay."""
+        self._usage(partner, period, 1500 if period == "2024-04" else 900)
+        started = self.client.post("/api/bills", json={"partner": partner, "period": period})
+        started.raise_for_status()
+        if started.status_code == 202:
+            self._wait(started.json()["status_url"])
+        if steps > 0:
+            self._move(self.client, partner, period, "submit")
+        if steps == 2:
+            self._move(self.sales, partner, period, "reject", reason="The leads of the fair are missing.")
+        if steps > 2:
+            self._move(self.sales, partner, period, "approve", comment="Checked against the contract.")
+        if steps > 3:
+            self._move(self.client, partner, period, "issue")
+        if steps == 5:
+            bill = self.bill_of(partner, period)
+            self._post(
+                "/api/payments",
+                external_id=f"pay-{partner}-{period}",
+                partner=partner,
+                amount=bill["open"],
+                paid_on="2024-05-20",
+                reference="SEPA 4711",
+                allocations=[{"bill": bill["bill_id"], "amount": bill["open"]}],
+            )
+
+    @cached_property
+    def sales(self) -> httpx.Client:
+        """The browser of Sales."""
+        return self.sign_in("sales")
+
+    def _usage(self, partner: str, period: str, units: int) -> None:
+        self._post("/api/usage", partner=partner, period=period, source="api", key="calls", units=units)
+
+    def _move(self, client: httpx.Client, partner: str, period: str, move: str, **more: str) -> None:
+        bill = self.bill_of(partner, period)
+        client.patch(f"/api/bills/{bill['bill_id']}/{move}", json={"digest": bill["digest"], **more}).raise_for_status()
+
+    def _post(self, path: str, **body: Any) -> None:
+        answer = self.client.post(path, json=body)
+        assert answer.is_success, (path, body, answer.text)
+
+    def _patch(self, path: str, **body: Any) -> None:
+        answer = self.client.patch(path, json=body)
+        assert answer.is_success, (path, body, answer.text)
+
+    def _put(self, path: str, **body: Any) -> None:
+        answer = self.client.put(path, json=body)
+        assert answer.is_success, (path, body, answer.text)
+
+    def _wait(self, url: str) -> None:
+        for _ in range(600):
+            state = self.client.get(url).json()["state"]
+            if state in ("done", "failed"):
+                assert state == "done", url
+                return
+            time.sleep(0.1)
+        raise TimeoutError(url)
