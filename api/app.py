@@ -58,6 +58,7 @@ from api.routes import (
     write_offs,
 )
 from api.schemas import openapi
+from api.shared import Shared
 from api.side_thread import TURN_S, SideThread
 from api.state import State
 from api.traffic.admission import AdmissionMiddleware
@@ -90,6 +91,9 @@ _DRY_RUNS = 2
 
 _READING_CONNECTION_S = 60
 """So long at most, after a failover, answers come from a server that was replaced and still runs."""
+
+_LIVE_S = 1.0
+"""So long figures are shown live before they are read again."""
 
 LOCK_TIMEOUT_S = 5
 """A request that waits longer for a lock is answered 503, so that its connection serves others."""
@@ -139,6 +143,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             reading=reading,
             dry_runs=dry_runs,
             downloads=Downloads(settings.home, reading, max(half // 2, 1), settings.answer_timeout_s),
+            health=Shared(_LIVE_S),
+            days={},
         )
         async with backpressure.measuring(), body_deadlines.watching():
             yield

@@ -11,6 +11,7 @@ from api.access.caller_cache import CallerCache
 from api.access.permissions import caller_of
 from api.memory import Memory
 from api.readiness import Readiness
+from api.shared import Shared
 from api.side_thread import SideThread
 from api.traffic.backpressure import Backpressure
 from api.traffic.body_budget import BodyBudget
@@ -26,7 +27,9 @@ from db.core.unit_of_work import unit_of_work as open_unit_of_work
 from db.intake.group_commit import InboxWriter
 from db.intake.waiting_leads import WaitingLeads
 from db.ledger.policies import Policies
+from db.reports.day_totals import DayTotals
 from db.tasks.notifications import Notifier
+from db.telemetry.business_figures import Figures
 
 _OF_THREAD = "leadger.state_of_thread"
 
@@ -55,6 +58,10 @@ class State:
     dry_runs: SideThread
     downloads: Downloads
     """Making their texts takes half of the connections for reading at most."""
+    health: Shared[Figures]
+    """What the pages show live."""
+    days: dict[int, Shared[list[DayTotals]]]
+    """What was billed on each day, by period, for the pages."""
 
 
 def unit_of_work(request: Request, actor: Actor | None = None) -> AbstractAsyncContextManager[UnitOfWork]:

@@ -37,15 +37,21 @@ async def change_password_here(request: Request) -> Response:
 @router.post("/account/sign-out", dependencies=[FOR_PEOPLE])
 async def sign_out_here(request: Request) -> Response:
     """Sign out in this browser."""
-    await session.sign_out(request)
-    return _signed_out(request, "You have signed out.")
+    return await _end(request, "You have signed out.", everywhere=False)
 
 
 @router.post("/account/sign-out-everywhere", dependencies=[FOR_PEOPLE])
 async def sign_out_everywhere(request: Request) -> Response:
     """End all of one's sessions."""
-    await session.sign_out(request, everywhere=True)
-    return _signed_out(request, "You have signed out everywhere.")
+    return await _end(request, "You have signed out everywhere.", everywhere=True)
+
+
+async def _end(request: Request, said: str, *, everywhere: bool) -> Response:
+    async def act(_: Form) -> Response:
+        await session.sign_out(request, everywhere=everywhere)
+        return _signed_out(request, said)
+
+    return await submitted(request, act, _show)
 
 
 async def _show(request: Request, form: Form) -> Response:

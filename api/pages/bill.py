@@ -65,10 +65,10 @@ async def show_bill(request: Request, bill_id: UuidPath) -> Response:
     return await _show(request, Form(), bill_id)
 
 
-@router.get("/pdf", dependencies=[requires(Permission.READ, within_partner=True)])
-async def show_pdf(request: Request, bill_id: UuidPath) -> Response:
-    """The PDF of an issued bill, to be shown in its page."""
-    return await file_response(request, bill_id, BillFormat.PDF, is_attached=False)
+@router.get("/files/{kind}", dependencies=[requires(Permission.READ, within_partner=True)])
+async def show_file(request: Request, bill_id: UuidPath, kind: BillFormat) -> Response:
+    """A file of an issued bill, to be shown in its page."""
+    return await file_response(request, bill_id, kind, is_attached=False)
 
 
 @router.post("/move", dependencies=[requires(Permission.READ)])

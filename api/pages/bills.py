@@ -1,5 +1,6 @@
 """The bills: which of them needs me, and one move of many at once."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -23,7 +24,7 @@ from api.state import state_of
 from billing.bills.states import Move
 from billing.periods import period_from_text
 from db.bills import moves, records
-from db.bills.records import MOST_COUNTED, BillFilter
+from db.bills.records import MOST_COUNTED, BillFilter, BillHead
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, include_in_schema=False)
@@ -91,20 +92,14 @@ async def move_many_bills(request: Request) -> Response:
 
 
 async def _show(request: Request, form: Form, asked: dict[str, str], after: str | None) -> Response:
-    caller, within = caller_of(request), own_partner(request)
+    within = own_partner(request)
     tab = next((each for each in TABS if each.name == asked["state"]), TABS[-1])
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = await _filter(connection, asked, tab, within)
         before = place_from_cursor(after, tuple[datetime, UUID])
         found = await records.page(connection, only, before=before, limit=PER_PAGE)
         counted = await records.counts(connection, within)
-        shown = found
-        if tab.name == "mine":
-            shown = [
-                head
-                for head in found
-                if waits_for(await moves.open_to(connection, head, caller.actor, mover_of(request)))
-            ]
+        shown = await those_for(request, connection, found) if tab.name == "mine" else found
     following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == PER_PAGE else None
     return page(
         request,
@@ -125,6 +120,12 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         words_of_move=_WORDS,
         **beside(request, asked, following),
     )
+
+
+async def those_for(request: Request, connection: asyncpg.Connection, heads: Sequence[BillHead]) -> list[BillHead]:
+    """The bills that wait for the person."""
+    actor, mover = caller_of(request).actor, mover_of(request)
+    return [head for head in heads if waits_for(await moves.open_to(connection, head, actor, mover))]
 
 
 async def _filter(connection: asyncpg.Connection, asked: dict[str, str], tab: Tab, within: UUID | None) -> BillFilter:

@@ -54,6 +54,10 @@ class Words:
         """A count."""
         return self.language.number(value)
 
+    def whole(self, minor: int) -> str:
+        """Money in whole units, at the marks of an axis."""
+        return self.language.number(minor // 100)
+
     def price(self, value: Decimal) -> str:
         """A price of one unit, with as many decimals as it needs, two at least."""
         decimals = -int(value.normalize().as_tuple().exponent)

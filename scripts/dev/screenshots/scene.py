@@ -10,7 +10,7 @@ import httpx
 
 Json = dict[str, Any]
 
-PASSWORD = "four words of no meaning"
+PASSWORD = "four words of no meaning"  # noqa: S105 - of people who exist only in pictures
 PEOPLE = {
     "admin": ("Ada Admin", None),
     "finance": ("Fay Finance", None),

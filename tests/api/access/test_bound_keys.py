@@ -196,7 +196,7 @@ def _foreign_requests(app: FastAPI, route: Route) -> list[tuple[str, int]]:
             if route.name == "post_leads"
             else [(route.path, 404)]
         )
-    known = {each["name"] for each in app.openapi()["paths"][route.path]["get"].get("parameters", [])}
+    known = {each["name"] for each in app.openapi()["paths"].get(route.path, {"get": {}})["get"].get("parameters", [])}
     asked = [
         (f"{route.path}?{name}={{{kind}}}", 200 if name == "lead_id" else 404)
         for name, kind in FILTERS.items()

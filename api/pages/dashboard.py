@@ -1,0 +1,179 @@
+"""The first page: what waits for me, this month by day, and whether the engine is well, live."""
+
+import asyncio
+import calendar
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.access.permissions import Permission, caller_of, requires
+from api.pages.bills import those_for
+from api.pages.charts import Chart, Series, line_chart
+from api.pages.rendering import page
+from api.routing import Route
+from api.shared import Shared
+from api.state import State, state_of
+from api.wire import json_response
+from billing.periods import name_of_period
+from db.access import users
+from db.bills import records
+from db.bills.records import BillFilter
+from db.core.engine import transaction
+from db.reports import day_totals
+from db.reports.day_totals import DayTotals
+from db.telemetry import business_figures
+from db.telemetry.business_figures import Figures
+
+router = APIRouter(route_class=Route, include_in_schema=False)
+
+STREAM_S = 25.0
+"""A stream ends after so long, before a gateway would end it, and the page connects again."""
+_PAUSE_S = 2.0
+_RETRY_MS = 1000
+_LOOKED_AT = 30
+_SHOWN = 6
+_DAYS_KEPT_S = 60.0
+_MOST_MONTHS = 24
+_MOST_CURRENCIES = 3
+_WAITS_LONG_S = 60
+
+
+@router.get("/dashboard", dependencies=[requires(Permission.READ)])
+async def show_dashboard(request: Request) -> Response:
+    """What waits for me first, then this month, then health."""
+    state, now = state_of(request), datetime.now(UTC)
+    async with transaction(state.engine, readonly=True) as connection:
+        unfinished = await records.page(connection, BillFilter(unfinished_only=True), before=None, limit=_LOOKED_AT)
+        mine = await those_for(request, connection, unfinished)
+        overdue = await records.page(connection, BillFilter(overdue_at=now), before=None, limit=_SHOWN)
+        period = await day_totals.newest_period(connection, now.year * 100 + now.month)
+        people = await _people_who_wait(request, connection)
+        figures = await business_figures.read(connection)
+    days = await _days(request.app.state.leadger, period) if period else []
+    return page(
+        request,
+        "dashboard.html",
+        mine=mine[:_SHOWN],
+        has_more=len(mine) > _SHOWN or len(unfinished) == _LOOKED_AT,
+        overdue=overdue,
+        people=people,
+        month=name_of_period(period) if period else "",
+        charts=None if days is None else [_chart(period, each, now.date()) for each in _by_currency(days)],
+        health=_health_out(figures),
+        held=sorted((currency, minor) for (currency, kind), minor in figures.money_minor.items() if kind == "held"),
+        violations=figures.violations,
+    )
+
+
+@router.get("/dashboard/live", dependencies=[requires(Permission.READ)])
+async def stream_health(request: Request) -> Response:
+    """The figures of health as server-sent events."""
+    caller_of(request)
+    return StreamingResponse(
+        _events(request.app.state.leadger), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+@router.get("/dashboard/figures", dependencies=[requires(Permission.READ)])
+async def get_health(request: Request) -> Response:
+    """The same once, for where no stream comes through."""
+    return json_response(await _health(request.app.state.leadger))
+
+
+async def _events(state: State) -> AsyncIterator[bytes]:
+    yield f"retry: {_RETRY_MS}\n\n".encode()
+    ends = asyncio.get_running_loop().time() + STREAM_S
+    while asyncio.get_running_loop().time() < ends:
+        yield b"data: " + msgspec.json.encode(await _health(state)) + b"\n\n"
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _health(state: State) -> dict[str, Any] | None:
+    """The figures, read once for all who look."""
+
+    async def read() -> Figures:
+        async with transaction(state.engine, readonly=True) as connection:
+            return await business_figures.read(connection)
+
+    figures = await state.health.get(read)
+    return _health_out(figures) if figures else None
+
+
+def _health_out(figures: Figures) -> dict[str, Any]:
+    decided = sum(figures.leads.values())
+    is_well = not figures.violations and not figures.dead_letters and figures.oldest_s < _WAITS_LONG_S
+    return {
+        "waiting": figures.waiting,
+        "oldest_s": round(figures.oldest_s, 1),
+        "decided": decided,
+        "quarantined": figures.quarantined,
+        "dead_letters": figures.dead_letters,
+        "tasks": figures.tasks,
+        "is_paused": figures.paused_s > 0,
+        "is_well": is_well,
+    }
+
+
+async def _people_who_wait(request: Request, connection: asyncpg.Connection) -> int:
+    """How many people wait for a role, for an Admin."""
+    if not caller_of(request).may(Permission.ADMIN):
+        return 0
+    waiting = await users.page(
+        connection, role=None, waiting=True, email=None, active=None, before=None, limit=_LOOKED_AT
+    )
+    return len(waiting)
+
+
+async def _days(state: State, period: int) -> list[DayTotals] | None:
+    """The days of a month; None while they are being added up for the first time."""
+
+    async def read() -> list[DayTotals]:
+        async with transaction(state.reading.engine, readonly=True) as connection:
+            return await day_totals.read(connection, period)
+
+    if len(state.days) > _MOST_MONTHS:
+        state.days.clear()
+    return await state.days.setdefault(period, Shared(_DAYS_KEPT_S)).get(read)
+
+
+def _by_currency(days: Sequence[DayTotals]) -> list[list[DayTotals]]:
+    """The days of each currency, that with the most actions first."""
+    currencies: dict[str, list[DayTotals]] = {}
+    for each in days:
+        currencies.setdefault(each.currency, []).append(each)
+    busiest = sorted(currencies.values(), key=lambda group: -sum(each.actions for each in group))
+    return busiest[:_MOST_CURRENCIES]
+
+
+def _chart(period: int | None, days: Sequence[DayTotals], today: date) -> dict[str, Any]:
+    assert period is not None
+    year, month = divmod(period, 100)
+    count = calendar.monthrange(year, month)[1]
+    is_now = (today.year, today.month) == (year, month)
+    known = {each.day.day: each for each in days if (each.day.year, each.day.month) == (year, month)}
+    until = today.day if is_now else count
+
+    def values(name: str) -> list[int | None]:
+        return [
+            (getattr(known[day], name) if day in known else 0) if day <= until else None for day in range(1, count + 1)
+        ]
+
+    billed, saved = values("billed_minor"), values("saved_minor")
+    chart: Chart = line_chart(
+        [str(day) for day in range(1, count + 1)],
+        [Series("Billed", "billed", billed), Series("Saved", "saved", saved)],
+        today.day - 1 if is_now else None,
+    )
+    rows = [(day, billed[day - 1], saved[day - 1]) for day in range(1, until + 1)]
+    return {
+        "chart": chart,
+        "currency": days[0].currency,
+        "rows": rows,
+        "billed": sum(each.billed_minor for each in days),
+        "saved": sum(each.saved_minor for each in days),
+    }
