@@ -31,7 +31,7 @@ resource "aws_apigatewayv2_integration" "api" {
 
 resource "aws_apigatewayv2_route" "public" {
   # checkov:skip=CKV_AWS_309: the api checks keys and sessions itself, with scopes that the gateway knows nothing of.
-  for_each = toset(var.public_routes)
+  for_each = toset(local.public_routes)
 
   api_id             = aws_apigatewayv2_api.main.id
   route_key          = each.key

@@ -38,15 +38,7 @@ variable "api_port" {
 variable "public_routes" {
   description = "What the world may ask, as routes of an HTTP API; everything else is 404 at the gateway."
   type        = list(string)
-  nullable    = false
-  default = [
-    "ANY /leads",
-    "ANY /leads/{proxy+}",
-    "ANY /billing/reports",
-    "ANY /billing/reports/{proxy+}",
-    "ANY /api/{proxy+}",
-    "GET /health",
-  ]
+  default     = null # the API and the pages, see routes.tf
 }
 
 variable "requests_per_s" {

@@ -16,13 +16,13 @@ run "public_paths_and_no_others" {
   }
 
   assert {
-    condition = toset([for route in aws_apigatewayv2_route.public : route.route_key]) == toset([
+    condition = toset([for route in aws_apigatewayv2_route.public : route.route_key]) == toset(concat([
       "ANY /leads", "ANY /leads/{proxy+}",
       "ANY /billing/reports", "ANY /billing/reports/{proxy+}",
       "ANY /api/{proxy+}",
-      "GET /health",
-    ])
-    error_message = "The gateway lets exactly the public paths through; no $default."
+      "GET /health", "GET /",
+    ], flatten([for page in local.pages : ["ANY /${page}", "ANY /${page}/{proxy+}"]])))
+    error_message = "The gateway lets exactly the public paths and the pages through; no $default."
   }
 
   assert {

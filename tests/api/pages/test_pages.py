@@ -1,0 +1,167 @@
+"""What holds for every page: its policy, its size, its words, and whom it is for."""
+
+import gzip
+import re
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.pages.navigation import GROUPS
+from billing.roles import Role
+from db.core.engine import transaction
+from scripts.dev.house_rules import ROOT
+from tests.api.office import Office
+from tests.api.pages.browser import HTML
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import check_problem, make, make_masters
+
+MOST_BYTES = 60_000
+MARKUP = "<script>alert(1)</script>&\"'"
+
+
+def page_paths(app: FastAPI) -> list[str]:
+    """The pages without a parameter that are read."""
+    return sorted(
+        str(each.path)
+        for each in iter_route_contexts(app.routes)
+        if getattr(each.endpoint, "__module__", "").startswith("api.pages.")
+        and "GET" in (each.methods or ())
+        and "{" not in str(each.path)
+        and str(each.path) not in ("/", "/dashboard/live", "/dashboard/figures")
+    )
+
+
+async def test_every_page_obeys_the_policy_and_is_small(browser_of: BrowserOf, app: FastAPI, office: Office) -> None:
+    browser = await browser_of("ada", Role.ADMIN)
+    assert "/dashboard" in page_paths(app)
+    for path in page_paths(app):
+        response = await browser.client.get(path, headers=HTML)
+        text = response.text
+        assert response.status_code == 200, (path, text)
+        assert response.headers["content-security-policy"].startswith("default-src 'none'; "), path
+        assert "unsafe" not in response.headers["content-security-policy"], path
+        assert response.headers["referrer-policy"] == "same-origin", path
+        assert "no-store" in response.headers["cache-control"], path
+        assert response.headers["content-encoding"] == "gzip", path
+        assert len(gzip.compress(response.content)) <= MOST_BYTES, path
+        assert not re.search(r"<script(?! src=)|<style|\son\w+=|\sstyle=|javascript:|https?://", text), path
+        assert len(re.findall("<h1", text)) == 1, path
+        assert re.search(r"<title>[^<]+ · Leadger</title>", text), path
+
+
+async def test_files_beside_the_pages_are_kept_for_ever_under_their_content(browser_of: BrowserOf) -> None:
+    browser = await browser_of()
+    names = re.findall(r'(?:href|src)="(/static/[^"]+)"', (await browser.get("/welcome")).response.text)
+    assert len(names) == 4
+    for name in names:
+        packed = await browser.client.get(name, headers={"Accept-Encoding": "gzip"})
+        plain = await browser.client.get(name, headers={"Accept-Encoding": "identity"})
+        assert (packed.status_code, packed.headers["content-encoding"], packed.content) == (200, "gzip", plain.content)
+        assert packed.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert "content-encoding" not in plain.headers
+        other = re.sub(r"/static/[0-9a-f]+/", "/static/0000000000000000/", name)
+        check_problem(await browser.client.get(other), 404)
+    assert (await browser.client.get("/static/x/..%2f__init__.py")).status_code == 404
+
+
+def test_scripts_are_small() -> None:
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "api/pages/static").glob("*.js")}
+    assert sizes
+    assert max(sizes.values()) <= 8 * 1024
+
+
+async def test_refusals_are_pages_for_browsers_and_documents_for_programs(browser_of: BrowserOf) -> None:
+    browser = await browser_of("sam", Role.SALES)
+    for path, status, title in (
+        ("/nothing", 404, "There is nothing here"),
+        ("/bills/00000000-0000-0000-0000-000000000000", 404, "There is nothing here"),
+        ("/api/keys", 403, "This is not open to you"),
+        ("/bills?period=x", 400, "Bad Request"),
+        ("/bills?unknown=1", 400, "Bad Request"),
+    ):
+        page = await browser.get(path)
+        assert (page.status, title in page.text) == (status, True), path
+        assert page.response.headers["content-type"] == "text/html; charset=utf-8"
+        check_problem(await browser.client.get(path), status)
+
+
+async def test_a_database_that_is_away_is_a_page(browser_of: BrowserOf, app: FastAPI, engine: AsyncEngine) -> None:
+    browser = await browser_of("sam", Role.SALES)
+    assert (await browser.get("/bills")).status == 200
+    async with transaction(engine) as connection:
+        await connection.execute("ALTER TABLE bills RENAME TO gone")
+    page = await browser.get("/bills")
+    assert (page.status, "Not available just now" in page.text) == (503, True)
+
+
+async def test_markup_stays_text_in_every_field(
+    browser_of: BrowserOf, client: httpx.AsyncClient, office: Office, engine: AsyncEngine
+) -> None:
+    await client.patch("/api/partners/acme", json={"name": MARKUP, "po_number": MARKUP})
+    await client.patch("/api/products/widget", json={"name": MARKUP})
+    await office.lead_in("2024-04")
+    await make(
+        client,
+        "adjustments",
+        partner="acme",
+        period="2024-04",
+        text=MARKUP,
+        amount="1.00",
+        reason=MARKUP,
+    )
+    draft = await office.make()
+    sales = await office.person("sam", Role.SALES)
+    await office.moved(await office.moved(draft, "submit"), "reject", sales, reason=MARKUP)
+    browser = await browser_of("ada", Role.ADMIN)
+    for path in ("/bills", f"/bills/{draft['bill_id']}", "/dashboard", "/bills?number=<script>alert(1)"):
+        text = (await browser.get(path)).response.text
+        assert "<script>alert" not in text, path
+    assert (await browser.get(f"/bills/{draft['bill_id']}")).text.count(MARKUP) >= 5
+    typed = await browser.send("/welcome/sign-in", {"email": MARKUP, "password": MARKUP, "next": MARKUP})
+    assert "<script>alert" not in typed.response.text
+
+
+@pytest.mark.parametrize("role", [*Role, None])
+async def test_everybody_is_led_only_to_what_is_open_to_them(
+    browser_of: BrowserOf, client: httpx.AsyncClient, role: Role | None
+) -> None:
+    await make_masters(client)
+    browser = await browser_of("who", role, "acme" if role is Role.PARTNER else None)
+    home = await browser.follow(await browser.get("/"))
+    assert home.status == 200
+    links = set(re.findall(r'<a href="(/[a-z-]+)"', home.response.text))
+    for path in links:
+        assert (await browser.get(path)).status == 200, path
+    assert ("/dashboard" in links) is (role not in (Role.PARTNER, None))
+    assert ("/bills" in links) is (role is not None)
+
+
+async def test_a_partner_sees_own_issued_bills_and_nothing_of_our_people(browser_of: BrowserOf, office: Office) -> None:
+    await office.lead_in("2024-03", "2024-04")
+    issued = await office.issued(await office.make("2024-03"))
+    draft = await office.make("2024-04")
+    browser = await browser_of("pat", Role.PARTNER, "acme")
+    bills = await browser.get("/bills")
+    assert issued["number"] in bills.text
+    assert draft["bill_id"] not in bills.response.text
+    assert (await browser.get(f"/bills/{draft['bill_id']}")).status == 404
+    page = await browser.get(f"/bills/{issued['bill_id']}")
+    assert (page.status, page.forms.keys()) == (200, {"/account/sign-out"})
+    assert "reviewer" not in page.text
+    assert "History" not in page.text
+    assert (await browser.get("/dashboard")).status == 403
+
+
+async def test_the_gateway_lets_every_page_through(app: FastAPI) -> None:
+    text = (ROOT / "terraform/modules/gateway/routes.tf").read_text()
+    pages = set(re.findall(r'"([a-z-]+)"', text.partition("pages = [")[2].partition("]")[0]))
+    served = {
+        str(each.path).split("/")[1]
+        for each in iter_route_contexts(app.routes)
+        if getattr(each.endpoint, "__module__", "").startswith("api.pages.")
+    }
+    assert served - {""} <= pages
+    assert {entry.path.removeprefix("/") for _, group in GROUPS for entry in group} <= pages

@@ -1,0 +1,153 @@
+"""Signing in and up by forms, what is kept over a session that has ended, and forms of foreign pages."""
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.access.cookies import csrf_token, form_token, is_form_token
+from billing.roles import Role
+from db.core.engine import transaction
+from tests.api.office import Office
+from tests.api.pages.browser import HTML
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import row_counts
+from tests.people import PASSWORD, new_person
+
+EVIL = "https://evil.example/"
+
+
+async def test_a_person_signs_in_and_goes_on_where_they_were(browser_of: BrowserOf, engine: AsyncEngine) -> None:
+    await new_person(engine, "fay", Role.FINANCE)
+    browser = await browser_of()
+    asked = await browser.get("/bills?state=draft")
+    assert (asked.status, asked.response.headers["location"]) == (303, "/welcome?next=%2Fbills%3Fstate%3Ddraft")
+    welcome = await browser.follow(asked)
+    fields = welcome.form("/welcome/sign-in")
+    wrong = await browser.send("/welcome/sign-in", fields | {"email": "fay@example.com", "password": "wrong"})
+    assert (wrong.status, "The e-mail or the password is wrong." in wrong.text) == (401, True)
+    assert 'value="fay@example.com"' in wrong.response.text
+    assert "wrong" not in [each.value for each in browser.client.cookies.jar]
+    right = await browser.send("/welcome/sign-in", fields | {"email": "fay@example.com", "password": PASSWORD})
+    assert (right.status, right.response.headers["location"]) == (303, "/bills?state=draft")
+    cookies = right.response.headers.get_list("set-cookie")
+    assert len(cookies) == 2
+    assert all("HttpOnly" in each and "SameSite=lax" in each for each in cookies)
+    assert "There is no bill at this stage." in (await browser.follow(right)).text
+
+
+async def test_nobody_is_led_elsewhere(browser_of: BrowserOf, engine: AsyncEngine) -> None:
+    await new_person(engine, "fay", Role.FINANCE)
+    for target in (EVIL, "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\nx"):
+        browser = await browser_of()
+        welcome = await browser.get("/welcome", params={"next": target})
+        fields = welcome.form("/welcome/sign-in") | {"next": target}
+        led = await browser.send("/welcome/sign-in", fields | {"email": "fay@example.com", "password": PASSWORD})
+        assert led.response.headers["location"] == "/", target
+
+
+async def test_a_person_signs_up_and_sees_nothing_until_they_have_a_role(browser_of: BrowserOf) -> None:
+    browser = await browser_of()
+    short = await browser.send("/welcome/sign-up", {"name": "Nora", "email": "nora@example.com", "password": "short"})
+    assert (short.status, 'href="#password"' in short.response.text) == (400, True)
+    typed = {"name": "Nora", "email": "nora@example.com", "password": PASSWORD}
+    led = await browser.send("/welcome/sign-up", typed)
+    notice = "Your account is there. Sign in; an Admin then gives you a role."
+    assert notice in (await browser.follow(led)).text
+    assert notice not in (await browser.get("/welcome")).text
+    signed_in = await browser.send("/welcome/sign-in", {"email": "nora@example.com", "password": PASSWORD})
+    account = await browser.follow(await browser.follow(signed_in))
+    assert "You have no role yet" in account.text
+    refused = await browser.get("/bills")
+    assert (refused.status, "This is not open to you" in refused.text) == (403, True)
+
+
+async def test_the_first_admin_is_made_with_an_admin_key_and_only_once(
+    browser_of: BrowserOf, client: httpx.AsyncClient, admin_key: str, engine: AsyncEngine
+) -> None:
+    reader = (await client.post("/api/keys", json={"name": "r", "scopes": ["read"]})).json()["key"]
+    browser = await browser_of()
+    assert "Set up Leadger" in (await browser.get("/welcome")).text
+    typed = {"name": "Ada", "email": "ada@example.com", "password": PASSWORD}
+    before = await row_counts(engine)
+    for key in ("", "leadger_guessed", reader):
+        refused = await browser.send("/welcome/set-up", {**typed, "key": key})
+        assert (refused.status, "Admin key is no valid key with the scope admin." in refused.text) == (400, True)
+    assert await row_counts(engine) == before
+    assert (await browser.send("/welcome/set-up", {**typed, "key": admin_key})).status == 303
+    assert "Set up Leadger" not in (await browser.get("/welcome")).text
+    again = await browser.send("/welcome/set-up", {**typed, "email": "eve@example.com", "key": admin_key})
+    assert (again.status, "There is an Admin already" in again.text) == (409, True)
+
+
+async def test_what_was_typed_is_kept_over_a_session_that_has_ended(
+    browser_of: BrowserOf, office: Office, engine: AsyncEngine
+) -> None:
+    await office.lead_in("2024-04")
+    draft = await office.make()
+    pending = await office.moved(draft, "submit")
+    browser = await browser_of("sam", Role.SALES)
+    path = f"/bills/{pending['bill_id']}"
+    form = (await browser.get(path)).form(f"{path}/move", move="reject")
+    async with transaction(engine) as connection:
+        await connection.execute("UPDATE sessions SET ended_at = clock_timestamp()")
+    browser.client.cookies.set("leadger_session", browser.client.cookies["leadger_session"])
+    await _until_forgotten(browser.client, path)
+    ended = await browser.send(f"{path}/move", form | {"reason": 'The "fair" is missing.'})
+    assert (ended.status, "nothing was sent" in ended.text) == (401, True)
+    kept = ended.form("/welcome/sign-in")
+    assert (kept["next"], kept["kept.reason"], kept["kept.move"]) == (
+        f"{path}/move",
+        'The "fair" is missing.',
+        "reject",
+    )
+    assert (await office.live("2024-04"))["state"] == "pending"
+    wrong = await browser.send("/welcome/sign-in", kept | {"email": "sam@example.com", "password": "wrong"})
+    kept = wrong.form("/welcome/sign-in")
+    again = await browser.send("/welcome/sign-in", kept | {"email": "sam@example.com", "password": PASSWORD})
+    assert (again.status, "Send it now?" in again.text) == (200, True)
+    browser.client.cookies.set("leadger_session", _newest(again.response))
+    led = await browser.send(f"{path}/move", again.form(f"{path}/move"))
+    assert led.status == 303
+    assert (await office.live("2024-04"))["state"] == "rejected"
+
+
+async def test_a_foreign_page_puts_nothing_into_a_form(browser_of: BrowserOf) -> None:
+    browser = await browser_of("fay", Role.FINANCE)
+    secret = browser.client.cookies["leadger_session"]
+    for token in ("", "x", csrf_token(secret), form_token("leadger_session_other")):
+        refused = await browser.send("/account/sign-out", {"csrf_token": token})
+        assert (refused.status, "X-CSRF-Token" in refused.text) == (403, True)
+    assert (await browser.get("/account")).status == 200
+    browser.client.cookies.set("leadger_session", "leadger_session_unknown")
+    unknown = await browser.send("/bills/x/move", {"csrf_token": form_token(secret), "reason": "planted"})
+    assert (unknown.status, "planted" in unknown.response.text) == (401, False)
+
+
+def test_the_token_of_a_form_is_another_text_each_time() -> None:
+    one, other = form_token("secret"), form_token("secret")
+    assert one != other
+    assert is_form_token(one, "secret")
+    assert is_form_token(other, "secret")
+    assert not is_form_token(one, "another")
+    for sent in ("", "é", "====", "A", one[:-4]):
+        assert not is_form_token(sent, "secret")
+
+
+async def test_a_password_is_changed_and_all_sessions_end(browser_of: BrowserOf) -> None:
+    browser = await browser_of("fay", Role.FINANCE)
+    form = (await browser.get("/account")).form("/account/password")
+    wrong = await browser.send("/account/password", form | {"old": "wrong", "new": "another four words of none"})
+    assert (wrong.status, "Current password is not your password." in wrong.text) == (400, True)
+    led = await browser.send("/account/password", form | {"old": PASSWORD, "new": "another four words of none"})
+    assert "Your password is changed." in (await browser.follow(led)).text
+    assert (await browser.client.get("/account", headers=HTML)).headers["location"] == "/welcome?next=%2Faccount"
+
+
+async def _until_forgotten(client: httpx.AsyncClient, path: str) -> None:
+    """Wait until the process has forgotten the session, which takes two seconds at most."""
+    while (await client.get(path, headers=HTML)).status_code == 200:
+        pass
+
+
+def _newest(response: httpx.Response) -> str:
+    (cookie,) = [each for each in response.headers.get_list("set-cookie") if each.startswith("leadger_session=")]
+    return cookie.partition("=")[2].partition(";")[0]
