@@ -3,9 +3,25 @@
 from fastapi import FastAPI
 
 from api.pages import account, assets, bill, bills, dashboard, home, password, welcome
+from api.pages.settings import audit_lines, keys, people, seller
+
+_AREAS = (
+    assets,
+    home,
+    welcome,
+    password,
+    account,
+    dashboard,
+    bills,
+    bill,
+    people,
+    keys,
+    seller,
+    audit_lines,
+)
 
 
 def install(app: FastAPI) -> None:
     """Serve the pages and the files beside them; none of it is part of the API's description."""
-    for area in (assets, home, welcome, password, account, dashboard, bills, bill):
+    for area in _AREAS:
         app.include_router(area.router)

@@ -64,11 +64,11 @@ def page(request: Request, template: str, *, status: int = 200, token: str = "",
     return response
 
 
-def led_to(request: Request, path: str, said: str = "") -> Response:
-    """After a form: have the browser get another page, which says once what was done."""
+def led_to(request: Request, path: str, said: str = "", *, shown_once: str = "") -> Response:
+    """After a form: have the browser get another page, which says once what was done, and shows a secret once."""
     response = Response(status_code=303, headers={"Location": path, "Cache-Control": "no-store"})
     if said:
-        set_notice(response, state_of(request).settings, said)
+        set_notice(response, state_of(request).settings, f"{said}\n{shown_once}" if shown_once else said)
     return response
 
 

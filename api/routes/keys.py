@@ -1,6 +1,7 @@
 """API keys: made, rotated with an overlap, revoked."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictInt
@@ -14,7 +15,7 @@ from api.schemas.fields import Body, Id, Text, UuidPath
 from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from db.access import api_keys
-from db.access.api_keys import ApiKey
+from db.access.api_keys import ApiKey, NewKey
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, prefix="/api/keys", tags=["API keys"], dependencies=[requires(Permission.ADMIN)])
@@ -27,6 +28,10 @@ class KeyIn(Body):
     partner: Id | None = None
     scopes: list[Permission] = Field(min_length=1, max_length=len(Permission))
 
+    def wanted(self) -> list[Permission]:
+        """Each scope once, in order."""
+        return sorted(set(self.scopes))
+
 
 class RotationIn(Body):
     """How long the old key lives on beside the new one."""
@@ -37,12 +42,16 @@ class RotationIn(Body):
 @router.post("", status_code=201, response_model=answers.NewKey)
 async def create_key(request: Request, body: KeyIn) -> Response:
     """Make a key; with `partner` it is bound to that one. The answer is the only place where it can be read."""
-    scopes = sorted(set(body.scopes))
+    made = await made_key(request, body)
+    content = {"key_id": made.id, "name": body.name, "scopes": body.wanted(), "partner": body.partner}
+    return json_response(content | {"key": made.secret}, 201)
+
+
+async def made_key(request: Request, body: KeyIn) -> NewKey:
+    """Make a key; with `partner` it is bound to that one."""
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, body.partner) if body.partner else None
-        made = await api_keys.create(uow, body.name, scopes, partner_id)
-    content = {"key_id": made.id, "name": body.name, "scopes": scopes, "partner": body.partner, "key": made.secret}
-    return json_response(content, 201)
+        return await api_keys.create(uow, body.name, body.wanted(), partner_id)
 
 
 @router.get("", response_model=answers.Page[answers.Key])
@@ -56,11 +65,17 @@ async def list_keys(request: Request) -> Response:
 @router.post("/{key_id}/rotate", status_code=201, response_model=answers.RotatedKey)
 async def rotate_key(request: Request, key_id: UuidPath, body: RotationIn) -> Response:
     """Make a new key with the same name and scopes; the old one works on for the overlap."""
+    made = await rotated_key(request, key_id, body)
+    return json_response({"key_id": made.id, "key": made.secret, "replaces": key_id, "overlap_s": body.overlap_s}, 201)
+
+
+async def rotated_key(request: Request, key_id: UUID, body: RotationIn) -> NewKey:
+    """Make a new key in the place of one."""
     async with unit_of_work(request) as uow:
         made = await api_keys.rotate(uow, state_of(request).keys, key_id, timedelta(seconds=body.overlap_s))
     if made is None:
         raise Problem(404, f"There is no valid key {key_id}.")
-    return json_response({"key_id": made.id, "key": made.secret, "replaces": key_id, "overlap_s": body.overlap_s}, 201)
+    return made
 
 
 @router.delete("/{key_id}", status_code=204)

@@ -43,11 +43,16 @@ async def sign_up(request: Request, body: SignUp) -> Response:
 @router.post("/invite", status_code=201, dependencies=[_ADMIN], response_model=answers.InvitedUser)
 async def invite_user(request: Request, body: Invitation) -> Response:
     """Make an account with a role. The answer is the only place that has the link by which the person gets in, once."""
+    user, url = await invited_user(request, body)
+    return json_response(user_out_from_user(user) | {"url": url}, 201)
+
+
+async def invited_user(request: Request, body: Invitation) -> tuple[User, str]:
+    """Make an account with a role, and the link by which the person gets in."""
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, body.partner) if body.partner else None
         user = await users.create(uow, body.name, body.email, body.role, partner_id)
-        url = await _new_link(request, uow, user)
-    return json_response(user_out_from_user(user) | {"url": url}, 201)
+        return user, await _new_link(request, uow, user)
 
 
 @router.get("", dependencies=[_ADMIN], response_model=answers.Page[answers.User])
@@ -81,7 +86,7 @@ async def list_users(
 async def get_user(request: Request, user_id: UuidPath) -> Response:
     """One person; people without the role admin see themselves only."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        user = await _known(connection, user_id)
+        user = await known_user(connection, user_id)
     return json_response(user_out_from_user(user))
 
 
@@ -95,7 +100,7 @@ async def change_user(request: Request, user_id: UuidPath, body: UserChange) -> 
     if body.sent().keys() - {"deputy"}:
         caller.check(Permission.ADMIN)
     async with unit_of_work(request) as uow:
-        await _known(uow.connection, user_id)
+        await known_user(uow.connection, user_id)
         partner_id = await partner_id_of(uow.connection, body.partner) if body.partner else None
         changed = await users.change(
             uow, state_of(request).sessions, user_id, body.wanted(partner_id), by=caller.person_id
@@ -106,9 +111,13 @@ async def change_user(request: Request, user_id: UuidPath, body: UserChange) -> 
 @router.post("/{user_id}/reset", dependencies=[_ADMIN], response_model=answers.PasswordLink)
 async def reset_user(request: Request, user_id: UuidPath) -> Response:
     """A link by which the person sets another password, once, within seven days. Until then the old one is valid."""
+    return json_response({"url": await link_for_user(request, user_id)})
+
+
+async def link_for_user(request: Request, user_id: UUID) -> str:
+    """Make a link by which the person sets another password."""
     async with unit_of_work(request) as uow:
-        url = await _new_link(request, uow, await _known(uow.connection, user_id))
-    return json_response({"url": url})
+        return await _new_link(request, uow, await known_user(uow.connection, user_id))
 
 
 async def _new_link(request: Request, uow: UnitOfWork, user: User) -> str:
@@ -116,7 +125,8 @@ async def _new_link(request: Request, uow: UnitOfWork, user: User) -> str:
     return await password_links.make(uow, user.id, password_links.GIVEN_FOR, base_url)
 
 
-async def _known(connection: asyncpg.Connection, user_id: UUID) -> User:
+async def known_user(connection: asyncpg.Connection, user_id: UUID) -> User:
+    """One person; Problem 404 if there is none with this id."""
     user = await users.read(connection, user_id)
     if user is None:
         raise Problem(404, f"There is no person {user_id}.")

@@ -117,6 +117,12 @@ async def page(
     return [_user_from_row(row) for row in rows]
 
 
+async def count_waiting(connection: asyncpg.Connection) -> int:
+    """How many people wait for a role."""
+    count: int = await connection.fetchval("SELECT count(*) FROM users WHERE role IS NULL AND deactivated_at IS NULL")
+    return count
+
+
 async def change(uow: UnitOfWork, cache: Cache, user_id: UUID, wanted: Mapping[str, Any], by: UUID | None) -> User:
     """Change role, partner_id, is_active or deputy of a person; `by` is the person who does it or whose key does.
 

@@ -201,6 +201,20 @@ NEEDED: dict[str, Permission | Anybody] = {
     "change_password_here": PEOPLE,
     "sign_out_here": PEOPLE,
     "sign_out_everywhere": PEOPLE,
+    "show_settings": Permission.ADMIN,
+    "show_people": Permission.ADMIN,
+    "invite_user_here": Permission.ADMIN,
+    "show_user": Permission.ADMIN,
+    "change_role_here": Permission.ADMIN,
+    "change_active_here": Permission.ADMIN,
+    "reset_user_here": Permission.ADMIN,
+    "show_keys": Permission.ADMIN,
+    "create_key_here": Permission.ADMIN,
+    "rotate_key_here": Permission.ADMIN,
+    "revoke_key_here": Permission.ADMIN,
+    "show_seller": Permission.ADMIN,
+    "put_seller_here": Permission.ADMIN,
+    "show_audit": Permission.ADMIN,
 }
 """What each route needs, by the name of its function."""
 BY_FORM = {
@@ -219,6 +233,14 @@ BY_FORM = {
     "cancel_bill_here": "credit_note.created",
     "dispute_bill_here": "bill.disputed",
     "write_off_bill_here": "bill.written_off",
+    "invite_user_here": "user.created",
+    "change_role_here": "user.changed",
+    "change_active_here": "user.changed",
+    "reset_user_here": "user.link_made",
+    "create_key_here": "key.created",
+    "rotate_key_here": "key.rotated",
+    "revoke_key_here": "key.revoked",
+    "put_seller_here": "seller.changed",
 }
 """The forms of pages: each does what a route of the API does, of which the audit says this."""
 AS_WELL = {

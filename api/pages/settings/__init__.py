@@ -1,0 +1,1 @@
+"""The settings of an installation: its people, API keys, seller and audit."""
