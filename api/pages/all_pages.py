@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from api.pages import account, assets, bill, bills, dashboard, home, password, welcome
+from api.pages import account, assets, bill, bills, dashboard, dead_letters, home, password, quarantine, welcome
 from api.pages.settings import audit_lines, keys, people, seller
 
 _AREAS = (
@@ -14,6 +14,8 @@ _AREAS = (
     dashboard,
     bills,
     bill,
+    quarantine,
+    dead_letters,
     people,
     keys,
     seller,

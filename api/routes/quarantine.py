@@ -16,6 +16,7 @@ from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from db.core.engine import transaction
 from db.intake import dead_letters, quarantine
+from db.intake.dead_letters import Retried
 from db.intake.quarantine import QuarantinedLead
 
 router = APIRouter(route_class=Route, prefix="/api/quarantine", tags=["quarantine"])
@@ -76,10 +77,15 @@ async def retry_quarantine(request: Request, body: RetryIn) -> Response:
 @router.post("/discard", dependencies=[_ADMIN], response_model=answers.Discarded)
 async def discard_quarantined(request: Request, body: DiscardIn) -> Response:
     """Let quarantined leads go undecided, for a reason that is kept. Those that are no longer open stay as they are."""
+    discarded, not_open = await discarded_rows(request, body)
+    return json_response({"discarded": discarded, "not_open": not_open})
+
+
+async def discarded_rows(request: Request, body: DiscardIn) -> tuple[int, list[int]]:
+    """Discard rows; how many, and the ids of those that are no longer open."""
     async with unit_of_work(request) as uow:
         discarded = await quarantine.discard(uow, body.ids, body.reason)
-    not_open = sorted(set(body.ids) - set(discarded))
-    return json_response({"discarded": len(discarded), "not_open": not_open})
+    return len(discarded), sorted(set(body.ids) - set(discarded))
 
 
 @router.get("/dead-letters", dependencies=[_READ], response_model=answers.Page[answers.DeadLetter])
@@ -105,11 +111,16 @@ async def list_dead_letters(request: Request, limit: Limit = 50, after: After = 
 @router.post("/dead-letters/retry", dependencies=[_ADMIN], response_model=answers.Retried)
 async def retry_dead_letters(request: Request, body: RetryLettersIn) -> Response:
     """Put dead letters back into the inbox, up to 1,000; as long as `next` is not null, send it as `after`."""
-    place = place_from_cursor(body.after, tuple[int, int])
-    async with unit_of_work(request) as uow:
-        done = await dead_letters.retry(uow, body.ids, range(*place) if place else None)
+    done = await retried_letters(request, body)
     following = cursor_from_place((done.left.start, done.left.stop)) if done.left else None
     return json_response({"retried": done.retried, "of": done.of, "next": following})
+
+
+async def retried_letters(request: Request, body: RetryLettersIn) -> Retried:
+    """Put dead letters back into the inbox."""
+    place = place_from_cursor(body.after, tuple[int, int])
+    async with unit_of_work(request) as uow:
+        return await dead_letters.retry(uow, body.ids, range(*place) if place else None)
 
 
 def _quarantined_out(request: Request, quarantined: QuarantinedLead) -> dict[str, Any]:

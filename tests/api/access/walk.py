@@ -215,6 +215,12 @@ NEEDED: dict[str, Permission | Anybody] = {
     "show_seller": Permission.ADMIN,
     "put_seller_here": Permission.ADMIN,
     "show_audit": Permission.ADMIN,
+    "show_quarantine": Permission.READ,
+    "retry_quarantine_here": Permission.ADMIN,
+    "discard_quarantined_here": Permission.ADMIN,
+    "show_dead_letters": Permission.READ,
+    "show_failed_tasks": Permission.READ,
+    "retry_dead_letters_here": Permission.ADMIN,
 }
 """What each route needs, by the name of its function."""
 BY_FORM = {
@@ -241,6 +247,9 @@ BY_FORM = {
     "rotate_key_here": "key.rotated",
     "revoke_key_here": "key.revoked",
     "put_seller_here": "seller.changed",
+    "retry_quarantine_here": "quarantine.retried",
+    "discard_quarantined_here": "quarantine.discarded",
+    "retry_dead_letters_here": "dead_letters.retried",
 }
 """The forms of pages: each does what a route of the API does, of which the audit says this."""
 AS_WELL = {
@@ -282,6 +291,7 @@ OPEN: dict[str, Json | None] = {
     "get_file": None,
     "get_attribution": None,
     "show_bills": None,
+    "show_quarantine": None,
     "show_bill": None,
     "show_file": None,
     "list_products": None,
