@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api.pages import account, assets, bill, bills, dashboard, dead_letters, home, password, quarantine, welcome
+from api.pages.partners import directory, offered_products, overview, prices, statement, terms, usage_by_month
 from api.pages.settings import audit_lines, keys, people, seller
 
 _AREAS = (
@@ -14,6 +15,13 @@ _AREAS = (
     dashboard,
     bills,
     bill,
+    directory,
+    overview,
+    terms,
+    offered_products,
+    prices,
+    usage_by_month,
+    statement,
     quarantine,
     dead_letters,
     people,

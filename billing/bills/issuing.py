@@ -21,14 +21,19 @@ def due_date(issued_on: date, payment_days: int) -> date:
 
 
 def missing_in_blocks(content: Content) -> list[str]:
-    """What the blocks of the seller and the partner lack for an issue, in words.
+    """What the blocks of the seller and the partner lack for an issue, in words."""
+    return missing_in_parties((block.tax.category for block in blocks_of(content)), content.seller, content.buyer)
+
+
+def missing_in_parties(categories: Iterable[TaxCategory], seller: Party, buyer: Party) -> list[str]:
+    """What the seller and the partner lack for a bill with such taxes, in words.
 
     The seller's name always; with tax both addresses and the seller's tax id; for a reverse charge both tax ids. What
     is outside the scope of tax (O) counts as without tax.
     """
-    categories = {block.tax.category for block in blocks_of(content)} - {TaxCategory.OUTSIDE}
-    both = (("the seller", content.seller), ("the partner", content.buyer))
-    missing = [] if content.seller.name else ["the seller's name"]
+    categories = set(categories) - {TaxCategory.OUTSIDE}
+    both = (("the seller", seller), ("the partner", buyer))
+    missing = [] if seller.name else ["the seller's name"]
     if categories:
         missing += [f"{whose}'s address" for whose, party in both if not party.address]
         needed = both if TaxCategory.REVERSE_CHARGE in categories else both[:1]

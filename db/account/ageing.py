@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date
+from uuid import UUID
 
 import asyncpg
 
@@ -24,7 +25,15 @@ class PartnerAgeing:
         return ageing(self.items.charges.values(), left, as_of)
 
 
-async def page(connection: asyncpg.Connection, as_of: date, *, after: str | None, limit: int) -> list[PartnerAgeing]:
+async def of_partner(connection: asyncpg.Connection, partner_id: UUID, as_of: date) -> Ageing:
+    """What one partner owed at the end of a day."""
+    found = await page(connection, as_of, after=None, limit=1, partner_id=partner_id)
+    return found[0].at(as_of) if found else Ageing()
+
+
+async def page(
+    connection: asyncpg.Connection, as_of: date, *, after: str | None, limit: int, partner_id: UUID | None = None
+) -> list[PartnerAgeing]:
     """The partners that have an account, by their ids, with what was open and left at the end of a day.
 
     Whether a bill is disputed counts as it is now.
@@ -32,12 +41,13 @@ async def page(connection: asyncpg.Connection, as_of: date, *, after: str | None
     partners = await connection.fetch(
         """
         SELECT id, external_id, currency FROM partners
-        WHERE ($1::text IS NULL OR external_id > $1)
+        WHERE ($1::text IS NULL OR external_id > $1) AND ($3::uuid IS NULL OR id = $3)
             AND EXISTS (SELECT FROM account_entries WHERE partner_id = partners.id)
         ORDER BY external_id LIMIT $2
         """,
         after,
         limit,
+        partner_id,
     )
     found = {row["id"]: PartnerAgeing(row["external_id"], row["currency"]) for row in partners}
     rows = await connection.fetch(

@@ -13,10 +13,11 @@ from db.masters.emails import email_from_wire
 
 @dataclass(frozen=True, slots=True)
 class Csm:
-    """A person by key and name."""
+    """A person by key, name and e-mail."""
 
     id: UUID
     name: str
+    email: str
 
 
 async def find(connection: asyncpg.Connection, who: str) -> UUID:
@@ -38,5 +39,5 @@ async def find(connection: asyncpg.Connection, who: str) -> UUID:
 
 async def read_all(connection: asyncpg.Connection, user_ids: Iterable[UUID]) -> dict[UUID, Csm]:
     """People by key."""
-    rows = await connection.fetch("SELECT id, name FROM users WHERE id = ANY($1::uuid[])", list(user_ids))
-    return {row["id"]: Csm(row["id"], row["name"]) for row in rows}
+    rows = await connection.fetch("SELECT id, name, email FROM users WHERE id = ANY($1::uuid[])", list(user_ids))
+    return {row["id"]: Csm(**row) for row in rows}

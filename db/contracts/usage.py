@@ -146,6 +146,26 @@ async def units_of_partners(
     return units
 
 
+async def units_by_period(connection: asyncpg.Connection, partner_id: UUID, most: int) -> dict[int, dict[str, int]]:
+    """The units of a partner's newest periods that have some, oldest first, by source, without Leadger's own."""
+    rows = await connection.fetch(
+        """
+        SELECT period, source, sum(units)::bigint AS units FROM (
+            SELECT DISTINCT ON (period, source, key) period, source, units FROM usage
+            WHERE partner_id = $1 AND period = ANY(ARRAY(
+                SELECT DISTINCT period FROM usage WHERE partner_id = $1 ORDER BY period DESC LIMIT $2
+            )) ORDER BY period, source, key, entry DESC
+        ) AS newest GROUP BY period, source ORDER BY period, source
+        """,
+        partner_id,
+        most,
+    )
+    found: dict[int, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["period"], {})[row["source"]] = row["units"]
+    return found
+
+
 async def makers_of_period(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[Actor]:
     """Everybody who ever entered units of a period, also such as were replaced: none of them approves its bill (B5)."""
     rows = await connection.fetch(

@@ -69,15 +69,20 @@ async def read(connection: asyncpg.Connection, partner_id: UUID, period: int | N
     return partner_from_row(row) if row else None
 
 
-async def read_page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[Partner]:
-    """Partners by external id, each with its newest terms."""
+async def read_page(
+    connection: asyncpg.Connection, *, after: str | None, limit: int, search: str | None = None
+) -> list[Partner]:
+    """Partners by external id, each with its newest terms; with `search` those whose id or name has this text."""
     rows = await connection.fetch(
         f"""
-        {_PARTNERS} WHERE $2::text IS NULL OR partners.external_id > $2 ORDER BY partners.external_id LIMIT $3
+        {_PARTNERS} WHERE ($2::text IS NULL OR partners.external_id > $2)
+            AND ($4::text IS NULL OR strpos(lower(partners.external_id || ' ' || partners.name), lower($4)) > 0)
+        ORDER BY partners.external_id LIMIT $3
         """,
         None,
         after,
         limit,
+        search,
     )
     return [partner_from_row(row) for row in rows]
 

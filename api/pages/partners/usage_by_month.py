@@ -1,0 +1,70 @@
+"""Usage of a partner by month, against its limit, and a new entry."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.access.permissions import Permission, caller_of, requires
+from api.pages.charts import Series, line_chart
+from api.pages.forms import Form, submitted
+from api.pages.partners.heading import heading_of
+from api.pages.rendering import led_to, page
+from api.routes.usage import enter_usage
+from api.routing import Route
+from api.schemas.contracts import UsageIn
+from api.state import state_of
+from billing.contracts.usage import units_charged
+from billing.periods import text_from_period
+from db.contracts import usage
+from db.core.engine import transaction
+
+router = APIRouter(route_class=Route, include_in_schema=False, prefix="/partners/{partner}/usage")
+_MONTHS = 12
+_HUNDREDTHS = 100
+"""Charts count in hundredths, as money does."""
+
+
+@router.get("", dependencies=[requires(Permission.READ, within_partner=True)])
+async def show_usage(request: Request, partner: str) -> Response:
+    """The units of the last months by source, and the limit."""
+    return await _show(request, Form(), partner)
+
+
+@router.post("", dependencies=[requires(Permission.BILL)])
+async def enter_usage_here(request: Request, partner: str) -> Response:
+    """Enter units of a month."""
+
+    async def act(form: Form) -> Response:
+        units = form.value("units").strip().replace(",", "")
+        sent: dict[str, Any] = {name: form.value(name).strip() for name in ("period", "source", "key")}
+        sent |= {"partner": partner, "units": int(units) if units.isdecimal() else units}
+        await enter_usage(request, form.read_as(UsageIn, sent | {"replace": form.value("replace") == "yes"}))
+        return led_to(request, f"/partners/{partner}/usage", "The units are entered.")
+
+    async def show(asked: Request, form: Form) -> Response:
+        return await _show(asked, form, partner)
+
+    return await submitted(request, act, show)
+
+
+async def _show(request: Request, form: Form, partner: str) -> Response:
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        heading = await heading_of(request, connection, partner)
+        months = await usage.units_by_period(connection, heading.partner.id, _MONTHS)
+    terms = heading.contract.terms
+    charged = {period: units_charged(units, terms.usage_sources) for period, units in months.items()}
+    series = [Series("units", "billed", [units * _HUNDREDTHS for units in charged.values()])]
+    if terms.monthly_api_limit is not None:
+        series.append(Series("limit", "saved", [terms.monthly_api_limit * _HUNDREDTHS] * len(charged)))
+    return page(
+        request,
+        "partners/usage.html",
+        status=form.status,
+        form=form,
+        heading=heading,
+        months=list(months.items())[::-1],
+        charged=charged,
+        limit=terms.monthly_api_limit,
+        chart=line_chart([text_from_period(period) for period in charged], series) if len(charged) > 1 else None,
+        may_enter=caller_of(request).may(Permission.BILL),
+    )
