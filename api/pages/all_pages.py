@@ -2,7 +2,20 @@
 
 from fastapi import FastAPI
 
-from api.pages import account, assets, bill, bills, dashboard, dead_letters, home, password, quarantine, welcome
+from api.pages import (
+    account,
+    activity,
+    assets,
+    bill,
+    bills,
+    dashboard,
+    dead_letters,
+    home,
+    password,
+    person,
+    quarantine,
+    welcome,
+)
 from api.pages.partners import directory, offered_products, overview, prices, statement, terms, usage_by_month
 from api.pages.settings import audit_lines, keys, people, seller
 
@@ -22,6 +35,8 @@ _AREAS = (
     prices,
     usage_by_month,
     statement,
+    activity,
+    person,
     quarantine,
     dead_letters,
     people,

@@ -82,7 +82,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"asset": url_of, "states": words.STATES, "roles": words.ROLES, "nothing": NOTHING}
+    made.globals |= {
+        "asset": url_of,
+        "states": words.STATES,
+        "outcomes": words.OUTCOMES,
+        "roles": words.ROLES,
+        "nothing": NOTHING,
+    }
     made.filters |= {"period": words.period, "day": words.day, "date": words.brief_day, "instant": words.instant}
     return made
 

@@ -27,6 +27,16 @@ STATES = {
 }
 """How states are called, and the tone of their chips."""
 
+OUTCOMES = {
+    "billed": ("Billed", "good"),
+    "partly_billed": ("Partly billed", "good"),
+    "capped": ("Above the cap", "quiet"),
+    "duplicate": ("Duplicate", "quiet"),
+    "held": ("Held", "waiting"),
+    "returned": ("Returned", "quiet"),
+}
+"""How outcomes of actions are called, and the tone of their chips."""
+
 ROLES = {
     "admin": "Admin",
     "finance": "Finance",

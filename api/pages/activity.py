@@ -1,0 +1,142 @@
+"""Activity: leads and what became of them, and one lead with the sentence why of each action."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from api.access.permissions import Permission, caller_of, requires
+from api.access.visibility import own_partner, sees_people
+from api.ids import customer_id_of, partner_id_of, product_id_of
+from api.pages.forms import Form, submitted
+from api.pages.lists import PER_PAGE, beside
+from api.pages.rendering import led_to, page
+from api.paging import After, cursor_from_place, place_from_cursor
+from api.problems import Problem
+from api.routes.actions import ReasonIn, hold_action, release_action, return_action
+from api.routing import Route
+from api.schemas.fields import UuidPath
+from api.state import state_of
+from billing.actions import Outcome
+from billing.totals import Totals
+from db.core.engine import transaction
+from db.core.row_keys import partner_uuid
+from db.masters import partners
+from db.reports import leads_on_record
+from db.reports.leads_on_record import LeadRow
+
+router = APIRouter(route_class=Route, include_in_schema=False, prefix="/activity")
+_READ = requires(Permission.READ, within_partner=True)
+Leads = list[tuple[LeadRow, Totals, int]]
+_FIELDS = ("partner", "customer", "product", "lead_type", "outcome", "start", "end")
+_DECISIONS = {
+    "hold": (hold_action, "The action is held: it is not billed until it is released."),
+    "release": (release_action, "The action counts again."),
+    "return": (return_action, "The action is returned."),
+}
+
+
+@router.get("", dependencies=[_READ])
+async def show_activity(
+    request: Request,
+    partner: str = "",
+    customer: str = "",
+    product: str = "",
+    lead_type: str = "",
+    outcome: str = "",
+    start: str = "",
+    end: str = "",
+    after: After = None,
+) -> Response:
+    """Decided leads, the newest first; days are in UTC, both included."""
+    asked = dict(zip(_FIELDS, (partner, customer, product, lead_type, outcome, start, end), strict=True))
+    asked = {name: text.strip() for name, text in asked.items()}
+    form = Form()
+    leads: Leads = []
+    following = None
+    try:
+        leads, following = await _found(request, asked, after)
+    except Problem as problem:
+        form.refuse(problem)
+    return page(
+        request,
+        "activity.html",
+        status=form.status,
+        form=form,
+        asked=asked,
+        leads=leads,
+        people=sees_people(request),
+        links=beside(request, asked, following),
+        is_filtered=any(asked.values()),
+    )
+
+
+@router.get("/{lead_id}", dependencies=[_READ])
+async def show_lead(request: Request, lead_id: UuidPath) -> Response:
+    """One lead with all its actions, each explained."""
+    return await _show_lead(request, Form(), lead_id)
+
+
+@router.post("/{lead_id}/decide", dependencies=[requires(Permission.BILL)])
+async def decide_action_here(request: Request, lead_id: UuidPath) -> Response:
+    """Hold, release or return an action of the lead, for a reason."""
+
+    async def act(form: Form) -> Response:
+        decision = _DECISIONS.get(form.value("decision"))
+        if decision is None:
+            raise Problem(400, "Choose what to do with the action.")
+        decide, said = decision
+        await decide(request, UUID(form.value("action")), form.read(ReasonIn))
+        return led_to(request, f"/activity/{lead_id}", said)
+
+    async def show(asked: Request, form: Form) -> Response:
+        return await _show_lead(asked, form, lead_id)
+
+    return await submitted(request, act, show)
+
+
+async def _found(request: Request, asked: dict[str, str], after: str | None) -> tuple[Leads, str | None]:
+    within, end = own_partner(request), _day(asked["end"])
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        only = leads_on_record.LeadFilter(
+            customer_id=await customer_id_of(connection, asked["customer"], within=within)
+            if asked["customer"]
+            else None,
+            partner_id=await partner_id_of(connection, asked["partner"], within=within) if asked["partner"] else within,
+            product_id=await product_id_of(connection, asked["product"], within=within) if asked["product"] else None,
+            lead_type=asked["lead_type"] or None,
+            outcome=asked["outcome"] if asked["outcome"] in set(Outcome) else None,
+            start=_day(asked["start"]),
+            end=end and end + timedelta(days=1),
+        )
+        before = place_from_cursor(after, tuple[datetime, UUID])
+        found = await leads_on_record.page(connection, only, before=before, limit=PER_PAGE)
+    return found.leads, cursor_from_place(found.next) if found.next else None
+
+
+async def _show_lead(request: Request, form: Form, lead_id: UUID) -> Response:
+    within = own_partner(request)
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        view = await leads_on_record.view(connection, lead_id)
+        if view is None or within not in (None, partner_uuid(view.lead.partner)):
+            raise Problem(404, "There is no such lead on record.")
+        partner = await partners.read(connection, partner_uuid(view.lead.partner))
+    assert partner is not None
+    return page(
+        request,
+        "lead.html",
+        status=form.status,
+        form=form,
+        view=view,
+        partner=partner,
+        people=sees_people(request),
+        may_decide=caller_of(request).may(Permission.BILL),
+    )
+
+
+def _day(text: str) -> datetime | None:
+    """The start of a day in UTC; None for what is no day, which filters nothing."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,68 @@
+"""One person who acted: a month with a partner as a timeline, how the cap filled up, why each action was billed."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.access.permissions import Permission, requires
+from api.access.visibility import own_partner, sees_people
+from api.ids import customer_id_of
+from api.pages.lists import link
+from api.pages.rendering import page
+from api.routing import Route
+from api.state import state_of
+from billing.periods import text_from_period
+from db.core.engine import transaction
+from db.masters import customers
+from db.reports import customer_months
+from db.reports.customer_months import CustomerMonth
+from db.reports.explained_actions import Line, lines_of_customers
+
+router = APIRouter(route_class=Route, include_in_schema=False)
+_MONTHS = 60
+_MOST_ACTIONS = 500
+
+
+@router.get("/people/{customer}", dependencies=[requires(Permission.READ, within_partner=True)])
+async def show_person(request: Request, customer: str, partner: str = "", period: str = "") -> Response:
+    """The newest month of a person, or the one that is asked for."""
+    within = own_partner(request)
+    lines: list[Line] = []
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        customer_id = await customer_id_of(connection, customer, within=within)
+        person = await customers.read(connection, customer_id)
+        months = await customer_months.newest(connection, customer_id, partner_id=within, limit=_MONTHS)
+        shown = next(
+            (each for each in months if _query(each) == {"partner": partner, "period": period}),
+            months[0] if months else None,
+        )
+        if shown:
+            async for piece in lines_of_customers(connection, shown.partner_id, shown.period, [customer_id]):
+                lines += piece
+                if len(lines) > _MOST_ACTIONS:
+                    break
+    return page(
+        request,
+        "person.html",
+        person=person,
+        people=sees_people(request),
+        months=[(each, link(request.url.path, _query(each))) for each in months],
+        shown=shown,
+        lines=lines[:_MOST_ACTIONS],
+        has_more=len(lines) > _MOST_ACTIONS,
+        cap=_cap(lines),
+    )
+
+
+def _query(month: CustomerMonth) -> dict[str, str]:
+    return {"partner": month.partner, "period": text_from_period(month.period)}
+
+
+def _cap(lines: list[Line]) -> dict[str, Any] | None:
+    """The cap, what of it is used, and the action that crossed it; None without a cap."""
+    with_cap = [line for line in lines if line.explained.cap_after_minor is not None and line.terms.cap_minor]
+    if not with_cap:
+        return None
+    cap_minor, used = with_cap[-1].terms.cap_minor, max(line.explained.cap_after_minor or 0 for line in with_cap)
+    crossing = next((line for line in with_cap if line.explained.verdict.outcome == "partly_billed"), None)
+    return {"minor": cap_minor, "used_minor": used, "crossing": crossing}
