@@ -11,12 +11,14 @@ from api.pages import (
     dashboard,
     dead_letters,
     home,
+    own_partner,
     password,
     person,
     quarantine,
+    search,
     welcome,
 )
-from api.pages.partners import directory, offered_products, overview, prices, statement, terms, usage_by_month
+from api.pages.partners import directory, month, offered_products, overview, prices, statement, terms, usage_by_month
 from api.pages.settings import audit_lines, keys, people, seller
 
 _AREAS = (
@@ -30,6 +32,7 @@ _AREAS = (
     bill,
     directory,
     overview,
+    month,
     terms,
     offered_products,
     prices,
@@ -37,6 +40,8 @@ _AREAS = (
     statement,
     activity,
     person,
+    own_partner,
+    search,
     quarantine,
     dead_letters,
     people,

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import asyncpg
 
-from billing.errors import RuleViolation
+from billing.errors import InvalidValue, RuleViolation
 from billing.leads import Person
 from db.core import locks
 from db.core.row_keys import customer_uuid
 from db.core.unit_of_work import UnitOfWork
+from db.masters.emails import email_from_wire
 from db.tasks.notifications import RETRY_QUARANTINE
 
 _STAYS_ERASED = "This customer was erased, and stays so; a person who comes back gets another id."
@@ -132,6 +133,16 @@ async def read(connection: asyncpg.Connection, customer_id: UUID) -> Customer:
     row = await connection.fetchrow(f"{_CUSTOMERS} WHERE id = $1", customer_id)
     assert row is not None
     return customer_from_row(row)
+
+
+async def find_by_email(connection: asyncpg.Connection, text: str) -> UUID | None:
+    """The customer with an e-mail, as R1 compares them; None if there is none, or the text is no e-mail."""
+    try:
+        email = email_from_wire(text)
+    except InvalidValue:
+        return None
+    found: UUID | None = await connection.fetchval("SELECT id FROM customers WHERE email = $1", email)
+    return found
 
 
 async def read_page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[Customer]:

@@ -1,0 +1,107 @@
+"""A month of a partner: its report, what would surprise once it is closed, closing and reopening."""
+
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Request, Response
+
+from api.access.permissions import Permission, caller_of, requires
+from api.access.visibility import own_partner, sees_people
+from api.pages.forms import Act, Form, submitted
+from api.pages.lists import PER_PAGE, beside
+from api.pages.partners.heading import heading_of
+from api.pages.rendering import led_to, page
+from api.paging import After, cursor_from_place, place_from_cursor
+from api.problems import FieldError, Problem
+from api.routes.periods import close_period, reopen_period
+from api.routing import Route
+from api.schemas.fields import PeriodPath
+from api.state import state_of
+from billing.periods import name_of_period, period_from_text
+from db.bills import records
+from db.core.engine import transaction
+from db.intake import undecided
+from db.reports import live_report, report_customers
+
+router = APIRouter(route_class=Route, include_in_schema=False, prefix="/partners/{partner}/months/{period}")
+_BILL = requires(Permission.BILL)
+
+
+@router.get("", dependencies=[requires(Permission.READ, within_partner=True)])
+async def show_month_of_partner(request: Request, partner: str, period: PeriodPath, after: After = None) -> Response:
+    """The report of a month, as it is now."""
+    return await _show(request, Form(), partner, period, after)
+
+
+@router.post("/close", dependencies=[_BILL])
+async def close_period_here(request: Request, partner: str, period: PeriodPath) -> Response:
+    """Close the month, once its name was typed."""
+
+    async def act(form: Form) -> Response:
+        if form.value("month").strip() != period:
+            raise Problem(400, "The month is another one.", [FieldError("#/month", f"must be {period}")])
+        await close_period(request, partner, period)
+        said = f"{name_of_period(period_from_text(period))} is being closed. Look again in a moment."
+        return led_to(request, f"/partners/{partner}/months/{period}", said)
+
+    return await _submitted(request, partner, period, act)
+
+
+@router.post("/reopen", dependencies=[_BILL])
+async def reopen_period_here(request: Request, partner: str, period: PeriodPath) -> Response:
+    """Reopen the month, once its name was typed."""
+
+    async def act(form: Form) -> Response:
+        if form.value("again").strip() != period:
+            raise Problem(400, "The month is another one.", [FieldError("#/again", f"must be {period}")])
+        await reopen_period(request, partner, period)
+        said = f"{name_of_period(period_from_text(period))} is open again; its actions are evaluated again."
+        return led_to(request, f"/partners/{partner}/months/{period}", said)
+
+    return await _submitted(request, partner, period, act)
+
+
+async def _submitted(request: Request, partner: str, period: str, act: Act) -> Response:
+    async def show(asked: Request, form: Form) -> Response:
+        return await _show(asked, form, partner, period, None)
+
+    return await submitted(request, act, show)
+
+
+async def _show(request: Request, form: Form, partner: str, period: str, after: str | None) -> Response:
+    state, month = state_of(request), period_from_text(period)
+    within = own_partner(request)
+    async with transaction(state.engine, readonly=True) as connection:
+        heading = await heading_of(request, connection, partner)
+        partner_id = heading.partner.id
+        report = await live_report.read(connection, partner_id, month)
+        place = place_from_cursor(after, UUID)
+        customers = await report_customers.page(connection, partner_id, month, after=place, limit=PER_PAGE)
+        policy = (await state.policies.load(connection, [partner_id]))[partner_id]
+        left = await undecided.count(connection, policy, month) if within is None and not report.final else None
+        bill = await _bill(connection, partner_id, month, is_inner=within is None)
+    following = cursor_from_place(customers[-1].customer_id) if len(customers) == PER_PAGE else None
+    return page(
+        request,
+        "partners/month.html",
+        status=form.status,
+        form=form,
+        heading=heading,
+        month=month,
+        period_text=period,
+        report=report,
+        customers=customers,
+        people=sees_people(request),
+        left=left,
+        bill=bill,
+        may_close=caller_of(request).may(Permission.BILL),
+        is_newest_closed=heading.partner.closed_through == month,
+        links=beside(request, {}, following),
+    )
+
+
+async def _bill(connection: asyncpg.Connection, partner_id: UUID, month: int, *, is_inner: bool) -> records.Bill | None:
+    """The live bill of the month; a partner's own people see it once it is issued."""
+    bill_id = await records.live_of(connection, partner_id, month)
+    bill = await records.read(connection, bill_id) if bill_id else None
+    return bill if bill and (is_inner or bill.issue) else None
