@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0037"
-down_revision = "0032"
+down_revision = "0036"
 
 _INSTANT = sa.DateTime(timezone=True)
 _NOW = sa.text("clock_timestamp()")

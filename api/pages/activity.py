@@ -1,5 +1,6 @@
 """Activity: leads and what became of them, and one lead with the sentence why of each action."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -29,7 +30,7 @@ router = APIRouter(route_class=Route, include_in_schema=False, prefix="/activity
 _READ = requires(Permission.READ, within_partner=True)
 Leads = list[tuple[LeadRow, Totals, int]]
 _FIELDS = ("partner", "customer", "product", "lead_type", "outcome", "start", "end")
-_DECISIONS = {
+_DECISIONS: Mapping[str, tuple[Callable[[Request, UUID, ReasonIn], Awaitable[Response]], str]] = {
     "hold": (hold_action, "The action is held: it is not billed until it is released."),
     "release": (release_action, "The action counts again."),
     "return": (return_action, "The action is returned."),

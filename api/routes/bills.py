@@ -151,7 +151,7 @@ async def replay_bill(request: Request, bill_id: UuidPath) -> Response:
     409 for a void bill.
     """
     async with unit_of_work(request) as uow:
-        task_id = await replay.start(uow, await _found(request, uow.connection, bill_id))
+        task_id = await replay.start(uow, await found_bill(request, uow.connection, bill_id))
     return task_started(task_id)
 
 
