@@ -7,6 +7,7 @@ from itertools import count
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 2, 12
 
+_NUMBER = re.compile(r"([A-Z0-9]{2,12})-(CN-)?([0-9]{4,})")
 _NOT_IN_PREFIX = re.compile(r"[^A-Z0-9]+")
 
 
@@ -35,3 +36,9 @@ def bill_number(prefix: str, number: int) -> str:
 def credit_note_number(prefix: str, number: int) -> str:
     """How the number of a credit note is written; no prefix has a hyphen, so it is never that of a bill."""
     return f"{prefix}-CN-{number:04d}"
+
+
+def parts_of_number(text: str) -> tuple[str, str, int] | None:
+    """Prefix, kind and number of what `bill_number` or `credit_note_number` wrote; None for any other text."""
+    found = _NUMBER.fullmatch(text)
+    return (found[1], "credit_note" if found[2] else "bill", int(found[3])) if found else None

@@ -1,5 +1,6 @@
 """Numbers of bills and credit notes (B7): gapless, because one is taken in the transaction that issues."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +25,47 @@ async def take(connection: asyncpg.Connection, partner_id: UUID, external_id: st
         first if kind == "bill" else 1,
     )
     return _WRITTEN[kind](prefix, number)
+
+
+async def last_taken(connection: asyncpg.Connection) -> dict[tuple[str, str], int]:
+    """The last number that was taken, by prefix and kind; nothing in a schema that has no numbers yet."""
+    if await connection.fetchval("SELECT to_regclass('bill_numbers') IS NULL"):
+        return {}
+    rows = await connection.fetch(
+        """
+        SELECT number_prefix, kind, next_number - 1 AS last FROM bill_numbers JOIN billing_settings USING (partner_id)
+        WHERE number_prefix IS NOT NULL ORDER BY number_prefix, kind
+        """
+    )
+    return {(row["number_prefix"], row["kind"]): row["last"] for row in rows}
+
+
+def written(prefix: str, kind: str, number: int) -> str:
+    """How a number is written."""
+    return _WRITTEN[kind](prefix, number)
+
+
+async def go_on_after(connection: asyncpg.Connection, taken: Mapping[tuple[str, str], int]) -> list[str]:
+    """Go on after numbers that were taken and are not on record here; one sentence for each prefix and kind."""
+    here, passed = await last_taken(connection), []
+    for (prefix, kind), last in sorted(taken.items()):
+        first = here.get((prefix, kind), 0) + 1
+        if last < first:
+            continue
+        known = await connection.fetchval(
+            """
+            INSERT INTO bill_numbers (partner_id, kind, next_number)
+            SELECT partner_id, $2, $3 + 1 FROM billing_settings WHERE number_prefix = $1
+            ON CONFLICT (partner_id, kind) DO UPDATE SET next_number = excluded.next_number RETURNING next_number
+            """,
+            prefix,
+            kind,
+            last,
+        )
+        lost = f"{written(prefix, kind, first)} to {written(prefix, kind, last)}"
+        what = f"the next is {written(prefix, kind, known)}" if known else "no partner here has their prefix"
+        passed.append(f"{lost} may have been given out and are not on record; {what}.")
+    return passed
 
 
 async def _prefix_and_first(connection: asyncpg.Connection, partner_id: UUID, external_id: str) -> tuple[str, int]:

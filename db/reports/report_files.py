@@ -81,6 +81,13 @@ def remove_file(url: str) -> None:
             files.rm_file(path)
 
 
+def names_in(url: str, pattern: str) -> list[str]:
+    """The names of the files below a folder that match a pattern; none if it is not there. Raises FileUnavailable."""
+    with file_errors(url):
+        files, path = fsspec.core.url_to_fs(url)
+        return [found.rpartition("/")[2] for found in files.glob(f"{path}/{pattern}")]
+
+
 def read_file(url: str) -> Iterator[bytes]:
     """A file, block by block. Raises FileNotFoundError or FileUnavailable before the first block."""
     try:

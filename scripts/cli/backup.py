@@ -46,6 +46,12 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Restore into a database that is not empty; what it holds is lost.")
     ] = False,
+    next_numbers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--next-number", metavar="NUMBER", help="The next number of a partner's bills, like ACME-0011; repeatable."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Restore a backup into an empty database, and prove that it is what it was.
@@ -53,18 +59,34 @@ def restore(
     The database is the one of DATABASE_URL, by a login that owns its tables, or of LEADGER_DATABASE_HOST and its
     administrator, as for `leadger migrate --application-login`, or the embedded one of LEADGER_HOME; API and workers
     must be stopped. Checksums are verified before anything is changed. The schema ends as the newest.
-    Status 1 also if a counter or a digest is not what it was.
+    Numbers of bills go on after those in the database that is replaced and in the folder of files; which were given out
+    after the backup otherwise is for you to say. Status 1 also if a counter or a digest is not what it was.
     """
     with one_message():
         from scripts.operations.backup.restore import restore as bring_back
 
         with progress() as display:
             bar = display.add_task("", total=None)
-            done = bring_back(where, home(), lambda name: display.update(bar, description=name), replace=replace)
+            done = bring_back(
+                where,
+                home(),
+                lambda name: display.update(bar, description=name),
+                replace=replace,
+                next_numbers=next_numbers or (),
+            )
+    for passed in done.passed_numbers:
+        note(passed)
+    if done.next_numbers:
+        note(
+            f"The next numbers of bills are {', '.join(done.next_numbers)}. Was a later one given out since "
+            f"{done.manifest.taken_at:%Y-%m-%d %H:%M} UTC? Then restore again with --replace and --next-number, before "
+            "anything is issued."
+        )
     for difference in done.differences:
         say_error(difference)
     if as_json:
-        print_json(_figures(done.manifest) | {"wrong": done.differences})
+        numbers = {"passed_numbers": done.passed_numbers, "next_numbers": done.next_numbers}
+        print_json(_figures(done.manifest) | numbers | {"wrong": done.differences})
     elif not done.differences:
         restored = f"{_described(done.manifest)} of {done.manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC"
         console().print(f"{restored} are back; counters and digests are what they were.", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Taking a backup: one snapshot of every table, the report files, and a manifest, while Leadger goes on."""
+"""Taking a backup: one snapshot of every table, the files, and a manifest, while Leadger goes on."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ async def _back_up(settings: Settings, place: Place, progress: Progress) -> Mani
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             manifest = await _snapshot(connection, place, progress)
         await _keep_files(manifest, place, progress)
+        manifest.outbox = [_keep_mail(mail, place) for mail in sorted((settings.home / "outbox").glob("*.eml"))]
         place.write(manifest)
         return manifest
     finally:
@@ -66,6 +67,13 @@ async def _snapshot(connection: asyncpg.Connection, place: Place, progress: Prog
 
 async def _report(connection: asyncpg.Connection, partner_id: UUID, period: int) -> ReportEntry:
     return ReportEntry(str(partner_id), period, (await live_report.read(connection, partner_id, period)).digest)
+
+
+def _keep_mail(mail: Path, place: Place) -> FileEntry:
+    content = mail.read_bytes()
+    entry = FileEntry(mail.name, checksum([content]), len(content))
+    place.add_file(entry.sha256, [content])
+    return entry
 
 
 async def _keep_files(manifest: Manifest, place: Place, progress: Progress) -> None:

@@ -74,7 +74,7 @@ class Place:
                 return f"tables/{name}.gz"
             if digest.hexdigest() != table.sha256:
                 return f"tables/{name}.gz"
-        for name in {entry.sha256 for entry in manifest.files}:
+        for name in {entry.sha256 for entry in [*manifest.files, *manifest.outbox]}:
             try:
                 if checksum(self.file(name)) != name:
                     return f"files/{name}"

@@ -17,7 +17,7 @@ class TableEntry(msgspec.Struct):
 
 
 class FileEntry(msgspec.Struct):
-    """One report file, in `files/SHA256`, and where it lay."""
+    """One file of a report, a bill or the outbox, in `files/SHA256`, and where it lay."""
 
     url: str
     sha256: str
@@ -44,6 +44,8 @@ class Manifest(msgspec.Struct):
     lost_files: list[str]
     """Addresses of report files that were on record and not there, or not as recorded."""
     reports: list[ReportEntry]
+    outbox: list[FileEntry] = []
+    """Mails that no server was named for; `url` is the name of the file. Older backups have none."""
 
     @property
     def rows(self) -> int:

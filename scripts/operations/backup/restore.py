@@ -1,18 +1,22 @@
 """Bringing a backup back: into an empty database, to the newest schema, with proof that it is what it was."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 
+from billing.bills.numbers import parts_of_number
+from db.bills import numbers
 from db.core import dump
 from db.core.migrate import downgrade, knows, upgrade
 from db.core.settings import Settings
 from db.ledger import recount
 from db.reports import inventory, live_report
-from db.reports.report_files import folder_url, write_file
+from db.reports.report_files import folder_url, names_in, write_file
 from scripts.errors import CannotStart
 from scripts.operations.backup.location import Place, backup_errors_as_one_message
 from scripts.operations.backup.manifest import Manifest
@@ -20,33 +24,43 @@ from scripts.operations.backup.server import connect, named_by, write_to
 from scripts.operations.database import database_errors_as_one_message
 from scripts.operations.progress import Progress
 
+Numbered = tuple[str, str]
+"""A prefix of numbers of bills, and the kind of document."""
+
 
 @dataclass(frozen=True)
 class Restored:
-    """What came back, and how it differs from the backup, one message each."""
+    """What came back, and how it differs from the backup, one message each.
+
+    `passed_numbers` says which numbers of bills may have been given out since, `next_numbers` are those that come next.
+    """
 
     manifest: Manifest
     differences: list[str]
+    passed_numbers: list[str]
+    next_numbers: list[str]
 
 
-def restore(where: str, home: Path, progress: Progress, *, replace: bool) -> Restored:
+def restore(where: str, home: Path, progress: Progress, *, replace: bool, next_numbers: Sequence[str] = ()) -> Restored:
     """Restore a backup; nothing is changed if it is damaged or the database is not empty, unless `replace` says so.
 
-    The schema is made as it was, filled in one transaction, and then migrated to the newest one.
+    The schema is made as it was, filled in one transaction, and then migrated to the newest one. Numbers of bills go on
+    after all that are in the database that is replaced, in the folder of files, or before one of `next_numbers`.
     """
-    place = Place(where)
+    place, named = Place(where), _last_named(next_numbers)
     with backup_errors_as_one_message(place.where):
         manifest = place.read()
         asyncio.run(_require_whole(place, manifest, progress))
         with write_to(home) as settings:
-            asyncio.run(_make_room(settings, replace))
+            taken = asyncio.run(_make_room(settings, replace)) | _taken_by_files(settings) | named
             with database_errors_as_one_message(named_by()):
                 downgrade(settings.database_url, "base")
                 upgrade(settings.database_url, manifest.revision)
             asyncio.run(_fill(settings, place, manifest, progress))
             with database_errors_as_one_message(named_by()):
                 upgrade(settings.database_url)
-            return Restored(manifest, asyncio.run(_differences(settings, manifest, progress)))
+            passed, following = asyncio.run(_go_on_after(settings, taken))
+            return Restored(manifest, asyncio.run(_differences(settings, manifest, progress)), passed, following)
 
 
 async def _require_whole(place: Place, manifest: Manifest, progress: Progress) -> None:
@@ -60,7 +74,8 @@ async def _require_whole(place: Place, manifest: Manifest, progress: Progress) -
         raise CannotStart(f"{damaged} of {place.where} is damaged; nothing was changed.")
 
 
-async def _make_room(settings: Settings, replace: bool) -> None:
+async def _make_room(settings: Settings, replace: bool) -> Counter[Numbered]:
+    """Empty the database; the last number of bills that it had for each prefix and kind."""
     connection = await connect(settings)
     try:
         revision = await dump.revision(connection)
@@ -77,7 +92,39 @@ async def _make_room(settings: Settings, replace: bool) -> None:
                 "what is in it."
             )
         async with connection.transaction():
+            taken = Counter(await numbers.last_taken(connection))
             await dump.empty(connection)
+        return taken
+    finally:
+        await connection.close()
+
+
+def _last_named(next_numbers: Sequence[str]) -> Counter[Numbered]:
+    last: Counter[Numbered] = Counter()
+    for text in next_numbers:
+        parts = parts_of_number(text)
+        if parts is None:
+            raise CannotStart(f"{text} is no number of a bill; they are like ACME-0011 and ACME-CN-0002.")
+        last[parts[:2]] = parts[2] - 1
+    return last
+
+
+def _taken_by_files(settings: Settings) -> Counter[Numbered]:
+    """The last number that has a file in the folder, which may have outlived the database."""
+    last: Counter[Numbered] = Counter()
+    for name in names_in(folder_url(settings), "bills/*/*.json"):
+        if parts := parts_of_number(name.removesuffix(".json")):
+            last |= Counter({parts[:2]: parts[2]})
+    return last
+
+
+async def _go_on_after(settings: Settings, taken: Counter[Numbered]) -> tuple[list[str], list[str]]:
+    connection = await connect(settings)
+    try:
+        async with connection.transaction():
+            passed = await numbers.go_on_after(connection, taken)
+            last = await numbers.last_taken(connection)
+        return passed, [numbers.written(*key, number + 1) for key, number in last.items()]
     finally:
         await connection.close()
 
@@ -107,11 +154,18 @@ def _bring_files(settings: Settings, place: Place, manifest: Manifest, progress:
     """Put the report files where this installation keeps them; returns their old and new addresses."""
     moved = []
     for file in manifest.files:
-        month, name = file.url.rsplit("/", 2)[-2:]
-        url = f"{folder_url(settings)}/{month}/{name}"
+        *_, folder, month, name = file.url.rsplit("/", 3)
+        below = f"bills/{month}" if folder == "bills" else month
+        url = f"{folder_url(settings)}/{below}/{name}"
         progress(name)
         write_file(url, place.file(file.sha256))
         moved.append((file.url, url))
+    if manifest.outbox:
+        outbox = settings.home / "outbox"
+        outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for mail in manifest.outbox:
+            (outbox / mail.url).touch(mode=0o600)
+            (outbox / mail.url).write_bytes(b"".join(place.file(mail.sha256)))
     return moved
 
 

@@ -16,6 +16,7 @@ import s3fs
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
+from billing.bills.verify import difference_in_file
 from db.core import dump, locks
 from db.core.engine import create_engine, transaction
 from db.core.migrate import upgrade
@@ -24,6 +25,7 @@ from db.reports import report_files, snapshots
 from scripts.cli.app import app
 from scripts.local.embedded import postgres
 from scripts.local.launcher.home import hold_home
+from tests.bills import issued_bill
 from tests.builders import lead
 from tests.changes import changed_reports
 from tests.databases import execute, url_of_database
@@ -490,3 +492,50 @@ def test_the_embedded_database_is_found_in_its_home_whether_it_runs_or_not(tmp_p
     tables = [json.loads((folder / "manifest.json").read_text())["tables"] for folder in (while_it_runs, afterwards)]
     assert tables[0] == tables[1]
     assert tables[0]["customers"]["rows"] == 1
+
+
+async def test_files_of_bills_and_the_outbox_come_back_and_numbers_go_on_after_those_given_out(
+    lived: World, settings: Settings, target: str, tmp_path: Path
+) -> None:
+    bill_id = await issued_bill(lived.engine, "acme", settings)
+    async with transaction(lived.engine) as connection:
+        await connection.execute(
+            "INSERT INTO billing_settings (partner_id, number_prefix) SELECT id, 'ACME' FROM partners"
+        )
+        await connection.execute("INSERT INTO bill_numbers SELECT id, 'bill', 8 FROM partners")
+    outbox = settings.home / "outbox"
+    outbox.mkdir()
+    (outbox / "one.eml").write_text("Dear Ann")
+    taken = await asyncio.to_thread(back_up, tmp_path, settings.database_url, settings.home)
+
+    def restored(home: Path, *words: str) -> tuple[list[str], list[str]]:
+        done = json.loads(leadger("restore", taken, "--replace", "--json", *words, url=target, home=home).stdout)
+        return done["passed_numbers"], done["next_numbers"]
+
+    home = tmp_path / "here"
+    assert await asyncio.to_thread(restored, home) == ([], ["ACME-0008"])
+    assert (home / "outbox/one.eml").read_text() == "Dear Ann"
+    assert (home / "outbox/one.eml").stat().st_mode & 0o077 == 0
+    url = await asyncio.to_thread(value, target, "SELECT url FROM bill_files")
+    assert url == (home / f"reports/bills/{bill_id}/ACME-202001.json").as_uri()
+    assert difference_in_file(b"".join(report_files.read_file(url))) is None
+    (home / f"reports/bills/{bill_id}/ACME-202001.json").unlink()  # its number is none of a series
+
+    def lost(numbers: str, following: str) -> tuple[list[str], list[str]]:
+        said = f"{numbers} may have been given out and are not on record; the next is {following}."
+        return [said], [following]
+
+    await asyncio.to_thread(execute, target, "UPDATE bill_numbers SET next_number = 11")
+    other = tmp_path / "there"
+    assert await asyncio.to_thread(restored, other) == lost("ACME-0008 to ACME-0010", "ACME-0011")
+    (other / f"reports/bills/{bill_id}/ACME-202001.json").rename(other / "reports/bills/ACME-0009.json")
+    await asyncio.to_thread(execute, target, "UPDATE bill_numbers SET next_number = 1")
+    (other / "reports/bills/new").mkdir()
+    (other / "reports/bills/ACME-0009.json").rename(other / "reports/bills/new/ACME-0012.json")
+    assert await asyncio.to_thread(restored, other) == lost("ACME-0008 to ACME-0012", "ACME-0013")
+    named = await asyncio.to_thread(restored, tmp_path / "third", "--next-number", "ACME-0021")
+    assert named == lost("ACME-0008 to ACME-0020", "ACME-0021")
+    wrong = await asyncio.to_thread(
+        lambda: leadger("restore", taken, "--replace", "--next-number", "acme", url=target, home=home, status=1)
+    )
+    assert "acme is no number of a bill" in wrong.stderr
