@@ -54,6 +54,7 @@ from api.routes import (
     usage,
     users,
     webhooks,
+    what_if,
     workers,
     write_offs,
 )
@@ -187,6 +188,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         products,
         customers,
         rate_cards,
+        what_if,
         bills,
         billing_scheduler,
         adjustments,

@@ -107,6 +107,19 @@ class RateCard:
         card.partner_id = partner_id
         return card
 
+    def with_rules(self, rules: Sequence[RateRule]) -> "RateCard":
+        """The card with other rules, each in the place of those with its conditions that start no earlier."""
+        starts: dict[Conditions, datetime] = {}
+        for rule in rules:
+            starts[rule.conditions] = min(rule.effective_from, starts.get(rule.conditions, rule.effective_from))
+        kept = [
+            rule
+            for conditions, timeline in self._rules.items()
+            for rule in timeline
+            if conditions not in starts or rule.effective_from < starts[conditions]
+        ]
+        return RateCard(self.partner_id, [*kept, *rules]) if rules else self
+
     def counting(self, conditions: Conditions, instant: datetime) -> int | None:
         """The id of the rule with exactly these conditions that counts at the instant; None if there is none."""
         rule = _latest(self._rules.get(conditions, ()), instant)

@@ -165,7 +165,7 @@ class Runner:
             await records.fail(connection, [task.id], message)
         else:
             await records.finish(connection, task.id, result)
-            log.info("task_done", kind=task.kind, **{k: v for k, v in result.items() if k != "differences"})
+            log.info("task_done", kind=task.kind, **{k: v for k, v in result.items() if not isinstance(v, list)})
         return True
 
 

@@ -13,6 +13,7 @@ from db.ledger import rate_preview as ledger_rate_preview
 from db.ledger import rebuild as ledger_rebuild
 from db.ledger import reevaluation as ledger_reevaluation
 from db.ledger import text_rules as ledger_text_rules
+from db.ledger import what_if as ledger_what_if
 from db.privacy import erased_names as privacy
 from db.runs import records as billing_runs
 from worker.runner import Kind, Runner
@@ -30,6 +31,7 @@ from worker.tasks import (
     reminders,
     runs,
     text_rules,
+    what_if,
 )
 
 RUNNER = Runner(
@@ -46,6 +48,7 @@ RUNNER = Runner(
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),
         Kind(ledger_rate_preview.KIND, rate_preview.preview_rate),
+        Kind(ledger_what_if.KIND, what_if.look),
         Kind(rebuilding.SUBTASK, rebuilding.judge_customers),
         Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),
         Kind(quarantined_leads.RETRY, quarantine.retry_quarantined),

@@ -137,6 +137,29 @@ async def open_verdicts(
     return ((place, lead_type, _verdict(*columns)) for place, lead_type, *columns in rows)
 
 
+async def verdicts_of_periods(
+    connection: asyncpg.Connection, partner_id: UUID, wanted: Sequence[tuple[UUID, int]], *, lead_types: bool
+) -> Iterator[tuple[UUID, str, Verdict]]:
+    """All verdicts of a partner's customers in billing periods, given as (customer, period).
+
+    Each comes as (customer, lead type, verdict); without `lead_types` the type is empty, and leads are not read.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT actions.customer_id, {"leads.lead_type" if lead_types else "''"},
+            {", ".join(f"actions.{name}" for name in _COLUMNS)}
+        FROM unnest($2::uuid[], $3::int[]) AS wanted (customer_id, period)
+        JOIN actions ON actions.partner_id = $1 AND actions.billing_period = wanted.period
+            AND actions.customer_id = wanted.customer_id
+        {"JOIN leads ON leads.id = actions.lead_id" if lead_types else ""}
+        """,  # noqa: S608 - names of our own columns
+        partner_id,
+        [customer_id for customer_id, _ in wanted],
+        [period for _, period in wanted],
+    )
+    return ((customer_id, lead_type, _verdict(*columns)) for customer_id, lead_type, *columns in rows)
+
+
 def customer_from_row(row: asyncpg.Record) -> Customer:
     """The (partner, customer) of a row of actions."""
     return row["partner_id"], row["customer_id"]

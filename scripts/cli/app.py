@@ -37,6 +37,7 @@ from scripts.cli.up import up
 from scripts.cli.usage import usage
 from scripts.cli.users import users
 from scripts.cli.verify import verify
+from scripts.cli.what_if import what_if
 from scripts.cli.workers import pause, resume, stuck
 
 app = typer.Typer(name="leadger", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -95,6 +96,7 @@ app.command(rich_help_panel=_BILLING)(release)
 app.command("return", rich_help_panel=_BILLING)(return_action)
 app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
+app.command("what-if", rich_help_panel=_BILLING)(what_if)
 app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
 app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
 app.add_typer(billing, name="billing", rich_help_panel=_BILLING)

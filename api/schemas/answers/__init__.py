@@ -47,6 +47,7 @@ from api.schemas.answers.runs import (
 from api.schemas.answers.tasks import Progress, Task, TaskStarted
 from api.schemas.answers.users import InvitedUser, PasswordLink, Session, User
 from api.schemas.answers.webhooks import Delivery, MessageWritten, NewSecret, NewWebhook, Webhook
+from api.schemas.answers.what_if import WhatIf
 from api.schemas.answers.workers import Notified, Pause, StuckPart, Workers
 
 __all__ = [
@@ -133,6 +134,7 @@ __all__ = [
     "Usage",
     "User",
     "Webhook",
+    "WhatIf",
     "Who",
     "Workers",
 ]

@@ -58,6 +58,19 @@ tasks = Table(
     ),
 )
 
+what_if_differences = Table(
+    "what_if_differences",
+    metadata,
+    Column("position", BigInteger, Identity(), primary_key=True),
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("partner_id", Uuid, nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("customer_id", Uuid, nullable=False),
+    Column("before_minor", BigInteger, nullable=False),
+    Column("after_minor", BigInteger, nullable=False),
+    Index("ix_what_if_differences_task_id", "task_id", "position"),
+)
+
 pauses = Table(
     "pauses",
     metadata,

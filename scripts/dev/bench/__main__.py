@@ -35,6 +35,7 @@ from scripts.dev.bench.rows.scale import scale
 from scripts.dev.bench.rows.skew import skew
 from scripts.dev.bench.rows.storage import storage
 from scripts.dev.bench.rows.throughput import memory, throughput
+from scripts.dev.bench.rows.what_if import what_if
 from scripts.dev.bench.servers import running_servers
 from scripts.dev.bench.sizes import FULL, QUICK, Sizes, smaller_than_the_targets
 
@@ -50,6 +51,7 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "one-customer-reads": one_customer_reads,
     "beside-others": beside_others,
     "report": report,
+    "what-if": what_if,
     "monthly-run": monthly_run,
     "memory": memory,
     "scale": scale,

@@ -108,8 +108,8 @@ OF_BILLS = {
 OF_RETURNS = {"return.asked", "return.accepted"}
 """And these: test_returns.py."""
 
-NOT_AUDITED = {"post_leads", "retry_stuck"}
-"""Accepted leads are on record themselves; the other one only wakes the workers."""
+NOT_AUDITED = {"post_leads", "retry_stuck", "start_what_if", "cancel_what_if"}
+"""Accepted leads are on record themselves; the others change nothing: one wakes the workers, two are about a look."""
 
 SECRETS = ("Anna", "anna@example.com", "Eve", "eve@example.com", "anna", "eve")
 

@@ -74,6 +74,9 @@ NEEDED: dict[str, Permission | Anybody] = {
     "get_scheduler_health": Permission.READ,
     "list_run_dead_letters": Permission.READ,
     "retry_run_dead_letters": Permission.BILL,
+    "start_what_if": Permission.BILL,
+    "get_what_if": Permission.BILL,
+    "cancel_what_if": Permission.BILL,
     "make_bill": Permission.BILL,
     "list_bills": Permission.READ,
     "get_bill": Permission.READ,
@@ -290,6 +293,7 @@ AS_WELL = {
     "post_returns": Permission.READ,
     "change_terms_here": Permission.BILL,
 }
+AS_WELL |= dict.fromkeys(("start_what_if", "get_what_if", "cancel_what_if"), Permission.PRICING)
 """What does as well."""
 
 
