@@ -1,7 +1,5 @@
-"""What a delivery of GitHub's webhook asks for; its signature is the only thing that lets it in."""
+"""What a delivery of GitHub's webhook asks for."""
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +10,6 @@ from api.problems import Problem
 from billing.errors import InvalidValue
 from billing.periods import period_from_text
 
-_SIGNED_BY = "sha256="
 _FALSE = ("false", False)
 _ACTION = "billing"
 """The event type of a repository_dispatch that means us."""
@@ -26,14 +23,6 @@ class Dispatch:
     dry_run: bool = True
     period: int | None = None
     shop_ids: tuple[str, ...] | None = None
-
-
-def is_signed(body: bytes, signature: str, secret: str) -> bool:
-    """Whether GitHub signed the body, compared in constant time; nothing is signed with an empty secret."""
-    if not secret or not signature.startswith(_SIGNED_BY):
-        return False
-    expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(signature.removeprefix(_SIGNED_BY).encode(), expected.encode())
 
 
 def payload_of(body: bytes, is_form: bool) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from db.ledger import reevaluation as ledger_reevaluation
 from db.ledger import text_rules as ledger_text_rules
 from db.ledger import what_if as ledger_what_if
 from db.privacy import erased_names as privacy
+from db.runs import differences as run_differences
 from db.runs import records as billing_runs
 from worker.runner import Kind, Runner
 from worker.tasks import (
@@ -44,6 +45,7 @@ RUNNER = Runner(
         Kind(bill_reminders.KIND, reminders.remind_now, max_failures=5),
         Kind(billing_runs.KIND, runs.run_billing, max_failures=5),
         Kind(billing_runs.CHUNK, runs.bill_chunk),
+        Kind(run_differences.KIND, runs.explain_difference),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),

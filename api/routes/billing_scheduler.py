@@ -1,5 +1,6 @@
 """The billing scheduler: runs of the monthly billing, started by people, machines and GitHub (M1 to M3)."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,23 +8,26 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
+from api.access.github_signature import FOR_GITHUB, signed_body
 from api.access.permissions import Permission, requires
-from api.body import JSON_TYPES, content_type, read_body
-from api.github import dispatch_from_delivery, is_signed, payload_of
+from api.body import JSON_TYPES, content_type
+from api.github import dispatch_from_delivery, payload_of
 from api.headers import header
 from api.ids import partner_id_of
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
+from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
-from api.schemas.fields import IdPath, UuidText
-from api.schemas.runs import RetryIn, RunIn, ShopRunIn, dead_letter_out, started_out
+from api.schemas.fields import IdPath, PeriodQuery, UuidText
+from api.schemas.runs import DifferenceIn, RetryIn, RunIn, ShopRunIn, dead_letter_out, started_out
 from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
+from billing.periods import period_from_text, text_from_period
 from db.core.actor import SYSTEM
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
-from db.runs import records, scheduler, starting
+from db.runs import differences, pre_close, records, scheduler, starting
 from db.runs.records import Asked
 from db.runs.wire import runs_out
 
@@ -32,7 +36,6 @@ _READ = requires(Permission.READ)
 _BILL = requires(Permission.BILL)
 
 _FORM = "application/x-www-form-urlencoded"
-_MOST_DELIVERY_BYTES = 1024 * 1024
 _RUNS_SHOWN = 20
 _LONGEST_DELIVERY_ID = 200
 
@@ -64,7 +67,7 @@ async def process_shop_billing(request: Request, shop_id: IdPath, body: ShopRunI
     return _started(started)
 
 
-@router.post("/github-webhook", status_code=202, response_model=answers.RunStarted)
+@router.post("/github-webhook", status_code=202, dependencies=[FOR_GITHUB], response_model=answers.RunStarted)
 async def github_webhook(request: Request) -> Response:
     """A delivery of GitHub's webhook, signed with GITHUB_WEBHOOK_SECRET; sent again it starts nothing more.
 
@@ -73,13 +76,10 @@ async def github_webhook(request: Request) -> Response:
     """
     settings = state_of(request).settings
     kind = content_type(request, JSON_TYPES | {_FORM})
-    body = await read_body(request, _MOST_DELIVERY_BYTES)
-    if not is_signed(body, header(request.scope, b"x-hub-signature-256"), settings.github_webhook_secret):
-        raise Problem(401, "The signature in X-Hub-Signature-256 is missing or is not that of the body.")
     delivery = header(request.scope, b"x-github-delivery")
     if not 0 < len(delivery) <= _LONGEST_DELIVERY_ID:
         raise Problem(400, "X-GitHub-Delivery is missing, by which a delivery is known that comes again.")
-    event, payload = header(request.scope, b"x-github-event"), payload_of(body, kind == _FORM)
+    event, payload = header(request.scope, b"x-github-event"), payload_of(signed_body(request), kind == _FORM)
     dispatch = dispatch_from_delivery(event, payload, settings.github_repository, settings.github_branch)
     if isinstance(dispatch, str):
         return json_response({"run_id": None, "status_url": None, "task_id": None, "ignored": dispatch}, 202)
@@ -165,6 +165,29 @@ async def retry_run_dead_letters(request: Request, body: RetryIn) -> Response:
     """Bill dead letters again, and the later months of their partners that wait behind them."""
     async with unit_of_work(request) as uow:
         return json_response({"runs": await starting.retry(uow, body.ids)}, 202)
+
+
+@router.get("/pre-close", dependencies=[_READ], response_model=answers.PreClose)
+async def list_pre_close(
+    request: Request, period: PeriodQuery = None, limit: Limit = 50, after: After = None
+) -> Response:
+    """What to look at before a month closes, by default last month: a page of partners, and what concerns everybody."""
+    month = period_from_text(period) if period else starting.last_month(datetime.now(UTC))
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        found = await pre_close.page(connection, month, after=place_from_cursor(after, str) or "", limit=limit)
+        of_everybody = await pre_close.of_everybody(connection)
+    following = cursor_from_place(found[-1].partner) if len(found) == limit else None
+    items = [asdict(each) | {"is_fine": each.is_fine} for each in found]
+    content = {"period": text_from_period(month), "of_everybody": of_everybody, "items": items, "next": following}
+    return json_response(content)
+
+
+@router.post("/difference", status_code=202, dependencies=[_READ], response_model=answers.TaskStarted)
+async def explain_difference(request: Request, body: DifferenceIn) -> Response:
+    """Say why a partner's month differs from the month before, with causes that add up; the task's result has them."""
+    async with unit_of_work(request) as uow:
+        partner_id = await partner_id_of(uow.connection, body.partner)
+        return task_started(await differences.start(uow, partner_id, body.period))
 
 
 async def _partner_ids(

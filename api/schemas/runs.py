@@ -27,6 +27,13 @@ class RunIn(ShopRunIn):
     trigger_source: Text | None = None
 
 
+class DifferenceIn(Body):
+    """Which partner's month to compare with the month before."""
+
+    partner: Id
+    period: Period
+
+
 class RetryIn(Body):
     """Which dead letters of runs to bill again."""
 

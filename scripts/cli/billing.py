@@ -7,9 +7,21 @@ import typer
 
 from billing.periods import previous_period, text_from_period
 from scripts.cli.connection import api_command
-from scripts.cli.periods import Partner, month
+from scripts.cli.periods import Partner, Period, month
 from scripts.client import Client
-from scripts.console import Json, add_row, console, follow_task, moment, new_table, note, print_json
+from scripts.console import (
+    Json,
+    Limit,
+    add_row,
+    console,
+    follow_task,
+    moment,
+    new_table,
+    note,
+    print_json,
+    print_list,
+    some_pages,
+)
 from scripts.errors import CannotStart
 
 billing = typer.Typer(help="The monthly billing: closes months, makes and submits their bills.", no_args_is_help=True)
@@ -69,6 +81,41 @@ def status(
         _print_run(found["runs"][0])
     else:
         _print_runs(found)
+
+
+@billing.command("check")
+@api_command
+def check(client: Client, period: Month = None, limit: Limit = 0, as_json: Json = False) -> None:
+    """Show what would surprise later: look at it before the month closes. Partners without findings are left out."""
+    path, asked = f"{_RUNS}/pre-close", _month(period)
+    of_everybody = client.get(path, period=asked, limit=1)["of_everybody"]
+    items, more = some_pages(client, path, limit, period=asked)
+    found = [each for each in items if not each["is_fine"]]
+    names = ("quarantined", "held", "stale", "dead_letters")
+    table = new_table(("Partner", "Quarantined", "Held", "Stale", "Dead letters", "Usage"), right=names)
+    for each in found:
+        add_row(table, each["partner"], *(each[name] for name in names), "missing" if each["usage_missing"] else None)
+    print_list(found, more, table, f"No partner has findings for {asked}.", as_json=as_json)
+    for name, count in of_everybody.items():
+        if count:
+            note(f"{name.replace('_', ' ')}: {count:,} leads, which may concern any partner.")
+
+
+@billing.command("difference")
+@api_command
+def difference(client: Client, partner: Partner, period: Period, as_json: Json = False) -> None:
+    """Say why a partner's month differs from the month before, with causes that add up to it."""
+    asked = {"partner": partner, "period": month(period)}
+    result = follow_task(client, client.post(f"{_RUNS}/difference", asked), "Comparing")
+    if as_json:
+        print_json(result)
+        return
+    table = new_table(("Cause", "Amount"), right=("Amount",))
+    add_row(table, result["compared_with"], result["before"])
+    for cause, amount in result["causes"].items():
+        add_row(table, cause.replace("_", " "), amount)
+    add_row(table, result["period"], result["now"])
+    console().print(table)
 
 
 def _month(period: str | None) -> str:

@@ -9,13 +9,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.bills.lines import Adjustment
 from billing.bills.states import Move
 from billing.contracts.billing_terms import BillingTerms
 from billing.contracts.preferences import Preferences
 from billing.errors import RuleViolation
 from billing.roles import Role
 from billing.runs import Outcome
-from db.bills import creation, moves, reopening
+from db.bills import adjusting, creation, moves, reopening
 from db.bills import records as bill_records
 from db.bills.moves import Asked as AskedMove
 from db.bills.moves import Mover
@@ -26,8 +27,9 @@ from db.core.engine import transaction
 from db.core.settings import Settings
 from db.core.tables import metadata
 from db.runs import billing as run_billing
-from db.runs import planning, records, scheduler, starting
+from db.runs import differences, planning, records, scheduler, starting
 from db.runs.records import Asked, Item
+from db.tasks import records as tasks
 from tests.builders import distinct
 from tests.people import new_person
 from tests.world import World
@@ -317,3 +319,24 @@ async def sequence_values(engine: AsyncEngine) -> dict[str, int | None]:
     async with transaction(engine) as connection:
         found = await connection.fetch("SELECT sequencename, last_value FROM pg_sequences")
     return {row["sequencename"]: row["last_value"] for row in found}
+
+
+async def test_the_difference_to_the_month_before_has_causes_that_add_up(runtime: Runtime, world: World) -> None:
+    await world.accept(*distinct(3, "2024-05-20T09:00:00Z", customer="ann", product="crm"))
+    await world.accept(*distinct(1, "2024-05-20T09:00:00Z", customer="bob", product="crm"))
+    await world.work()
+    async with runtime.unit_of_work() as uow:
+        adjustment = Adjustment("Discount", -500, "Agreed.")
+        await adjusting.enter(uow, world.partners["acme"], MAY, adjustment)
+        task_id = await differences.start(uow, world.partners["acme"], MAY)
+    await RUNNER.run(runtime, task_id)
+    async with transaction(runtime.engine) as connection:
+        task = await tasks.read(connection, task_id)
+    assert task
+    assert task.result
+    assert (task.result["before"], task.result["now"], task.result["difference"]) == ("20.00", "55.00", "35.00")
+    assert {cause: amount for cause, amount in task.result["causes"].items() if amount != "0.00"} == {
+        "volume": "30.00",
+        "new_customers": "10.00",
+        "adjustments": "-5.00",
+    }

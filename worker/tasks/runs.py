@@ -24,7 +24,7 @@ from db.core.unit_of_work import UnitOfWork
 from db.intake import inbox
 from db.intake.closing_request import decide_accepted_before
 from db.ledger import closing, reevaluation
-from db.runs import billing, planning, records, scheduler
+from db.runs import billing, differences, planning, records, scheduler
 from db.runs.billing import CustomersStale
 from db.runs.dry_run import dry_unit_of_work
 from db.runs.records import Item, Result, Run
@@ -96,6 +96,13 @@ async def bill_chunk(attempt: Attempt) -> dict[str, Any]:
     assert run is not None
     await bill_items(runtime, run, items)
     return {"items": len(items)}
+
+
+async def explain_difference(attempt: Attempt) -> dict[str, Any]:
+    """Say why a partner's month differs from the month before."""
+    arguments = attempt.task.arguments
+    async with transaction(attempt.runtime.engine, readonly=True) as connection:
+        return await differences.explain(connection, UUID(arguments["partner_id"]), arguments["period"])
 
 
 async def bill_items(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:

@@ -37,6 +37,7 @@ from api.schemas.answers.rate_cards import Rate
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
 from api.schemas.answers.returns import Return, ReturnedAction
 from api.schemas.answers.runs import (
+    PreClose,
     Run,
     RunDeadLetter,
     RunsRetried,
@@ -100,6 +101,7 @@ __all__ = [
     "Period",
     "PeriodToClose",
     "PossibleCorrection",
+    "PreClose",
     "Product",
     "ProductPart",
     "Progress",

@@ -100,6 +100,36 @@ class RunDeadLetter(Answer):
     failed_at: datetime
 
 
+class Findings(Answer):
+    """What to look at before a partner's month closes; counts go up to 10,000."""
+
+    partner: str
+    quarantined: int
+    held: int
+    stale: int
+    dead_letters: int
+    usage_missing: bool
+    only_shipped_prices: bool
+    is_fine: bool
+
+
+class FindingsOfEverybody(Answer):
+    """What may concern any partner; counts go up to 10,000."""
+
+    waiting: int
+    unknown_product: int
+    dead_letters: int
+
+
+class PreClose(Answer):
+    """A page of partners before a month closes."""
+
+    period: Month
+    of_everybody: FindingsOfEverybody
+    items: list[Findings]
+    next: str | None
+
+
 class RunsRetried(Answer):
     """The runs that bill dead letters again."""
 

@@ -1,9 +1,10 @@
 """Every fault of section 8 of the design."""
 
-from scripts.dev.chaos import callers, deliveries, environment, events, kills, schedules, servers
+from scripts.dev.chaos import callers, deliveries, environment, events, kills, runs, schedules, servers
 from scripts.dev.chaos.scene import Fault
 
 _SLOW_REBUILD = "scripts.dev.chaos.slow_rebuild"
+_SLOW_RUN = "scripts.dev.chaos.slow_run"
 
 FAULTS = (
     Fault("worker-child-killed", "kill -9 of a child of the worker", 50, kills.worker_child),
@@ -36,7 +37,7 @@ FAULTS = (
     Fault("beat-absent", "beat absent for three intervals", 3, schedules.beat_absent),
     Fault("events", "rebuild, close and reopen during ingestion", 3, events.events),
     Fault("rebuild-killed", "kill -9 of one of two workers at a rebuild", 10, events.rebuild_killed, app=_SLOW_REBUILD),
-    Fault("monthly-run-killed", "the monthly run killed at every step", 1, None),
+    Fault("monthly-run-killed", "kill -9 at every step of a monthly run", 20, runs.monthly_run_killed, app=_SLOW_RUN),
 )
 ONLY_FULL = ("redis-frozen-120",)
 """Faults that take minutes by themselves; without `--full` they run when they are named."""

@@ -15,6 +15,7 @@ module "leadger" {
   cpu_architecture   = var.cpu_architecture
   gateway            = var.gateway
   traces             = var.traces
+  billing            = var.billing
   log_level          = var.log_level
   log_retention_days = var.log_retention_days
   alarm_emails       = var.alarm_emails

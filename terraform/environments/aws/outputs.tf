@@ -23,6 +23,11 @@ output "dashboard" {
   value       = module.leadger.dashboard
 }
 
+output "github_webhook" {
+  description = "Where GitHub sends its webhook, and the secret that it signs with; null where none starts runs."
+  value       = module.leadger.github_webhook
+}
+
 output "flower_login_secret_arn" {
   description = "Secret with Flower's user:password."
   value       = module.leadger.flower_login_secret_arn

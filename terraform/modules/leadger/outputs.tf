@@ -33,6 +33,14 @@ output "flower_login_secret_arn" {
   value       = module.flower_login.arn
 }
 
+output "github_webhook" {
+  description = "Where GitHub sends its webhook, and the secret that it signs with; null where none starts runs."
+  value = var.billing.github_repository == null ? null : {
+    url        = "${module.gateway.url}/api/billing-scheduler/github-webhook"
+    secret_arn = module.github_webhook_secret[0].arn
+  }
+}
+
 output "application_login_secret_arn" {
   description = "Secret with DATABASE_URL of the application; empty until the migrate task has run."
   value       = module.database.application_secret_arn

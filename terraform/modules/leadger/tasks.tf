@@ -13,6 +13,17 @@ locals {
   # Where people reach the API: links begin with it, and where it is https their cookies are Secure.
   links = { API_BASE_URL = module.gateway.url }
 
+  # Runs of the monthly billing, and the webhook that may start them.
+  billing = merge(
+    { BILLING_SCHEDULER_ENABLED = tostring(var.billing.scheduler_enabled) },
+    var.billing.github_repository == null ? {} : {
+      LEADGER_GITHUB_REPOSITORY = var.billing.github_repository
+      LEADGER_GITHUB_BRANCH     = var.billing.github_branch
+    },
+  )
+  webhook_secret_arns = module.github_webhook_secret[*].arn
+  webhook_secrets     = { for arn in local.webhook_secret_arns : "GITHUB_WEBHOOK_SECRET" => arn }
+
   # beat and flower speak to the cache only, and are given no way into the database. The settings ask for an address.
   no_database = { DATABASE_URL = "postgresql://none.invalid/none" }
 
@@ -50,9 +61,9 @@ module "api" {
 
   command = ["api", "--workers", tostring(var.api.processes)]
 
-  environment     = merge(local.common, local.traces, local.report_files, local.links, { GRANIAN_PORT = tostring(local.api_port) })
-  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
-  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
+  environment     = merge(local.common, local.traces, local.report_files, local.links, local.billing, { GRANIAN_PORT = tostring(local.api_port) })
+  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets, local.webhook_secrets)
+  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns, local.webhook_secret_arns)
   task_statements = [local.list_report_files, local.read_report_files]
 
   port                = local.api_port
@@ -116,7 +127,7 @@ module "background" {
 
   command = ["background", "--concurrency", tostring(var.background.concurrency)]
 
-  environment     = merge(local.common, local.traces, local.report_files, local.links)
+  environment     = merge(local.common, local.traces, local.report_files, local.links, local.billing)
   secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
   secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
   task_statements = [local.list_report_files, local.read_report_files, local.write_report_files]
@@ -148,6 +159,17 @@ module "beat" {
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn
+}
+
+module "github_webhook_secret" {
+  source = "../credential"
+  count  = var.billing.github_repository == null ? 0 : 1
+
+  name_prefix   = "${var.name}/github-webhook-"
+  description   = "What GitHub signs the webhook with that starts runs"
+  generation    = var.billing.secret_version
+  recovery_days = local.secret_recovery_days
+  kms_key_arn   = var.kms_key_arn
 }
 
 module "flower_login" {

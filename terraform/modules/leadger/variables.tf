@@ -103,6 +103,17 @@ variable "background" {
   default = {}
 }
 
+variable "billing" {
+  description = "Whether months are billed by themselves, and the GitHub repository whose webhook starts runs; null: none does."
+  type = object({
+    scheduler_enabled = optional(bool, true)
+    github_repository = optional(string)
+    github_branch     = optional(string, "main")
+    secret_version    = optional(number, 1)
+  })
+  default = {}
+}
+
 variable "flower_login_version" {
   description = "Raise by one to give Flower a new password."
   type        = number

@@ -46,6 +46,8 @@ def refusal_of(who: Who, route: Route) -> tuple[int, str] | None:
     needed = NEEDED[route.name]
     if needed is Anybody.PUBLIC:
         return None
+    if needed is Anybody.SIGNED:
+        return 401, "The signature in X-Hub-Signature-256 is missing"
     if who == NOBODY:
         return 401, "A valid API key is needed"
     if needed in (Anybody.PEOPLE, Anybody.READERS) and who.kind == "key":

@@ -23,9 +23,11 @@ class Anybody(Enum):
     """The person in the path, and Admins."""
     READERS = auto()
     """Whoever has signed in and may read: who of them may approve a bill is up to the bill."""
+    SIGNED = auto()
+    """Whoever signs the body."""
 
 
-PUBLIC, PEOPLE, ONESELF, READERS = Anybody
+PUBLIC, PEOPLE, ONESELF, READERS, SIGNED = Anybody
 NEEDED: dict[str, Permission | Anybody] = {
     "openapi": PUBLIC,
     "docs": PUBLIC,
@@ -69,7 +71,7 @@ NEEDED: dict[str, Permission | Anybody] = {
     "end_rate": Permission.PRICING,
     "process_monthly_billing": Permission.BILL,
     "process_shop_billing": Permission.BILL,
-    "github_webhook": PUBLIC,
+    "github_webhook": SIGNED,
     "get_scheduler_status": Permission.READ,
     "get_scheduler_health": Permission.READ,
     "list_run_dead_letters": Permission.READ,
@@ -77,6 +79,8 @@ NEEDED: dict[str, Permission | Anybody] = {
     "start_what_if": Permission.BILL,
     "get_what_if": Permission.BILL,
     "cancel_what_if": Permission.BILL,
+    "explain_difference": Permission.READ,
+    "list_pre_close": Permission.READ,
     "make_bill": Permission.BILL,
     "list_bills": Permission.READ,
     "get_bill": Permission.READ,

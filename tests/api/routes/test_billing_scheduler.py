@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access.github_signature import is_signed
 from api.app import create_app
-from api.github import is_signed
 from db.core.engine import transaction
 from db.core.settings import Settings
 from tests.api.office import Office

@@ -1,0 +1,88 @@
+"""What would surprise somebody once a month is closed, partner by partner: looked at before, it can still be mended."""
+
+from dataclasses import dataclass
+
+import asyncpg
+
+MOST_COUNTED = 10_000
+"""Of each kind no more rows are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What to look at before a month of a partner closes; counts of all months but for `held`.
+
+    `stale` customers are being judged by new terms or rates. `usage_missing`: overage is agreed, and nobody has
+    reported usage. `only_shipped_prices`: no price of its own was agreed. `dead_letters` are those of runs.
+    """
+
+    partner: str
+    quarantined: int
+    held: int
+    stale: int
+    dead_letters: int
+    usage_missing: bool
+    only_shipped_prices: bool
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing must be looked at; shipped prices may be what was agreed."""
+        return not (self.quarantined or self.held or self.stale or self.dead_letters or self.usage_missing)
+
+
+async def page(connection: asyncpg.Connection, period: int, *, after: str, limit: int) -> list[Findings]:
+    """The partners after one, by their ids."""
+    rows = await connection.fetch(
+        """
+        SELECT external_id AS partner, (
+            SELECT count(*) FROM (
+                SELECT FROM products JOIN quarantine ON product_id = products.id
+                WHERE products.partner_id = partners.id AND resolved_at IS NULL LIMIT $4
+            ) AS first
+        ) AS quarantined, (
+            SELECT coalesce(sum(held), 0)::bigint FROM product_periods
+            WHERE partner_id = partners.id AND product_periods.period = $1
+        ) AS held, (
+            SELECT count(*) FROM (
+                SELECT FROM customer_states WHERE partner_id = partners.id
+                    AND customer_states.policy_version > 0 AND customer_states.policy_version < partners.policy_version
+                LIMIT $4
+            ) AS first
+        ) AS stale, (
+            SELECT count(*) FROM billing_run_items WHERE partner_id = partners.id AND billing_run_items.period <= $1
+                AND outcome = 'failed' AND retried_at IS NULL
+                AND NOT (SELECT dry_run FROM billing_runs WHERE billing_runs.id = run_id)
+        ) AS dead_letters, coalesce((
+            SELECT monthly_api_limit IS NOT NULL AND overage_unit_cost IS NOT NULL AND usage_sources <> '{leadger}'
+            FROM billing_terms WHERE partner_id = partners.id AND from_period <= $1 ORDER BY from_period DESC LIMIT 1
+        ), false) AND NOT EXISTS (
+            SELECT FROM usage WHERE usage.partner_id = partners.id AND usage.period = $1
+        ) AS usage_missing, NOT EXISTS (
+            SELECT FROM rates WHERE rates.partner_id = partners.id AND ended_at IS NULL
+        ) AS only_shipped_prices
+        FROM partners WHERE external_id > $2 ORDER BY external_id LIMIT $3
+        """,
+        period,
+        after,
+        limit,
+        MOST_COUNTED,
+    )
+    return [Findings(**row) for row in rows]
+
+
+async def of_everybody(connection: asyncpg.Connection) -> dict[str, int]:
+    """What may concern any partner: leads that wait, leads of unknown products, leads that cannot be decided."""
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT coalesce(sum(lead_count), 0)::bigint FROM (
+            SELECT lead_count FROM inbox WHERE done_at IS NULL LIMIT $1
+        ) AS first) AS waiting, (SELECT count(*) FROM (
+            SELECT FROM quarantine WHERE resolved_at IS NULL AND reason = 'unknown_product' LIMIT $1
+        ) AS first) AS unknown_product, (SELECT count(*) FROM (
+            SELECT FROM dead_letters WHERE resolved_at IS NULL LIMIT $1
+        ) AS first) AS dead_letters
+        """,
+        MOST_COUNTED,
+    )
+    assert row is not None
+    return dict(row)
