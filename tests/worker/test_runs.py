@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -36,6 +37,7 @@ from tests.world import World
 from worker.runtime import Runtime, create_runtime
 from worker.task_kinds import RUNNER
 from worker.tasks import runs
+from worker.tasks.reports import snapshot_changed
 
 APRIL, MAY = 202404, 202405
 
@@ -340,3 +342,24 @@ async def test_the_difference_to_the_month_before_has_causes_that_add_up(runtime
         "new_customers": "10.00",
         "adjustments": "-5.00",
     }
+
+
+async def test_the_files_of_a_report_follow_a_run_without_another_version(runtime: Runtime, world: World) -> None:
+    await finished(runtime, await started(runtime))
+    written = """
+        SELECT version, final, (
+            SELECT count(*) FROM billing_report_files AS files
+            WHERE files.report_id = billing_reports.report_id AND files.version = billing_reports.version
+        ) AS files FROM billing_reports WHERE period = 202404
+    """
+    async with transaction(runtime.engine) as connection:
+        assert [tuple(row) for row in await connection.fetch(written)] == [(1, True, 0)] * 2
+    await snapshot_changed(runtime)
+    async with transaction(runtime.engine) as connection:
+        assert [tuple(row) for row in await connection.fetch(written)] == [(1, True, 2)] * 2
+        assert [bill["report_version"] for bill in await _contents(connection)] == [1, 1]
+
+
+async def _contents(connection: asyncpg.Connection) -> list[dict[str, Any]]:
+    rows = await connection.fetch("SELECT content::jsonb -> 'report' -> 'version' AS report_version FROM bills")
+    return [dict(row) for row in rows]
