@@ -1,6 +1,6 @@
 """One's own account: name and role, password, deputy, sessions."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 from fastapi import APIRouter, Request, Response
 
@@ -8,13 +8,25 @@ from api.access.cookies import clear_session_cookie
 from api.access.permissions import FOR_PEOPLE, caller_of
 from api.pages.forms import Form, submitted
 from api.pages.rendering import led_to, page
+from api.pages.words import brief_day
+from api.problems import FieldError, Problem
 from api.routes import password, session
+from api.routes.users import change_user
 from api.routing import Route
+from api.schemas.fields import Body, Day, Email
+from api.schemas.users import DeputyIn, UserChange
 from api.state import state_of
 from db.access import users
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, include_in_schema=False)
+
+
+class _DeputyByEmail(Body):
+    """Who approves for a person, and through which day."""
+
+    email: Email
+    until: Day
 
 
 @router.get("/account", dependencies=[FOR_PEOPLE])
@@ -30,6 +42,30 @@ async def change_password_here(request: Request) -> Response:
     async def act(form: Form) -> Response:
         await password.change_password(request, form.read(password.PasswordChange))
         return _signed_out(request, "Your password is changed. Sign in with the new one.")
+
+    return await submitted(request, act, _show)
+
+
+@router.post("/account/deputy", dependencies=[FOR_PEOPLE])
+async def name_deputy(request: Request) -> Response:
+    """Name who approves for oneself, or nobody any more."""
+
+    async def act(form: Form) -> Response:
+        if form.value("ends"):
+            await change_user(request, caller_of(request).id, UserChange(deputy=None))
+            return led_to(request, "/account", "Nobody stands in for you any more.")
+        named = form.read(_DeputyByEmail)
+        async with transaction(state_of(request).engine, readonly=True) as connection:
+            found = await users.page(
+                connection, role=None, waiting=False, email=named.email, active=True, before=None, limit=1
+            )
+        if not found:
+            problem = FieldError("#/email", "is that of nobody who can stand in")
+            raise Problem(400, "There is no such person.", [problem])
+        until = datetime.combine(named.until + timedelta(days=1), time(), UTC)
+        deputy = DeputyIn.model_validate({"user": str(found[0].id), "until": until.isoformat()})
+        await change_user(request, caller_of(request).id, UserChange(deputy=deputy))
+        return led_to(request, "/account", f"{found[0].name} stands in for you until {brief_day(named.until)}.")
 
     return await submitted(request, act, _show)
 
@@ -57,8 +93,9 @@ async def _end(request: Request, said: str, *, everywhere: bool) -> Response:
 async def _show(request: Request, form: Form) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         user = await users.read(connection, caller_of(request).id)
-    assert user is not None
-    return page(request, "account.html", status=form.status, form=form, user=user, now=datetime.now(UTC))
+        assert user is not None
+        deputy = await users.read(connection, user.deputy.user_id) if user.deputy else None
+    return page(request, "account.html", status=form.status, form=form, user=user, deputy=deputy)
 
 
 def _signed_out(request: Request, said: str) -> Response:

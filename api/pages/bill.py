@@ -24,6 +24,7 @@ from api.state import state_of, unit_of_work
 from billing.bills.approvals import Review, why_no_approval
 from billing.bills.comparison import causes
 from billing.bills.credit_notes import left_of_line
+from billing.bills.moves import MoveRefused
 from billing.bills.states import MOVES, Move, State
 from billing.bills.tax import blocks_of
 from billing.money import amount_from_minor
@@ -88,7 +89,14 @@ async def move_bill_here(request: Request, bill_id: UuidPath) -> Response:
             asked = Asked(move, seen.digest, seen.comment)
         if move is Move.ISSUE:
             await _check_amount(request, bill_id, form)
-        await moved_bill(request, bill_id, asked)
+        try:
+            await moved_bill(request, bill_id, asked)
+        except MoveRefused:
+            if (await _read(request, bill_id)).head.digest != asked.digest:
+                raise Problem(
+                    409, "The bill has changed since you looked at it. Look again before you decide."
+                ) from None
+            raise
         return led_to(request, f"/bills/{bill_id}", _DONE[move])
 
     return await _submitted(request, bill_id, act)

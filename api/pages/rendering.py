@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from api.access.cookies import clear_notice, form_token, notice, session_cookie, set_notice
-from api.access.permissions import ANYBODY
+from api.access.permissions import ANYBODY, Permission
 from api.headers import header
 from api.pages import words
 from api.pages.assets import takes_gzip, url_of
@@ -41,17 +41,17 @@ _LEVEL = 5
 def page(request: Request, template: str, *, status: int = 200, token: str = "", **context: Any) -> Response:
     """A page. `token` is the session's secret where it has just begun, else that of the request counts."""
     settings = state_of(request).settings
-    caller = request.scope.get("caller", ANYBODY)
+    who = request.scope.get("caller", ANYBODY)
     secret = token or session_cookie(request.scope, settings)
     said = notice(request.scope, settings)
     text = (
         environment()
         .get_template(template)
         .render(
-            who=caller,
+            who=who,
             path=request.url.path,
-            groups=groups_for(request, caller),
-            has_search="/search" in paths_of(request),
+            groups=groups_for(request, who),
+            has_search="/search" in paths_of(request) and who.may(Permission.READ),
             csrf_token=form_token(secret) if secret else "",
             notice=said,
             words=words.words_for(header(request.scope, b"accept-language")),

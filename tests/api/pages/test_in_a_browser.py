@@ -16,7 +16,7 @@ from tests.stack import Stack
 
 pytestmark = needs_browser
 
-PEOPLE = {"fay": "finance", "sam": "sales"}
+PEOPLE = {"ada": "admin", "fay": "finance", "sam": "sales"}
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Place:
     def page(self, name: str = "", **options: Any) -> Page:
         """A page on which somebody has signed in, by the form."""
         page = self.chromium.new_context(base_url=self.url, **options).new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         if name:
             page.goto("/welcome")
             page.get_by_label("E-mail").first.fill(f"{name}@example.com")
