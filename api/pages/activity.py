@@ -1,6 +1,5 @@
 """Activity: leads and what became of them, and one lead with the sentence why of each action."""
 
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,14 +13,14 @@ from api.pages.lists import PER_PAGE, beside
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import Problem
-from api.routes.actions import ReasonIn, hold_action, release_action, return_action
+from api.routes.actions import ReasonIn, ReturnIn, hold_action, release_action, return_action
 from api.routing import Route
 from api.schemas.fields import UuidPath
 from api.state import state_of
 from billing.actions import Outcome
 from billing.totals import Totals
 from db.core.engine import transaction
-from db.core.row_keys import partner_uuid
+from db.core.row_keys import partner_uuid, uuid_from_text
 from db.masters import partners
 from db.reports import leads_on_record
 from db.reports.leads_on_record import LeadRow
@@ -30,10 +29,10 @@ router = APIRouter(route_class=Route, include_in_schema=False, prefix="/activity
 _READ = requires(Permission.READ, within_partner=True)
 Leads = list[tuple[LeadRow, Totals, int]]
 _FIELDS = ("partner", "customer", "product", "lead_type", "outcome", "start", "end")
-_DECISIONS: Mapping[str, tuple[Callable[[Request, UUID, ReasonIn], Awaitable[Response]], str]] = {
-    "hold": (hold_action, "The action is held: it is not billed until it is released."),
-    "release": (release_action, "The action counts again."),
-    "return": (return_action, "The action is returned."),
+_DONE = {
+    "hold": "The action is held: it is not billed until it is released.",
+    "release": "The action counts again.",
+    "return": "The action is returned.",
 }
 
 
@@ -83,12 +82,16 @@ async def decide_action_here(request: Request, lead_id: UuidPath) -> Response:
     """Hold, release or return an action of the lead, for a reason."""
 
     async def act(form: Form) -> Response:
-        decision = _DECISIONS.get(form.value("decision"))
-        if decision is None:
-            raise Problem(400, "Choose what to do with the action.")
-        decide, said = decision
-        await decide(request, UUID(form.value("action")), form.read(ReasonIn))
-        return led_to(request, f"/activity/{lead_id}", said)
+        decision, action_id = form.value("decision"), uuid_from_text(form.value("action"))
+        if action_id is None or decision not in _DONE:
+            raise Problem(400, "Choose an action and what to do with it.")
+        if decision == "return":
+            await return_action(request, action_id, form.read(ReturnIn))
+        elif decision == "hold":
+            await hold_action(request, action_id, form.read(ReasonIn))
+        else:
+            await release_action(request, action_id, form.read(ReasonIn))
+        return led_to(request, f"/activity/{lead_id}", _DONE[decision])
 
     async def show(asked: Request, form: Form) -> Response:
         return await _show_lead(asked, form, lead_id)

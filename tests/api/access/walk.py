@@ -242,7 +242,6 @@ NEEDED: dict[str, Permission | Anybody] = {
     "close_period_here": Permission.BILL,
     "reopen_period_here": Permission.BILL,
     "show_own_partner": Permission.READ,
-    "search": Permission.READ,
     "show_activity": Permission.READ,
     "show_lead": Permission.READ,
     "decide_action_here": Permission.BILL,
