@@ -25,14 +25,14 @@ from api.wire import json_response
 from billing.periods import FIRST_PERIOD, LAST_PERIOD, period_from_text, text_from_period
 from db.core.engine import transaction
 from db.ledger import rebuild
-from db.reports import csv_format, live_report, report_customers, report_files, report_versions
+from db.reports import csv_format, live_report, pdf_format, report_customers, report_files, report_versions
 from db.reports.formats import FORMATS, blocks
 from db.reports.live_report import Report
 
 router = APIRouter(route_class=Route, prefix="/billing/reports", tags=["reports"])
 _READ = requires(Permission.READ, within_partner=True)
 _CUSTOMERS_SHOWN = 100
-_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "md": "text/markdown"}
+_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "md": "text/markdown", "pdf": "application/pdf"}
 _KINDS = {media_type: kind for kind, media_type in _MEDIA_TYPES.items()}
 
 
@@ -97,28 +97,32 @@ async def rebuild_report(request: Request, body: RebuildIn) -> Response:
     "/{report_id}",
     dependencies=[_READ],
     response_model=answers.Report | answers.ReportVersion,
-    responses={200: {"content": {"text/csv": {}, "text/markdown": {}}}},
+    responses={200: {"content": {"text/csv": {}, "text/markdown": {}, "application/pdf": {}}}},
 )
 async def get_report(
     request: Request,
     report_id: UuidPath,
     kind: Annotated[
-        Literal["json", "csv", "md"] | None, Query(alias="format", description="default: as Accept asks")
+        Literal["json", "csv", "md", "pdf"] | None, Query(alias="format", description="default: as Accept asks")
     ] = None,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="a written version")] = None,
     totals: Annotated[
         bool, Query(description="CSV only: rows of totals below the others, which then no longer add up to them")
     ] = False,
 ) -> Response:
-    """One report, live or as written, as JSON, CSV or Markdown.
+    """One report, live or as written, as JSON, CSV or Markdown; live also as PDF.
 
-    In CSV the rows of each column of money add up to its total, and those of `net` to what is due.
+    In CSV the rows of each column of money add up to its total, and those of `net` to what is due. The PDF lists
+    products and the first 200 customers.
     """
     state = state_of(request)
     chosen = kind or _accepted_kind(request)
     if totals and (version is not None or chosen != "csv"):
         errors = [FieldError("query:totals", "is for the CSV of a live report")]
         raise Problem(400, "Only the CSV of a live report comes with rows of totals.", errors)
+    if version is not None and chosen == "pdf":
+        errors = [FieldError("query:version", "has no PDF")]
+        raise Problem(400, "Only a live report comes as PDF.", errors)
     if version is not None:
         return await _written(request, report_id, version, chosen)
     async with transaction(state.engine, readonly=True) as connection:
@@ -126,6 +130,13 @@ async def get_report(
         report = await live_report.read(connection, partner_id, period)
         if chosen == "json":
             return json_response(await _with_customers(request, connection, report))
+        if chosen == "pdf":
+            most = pdf_format.MOST_CUSTOMERS + 1
+            customers = await report_customers.page(connection, partner_id, period, limit=most)
+    if chosen == "pdf":
+        pdf = await run_in_threadpool(pdf_format.pdf_file, report, customers, people=sees_people(request))
+        name = f"{text_from_period(period)}-{report_id}.pdf"
+        return state.downloads.start(caller_of(request).id, iter([pdf]), _MEDIA_TYPES["pdf"], name)
     name = f"{text_from_period(period)}-{report_id}.{chosen}"
     text = _text(state, report, chosen, totals=totals, people=sees_people(request))
     return state.downloads.start(caller_of(request).id, state.downloads.buffered(text), _media_type(chosen), name)

@@ -1,4 +1,4 @@
-"""`leadger report`: what partners owe, per period, as tables, JSON, CSV or Markdown."""
+"""`leadger report`: what partners owe, per period, as tables, JSON, CSV, Markdown or PDF."""
 
 import csv
 import json
@@ -28,6 +28,7 @@ class ReportFormat(StrEnum):
     JSON = "json"
     CSV = "csv"
     MARKDOWN = "md"
+    PDF = "pdf"
 
 
 @api_command
@@ -49,12 +50,21 @@ def report(
     """Print billing reports: what was billed and credited, what is due (net), and what was saved.
 
     With a partner and a period it is one report in full; otherwise a line for each report. CSV and Markdown are always
-    one report in full, with every action; the rows of each column of a CSV add up to its total.
+    one report in full, with every action; the rows of each column of a CSV add up to its total. A PDF
+    (--out NAME.pdf) has the products and the first 200 customers.
     """
     period = month(period) if period else None
     form = ReportFormat.JSON if as_json else kind or _by_name(out)
     if totals and (customer or form is not ReportFormat.CSV):
         raise CannotStart("--totals adds rows to a whole report as CSV; the other formats have totals anyway.")
+    if form is ReportFormat.PDF:
+        if customer or out is None:
+            raise CannotStart("A PDF is of a whole report, and goes into a file: --out NAME.pdf.")
+        one = _only(_found(client, partner, period, customer), partner)
+        with client.stream(f"/billing/reports/{one['report_id']}", format="pdf") as blocks:
+            out.write_bytes(b"".join(blocks))
+        note(f"Wrote {out}, {out.stat().st_size:,} bytes.")
+        return
     with _output(out) as file:
         if form in (ReportFormat.CSV, ReportFormat.MARKDOWN):
             _write_file(client, _only(_found(client, partner, period, customer), partner), form, customer, totals, file)
@@ -150,5 +160,6 @@ def _by_name(out: Path | None) -> ReportFormat:
         ".json": ReportFormat.JSON,
         ".csv": ReportFormat.CSV,
         ".md": ReportFormat.MARKDOWN,
+        ".pdf": ReportFormat.PDF,
     }
     return names.get(out.suffix.lower(), ReportFormat.TABLE) if out else ReportFormat.TABLE

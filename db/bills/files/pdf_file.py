@@ -1,15 +1,11 @@
-"""A bill as PDF, set by Typst from a template of ours, in Typst's own fonts: every machine makes the same bytes."""
+"""A bill as PDF: the same bytes on every machine."""
 
-import json
-from datetime import UTC, datetime, time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import typst
-
 from billing.bills.values import Content, Issue
 from db.bills.files.printed import printed_bill
+from db.reports.typesetting import set_pages
 
 _TEMPLATE = Path(__file__).with_name("bill.typ")
 
@@ -27,16 +23,4 @@ def pictures_of_pages(content: Content, issue: Issue, dots_per_inch: float = 110
 
 
 def _compiled(content: Content, issue: Issue, **how: Any) -> Any:
-    return typst.compile(
-        _TEMPLATE.read_bytes(),
-        font_paths=_fonts(),
-        ignore_system_fonts=True,
-        sys_inputs={"bill": json.dumps(printed_bill(content, issue))},
-        timestamp=datetime.combine(issue.issued_on, time(), UTC),
-        **how,
-    )
-
-
-@cache
-def _fonts() -> typst.Fonts:
-    return typst.Fonts(include_system_fonts=False)
+    return set_pages(_TEMPLATE, printed_bill(content, issue), issue.issued_on, **how)

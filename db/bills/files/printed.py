@@ -1,6 +1,5 @@
 """What the PDF of a bill prints: every text as it stands there, numbers and dates in the partner's language."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from billing.bills.values import Content, Issue, Line, LineKind, Party, Unit
 from billing.contracts.tax import TaxCategory
 from billing.contracts.usage import charged_by_source
 from db.bills.files.language import Language, language_of
+from db.reports.typesetting import breaking
 
 _CATEGORIES = {
     TaxCategory.STANDARD: "Standard rate",
@@ -18,8 +18,6 @@ _CATEGORIES = {
     TaxCategory.REVERSE_CHARGE: "Reverse charge",
     TaxCategory.OUTSIDE: "Outside the scope",
 }
-_LONG_WORD = re.compile(r"\S{24,}")
-_ZERO_WIDTH_SPACE = "\u200b"
 _PAPERS = {"A4": "a4", "Letter": "us-letter"}
 
 
@@ -37,7 +35,7 @@ def printed_bill(content: Content, issue: Issue) -> dict[str, Any]:
         "currency": content.currency,
         "seller": _party(content.seller),
         "buyer": _party(content.buyer),
-        "footer": _breaking(" · ".join(text for text in (content.seller.name, content.seller.tax_id) if text)),
+        "footer": breaking(" · ".join(text for text in (content.seller.name, content.seller.tax_id) if text)),
         "facts": list(_facts(content, issue, language)),
         "headline": _headline(content, issue, due_minor, language),
         "has_savings": any(_saved(line) for line in content.lines),
@@ -54,8 +52,8 @@ def printed_bill(content: Content, issue: Issue) -> dict[str, Any]:
 
 def _party(party: Party) -> dict[str, str | None]:
     iban = party.iban and " ".join(party.iban[at : at + 4] for at in range(0, len(party.iban), 4))
-    address, tax_id = party.address and _breaking(party.address), party.tax_id and _breaking(party.tax_id)
-    return {"name": _breaking(party.name), "address": address, "tax_id": tax_id, "iban": iban}
+    address, tax_id = party.address and breaking(party.address), party.tax_id and breaking(party.tax_id)
+    return {"name": breaking(party.name), "address": address, "tax_id": tax_id, "iban": iban}
 
 
 def _facts(content: Content, issue: Issue, language: Language) -> Iterator[tuple[str, str]]:
@@ -67,7 +65,7 @@ def _facts(content: Content, issue: Issue, language: Language) -> Iterator[tuple
     if content.noted is None:
         yield "Due", language.date(issue.due_on)
     if content.terms.po_number:
-        yield "PO number", _breaking(content.terms.po_number)
+        yield "PO number", breaking(content.terms.po_number)
 
 
 def _headline(content: Content, issue: Issue, due_minor: int, language: Language) -> tuple[str, str, str]:
@@ -75,7 +73,7 @@ def _headline(content: Content, issue: Issue, due_minor: int, language: Language
     about = f"for {language.month(content.period)}"
     if content.noted is not None:
         cancelled = ", which it cancels" if content.noted.cancels else ""
-        about = f"{_breaking(content.noted.reason)} – for bill {issue.corrected[content.period]}{cancelled}"
+        about = f"{breaking(content.noted.reason)} – for bill {issue.corrected[content.period]}{cancelled}"
         return *_result(content, due_minor, language), about
     if due_minor:
         return f"Due by {language.date(issue.due_on)}", language.amount(due_minor), about
@@ -86,8 +84,8 @@ def _line(line: Line, content: Content, issue: Issue, language: Language) -> dic
     saved = _saved(line)
     return {
         "number": str(line.number),
-        "text": _breaking(line.text),
-        "notes": [_breaking(note) for note in _notes(line, content, issue, language)],
+        "text": breaking(line.text),
+        "notes": [breaking(note) for note in _notes(line, content, issue, language)],
         "quantity": language.number(line.quantity),
         "unit_price": language.number(line.unit_price, 6 if line.unit is Unit.USAGE else 2),
         "tax": "" if line.tax is None else language.percent(line.tax.rate),
@@ -121,7 +119,7 @@ def _tax(block: TaxBlock, note: str | None, language: Language) -> dict[str, str
         "rate": language.percent(block.tax.rate),
         "base": language.amount(block.base_minor),
         "tax": language.amount(block.tax_minor),
-        "note": note and _breaking(note),
+        "note": note and breaking(note),
     }
 
 
@@ -157,11 +155,6 @@ def _payment(content: Content, issue: Issue, due_minor: int, language: Language)
         carried = language.amount(totals.carried_forward_minor)
         return f"There is nothing to pay. {currency} {carried} are carried forward as credit on your account."
     return "There is nothing to pay."
-
-
-def _breaking(text: str) -> str:
-    """A text with places to break within long words, which would run over the edge."""
-    return _LONG_WORD.sub(lambda word: _ZERO_WIDTH_SPACE.join(word[0]), text)
 
 
 def _saved(line: Line) -> int:

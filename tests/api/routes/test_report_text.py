@@ -15,12 +15,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from pypdf import PdfReader
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
-from db.reports import live_report, report_lines, snapshots
+from db.reports import live_report, pdf_format, report_customers, report_lines, snapshots
 from db.reports.csv_format import cell_as_given, csv_row
 from db.reports.explained_actions import Line
 from db.reports.formats import FORMATS, blocks
@@ -290,3 +291,31 @@ async def test_r14_credits_are_read_in_pieces(
     assert [row["credited"] for row in rows if row["row"] == "credit"] == ["10.00", "10.00", "5.00"]
     page = (await client.get(path, params={"format": "md"})).text
     assert (page.count("## Credits"), page.count("| April 2024 |")) == (1, 3)
+
+
+async def test_a_live_report_comes_as_pdf(
+    client: httpx.AsyncClient, engine: AsyncEngine, months: dict[str, Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/billing/reports/{months['2024-05']['report_id']}"
+    answer = await client.get(path, headers={"accept": "application/pdf"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    [page] = (each.extract_text() for each in PdfReader(io.BytesIO(answer.content)).pages)
+    report = await get(client, path)
+    net = report["totals"]["net"]
+    for text in ("Acme", "May 2024", "Not final", "Widget", "=bob*1@example.com", f"EUR {net}", report["digest"]):
+        assert text in page, page
+    final = f"/billing/reports/{months['2024-04']['report_id']}"
+    pdfs = [(await client.get(final, params={"format": "pdf"})).content for _ in range(2)]
+    assert pdfs[0] == pdfs[1]
+    monkeypatch.setattr(pdf_format, "MOST_CUSTOMERS", 1)
+    cut = PdfReader(io.BytesIO((await client.get(final, params={"format": "pdf"})).content)).pages[0].extract_text()
+    assert "The first 1 customers are listed." in cut
+    assert ("anna@example.com" in cut) + ("=bob*1@example.com" in cut) == 1
+    async with transaction(engine, readonly=True) as connection:
+        partner_id = await connection.fetchval("SELECT id FROM partners")
+        live = await live_report.read(connection, partner_id, 202404)
+        customers = await report_customers.page(connection, partner_id, 202404, limit=2)
+    unnamed = PdfReader(io.BytesIO(pdf_format.pdf_file(live, customers, people=False))).pages[0].extract_text()
+    assert ("@example.com" in unnamed, "bob, jr" in unnamed or "anna" in unnamed) == (False, True)
+    refused = await client.get(final, params={"format": "pdf", "version": 1})
+    assert (refused.status_code, refused.json()["detail"]) == (400, "Only a live report comes as PDF.")
