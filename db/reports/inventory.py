@@ -1,4 +1,4 @@
-"""Which reports there are and which files were written of them and of bills, for backups."""
+"""Which reports there are, and which files were written of them and of bills, for backups."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,18 +24,20 @@ async def reports(connection: asyncpg.Connection) -> list[tuple[UUID, int]]:
 
 async def files(connection: asyncpg.Connection) -> list[StoredFile]:
     """Each file once, in the order of the addresses."""
-    rows = await connection.fetch(
-        """
-        SELECT url, sha256, size_bytes FROM billing_report_files UNION SELECT url, sha256, size_bytes FROM bill_files
-        ORDER BY url
-        """
-    )
+    tables = await _tables(connection)
+    every = " UNION ".join(f"SELECT url, sha256, size_bytes FROM {table}" for table in tables)  # noqa: S608 - of ours
+    rows = await connection.fetch(f"{every} ORDER BY url")
     return [StoredFile(row["url"], row["sha256"], row["size_bytes"]) for row in rows]
 
 
 async def move_files(connection: asyncpg.Connection, moves: Iterable[tuple[str, str]]) -> None:
     """Store the new addresses of files that were moved; `moves` are pairs of the old and the new one."""
     pairs = list(moves)
-    await connection.executemany("UPDATE billing_report_files SET url = $2 WHERE url = $1", pairs)
-    if await connection.fetchval("SELECT to_regclass('bill_files') IS NOT NULL"):  # else the schema is older
-        await connection.executemany("UPDATE bill_files SET url = $2 WHERE url = $1", pairs)
+    for table in await _tables(connection):
+        await connection.executemany(f"UPDATE {table} SET url = $2 WHERE url = $1", pairs)  # noqa: S608 - of ours
+
+
+async def _tables(connection: asyncpg.Connection) -> list[str]:
+    """The tables of files; an older schema has no bills."""
+    has_bills = await connection.fetchval("SELECT to_regclass('bill_files') IS NOT NULL")
+    return ["billing_report_files", *(["bill_files"] if has_bills else [])]

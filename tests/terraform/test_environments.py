@@ -299,6 +299,7 @@ def test_no_secret_is_a_plain_setting(production: Made) -> None:
             "LEADGER_REPORT_FILES_URL",
             "LEADGER_URL",
             "API_BASE_URL",
+            "LEADGER_REMINDER_DAYS",
             "DATABASE_URL",
             "LEADGER_DATABASE_HOST",
             "LEADGER_DATABASE_PORT",

@@ -16,6 +16,8 @@ module "leadger" {
   gateway            = var.gateway
   traces             = var.traces
   billing            = var.billing
+  mail               = var.mail
+  reminder_days      = var.reminder_days
   log_level          = var.log_level
   log_retention_days = var.log_retention_days
   alarm_emails       = var.alarm_emails

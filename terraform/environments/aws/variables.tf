@@ -132,6 +132,22 @@ variable "traces" {
   default = null
 }
 
+variable "mail" {
+  description = "Sender of mail, a secret with SMTP_URL, and the port of that server; null: nothing is sent."
+  type = object({
+    from                = string
+    smtp_url_secret_arn = string
+    port                = optional(number)
+  })
+  default = null
+}
+
+variable "reminder_days" {
+  description = "Days after the due date on which partners are reminded of a bill; []: never."
+  type        = list(number)
+  default     = [3, 14, 30]
+}
+
 variable "log_level" {
   description = "LOG_LEVEL of every container: INFO or DEBUG."
   type        = string

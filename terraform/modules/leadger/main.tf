@@ -18,6 +18,7 @@ module "network" {
   listener_port           = local.listener_port
   api_port                = local.api_port
   collector               = local.collector
+  mail_port               = try(var.mail.port, null)
   flow_log_retention_days = var.log_retention_days
   kms_key_arn             = var.kms_key_arn
 }

@@ -157,6 +157,32 @@ variable "traces" {
   }
 }
 
+variable "mail" {
+  description = "Sender of mail, a secret with SMTP_URL (smtp:// or smtps://, user and password in it), and the port of that server; null: nothing is sent."
+  type = object({
+    from                = string
+    smtp_url_secret_arn = string
+    port                = optional(number, 587)
+  })
+  default = null
+
+  validation {
+    condition     = var.mail == null || can(regex("^[^@[:space:]]*[^@]*@[^@[:space:]]+$", var.mail.from))
+    error_message = "mail.from must be an address, like bills@example.com or Bills <bills@example.com>."
+  }
+
+  validation {
+    condition     = var.mail == null || try(var.mail.port != 25 && var.mail.port > 0 && var.mail.port < 65536, false)
+    error_message = "mail.port must be a port other than 25, which AWS keeps closed: 587, or 465 for smtps://."
+  }
+}
+
+variable "reminder_days" {
+  description = "Days after the due date on which partners are reminded of a bill; []: never."
+  type        = list(number)
+  default     = [3, 14, 30]
+}
+
 variable "alarm_emails" {
   description = "Who is told of alarms."
   type        = list(string)

@@ -89,6 +89,18 @@ resource "aws_vpc_security_group_egress_rule" "collector" {
   to_port           = var.collector.port
 }
 
+# A mail server outside of the VPC, unless there is no way out.
+resource "aws_vpc_security_group_egress_rule" "mail" {
+  count = var.mail_port == null ? 0 : 1
+
+  description       = "mail to its server"
+  security_group_id = aws_security_group.party["background"].id
+  cidr_ipv4         = var.egress == "endpoints" ? var.cidr : "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = var.mail_port
+  to_port           = var.mail_port
+}
+
 # Image layers and report files lie in S3, which has a gateway endpoint and no security group.
 resource "aws_vpc_security_group_egress_rule" "s3" {
   for_each = var.egress == "endpoints" ? toset(local.tasks) : []

@@ -48,6 +48,12 @@ variable "collector" {
   default     = null
 }
 
+variable "mail_port" {
+  description = "Port of the mail server, which background tasks reach; null for none."
+  type        = number
+  default     = null
+}
+
 variable "flow_log_retention_days" {
   description = "How long refused connections are remembered."
   type        = number

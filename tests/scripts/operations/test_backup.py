@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -21,6 +22,8 @@ from db.core import dump, locks
 from db.core.engine import create_engine, transaction
 from db.core.migrate import upgrade
 from db.core.settings import Settings
+from db.mail import outgoing
+from db.mail.outgoing import MailKind
 from db.reports import report_files, snapshots
 from scripts.cli.app import app
 from scripts.local.embedded import postgres
@@ -73,6 +76,9 @@ async def live(engine: AsyncEngine, settings: Settings) -> World:
         changed = await changed_reports(connection)
     for partner_id, period in changed:
         assert await snapshots.snapshot(engine, settings, partner_id, period)
+    bill_id = await issued_bill(engine, "acme", settings)
+    async with transaction(engine) as connection:
+        await outgoing.add(connection, uuid4(), MailKind.BILL, bill_id, ["fin@acme.example"], "Bill", "Here it is.")
     return world
 
 
@@ -155,6 +161,7 @@ def test_everything_comes_back(source: Source, taken: Path, target: str, tmp_pat
     before, after = everything(source.url), everything(target)
     assert after == before
     assert all(before[table] for table in ("actions", "credits", "quarantine", "customer_aliases", "billing_reports"))
+    assert all(before[table] for table in ("bills", "bill_files", "mails", "mail_recipients"))
     for url, digest in asyncio.run(recorded_files(target)):
         assert url.startswith((home / "reports").as_uri())
         content = b"".join(report_files.read_file(url))
@@ -165,8 +172,10 @@ def test_everything_comes_back(source: Source, taken: Path, target: str, tmp_pat
 async def recorded_files(url: str) -> list[tuple[str, str]]:
     connection = await asyncpg.connect(url)
     try:
-        rows = await connection.fetch("SELECT url, sha256 FROM billing_report_files ORDER BY url")
-        assert len(rows) == 4
+        rows = await connection.fetch(
+            "SELECT url, sha256 FROM billing_report_files UNION SELECT url, sha256 FROM bill_files ORDER BY url"
+        )
+        assert len(rows) == 5
         return [(row["url"], row["sha256"]) for row in rows]
     finally:
         await connection.close()
