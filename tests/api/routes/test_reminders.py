@@ -112,6 +112,8 @@ async def test_b08_nobody_is_reminded_of_what_is_disputed_or_covered_or_who_want
     await agree(office, remind=True)
     await office.moved(bill, "dispute", reason="Too much.")
     assert await reminded(office) == {"reminded": 0, "not_sent": 0}
+    async with runtime_of(office).unit_of_work() as uow:  # also if it was disputed after the schedule found it
+        assert await reminders.remind(uow, UUID(bill["bill_id"]), (3,), datetime.now(UTC)) is None
     ended = await office.client.patch(
         f"/api/bills/{bill['bill_id']}/dispute", json={"digest": bill["digest"], "reason": None}
     )
