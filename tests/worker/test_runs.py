@@ -363,3 +363,17 @@ async def test_the_files_of_a_report_follow_a_run_without_another_version(runtim
 async def _contents(connection: asyncpg.Connection) -> list[dict[str, Any]]:
     rows = await connection.fetch("SELECT content::jsonb -> 'report' -> 'version' AS report_version FROM bills")
     return [dict(row) for row in rows]
+
+
+async def test_m1_stale_customers_are_judged_first_and_a_dry_run_leaves_that_to_others(
+    runtime: Runtime, world: World
+) -> None:
+    await world.work()
+    assert await world.terms("acme", "2024-04", cap="5.00")
+    acme = [world.partners["acme"]]
+    (dry,) = await finished(runtime, await started(runtime, partner_ids=acme, dry_run=True))
+    assert (dry.outcome, dry.attempts) == (Outcome.FAILED, 3)
+    assert dry.error == "Its customers are being judged by new terms or rates; try again soon."
+    assert ends(await finished(runtime, await started(runtime, partner_ids=acme))) == [
+        ("acme", APRIL, "successful", 500)
+    ]

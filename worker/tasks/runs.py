@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 from celery import shared_task
 
-from billing.errors import BillingError
+from billing.errors import BillingError, RuleViolation
 from billing.periods import text_from_period
 from db.core import locks
 from db.core.engine import commit_asynchronously, transaction
@@ -46,6 +46,9 @@ LARGE_ACTIONS = 10_000
 """A partner with more actions in a month is billed by itself; its leads are kept out only while the month closes."""
 
 _POLL_INTERVAL_S = 0.1
+_NEWEST = "newest_waiting"
+"""The argument of a run's task that holds the newest row of the inbox that waited when the run began."""
+
 _CHUNKS = "chunks"
 """The argument of a run's task that holds the ids of its chunks, once it is planned."""
 
@@ -154,9 +157,11 @@ async def _plan(attempt: Attempt, run: Run) -> list[UUID]:
 
 async def _decide_accepted(attempt: Attempt, run: Run) -> None:
     """Leads that were accepted before the run are decided first; a dry run waits for the workers that do it."""
-    runtime = attempt.runtime
-    async with transaction(runtime.engine, readonly=True) as connection:
-        newest = await inbox.newest_waiting(connection)
+    runtime, newest = attempt.runtime, attempt.task.arguments.get(_NEWEST)
+    async with transaction(runtime.engine) as connection:
+        if newest is None:
+            newest = await inbox.newest_waiting(connection)
+            await tasks.add_arguments(connection, attempt.task.id, {_NEWEST: newest})
         waiting = await inbox.waiting_up_to(connection, newest)
     if waiting and run.asked.dry_run:
         raise GoesOnLater(runtime.settings.sweep_interval_s)
@@ -190,7 +195,8 @@ async def _try_again(runtime: Runtime, run: Run) -> None:
 async def _bill_or_fail(runtime: Runtime, run: Run, items: Sequence[Item]) -> set[UUID]:
     """Bill a period of some partners together, or of each by itself if that fails; returns whose later ones stop."""
     try:
-        return await _bill_together(runtime, run, items)
+        while not await _bill_together(runtime, run, items):
+            await _judge_stale(runtime, run, items)
     except Exception as error:
         if isinstance(error, TRANSIENT) and not isinstance(error, _OF_THE_PARTNER):
             raise
@@ -198,13 +204,24 @@ async def _bill_or_fail(runtime: Runtime, run: Run, items: Sequence[Item]) -> se
             return set().union(*[await _bill_or_fail(runtime, run, [item]) for item in items])
         await _fail(runtime, items[0], error)
         return {items[0].partner_id}
+    return set()
+
+
+async def _judge_stale(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:
+    """Judge stale customers of partners by the present terms; a dry run leaves it to the task that does."""
+    if run.asked.dry_run:
+        raise RuleViolation("Its customers are being judged by new terms or rates; try again soon.")
+    while await reevaluation.rejudge_some_stale(runtime.engine, runtime.policies, [item.partner_id for item in items]):
+        pass
+    await asyncio.sleep(_POLL_INTERVAL_S)  # others may have the last ones
 
 
 _OF_THE_PARTNER = (asyncpg.exceptions.TransactionRollbackError, asyncpg.exceptions.LockNotAvailableError)
 """Faults of the environment that concern one partner: a deadlock, a lock that others hold."""
 
 
-async def _bill_together(runtime: Runtime, run: Run, items: Sequence[Item]) -> set[UUID]:
+async def _bill_together(runtime: Runtime, run: Run, items: Sequence[Item]) -> bool:
+    """Bill a period of some partners in one transaction; False if customers of theirs must be judged first."""
     period, dry = items[0].period, run.asked.dry_run
     is_large = items[0].actions > LARGE_ACTIONS
     if is_large and not dry:
@@ -216,32 +233,25 @@ async def _bill_together(runtime: Runtime, run: Run, items: Sequence[Item]) -> s
                 await commit_asynchronously(uow.connection)  # what a crash undoes is open again
             free = await locks.lock_run_items(uow.connection, [item.id for item in items])
             ids = {item.partner_id: item.id for item in items if item.id in free}
-            if not ids:
-                return set()
-            billed = await billing.bill(
-                uow,
-                runtime.policies,
-                sorted(ids),
-                period,
-                datetime.now(UTC),
-                threshold_percent=runtime.settings.billing_threshold_percent,
-                keeps_batches_out=not (dry and is_large),
-            )
-            results = {ids[partner_id]: result for partner_id, result in billed.items()}
+            if ids:
+                billed = await billing.bill(
+                    uow,
+                    runtime.policies,
+                    sorted(ids),
+                    period,
+                    datetime.now(UTC),
+                    threshold_percent=runtime.settings.billing_threshold_percent,
+                    keeps_batches_out=not (dry and is_large),
+                )
+                results = {ids[partner_id]: result for partner_id, result in billed.items()}
             if not dry:
                 await records.finish_items(uow.connection, results)
     except CustomersStale:
-        if dry:
-            raise
-        while await reevaluation.rejudge_some_stale(
-            runtime.engine, runtime.policies, [item.partner_id for item in items]
-        ):
-            pass
-        return await _bill_together(runtime, run, items)
+        return False
     if dry:
         async with transaction(runtime.engine) as connection:
             await records.finish_items(connection, results)
-    return set()
+    return True
 
 
 def _unit_of_work(runtime: Runtime, run: Run) -> AbstractAsyncContextManager[UnitOfWork]:
@@ -264,8 +274,6 @@ async def _freeze(runtime: Runtime, item: Item) -> None:
 
 async def _fail(runtime: Runtime, item: Item, error: Exception) -> None:
     text = str(error) if isinstance(error, BillingError) else f"An unexpected error: {error!r}"
-    if isinstance(error, CustomersStale):
-        text = "Its customers are being judged by new terms or rates."
     async with transaction(runtime.engine) as connection:
         is_dead_letter = await records.fail_item(connection, item, text)
     fields = {"partner": item.partner, "period": text_from_period(item.period), "error": text}
