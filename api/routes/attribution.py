@@ -12,7 +12,7 @@ from api.problems import FieldError, Problem
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.attribution import part_out
-from api.schemas.fields import Period, QueryId, Text
+from api.schemas.fields import LongText, Period, QueryId
 from api.state import state_of
 from api.wire import json_response
 from billing.attribution.models import By, Model
@@ -35,7 +35,7 @@ async def get_attribution(
     by: By = By.LEAD_TYPE,
     model: Annotated[Model, Query(description="how `credit` divides what converting actions cost")] = Model.LINEAR,
     converting: Annotated[
-        Text | None, Query(description="the converting action types, with commas between; default: as configured")
+        LongText | None, Query(description="the converting action types, with commas between; default: as configured")
     ] = None,
     kind: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
 ) -> Response:

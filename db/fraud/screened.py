@@ -27,8 +27,7 @@ async def fill(connection: asyncpg.Connection, policy: Policy, period: int) -> i
 
     Both last until the transaction ends, so a transaction screens one month.
 
-    What fraud held once is never held by it again, whatever people decided since. A lead that came without an instant
-    of creation has that of its receipt, so nothing of it is early.
+    A lead that came without an instant of creation has that of its receipt, so nothing of it is early.
     """
     await connection.execute("SET LOCAL work_mem = '64MB'")
     for table in _TABLES:
@@ -41,7 +40,6 @@ async def fill(connection: asyncpg.Connection, policy: Policy, period: int) -> i
             CASE WHEN created_at < received_at THEN greatest(extract(epoch FROM created_at) - at_s, 0) ELSE 0 END,
             greatest(at_s - extract(epoch FROM received_at), 0), duplicate_key, value_minor,
             $5::boolean AND standing = 'counted'
-                AND NOT EXISTS (SELECT FROM fraud_holds WHERE fraud_holds.action_id = actions.id)
         FROM actions JOIN leads ON leads.id = lead_id
         CROSS JOIN LATERAL (SELECT extract(epoch FROM occurred_at)::float8 AS at_s) AS instant
         WHERE actions.partner_id = $1 AND billing_period = $2 AND standing <> 'returned'

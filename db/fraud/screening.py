@@ -98,7 +98,7 @@ async def find(
     found = [await _found(connection, rule, period, disposable) for rule in rules]
     await _note_screen(connection, policy.partner_id, period, found)
     armed = [rule for rule in rules if rule.armed]
-    if armed and policy.is_open(period):
+    if armed:
         await _write_down(connection, policy.partner_id, armed)
     return actions, found
 
@@ -197,7 +197,10 @@ async def _note_screen(connection: asyncpg.Connection, partner_id: UUID, period:
 
 
 async def _write_down(connection: asyncpg.Connection, partner_id: UUID, armed: Sequence[SetRule]) -> None:
-    """Keep, for every action that can be held and that armed rules find, the finding with the highest score."""
+    """Keep, for every action that can be held and that armed rules find, the finding with the highest score.
+
+    What fraud found once has its row for ever, so it is never held again, whatever people decided since.
+    """
     names: dict[tuple[str, ...], list[str]] = {}
     for rule in armed:
         names.setdefault(COLUMNS[rule.rule.subject], []).append(rule.rule.name)

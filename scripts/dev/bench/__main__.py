@@ -29,6 +29,7 @@ from scripts.dev.bench.rows.latency import latency
 from scripts.dev.bench.rows.monthly import monthly_run
 from scripts.dev.bench.rows.one_customer import one_customer
 from scripts.dev.bench.rows.one_customer_reads import one_customer_reads
+from scripts.dev.bench.rows.partner_month import attribution, fraud_screen
 from scripts.dev.bench.rows.plans import plans
 from scripts.dev.bench.rows.report import report
 from scripts.dev.bench.rows.scale import scale
@@ -52,6 +53,8 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "beside-others": beside_others,
     "report": report,
     "what-if": what_if,
+    "fraud-screen": fraud_screen,
+    "attribution": attribution,
     "monthly-run": monthly_run,
     "memory": memory,
     "scale": scale,

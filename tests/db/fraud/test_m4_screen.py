@@ -178,6 +178,18 @@ async def test_m4_of_a_closed_month_findings_are_counted_and_nothing_is_held(wor
         assert (await set_rules.tallies(connection))["customer_burst"].actions == 5
 
 
+async def test_m4_what_is_closed_between_finding_and_holding_is_not_held(world: World, burst: list[Wire]) -> None:
+    assert burst
+    async with world.unit_of_work() as uow:
+        policy = (await world.policies.load(uow.connection, [partner_uuid("acme")]))[partner_uuid("acme")]
+        await screening.find(uow.connection, policy, PERIOD, DISPOSABLE)
+    assert await world.close("acme", "2024-04")
+    assert (await screen(world)).held == 0
+    await world.check()
+    async with transaction(world.engine, readonly=True) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM fraud_holds") == 0
+
+
 async def test_m4_an_action_is_found_once_whatever_the_database_is_told(world: World, burst: list[Wire]) -> None:
     await screen(world)
     with pytest.raises(asyncpg.UniqueViolationError):
