@@ -1,7 +1,7 @@
 """Screening a partner's month: what the rules find is counted, and what armed rules find is held (M4).
 
-What is found is written in one transaction and held in others, some customers each, so that batches wait for none of
-them long. Killed in between, the next screen of the partner holds the rest.
+What is found is written in one transaction and held in others, some each, so that batches wait for none of them long.
+Killed in between, the next screen of the partner holds the rest.
 """
 
 from collections.abc import Awaitable, Callable, Sequence, Set
@@ -27,7 +27,8 @@ from db.tasks import records as tasks
 KIND = "screen_fraud"
 """The kind of its background task."""
 
-CUSTOMERS_AT_ONCE = 50
+ACTIONS_AT_ONCE = 1_000
+"""Of one transaction, as batches of leads have them."""
 
 Begin = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
 
@@ -76,12 +77,12 @@ async def screen(
     held = 0
     while True:
         async with begin() as uow:
-            customers, now = await hold_some(uow, policies, partner_id)
+            looked_at, now = await hold_some(uow, policies, partner_id)
             left = await _waiting(uow.connection, partner_id) if progress else 0
         held += now
         if progress:
             await progress(held, held + left)
-        if not customers:
+        if not looked_at:
             return Screened(policy.currency, actions, found, held)
 
 
@@ -104,27 +105,22 @@ async def find(
 
 
 async def hold_some(uow: UnitOfWork, policies: Policies, partner_id: UUID) -> tuple[int, int]:
-    """Hold what was found of some customers; returns how many customers and actions, no customers if nothing waits."""
+    """Hold some of what was found; returns how many actions it looked at, 0 if nothing waits, and how many it held."""
     connection = uow.connection
     rows = await connection.fetch(
         """
-        SELECT DISTINCT customer_id FROM fraud_holds WHERE partner_id = $1 AND held_at IS NULL
+        SELECT action_id, customer_id FROM fraud_holds WHERE partner_id = $1 AND held_at IS NULL
         ORDER BY customer_id LIMIT $2
         """,
         partner_id,
-        CUSTOMERS_AT_ONCE,
+        ACTIONS_AT_ONCE,
     )
-    customer_ids = [row["customer_id"] for row in rows]
-    if not customer_ids:
+    if not rows:
         return 0, 0
-    locked = await many_changes.lock(connection, policies, partner_id, customer_ids)
+    locked = await many_changes.lock(connection, policies, partner_id, {row["customer_id"] for row in rows})
     waiting = await connection.fetch(
-        """
-        SELECT action_id, rule, reason FROM fraud_holds
-        WHERE partner_id = $1 AND customer_id = ANY($2::uuid[]) AND held_at IS NULL
-        """,
-        partner_id,
-        customer_ids,
+        "SELECT action_id, rule, reason FROM fraud_holds WHERE action_id = ANY($1::uuid[]) AND held_at IS NULL",
+        [row["action_id"] for row in rows],
     )
     reasons = {row["action_id"]: row["reason"] for row in waiting}
     held = await many_changes.change(connection, locked, ManyChanges(reasons, HoldStatus.COUNTED, HoldStatus.HELD))
@@ -140,7 +136,7 @@ async def hold_some(uow: UnitOfWork, policies: Policies, partner_id: UUID) -> tu
         by_rule[row["rule"]] = by_rule.get(row["rule"], 0) + (row["action_id"] in held)
     if held:
         await uow.audit("fraud.held", partner_id, after={rule: count for rule, count in by_rule.items() if count})
-    return len(customer_ids), len(held)
+    return len(rows), len(held)
 
 
 async def _found(connection: asyncpg.Connection, rule: SetRule, period: int, disposable: Set[str]) -> Found:

@@ -21,7 +21,7 @@ from db.core.totals_rows import COUNTED_TOTALS, totals_from_row
 from db.reports.csv_format import csv_row
 
 MOST_KEYS = 10_000
-_ROWS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 1_000
 
 
 _COLUMNS: Mapping[By, str] = MappingProxyType(
