@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -19,10 +20,10 @@ from db.fraud.screened import in_pieces
 COLUMNS: Mapping[Subject, tuple[str, ...]] = MappingProxyType(
     {
         Subject.ACTION: ("action_id",),
-        Subject.CUSTOMER: ("customer_id",),
-        Subject.CUSTOMER_HOUR: ("customer_id", "hour"),
-        Subject.SOURCE: ("source",),
-        Subject.SOURCE_HOUR: ("source", "hour"),
+        Subject.CUSTOMER: ("partner_id", "customer_id"),
+        Subject.CUSTOMER_HOUR: ("partner_id", "customer_id", "hour"),
+        Subject.SOURCE: ("partner_id", "source"),
+        Subject.SOURCE_HOUR: ("partner_id", "source", "hour"),
     }
 )
 """The columns of `screened` that say which group an action is in."""
@@ -32,41 +33,53 @@ Group = tuple[Any, ...]
 
 Counted = AsyncIterator[list[tuple[Group, Figures]]]
 
-_CUSTOMERS = "(SELECT DISTINCT customer_id FROM screened) AS listed JOIN customers ON customers.id = customer_id"
+_LISTED = "(SELECT DISTINCT partner_id, customer_id FROM screened) AS listed"
+_CUSTOMERS = f"{_LISTED} JOIN customers ON customers.id = customer_id"
 
 _CUSTOMER_BURST = """
-    SELECT customer_id, hour, count(*) AS actions FROM screened GROUP BY customer_id, hour HAVING count(*) >= $1
+    SELECT partner_id, customer_id, hour, count(*) AS actions FROM screened
+    GROUP BY partner_id, customer_id, hour HAVING count(*) >= $1
 """
 _SOURCE_BURST = """
-    WITH hours AS (SELECT source, hour, count(*) AS actions FROM screened GROUP BY source, hour),
-    usual AS (SELECT source, percentile_disc(0.5) WITHIN GROUP (ORDER BY actions) AS usual FROM hours GROUP BY source)
-    SELECT source, hour, actions, usual FROM hours JOIN usual USING (source) WHERE actions >= $1
+    WITH hours AS (
+        SELECT partner_id, source, hour, count(*) AS actions FROM screened GROUP BY partner_id, source, hour
+    ), usual AS (
+        SELECT partner_id, source, percentile_disc(0.5) WITHIN GROUP (ORDER BY actions) AS usual
+        FROM hours GROUP BY partner_id, source
+    )
+    SELECT partner_id, source, hour, actions, usual FROM hours JOIN usual USING (partner_id, source)
+    WHERE actions >= $1
 """
 _REGULAR_INTERVALS = """
-    SELECT customer_id, count(*) AS actions, round(avg(gap_s))::bigint AS interval_s,
+    SELECT partner_id, customer_id, count(*) AS actions, round(avg(gap_s))::bigint AS interval_s,
         ceil(1000 * stddev_pop(gap_s) / avg(gap_s))::bigint AS spread_permille
     FROM (
-        SELECT customer_id, at_s - lag(at_s) OVER (PARTITION BY customer_id ORDER BY at_s) AS gap_s
+        SELECT partner_id, customer_id,
+            at_s - lag(at_s) OVER (PARTITION BY partner_id, customer_id ORDER BY at_s) AS gap_s
         FROM screened WHERE NOT midnight
     ) AS gaps
-    GROUP BY customer_id
+    GROUP BY partner_id, customer_id
     HAVING count(*) >= $1 AND avg(gap_s) > 0 AND 1000 * stddev_pop(gap_s) <= 2 * $2::int * avg(gap_s)
 """
 _IMPOSSIBLE_INSTANTS = "SELECT action_id, early_s, ahead_s FROM screened WHERE early_s >= $1 OR ahead_s >= $2"
-_MANY_PARTNERS = """
-    SELECT customer_id, count(*) AS partners
-    FROM (SELECT DISTINCT customer_id FROM screened) AS listed JOIN customer_states USING (customer_id)
-    JOIN customer_periods USING (partner_id, customer_id)
-    WHERE period = $2 AND actions > 0 GROUP BY customer_id HAVING count(*) >= $1
-"""
+_MANY_PARTNERS = f"""
+    SELECT listed.partner_id, listed.customer_id, count(*) AS partners
+    FROM {_LISTED} JOIN customer_states AS known ON known.customer_id = listed.customer_id
+    JOIN customer_periods AS counted
+        ON counted.partner_id = known.partner_id AND counted.customer_id = known.customer_id AND period = $2
+    WHERE actions > 0 GROUP BY listed.partner_id, listed.customer_id HAVING count(*) >= $1
+"""  # noqa: S608 - _LISTED is a constant
 _DUPLICATE_RATE = """
-    SELECT customer_id, sum(same)::bigint AS actions, (100 * (sum(same) - count(*)) / sum(same))::int AS percent
-    FROM (SELECT customer_id, key, count(*) AS same FROM screened GROUP BY customer_id, key) AS keys
-    GROUP BY customer_id HAVING sum(same) >= $1
+    SELECT partner_id, customer_id, sum(same)::bigint AS actions,
+        (100 * (sum(same) - count(*)) / sum(same))::int AS percent
+    FROM (
+        SELECT partner_id, customer_id, key, count(*) AS same FROM screened GROUP BY partner_id, customer_id, key
+    ) AS keys
+    GROUP BY partner_id, customer_id HAVING sum(same) >= $1
 """
 _NIGHT_ONLY = """
-    SELECT source, count(*) AS actions, 100 * count(*) FILTER (WHERE night) / count(*) AS percent
-    FROM screened WHERE NOT midnight GROUP BY source HAVING count(*) >= $1
+    SELECT partner_id, source, count(*) AS actions, 100 * count(*) FILTER (WHERE night) / count(*) AS percent
+    FROM screened WHERE NOT midnight GROUP BY partner_id, source HAVING count(*) >= $1
 """
 
 
@@ -109,28 +122,28 @@ async def _counted(connection: asyncpg.Connection, subject: Subject, query: str,
 async def _disposable_domain(connection: asyncpg.Connection, disposable: Set[str]) -> Counted:
     rows = await connection.fetch(f"SELECT DISTINCT split_part(email, '@', -1) AS domain FROM {_CUSTOMERS}")  # noqa: S608 - _CUSTOMERS is a constant
     found = [row["domain"] for row in rows if is_disposable(row["domain"], disposable)]
-    query = f"SELECT customer_id FROM {_CUSTOMERS} WHERE split_part(email, '@', -1) = ANY($1::text[])"  # noqa: S608 - the same
+    query = f"SELECT partner_id, customer_id FROM {_CUSTOMERS} WHERE split_part(email, '@', -1) = ANY($1::text[])"  # noqa: S608 - the same
     async for customers in in_pieces(connection, query, found):
-        yield [((row["customer_id"],), {"disposable": 1}) for row in customers]
+        yield [(tuple(row), {"disposable": 1}) for row in customers]
 
 
 async def _mailbox_family(connection: asyncpg.Connection) -> Counted:
     """Addresses with a plus sign, and those of a provider that ignores dots; others are alone in their mailbox."""
-    by_customer = {}
+    by_customer: dict[Group, tuple[UUID, str]] = {}
     query = f"""
-        SELECT customer_id, email FROM {_CUSTOMERS}
+        SELECT partner_id, customer_id, email FROM {_CUSTOMERS}
         WHERE email LIKE '%+%@%' OR split_part(email, '@', -1) = ANY($1::text[])
     """  # noqa: S608 - _CUSTOMERS is a constant
     async for rows in in_pieces(connection, query, list(WITHOUT_DOTS)):
-        by_customer.update({row["customer_id"]: mailbox(row["email"]) for row in rows})
+        by_customer |= {(partner, customer): (partner, mailbox(email)) for partner, customer, email in rows}
     sizes = Counter(by_customer.values())
-    yield [((customer,), {"customers": sizes[each]}) for customer, each in by_customer.items() if sizes[each] > 1]
+    yield [(customer, {"customers": sizes[each]}) for customer, each in by_customer.items() if sizes[each] > 1]
 
 
 async def _test_row(connection: asyncpg.Connection) -> Counted:
     query = f"""
-        SELECT customer_id, name, email FROM {_CUSTOMERS}
+        SELECT partner_id, customer_id, name, email FROM {_CUSTOMERS}
         WHERE email = ANY($1::text[]) OR lower(name) = ANY($2::text[])
     """  # noqa: S608 - _CUSTOMERS is a constant
     async for rows in in_pieces(connection, query, list(EMAILS), list(NAMES)):
-        yield [((row["customer_id"],), {"test": 1}) for row in rows if is_test_person(row["name"], row["email"])]
+        yield [((partner, customer), {"test": 1}) for partner, customer, *who in rows if is_test_person(*who)]

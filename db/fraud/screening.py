@@ -1,10 +1,10 @@
-"""Screening a partner's month: what the rules find is counted, and what armed rules find is held (M4).
+"""Screening months of partners: what the rules find is counted, and what armed rules find is held (M4).
 
 What is found is written in one transaction and held in others, some each, so that batches wait for none of them long.
 Killed in between, the next screen of the partner holds the rest.
 """
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from uuid import UUID
@@ -45,7 +45,7 @@ class Found:
     value_minor: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Screened:
     """The result of a screen: what was looked at, what each rule found, and how many actions are held now by it."""
 
@@ -65,43 +65,54 @@ async def start(uow: UnitOfWork, partner_id: UUID, period: int) -> UUID:
 async def screen(
     begin: Begin,
     policies: Policies,
-    partner_id: UUID,
+    partner_ids: Sequence[UUID],
     period: int,
     disposable: Set[str],
     progress: Callable[[int, int], Awaitable[None]] | None = None,
-) -> Screened:
-    """Screen a partner's month in transactions of its own; `disposable` are domains of throw-away mailboxes."""
+) -> dict[UUID, Screened]:
+    """Screen a month of partners in transactions of its own; `disposable` are domains of throw-away mailboxes.
+
+    Many small partners at once cost hardly more than one.
+    """
     async with begin() as uow:
-        policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
-        actions, found = await find(uow.connection, policy, period, disposable)
-    held = 0
-    while True:
-        async with begin() as uow:
-            looked_at, now = await hold_some(uow, policies, partner_id)
-            left = await _waiting(uow.connection, partner_id) if progress else 0
-        held += now
-        if progress:
-            await progress(held, held + left)
-        if not looked_at:
-            return Screened(policy.currency, actions, found, held)
+        in_force = await policies.load(uow.connection, partner_ids)
+        found = await find(uow.connection, list(in_force.values()), period, disposable)
+        waiting = await _waiting(uow.connection, partner_ids)
+    total, looked_at = sum(waiting.values()), 0
+    for partner_id in waiting:
+        while True:
+            async with begin() as uow:
+                some, held = await hold_some(uow, policies, partner_id)
+            if not some:
+                break
+            found[partner_id].held += held
+            looked_at += some
+            if progress:
+                await progress(looked_at, max(total, looked_at))
+    return found
 
 
 async def find(
-    connection: asyncpg.Connection, policy: Policy, period: int, disposable: Set[str]
-) -> tuple[int, list[Found]]:
-    """Count what the rules find, and write down what armed ones would hold; returns how many actions were looked at.
+    connection: asyncpg.Connection, policies: Sequence[Policy], period: int, disposable: Set[str]
+) -> dict[UUID, Screened]:
+    """Count what the rules find of each partner, and write down what armed ones would hold.
 
     It screens one month in a transaction. An action that several armed rules find is held by the one with the highest
     score.
     """
     rules = await set_rules.read_all(connection)
-    actions = await screened.fill(connection, policy, period)
-    found = [await _found(connection, rule, period, disposable) for rule in rules]
-    await _note_screen(connection, policy.partner_id, period, found)
+    actions = await screened.fill(connection, policies, period)
+    results = {each.partner_id: Screened(each.currency, actions.get(each.partner_id, 0), [], 0) for each in policies}
+    for rule in rules:
+        found = await _found(connection, rule, period, disposable)
+        for partner_id, result in results.items():
+            counts = found.get(partner_id, (0, 0, 0))
+            result.found.append(Found(rule.rule.name, rule.rule.version, rule.armed, *counts))
+    await _note_screens(connection, period, results)
     armed = [rule for rule in rules if rule.armed]
     if armed:
-        await _write_down(connection, policy.partner_id, armed)
-    return actions, found
+        await _write_down(connection, armed)
+    return results
 
 
 async def hold_some(uow: UnitOfWork, policies: Policies, partner_id: UUID) -> tuple[int, int]:
@@ -139,25 +150,26 @@ async def hold_some(uow: UnitOfWork, policies: Policies, partner_id: UUID) -> tu
     return len(rows), len(held)
 
 
-async def _found(connection: asyncpg.Connection, rule: SetRule, period: int, disposable: Set[str]) -> Found:
-    """Judge the groups of a rule, keep the guilty ones, and count their actions."""
+async def _found(
+    connection: asyncpg.Connection, rule: SetRule, period: int, disposable: Set[str]
+) -> dict[UUID, tuple[int, int, int]]:
+    """Judge the groups of a rule and keep the guilty ones; customers, actions and value by partner."""
     columns = COLUMNS[rule.rule.subject]
     async for groups in counted(connection, rule, period, disposable):
         judged = [(group, found) for group, figures in groups if (found := rule.judge(figures))]
         await _keep(connection, rule, columns, judged)
-    row = await connection.fetchrow(
+    rows = await connection.fetch(
         f"""
-        SELECT count(*) AS customers, coalesce(sum(actions), 0)::bigint AS actions,
-            coalesce(sum(value_minor), 0)::bigint AS value_minor
+        SELECT partner_id, count(*) AS customers, sum(actions)::bigint AS actions,
+            sum(value_minor)::bigint AS value_minor
         FROM (
-            SELECT customer_id, count(*) AS actions, sum(value_minor) AS value_minor
-            FROM screened WHERE {_is_guilty(columns)} GROUP BY customer_id
-        ) AS customers
+            SELECT partner_id, customer_id, count(*) AS actions, sum(value_minor) AS value_minor
+            FROM screened WHERE {_is_guilty(columns)} GROUP BY partner_id, customer_id
+        ) AS customers GROUP BY partner_id
         """,  # noqa: S608 - names of our own columns
         rule.rule.name,
     )
-    assert row is not None
-    return Found(rule.rule.name, rule.rule.version, rule.armed, *row)
+    return {row["partner_id"]: (row["customers"], row["actions"], row["value_minor"]) for row in rows}
 
 
 def _is_guilty(columns: Sequence[str]) -> str:
@@ -177,22 +189,25 @@ async def _keep(
     )
 
 
-async def _note_screen(connection: asyncpg.Connection, partner_id: UUID, period: int, found: Sequence[Found]) -> None:
+async def _note_screens(connection: asyncpg.Connection, period: int, results: Mapping[UUID, Screened]) -> None:
+    noted = [(partner_id, each) for partner_id in sorted(results) for each in results[partner_id].found]
     await connection.execute(
         """
         INSERT INTO fraud_screens (partner_id, period, rule, version, armed, customers, actions, value_minor)
-        SELECT $1, $2, * FROM unnest($3::text[], $4::int[], $5::bool[], $6::bigint[], $7::bigint[], $8::bigint[])
+        SELECT one.partner_id, $1, rule, version, armed, customers, actions, value_minor FROM unnest(
+            $2::uuid[], $3::text[], $4::int[], $5::bool[], $6::bigint[], $7::bigint[], $8::bigint[]
+        ) AS one (partner_id, rule, version, armed, customers, actions, value_minor)
         ON CONFLICT (partner_id, period, rule) DO UPDATE SET version = excluded.version, armed = excluded.armed,
             customers = excluded.customers, actions = excluded.actions, value_minor = excluded.value_minor,
             screened_at = excluded.screened_at
         """,
-        partner_id,
         period,
-        *([getattr(each, name) for each in found] for name in Found.__slots__),
+        [partner_id for partner_id, _ in noted],
+        *([getattr(each, name) for _, each in noted] for name in Found.__slots__),
     )
 
 
-async def _write_down(connection: asyncpg.Connection, partner_id: UUID, armed: Sequence[SetRule]) -> None:
+async def _write_down(connection: asyncpg.Connection, armed: Sequence[SetRule]) -> None:
     """Keep, for every action that can be held and that armed rules find, the finding with the highest score.
 
     What fraud found once has its row for ever, so it is never held again, whatever people decided since.
@@ -202,32 +217,36 @@ async def _write_down(connection: asyncpg.Connection, partner_id: UUID, armed: S
         names.setdefault(COLUMNS[rule.rule.subject], []).append(rule.rule.name)
     findings = " UNION ALL ".join(
         f"""
-        SELECT screened.action_id, screened.customer_id, rule, score, facts, reason
+        SELECT screened.action_id, screened.partner_id, screened.customer_id, rule, score, facts, reason
         FROM screened JOIN guilty ON {" AND ".join(f"guilty.{name} = screened.{name}" for name in columns)}
         WHERE can_be_held AND rule = ANY(${number}::text[])
         """  # noqa: S608 - names of our own columns
-        for number, columns in enumerate(names, 4)
+        for number, columns in enumerate(names, 3)
     )
     await connection.execute(
         f"""
         INSERT INTO fraud_holds (action_id, partner_id, customer_id, rule, version, score, facts, reason)
-        SELECT DISTINCT ON (action_id) action_id, $1, customer_id, rule, version, score, facts::jsonb, reason
-        FROM ({findings}) AS found JOIN unnest($2::text[], $3::int[]) AS armed (rule, version) USING (rule)
+        SELECT DISTINCT ON (action_id) action_id, partner_id, customer_id, rule, version, score, facts::jsonb, reason
+        FROM ({findings}) AS found JOIN unnest($1::text[], $2::int[]) AS armed (rule, version) USING (rule)
         ORDER BY action_id, score DESC, rule
         ON CONFLICT DO NOTHING
         """,  # noqa: S608 - the same
-        partner_id,
         [rule.rule.name for rule in armed],
         [rule.rule.version for rule in armed],
         *names.values(),
     )
 
 
-async def _waiting(connection: asyncpg.Connection, partner_id: UUID) -> int:
-    count: int = await connection.fetchval(
-        "SELECT count(*) FROM fraud_holds WHERE partner_id = $1 AND held_at IS NULL", partner_id
+async def _waiting(connection: asyncpg.Connection, partner_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many actions wait to be held, of each partner that has any."""
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, count(*) AS actions FROM fraud_holds
+        WHERE partner_id = ANY($1::uuid[]) AND held_at IS NULL GROUP BY partner_id ORDER BY partner_id
+        """,
+        partner_ids,
     )
-    return count
+    return {row["partner_id"]: row["actions"] for row in rows}
 
 
 def _json(facts: object) -> str:

@@ -1,5 +1,6 @@
 """Screening a partner's month for fraud (M4)."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,8 @@ async def screen_fraud(attempt: Attempt) -> dict[str, Any]:
     """Screen the partner's month; the result says what each rule found and how many actions armed ones hold now."""
     arguments, runtime = attempt.task.arguments, attempt.runtime
     partner_id, period = UUID(arguments["partner_id"]), arguments["period"]
-    screened = await screen(runtime, partner_id, period, attempt.task.request_id, attempt.progress)
+    results = await screen(runtime, [partner_id], period, attempt.task.request_id, attempt.progress)
+    screened = results[partner_id]
     return {
         "currency": screened.currency,
         "actions": screened.actions,
@@ -37,9 +39,13 @@ async def screen_fraud(attempt: Attempt) -> dict[str, Any]:
 
 
 async def screen(
-    runtime: Runtime, partner_id: UUID, period: int, request_id: str = "", progress: Progress | None = None
-) -> Screened:
-    """Screen a partner's month, as the monthly run does before it closes one."""
+    runtime: Runtime,
+    partner_ids: Sequence[UUID],
+    period: int,
+    request_id: str = "",
+    progress: Progress | None = None,
+) -> dict[UUID, Screened]:
+    """Screen a month of some partners, as a run does before it closes them."""
     return await screening.screen(
-        lambda: runtime.unit_of_work(request_id), runtime.policies, partner_id, period, blocklist, progress
+        lambda: runtime.unit_of_work(request_id), runtime.policies, partner_ids, period, blocklist, progress
     )

@@ -4,11 +4,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.roles import Role
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from tests.api.world import Json, action, bill, check_problem, finish_tasks, get, lead, make, make_masters, row_counts
+from tests.people import new_person, session_headers
 
 BURST = [f"2024-04-01T10:{minute:02d}:{minute * 7 % 60:02d}Z" for minute in (0, 1, 5, 19, 44)]
 
@@ -74,6 +77,22 @@ async def test_m4_what_an_armed_rule_finds_is_held_and_a_person_decides(
     assert [report["totals"][name] for name in ("held", "returned", "billed")] == ["0.00", "30.00", "30.00"]
     assert (await screen(client, engine, policies, settings))["held"] == 0
     assert (await get(client, "/api/held")) == {"items": [], "next": None, "at_risk": []}
+
+
+async def test_a_person_of_the_partner_sees_no_result_of_a_screen(
+    app: FastAPI,
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    policies: Policies,
+    settings: Settings,
+    burst: list[str],
+) -> None:
+    await screen(client, engine, policies, settings)
+    headers = await session_headers(engine, await new_person(engine, "pat", Role.PARTNER, "acme"))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as pat:
+        (seen,) = (await get(pat, "/api/tasks", kind="screen_fraud"))["items"]
+        assert (seen["state"], seen["result"]) == ("done", None)
 
 
 async def test_m4_rules_are_shown_and_set(

@@ -30,7 +30,8 @@ async def set_rule(world: World, rule: str, armed: bool = True, **limits: int) -
 
 
 async def screen(world: World, partner: str = "acme", period: int = PERIOD) -> Screened:
-    return await screening.screen(world.unit_of_work, world.policies, partner_uuid(partner), period, DISPOSABLE)
+    partner_id = partner_uuid(partner)
+    return (await screening.screen(world.unit_of_work, world.policies, [partner_id], period, DISPOSABLE))[partner_id]
 
 
 async def held_of(world: World, partner: str = "acme") -> list[Held]:
@@ -89,6 +90,10 @@ async def test_m4_a_rule_finds_its_kind_of_fraud_and_holds_it_only_when_it_is_ar
         assert [each.rule for each in held_now] == [rule] * planted.guilty
         assert customer_uuid(f"{rule} bob") not in {each.customer_id for each in held_now}
         await set_rule(world, rule, armed=False)
+    partners = {partner: partner_uuid(partner) for partner in PLANTED}
+    every = await screening.screen(world.unit_of_work, world.policies, [*partners.values()], PERIOD, DISPOSABLE)
+    alone = {partner: await screen(world, partner) for partner in partners}
+    assert {partner: every[partner_id] for partner, partner_id in partners.items()} == alone
     async with transaction(world.engine, readonly=True) as connection:
         text = str(await connection.fetch("SELECT facts::text, reason FROM fraud_holds"))
     emails = [email for planted in PLANTED.values() for email in planted.emails.values()]
@@ -161,7 +166,7 @@ async def test_m4_killed_before_it_holds_the_next_screen_holds_the_rest(world: W
                 raise Killed
 
     with pytest.raises(Killed):
-        await screening.screen(begin, world.policies, partner_uuid("acme"), PERIOD, DISPOSABLE)
+        await screening.screen(begin, world.policies, [partner_uuid("acme")], PERIOD, DISPOSABLE)
     assert await held_of(world) == []
     both = await asyncio.gather(screen(world), screen(world))
     assert sum(each.held for each in both) == 20
@@ -182,8 +187,8 @@ async def test_m4_of_a_closed_month_findings_are_counted_and_nothing_is_held(wor
 async def test_m4_what_is_closed_between_finding_and_holding_is_not_held(world: World, burst: list[Wire]) -> None:
     assert burst
     async with world.unit_of_work() as uow:
-        policy = (await world.policies.load(uow.connection, [partner_uuid("acme")]))[partner_uuid("acme")]
-        await screening.find(uow.connection, policy, PERIOD, DISPOSABLE)
+        in_force = await world.policies.load(uow.connection, [partner_uuid("acme")])
+        await screening.find(uow.connection, [*in_force.values()], PERIOD, DISPOSABLE)
     assert await world.close("acme", "2024-04")
     assert (await screen(world)).held == 0
     await world.check()
