@@ -156,11 +156,11 @@ async def test_r16_where_only_rates_have_changed_a_batch_judges_what_is_new(
     await world.check()
 
 
-@pytest.mark.parametrize("of_older_release", [False, True])
+@pytest.mark.parametrize(("of_older_release", "is_last"), [(False, False), (True, False), (True, True)])
 async def test_r16_where_terms_have_changed_too_a_batch_judges_all(
-    world: World, judged_again: list[int], of_older_release: bool
+    world: World, judged_again: list[int], of_older_release: bool, is_last: bool
 ) -> None:
-    """Between changes of rates, whoever makes it: a release before this one notes nothing of it."""
+    """Between changes of rates or after them, whoever makes it: a release before this one notes nothing of it."""
     await world.send(*distinct(3, AT, customer="ann", product="crm"))
     await world.rate("3.00", engagement_level="High")
     if of_older_release:
@@ -168,7 +168,8 @@ async def test_r16_where_terms_have_changed_too_a_batch_judges_all(
             await connection.execute("UPDATE partners SET policy_version = policy_version + 1")
     else:
         await world.terms("acme", "2024-04", cap="7.00")
-    await world.rate("2.00", engagement_level="High")
+    if not is_last:
+        await world.rate("2.00", engagement_level="High")
     await world.send(*distinct(2, AT, customer="ann", product="crm"))
     assert judged_again == [1]
     assert await stale(world) == 0
