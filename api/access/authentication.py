@@ -58,13 +58,23 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         state: State = scope["app"].state.leadger
-        caller = scope["caller"] = await _authenticate(scope, receive, state)
         try:
-            state.limiter.check(caller.id)
+            caller = scope["caller"] = await _authenticate(scope, receive, state)
+            await _check_rate(scope, receive, state, caller)
         except Problem:
-            await drop_body(scope, receive)
+            if "held_bytes" in scope:  # of a form; nothing beyond this releases them
+                scope["held_bytes"].release()
             raise
         await self._app(scope, receive, _unstored(send) if caller.session else send)
+
+
+async def _check_rate(scope: Scope, receive: Receive, state: State, caller: Caller) -> None:
+    try:
+        state.limiter.check(caller.id)
+    except Problem:
+        if "form" not in scope:
+            await drop_body(scope, receive)
+        raise
 
 
 def _unstored(send: Send) -> Send:
@@ -97,6 +107,7 @@ async def _authenticate(scope: Scope, receive: Receive, state: State) -> Caller:
             check_csrf(scope, token, await _form_field(scope, receive, _MOST_BYTES_OF_FORM))
     if caller is None:
         if _is_small(scope):
+            scope["caller"] = ANYBODY
             with suppress(Problem):
                 await _form_field(scope, receive, _MOST_BYTES_KEPT)
         raise Problem(

@@ -205,6 +205,7 @@ def _print_addresses(
 ) -> None:
     rows = {
         "API": env.url,
+        "Pages": f"{env.url}/welcome",
         "API docs": f"{env.url}/docs",
         "Flower": f"{flower_url} (user and password: {login.replace(':', ', ')})",
         "Key": f"{env.api_key} (also in {home.dev_env})",

@@ -81,10 +81,9 @@ async def test_the_first_admin_is_made_with_an_admin_key_and_only_once(
 async def test_what_was_typed_is_kept_over_a_session_that_has_ended(
     browser_of: BrowserOf, office: Office, engine: AsyncEngine
 ) -> None:
-    await office.lead_in("2024-04")
-    draft = await office.make()
-    pending = await office.moved(draft, "submit")
     browser = await browser_of("sam", Role.SALES)
+    await office.lead_in("2024-04")
+    pending = await office.moved(await office.make(), "submit")
     path = f"/bills/{pending['bill_id']}"
     form = (await browser.get(path)).form(f"{path}/move", move="reject")
     async with transaction(engine) as connection:

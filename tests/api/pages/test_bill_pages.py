@@ -1,0 +1,122 @@
+"""The pages of bills: the same rules as those of the API, in words for people."""
+
+from billing.roles import Role
+from tests.api.office import Office
+from tests.api.pages.browser import Browser
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import get, get_all
+
+
+async def test_two_people_at_once_one_wins_and_the_other_is_told_who(browser_of: BrowserOf, office: Office) -> None:
+    sam, sue = await browser_of("sam", Role.SALES), await browser_of("sue", Role.SALES)
+    await office.lead_in("2024-04")
+    pending = await office.moved(await office.make(), "submit")
+    path = f"/bills/{pending['bill_id']}"
+    forms = [(await each.get(path)).form(f"{path}/move", move="approve") for each in (sam, sue)]
+    assert (await sam.send(f"{path}/move", forms[0])).status == 303
+    late = await sue.send(f"{path}/move", forms[1])
+    assert late.status == 409
+    assert "This page shows the bill as it is now: sam approved it" in late.text
+    assert "The bill is approved, by sam" in late.text
+    twice = await sam.send(f"{path}/move", forms[0])
+    assert twice.status == 303
+    history = await get_all(office.client, f"/api{path}/actions")
+    assert [each["move"] for each in history] == ["create", "submit", "approve"]
+
+
+async def test_a_bill_that_was_made_anew_is_not_approved_as_it_was_seen(browser_of: BrowserOf, office: Office) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    await office.lead_in("2024-04")
+    draft = await office.make()
+    pending = await office.moved(draft, "submit")
+    path = f"/bills/{pending['bill_id']}"
+    form = (await sam.get(path)).form(f"{path}/move", move="approve")
+    await office.moved(pending, "recall")
+    body = {"partner": "acme", "period": "2024-04", "text": "Fair", "amount": "5.00", "reason": "agreed"}
+    assert (await office.client.post("/api/adjustments", json=body)).status_code == 201
+    await office.moved(await office.live("2024-04"), "submit")
+    late = await sam.send(f"{path}/move", form)
+    assert (late.status, "The bill has changed since you looked at it." in late.text) == (409, True)
+    assert "18.00" in late.text
+    assert (await office.live("2024-04"))["state"] == "pending"
+
+
+async def test_many_are_approved_at_once_and_each_refusal_is_said(browser_of: BrowserOf, office: Office) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    await office.lead_in("2024-03", "2024-04")
+    march = await office.moved(await office.make("2024-03"), "submit")
+    await office.moved(await office.make("2024-04"), "submit")
+    listed = await sam.get("/bills?state=pending")
+    form = listed.form("/bills")
+    chosen = [f"{each['bill_id']}:{each['digest']}" for each in (march, await office.live("2024-04"))]
+    assert all(each in listed.response.text for each in chosen)
+    assert (await sam.send("/bills", form)).status == 400
+    partly = await sam.send("/bills", form | {"bill": [chosen[0], chosen[1][:-4] + "0000"]})
+    assert (partly.status, "1 of 2 bills approved." in partly.text) == (409, True)
+    led = await sam.send("/bills", form | {"bill": [chosen[1]]})
+    assert "1 of 1 bills approved." in (await sam.follow(led)).text
+    assert [(await office.live(month))["state"] for month in ("2024-03", "2024-04")] == ["approved", "approved"]
+    finance = await browser_of("fay", Role.FINANCE)
+    assert "Approve the chosen bills" not in (await finance.get("/bills?state=pending")).text
+
+
+async def test_an_admin_approves_with_a_comment_only(browser_of: BrowserOf, office: Office) -> None:
+    ada = await browser_of("ada", Role.ADMIN)
+    await office.lead_in("2024-04")
+    pending = await office.moved(await office.make(), "submit")
+    path = f"/bills/{pending['bill_id']}"
+    form = (await ada.get(path)).form(f"{path}/move", move="approve")
+    refused = await ada.send(f"{path}/move", form)
+    assert (refused.status, "needs a comment" in refused.text) == (400, True)
+    assert (await ada.send(f"{path}/move", form | {"comment": "The CSM is ill."})).status == 303
+
+
+async def test_an_issued_bill_is_paid_disputed_credited_and_cancelled(browser_of: BrowserOf, office: Office) -> None:
+    await office.lead_in("2024-04")
+    issued = await office.issued(await office.make())
+    path = f"/bills/{issued['bill_id']}"
+    fay = await browser_of("fay", Role.FINANCE)
+    page = await fay.get(path)
+    typed = page.form(f"{path}/payment") | {"amount": "2.00", "paid_on": "2024-05-20", "reference": "SEPA 1"}
+    for _ in range(2):  # the same form twice
+        assert (await fay.send(f"{path}/payment", typed)).status == 303
+    assert (await get(office.client, f"/api{path}"))["open"] == "10.00"
+    await _sent(fay, path, "dispute", page.form(f"{path}/dispute") | {"reason": "Two leads are ours."})
+    assert "Two leads are ours." in (await fay.get(path)).text
+    refused = await fay.send(
+        f"{path}/credit-note", page.form(f"{path}/credit-note") | {"line-1": "99.00", "reason": "x"}
+    )
+    assert (refused.status, "Line 1 of the bill has 10.00 left to credit" in refused.text) == (409, True)
+    cancel = page.form(f"{path}/cancel") | {"reason": "Wrong partner."}
+    wrong = await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0009"})
+    assert (wrong.status, "must be ACME-0001" in wrong.text) == (400, True)
+    led = await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0001"})
+    note = await fay.follow(led)
+    assert "It takes back from ACME-0001 : Wrong partner." in note.text
+
+
+async def test_sales_sees_no_form_of_finance_and_is_refused_where_it_sends_one(
+    browser_of: BrowserOf, office: Office
+) -> None:
+    await office.lead_in("2024-04")
+    draft = await office.make()
+    path = f"/bills/{draft['bill_id']}"
+    sam = await browser_of("sam", Role.SALES)
+    page = await sam.get(path)
+    assert set(page.forms) == {"/account/sign-out"}
+    assert "Finance works on this draft." in page.text
+    token = page.form("/account/sign-out")
+    for form, fields in (
+        ("move", {"move": "submit", "digest": draft["digest"]}),
+        ("payment", {"amount": "1.00"}),
+        ("cancel", {"number": "x"}),
+        ("write-off", {"reason": "x"}),
+    ):
+        refused = await sam.send(f"{path}/{form}", token | fields)
+        assert (refused.status, "This is not open to you" in refused.text) == (403, True), form
+    assert await office.live("2024-04") == draft
+
+
+async def _sent(browser: Browser, path: str, form: str, fields: dict[str, str]) -> None:
+    page = await browser.send(f"{path}/{form}", fields)
+    assert page.status == 303, page.text
