@@ -33,7 +33,8 @@ router = APIRouter(route_class=Route, include_in_schema=False)
 
 STREAM_S = 25.0
 """A stream ends after so long, before a gateway would end it, and the page connects again."""
-_PAUSE_S = 2.0
+PAUSE_S = 2.0
+"""Between two events of a stream."""
 _RETRY_MS = 1000
 _LOOKED_AT = 30
 _SHOWN = 6
@@ -90,7 +91,7 @@ async def _events(state: State) -> AsyncIterator[bytes]:
     ends = asyncio.get_running_loop().time() + STREAM_S
     while asyncio.get_running_loop().time() < ends:
         yield b"data: " + msgspec.json.encode(await _health(state)) + b"\n\n"
-        await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _health(state: State) -> dict[str, Any] | None:

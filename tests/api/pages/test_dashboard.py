@@ -1,0 +1,73 @@
+"""Home: what waits for me, the days of a month, and the stream of figures."""
+
+import httpx
+import msgspec
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.pages import dashboard
+from billing.roles import Role
+from db.core.engine import transaction
+from db.ledger.policies import Policies
+from db.reports import day_totals
+from tests.api.office import Office
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import action, bill, get, lead, make
+
+
+async def test_days_add_up_to_the_report_and_lie_where_the_partner_is(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, office: Office
+) -> None:
+    await make(client, "partners", external_id="tokyo", name="Tokyo", timezone="Asia/Tokyo")
+    await make(client, "products", external_id="tea", partner="tokyo", name="Tea")
+    instants = ("2024-04-09T15:00:00Z", "2024-04-10T14:59:59Z", "2024-04-10T15:00:00Z", "2024-04-20T00:00:00Z")
+    leads = [
+        lead(f"lead-{at}", action(f"Click {at[:10]}", at=at), product_id="tea", customer_id="anna") for at in instants
+    ]
+    await bill(client, engine, policies, *leads)
+    async with transaction(engine, readonly=True) as connection:
+        days = await day_totals.read(connection, 202404)
+        assert await day_totals.newest_period(connection, 202612) == 202404
+        assert await day_totals.newest_period(connection, 202403) is None
+    (report,) = (await get(client, "/billing/reports", partner="tokyo", period="2024-04"))["items"]
+    assert [(each.day.day, each.actions, each.billed_minor, each.saved_minor) for each in days] == [
+        (10, 2, 2000, 0),
+        (11, 1, 0, 1000),  # the same as on the 10th there
+        (20, 1, 1000, 0),
+    ]
+    assert sum(each.billed_minor for each in days) == round(float(report["totals"]["billed"]) * 100)
+    assert sum(each.saved_minor for each in days) == round(float(report["totals"]["savings"]) * 100)
+
+
+async def test_home_shows_what_waits_for_this_person(browser_of: BrowserOf, office: Office) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    fay = await browser_of("fay", Role.FINANCE)
+    await office.lead_in("2024-04")
+    draft = await office.make()
+    assert "Nothing waits for you." in (await sam.get("/dashboard")).text
+    assert f"/bills/{draft['bill_id']}" in (await fay.get("/dashboard")).response.text
+    await office.moved(draft, "submit")
+    assert f"/bills/{draft['bill_id']}" in (await sam.get("/dashboard")).response.text
+    home = await fay.get("/dashboard")
+    assert "Nothing waits for you." in home.text
+    assert "April 2024 by day" in home.text
+    assert "<polyline" in home.response.text
+
+
+async def test_a_stream_tells_figures_and_ends_before_a_gateway_ends_it(
+    browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert dashboard.STREAM_S < 30
+    monkeypatch.setattr(dashboard, "STREAM_S", 0.2)
+    monkeypatch.setattr(dashboard, "PAUSE_S", 0.1)
+    await office.lead_in("2024-04")
+    sam = await browser_of("sam", Role.SALES)
+    stream = await sam.client.get("/dashboard/live", headers={"Accept": "text/event-stream"})
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    retry, *events = stream.text.strip().split("\n\n")
+    assert retry == "retry: 1000"
+    figures = [msgspec.json.decode(each.removeprefix("data: ")) for each in events]
+    assert figures[0]["decided"] == 1
+    assert figures[0] == (await sam.client.get("/dashboard/figures")).json()
+    pat = await browser_of("pat", Role.PARTNER, "acme")
+    assert (await pat.client.get("/dashboard/live")).status_code == 403
