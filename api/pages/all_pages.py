@@ -10,16 +10,19 @@ from api.pages import (
     bills,
     dashboard,
     dead_letters,
+    held,
     home,
+    month_end,
     own_partner,
     password,
     person,
     quarantine,
     search,
     welcome,
+    what_if,
 )
 from api.pages.partners import directory, month, offered_products, overview, prices, statement, terms, usage_by_month
-from api.pages.settings import audit_lines, keys, people, seller
+from api.pages.settings import audit_lines, keys, people, seller, webhooks
 
 _AREAS = (
     assets,
@@ -42,10 +45,14 @@ _AREAS = (
     person,
     own_partner,
     search,
+    month_end,
+    what_if,
     quarantine,
+    held,
     dead_letters,
     people,
     keys,
+    webhooks,
     seller,
     audit_lines,
 )

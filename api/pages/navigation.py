@@ -33,7 +33,7 @@ GROUPS = (
             Entry("/partner", "Overview", for_partners_only=True),
             Entry("/dashboard", "Home"),
             Entry("/bills", "Bills", for_partners=True),
-            Entry("/month", "Month", Permission.BILL),
+            Entry("/month", "Month end"),
         ),
     ),
     (
@@ -42,7 +42,7 @@ GROUPS = (
             Entry("/partners", "Partners"),
             Entry("/activity", "Activity", for_partners=True),
             Entry("/import", "Import", Permission.ADMIN),
-            Entry("/what-if", "What if"),
+            Entry("/what-if", "What if", Permission.BILL),
         ),
     ),
     (

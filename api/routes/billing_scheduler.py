@@ -43,6 +43,11 @@ _LONGEST_DELIVERY_ID = 200
 @router.post("/process-monthly-billing", status_code=202, dependencies=[_BILL], response_model=answers.RunStarted)
 async def process_monthly_billing(request: Request, body: RunIn) -> Response:
     """Bill a month of all partners or some, by default last month, and what of the months before has no bill."""
+    return _started(await started_run(request, body))
+
+
+async def started_run(request: Request, body: RunIn) -> dict[str, Any]:
+    """Start a run; what the API answers of it."""
     async with unit_of_work(request) as uow:
         asked = Asked(
             "api",
@@ -51,8 +56,7 @@ async def process_monthly_billing(request: Request, body: RunIn) -> Response:
             dry_run=body.dry_run,
             source=body.trigger_source,
         )
-        started = await _start(request, uow, asked)
-    return _started(started)
+        return await _start(request, uow, asked)
 
 
 @router.post(

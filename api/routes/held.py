@@ -70,6 +70,11 @@ async def decide_held(request: Request, body: DecisionIn) -> Response:
 
     Each action is answered with 200, 404 or 409. Repeating it is safe.
     """
+    return json_response(await decided_actions(request, body))
+
+
+async def decided_actions(request: Request, body: DecisionIn) -> list[dict[str, object]]:
+    """Decide about actions; what became of each."""
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
         owners = await held.owners(connection, body.actions)
@@ -81,7 +86,7 @@ async def decide_held(request: Request, body: DecisionIn) -> Response:
     for customer, action_ids in sorted(by_customer.items()):
         async with unit_of_work(request) as uow:
             decided |= await held.decide(uow, state.policies, customer, action_ids, body.decision, body.reason)
-    return json_response([_decided_out(each, each in owners, each in decided) for each in dict.fromkeys(body.actions)])
+    return [_decided_out(each, each in owners, each in decided) for each in dict.fromkeys(body.actions)]
 
 
 def _decided_out(action_id: UUID, is_known: bool, is_decided: bool) -> dict[str, object]:

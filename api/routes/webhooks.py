@@ -50,6 +50,12 @@ class SecretIn(Body):
 @router.post("", status_code=201, response_model=answers.NewWebhook)
 async def create_webhook(request: Request, body: WebhookIn) -> Response:
     """Make a webhook. The answer is the only place where its secret can be read."""
+    made, secret = await made_webhook(request, body)
+    return json_response({**_webhook_out(made), "secret": secret}, 201)
+
+
+async def made_webhook(request: Request, body: WebhookIn) -> tuple[Webhook, str]:
+    """Make a webhook; it and its secret."""
     settings = state_of(request).settings
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, body.partner) if body.partner else None
@@ -57,8 +63,7 @@ async def create_webhook(request: Request, body: WebhookIn) -> Response:
             webhook_id, secret = await webhooks.create(uow, settings, body.url, body.events, partner_id)
         except InvalidValue as error:
             raise Problem(400, f"The URL {error}.", [FieldError("#/url", str(error))]) from None
-        made = await _webhook(uow.connection, webhook_id)
-    return json_response({**_webhook_out(made), "secret": secret}, 201)
+        return await known_webhook(uow.connection, webhook_id), secret
 
 
 @router.get("", response_model=answers.Page[answers.Webhook])
@@ -81,11 +86,17 @@ async def remove_webhook(request: Request, webhook_id: UuidPath) -> Response:
 @router.post("/{webhook_id}/rotate", response_model=answers.NewSecret)
 async def rotate_webhook(request: Request, webhook_id: UuidPath, body: SecretIn) -> Response:
     """Give a webhook another secret; for the overlap, messages are signed with the old one, too."""
+    secret = await rotated_secret(request, webhook_id, body)
+    return json_response({"webhook_id": webhook_id, "secret": secret, "overlap_s": body.overlap_s})
+
+
+async def rotated_secret(request: Request, webhook_id: UUID, body: SecretIn) -> str:
+    """Give a webhook another secret, and return it."""
     async with unit_of_work(request) as uow:
         secret = await webhooks.rotate(uow, state_of(request).settings, webhook_id, timedelta(seconds=body.overlap_s))
     if secret is None:
         raise _unknown(webhook_id)
-    return json_response({"webhook_id": webhook_id, "secret": secret, "overlap_s": body.overlap_s})
+    return secret
 
 
 @router.post("/{webhook_id}/enable", response_model=answers.Webhook)
@@ -94,7 +105,7 @@ async def enable_webhook(request: Request, webhook_id: UuidPath) -> Response:
     async with unit_of_work(request) as uow:
         if not await webhooks.enable(uow, webhook_id):
             raise _unknown(webhook_id)
-        enabled = await _webhook(uow.connection, webhook_id)
+        enabled = await known_webhook(uow.connection, webhook_id)
     return json_response(_webhook_out(enabled))
 
 
@@ -102,7 +113,7 @@ async def enable_webhook(request: Request, webhook_id: UuidPath) -> Response:
 async def test_webhook(request: Request, webhook_id: UuidPath) -> Response:
     """Send a webhook a message of the type `webhook.test`; its deliveries show what came of it."""
     async with unit_of_work(request) as uow:
-        await _webhook(uow.connection, webhook_id)
+        await known_webhook(uow.connection, webhook_id)
         await deliveries.send_test(uow, webhook_id)
     return _written(webhook_id)
 
@@ -113,7 +124,7 @@ async def list_deliveries(
 ) -> Response:
     """What was sent to a webhook or waits, the newest first, each with its attempts."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        await _webhook(connection, webhook_id)
+        await known_webhook(connection, webhook_id)
         page = await deliveries.page(
             connection, webhook_id, state=state, before=place_from_cursor(after, int), limit=limit
         )
@@ -125,13 +136,14 @@ async def list_deliveries(
 async def redeliver(request: Request, webhook_id: UuidPath, delivery_id: DeliveryPath) -> Response:
     """Send a message again, with the same id, from the start of the schedule."""
     async with unit_of_work(request) as uow:
-        await _webhook(uow.connection, webhook_id)
+        await known_webhook(uow.connection, webhook_id)
         if not await deliveries.redeliver(uow, webhook_id, delivery_id):
             raise Problem(404, f"There is no delivery {delivery_id} of this webhook.")
     return _written(webhook_id)
 
 
-async def _webhook(connection: asyncpg.Connection, webhook_id: UUID) -> Webhook:
+async def known_webhook(connection: asyncpg.Connection, webhook_id: UUID) -> Webhook:
+    """A webhook; Problem 404 if there is none with this id."""
     found = await webhooks.read(connection, webhook_id)
     if found is None:
         raise _unknown(webhook_id)

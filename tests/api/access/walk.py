@@ -246,6 +246,22 @@ NEEDED: dict[str, Permission | Anybody] = {
     "show_lead": Permission.READ,
     "decide_action_here": Permission.BILL,
     "show_person": Permission.READ,
+    "show_month_end": Permission.READ,
+    "start_run_here": Permission.BILL,
+    "show_run": Permission.READ,
+    "retry_run_here": Permission.BILL,
+    "show_held": Permission.READ,
+    "decide_held_here": Permission.BILL,
+    "show_what_if": Permission.BILL,
+    "start_what_if_here": Permission.BILL,
+    "show_what_if_result": Permission.BILL,
+    "cancel_what_if_here": Permission.BILL,
+    "show_webhooks": Permission.ADMIN,
+    "create_webhook_here": Permission.ADMIN,
+    "show_webhook": Permission.ADMIN,
+    "act_on_webhook_here": Permission.ADMIN,
+    "remove_webhook_here": Permission.ADMIN,
+    "redeliver_here": Permission.ADMIN,
     "show_quarantine": Permission.READ,
     "retry_quarantine_here": Permission.ADMIN,
     "discard_quarantined_here": Permission.ADMIN,
@@ -288,6 +304,13 @@ BY_FORM = {
     "decide_action_here": "action.held",
     "close_period_here": "period.closed",
     "reopen_period_here": "period.reopened",
+    "start_run_here": "billing_run.start",
+    "retry_run_here": "billing_run.start",
+    "decide_held_here": "action.released",
+    "create_webhook_here": "webhook.created",
+    "act_on_webhook_here": "webhook.rotated",
+    "remove_webhook_here": "webhook.removed",
+    "redeliver_here": "webhook.redelivered",
     "retry_quarantine_here": "quarantine.retried",
     "discard_quarantined_here": "quarantine.discarded",
     "retry_dead_letters_here": "dead_letters.retried",
@@ -299,7 +322,18 @@ AS_WELL = {
     "post_returns": Permission.READ,
     "change_terms_here": Permission.BILL,
 }
-AS_WELL |= dict.fromkeys(("start_what_if", "get_what_if", "cancel_what_if"), Permission.PRICING)
+AS_WELL |= dict.fromkeys(
+    (
+        "start_what_if",
+        "get_what_if",
+        "cancel_what_if",
+        "show_what_if",
+        "start_what_if_here",
+        "show_what_if_result",
+        "cancel_what_if_here",
+    ),
+    Permission.PRICING,
+)
 """What does as well."""
 
 

@@ -1,0 +1,119 @@
+"""The month end: what would surprise, the runs that bill a month, and one run with what became of each partner."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.access.permissions import Permission, caller_of, requires
+from api.pages.forms import Form, submitted
+from api.pages.lists import PER_PAGE, beside
+from api.pages.rendering import led_to, page
+from api.paging import After, cursor_from_place, place_from_cursor
+from api.problems import FieldError, Problem
+from api.routes import billing_scheduler as routes
+from api.routing import Route
+from api.schemas.fields import UuidPath
+from api.schemas.runs import RetryIn, RunIn
+from api.state import state_of
+from billing.errors import InvalidValue
+from billing.periods import period_from_text, previous_period, text_from_period
+from db.core.engine import transaction
+from db.runs import pre_close, records, starting
+from db.runs.wire import runs_out
+
+router = APIRouter(route_class=Route, include_in_schema=False)
+_BILL = requires(Permission.BILL)
+_RUNS = 10
+
+
+@router.get("/month", dependencies=[requires(Permission.READ)])
+async def show_month_end(request: Request, period: str = "", after: After = None) -> Response:
+    """What to look at before a month is billed, by default last month, and the newest runs."""
+    return await _show(request, Form(), period.strip(), after)
+
+
+@router.post("/month/run", dependencies=[_BILL])
+async def start_run_here(request: Request) -> Response:
+    """Bill a month of all partners or some, or see first what that would come to."""
+
+    async def act(form: Form) -> Response:
+        period, is_dry = form.value("period").strip(), form.value("dry_run") != ""
+        if not is_dry and form.value("confirmed").strip() != period:
+            raise Problem(400, "The month is another one.", [FieldError("#/confirmed", f"must be {period}")])
+        sent: dict[str, Any] = {"period": period, "dry_run": is_dry, "trigger_source": "page"}
+        if shops := form.value("shop_ids").replace(",", " ").split():
+            sent["shop_ids"] = shops
+        started = await routes.started_run(request, form.read_as(RunIn, sent))
+        return led_to(request, f"/runs/{started['run_id']}")
+
+    async def show(asked: Request, form: Form) -> Response:
+        return await _show(asked, form, form.value("period"), None)
+
+    return await submitted(request, act, show)
+
+
+@router.get("/runs/{run_id}", dependencies=[requires(Permission.READ)])
+async def show_run(request: Request, run_id: UuidPath) -> Response:
+    """A run: how far it is, and what became of the month of each partner."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        run = await records.read(connection, run_id)
+        if run is None:
+            raise Problem(404, f"There is no run {run_id}.")
+        shown = (await runs_out(connection, [run], results=True))[0]
+        letters = await records.failing(connection, run_id, PER_PAGE)
+    return page(
+        request,
+        "run.html",
+        run=shown,
+        letters=[each for each in letters if each.outcome == "failed"],
+        may_bill=caller_of(request).may(Permission.BILL),
+    )
+
+
+@router.post("/runs/{run_id}/retry", dependencies=[_BILL])
+async def retry_run_here(request: Request, run_id: UuidPath) -> Response:
+    """Bill the dead letters of a run again."""
+
+    async def act(form: Form) -> Response:
+        body = form.read_as(RetryIn, {"ids": list(form.all("item"))})
+        await routes.retry_run_dead_letters(request, body)
+        return led_to(request, "/month", "They are billed again, in a run of their own.")
+
+    async def show(asked: Request, form: Form) -> Response:
+        return await show_run(asked, run_id)
+
+    return await submitted(request, act, show)
+
+
+async def _show(request: Request, form: Form, text: str, after: str | None) -> Response:
+    month = _period(text)
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        place = place_from_cursor(after, str) or ""
+        found = await pre_close.page(connection, month, after=place, limit=PER_PAGE)
+        everybody = await pre_close.of_everybody(connection)
+        runs = await runs_out(connection, await records.newest(connection, _RUNS), results=False)
+    following = cursor_from_place(found[-1].partner) if len(found) == PER_PAGE else None
+    return page(
+        request,
+        "month_end.html",
+        status=form.status,
+        form=form,
+        month=month,
+        period_text=text_from_period(month),
+        previous_text=text_from_period(previous_period(month)),
+        findings=found,
+        everybody=everybody,
+        runs=runs,
+        enabled=state_of(request).settings.billing_scheduler_enabled,
+        may_bill=caller_of(request).may(Permission.BILL),
+        links=beside(request, {"period": text}, following),
+    )
+
+
+def _period(text: str) -> int:
+    """The month that is asked for; last month for what is none."""
+    try:
+        return period_from_text(text)
+    except InvalidValue:
+        return starting.last_month(datetime.now(UTC))
