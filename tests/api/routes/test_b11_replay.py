@@ -64,7 +64,8 @@ async def two_months(office: Office) -> tuple[Json, Json]:
     assert (await office.client.post("/api/adjustments", json=goodwill)).status_code == 201
     april = await issue(office, await office.make(APRIL))
     late = lead("lead-4", action("Demo", at="2024-04-30T00:00:00Z"))
-    await bill(office.client, office.engine, office.policies, late, lead("lead-5", action(at="2024-05-30T00:00:00Z")))
+    may = lead("lead-5", action(at="2024-05-30T00:00:00Z"), action("Click 11", at="2024-05-29T00:00:00Z"))
+    await bill(office.client, office.engine, office.policies, late, may)
     returned = (await get(office.client, "/leads/lead-1"))["actions"][0]["action_id"]
     assert (await office.client.post(f"/api/actions/{returned}/return", json={"reason": "Fraud."})).status_code == 200
     return april, await issue(office, await office.make(MAY))
@@ -77,6 +78,7 @@ async def test_b11_a_bill_is_what_it_was_made_from_whatever_changes_later(
     kinds = [line["kind"] for line in april["lines"]], [line["kind"] for line in may["lines"]]
     assert kinds == (["leads", "leads", "overage", "adjustment"], ["leads", "credit"])
     assert [line["late"] for line in may["lines"]] == [1, 0]
+    assert may["lines"][0]["duplicate_savings"] == "10.00"  # of an action that April has billed
     dearer = {"partner": "acme", "engagement_level": "High", "amount": "99.00"}
     assert (await office.client.post("/api/rate-cards", json=dearer)).status_code == 201
     await patch(office, "/api/partners/acme", cap=None, tax=None, payment_days=90, name="Acme Inc")
