@@ -43,6 +43,7 @@ from api.routes import (
     products,
     quarantine,
     rate_cards,
+    reconciliations,
     refunds,
     reminders,
     reports,
@@ -182,6 +183,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for area in (
         leads,
         reports,
+        reconciliations,
         periods,  # before the partners, whose ids may contain slashes
         statements,
         partners,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
@@ -32,7 +33,7 @@ async def csv_text(request: Request, read: Callable[[str], Rows], most_bytes: in
     """What `read` makes of a CSV body; Problem 400 that names the line of every bad row."""
     body = await read_body(request, most_bytes)
     try:
-        return read(body.decode())
+        return await run_in_threadpool(read, body.decode())  # a large file takes a while
     except UnicodeDecodeError:
         raise Problem(
             400, "The file is not UTF-8; save it as CSV in UTF-8.", [FieldError("#", "is not UTF-8")]

@@ -15,6 +15,7 @@ from db.ledger import reevaluation as ledger_reevaluation
 from db.ledger import text_rules as ledger_text_rules
 from db.ledger import what_if as ledger_what_if
 from db.privacy import erased_names as privacy
+from db.reports import reconciliation as reports_reconciliation
 from db.runs import differences as run_differences
 from db.runs import records as billing_runs
 from worker.runner import Kind, Runner
@@ -28,6 +29,7 @@ from worker.tasks import (
     quarantine,
     rate_preview,
     rebuilding,
+    reconciliation,
     reevaluation,
     reminders,
     runs,
@@ -50,6 +52,7 @@ RUNNER = Runner(
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),
         Kind(ledger_rebuild.KIND, rebuilding.rebuild),
         Kind(ledger_rate_preview.KIND, rate_preview.preview_rate),
+        Kind(reports_reconciliation.KIND, reconciliation.reconcile),
         Kind(ledger_what_if.KIND, what_if.look),
         Kind(rebuilding.SUBTASK, rebuilding.judge_customers),
         Kind(rebuilding.FORMER_SUBTASK, rebuilding.judge_customers),

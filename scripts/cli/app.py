@@ -27,6 +27,7 @@ from scripts.cli.payments import payments
 from scripts.cli.periods import close, rebuild, reopen
 from scripts.cli.quarantine import dead_letters, quarantine
 from scripts.cli.rates import rates
+from scripts.cli.reconcile import reconcile
 from scripts.cli.replay import replay
 from scripts.cli.report import report
 from scripts.cli.returns import returns
@@ -86,6 +87,7 @@ app.add_typer(quarantine, name="quarantine", rich_help_panel=_LEADS)
 app.add_typer(dead_letters, name="dead-letters", rich_help_panel=_LEADS)
 app.add_typer(stuck, name="stuck", rich_help_panel=_LEADS)
 app.command(rich_help_panel=_BILLING)(report)
+app.command(rich_help_panel=_BILLING)(reconcile)
 app.command(rich_help_panel=_BILLING)(verify)
 app.command(rich_help_panel=_BILLING)(replay)
 app.command(rich_help_panel=_BILLING)(rebuild)

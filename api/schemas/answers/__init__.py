@@ -34,6 +34,7 @@ from api.schemas.answers.partners import Partner, Period, PeriodToClose
 from api.schemas.answers.products import Product
 from api.schemas.answers.quarantine import DeadLetter, Discarded, Quarantined, Retried
 from api.schemas.answers.rate_cards import Rate
+from api.schemas.answers.reconciliation import ReconciledRow, Reconciliation
 from api.schemas.answers.reports import CustomerPart, ProductPart, Report, ReportFile, ReportVersion
 from api.schemas.answers.returns import Return, ReturnedAction
 from api.schemas.answers.runs import (
@@ -110,6 +111,8 @@ __all__ = [
     "Rate",
     "RateOf",
     "Readiness",
+    "ReconciledRow",
+    "Reconciliation",
     "Refund",
     "Reminder",
     "Report",

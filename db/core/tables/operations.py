@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Identity,
     Index,
@@ -69,6 +70,27 @@ what_if_differences = Table(
     Column("before_minor", BigInteger, nullable=False),
     Column("after_minor", BigInteger, nullable=False),
     Index("ix_what_if_differences_task_id", "task_id", "position"),
+)
+
+reconciliation_entries = Table(
+    "reconciliation_entries",
+    metadata,
+    Column("position", BigInteger, Identity(), primary_key=True),
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("part", Text, nullable=False),
+    Column("line", Integer),
+    Column("key", Uuid, nullable=False),
+    Column("lead_id", Text),
+    Column("day", Date, nullable=False),
+    Column("theirs_minor", BigInteger),
+    Column("ours_minor", BigInteger),
+    CheckConstraint("part IN ('uploaded', 'missing_here', 'missing_there', 'different')", name="part"),
+    CheckConstraint(
+        "CASE part WHEN 'different' THEN theirs_minor <> ours_minor WHEN 'missing_there' THEN theirs_minor IS NULL"
+        " ELSE ours_minor IS NULL END",
+        name="amounts",
+    ),
+    Index("ix_reconciliation_entries_task_id", "task_id", "part", "position"),
 )
 
 pauses = Table(

@@ -47,6 +47,7 @@ GROUPS = {
         "report_file_removals": "a file that no version has, or not yet, and when it is removed",
         "tasks": "work in the background, with its progress",
         "what_if_differences": "where a what-if found that other settings would bill a customer's period otherwise",
+        "reconciliation_entries": "a row of a partner's list until it is compared; then what is not in both alike",
         "text_findings": "something stored by older rules of texts that a person may want to look at (R1)",
         "key_partners": "a key that is bound to a partner: it sees and does nothing else",
         "audit": "who changed what, kept for ever (P3)",

@@ -119,6 +119,7 @@ NOT_AUDITED = {
     "retry_stuck",
     "explain_difference",
     "replay_bill",
+    "start_reconciliation",
     "start_what_if",
     "cancel_what_if",
     "start_what_if_here",

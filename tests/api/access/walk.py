@@ -76,6 +76,9 @@ NEEDED: dict[str, Permission | Anybody] = {
     "get_scheduler_health": Permission.READ,
     "list_run_dead_letters": Permission.READ,
     "retry_run_dead_letters": Permission.BILL,
+    "start_reconciliation": Permission.READ,
+    "get_reconciliation": Permission.READ,
+    "list_reconciled_rows": Permission.READ,
     "start_what_if": Permission.BILL,
     "get_what_if": Permission.BILL,
     "cancel_what_if": Permission.BILL,
@@ -338,7 +341,7 @@ AS_WELL |= dict.fromkeys(
 
 
 REASON: Json = {"reason": "walked"}
-OPEN: dict[str, Json | None] = {
+OPEN: dict[str, Json | str | None] = {
     "post_leads": lead("walk", product_id="{product}"),
     "list_batches": None,
     "get_batch": None,
@@ -395,13 +398,18 @@ OPEN: dict[str, Json | None] = {
     "release_action": REASON,
     "return_action": REASON,
     "correct_action": REASON | {"action_type": "Open"},
+    "start_reconciliation": "lead_id,amount\n{lead_id},9.00\n",
+    "get_reconciliation": None,
+    "list_reconciled_rows": None,
     "post_returns": {"leads": ["{lead_id}"], "reason": "invalid"},
     "list_returns": None,
     "list_tasks": None,
     "get_task": None,
     "list_quarantine": None,
 }
-"""The routes that keep to the partner of a bound key, each with a body to send. All others refuse such keys."""
+"""The routes that keep to the partner of a bound key, each with a body (a text is CSV). All others refuse such keys."""
+ASKED = {"start_reconciliation": "?partner={partner}&period=2024-04"}
+"""The queries of those that need one."""
 
 
 class Route(NamedTuple):
