@@ -1,7 +1,8 @@
 """What a delivery of GitHub's webhook asks for."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -10,6 +11,7 @@ from api.problems import Problem
 from billing.errors import InvalidValue
 from billing.periods import period_from_text
 
+_SHA = re.compile("[0-9a-f]{40}")
 _FALSE = ("false", False)
 _ACTION = "billing"
 """The event type of a repository_dispatch that means us."""
@@ -23,6 +25,7 @@ class Dispatch:
     dry_run: bool = True
     period: int | None = None
     shop_ids: tuple[str, ...] | None = None
+    commit: str | None = None
 
 
 def payload_of(body: bytes, is_form: bool) -> Mapping[str, Any]:
@@ -54,7 +57,9 @@ def dispatch_from_delivery(event: str, payload: Mapping[str, Any], repository: s
     if event == "repository_dispatch" and action != _ACTION:
         return f"a repository_dispatch of the type {action} starts nothing"
     inputs = payload.get(_INPUTS.get(event, "")) or {}
-    return _dispatch(f"{event} of {repository}", inputs if isinstance(inputs, dict) else {})
+    dispatch = _dispatch(f"{event} of {repository}", inputs if isinstance(inputs, dict) else {})
+    commit = _at(payload, *_COMMIT.get(event, ("",)))
+    return replace(dispatch, commit=commit) if isinstance(commit, str) and _SHA.fullmatch(commit) else dispatch
 
 
 _BRANCH = {
@@ -64,6 +69,9 @@ _BRANCH = {
     "repository_dispatch": ("branch",),
 }
 """Where the payload of each event that starts a run names the branch."""
+
+_COMMIT = {"push": ("after",), "workflow_run": ("workflow_run", "head_sha")}
+"""Where it names the commit, whose status tells how the run ended."""
 
 _INPUTS = {"workflow_dispatch": "inputs", "repository_dispatch": "client_payload"}
 

@@ -22,6 +22,7 @@ from worker.runner import Kind, Runner
 from worker.tasks import (
     bills,
     closing,
+    commit_status,
     erasure,
     forgotten_passwords,
     fraud,
@@ -46,7 +47,8 @@ RUNNER = Runner(
         Kind(bill_mail.TASK, mail.send_mail, max_failures=5, longest_delay_s=900.0),
         Kind(bill_reminders.KIND, reminders.remind_now, max_failures=5),
         Kind(billing_runs.KIND, runs.run_billing, max_failures=5),
-        Kind(billing_runs.CHUNK, runs.bill_chunk),
+        Kind(billing_runs.PORTION, runs.bill_portion),
+        Kind(billing_runs.REPORT_TO_GITHUB, commit_status.report_to_github),
         Kind(run_differences.KIND, runs.explain_difference),
         Kind(ledger_reevaluation.KIND, reevaluation.reevaluate_stale),
         Kind(ledger_reevaluation.FORMER_KIND, reevaluation.reevaluate_partners),

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("trigger", sa.Text(), nullable=False),
         sa.Column("trigger_source", sa.Text(), nullable=True),
         sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("commit", sa.Text(), nullable=True),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("period", sa.Integer(), nullable=True),
         sa.Column("partner_ids", postgresql.ARRAY(sa.Uuid()), nullable=True),
@@ -44,7 +45,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("partner_id", sa.Uuid(), nullable=False),
         sa.Column("period", sa.Integer(), nullable=False),
-        sa.Column("chunk", sa.Integer(), nullable=False),
+        sa.Column("portion", sa.Integer(), nullable=False),
         sa.Column("actions", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("next_attempt_at", _INSTANT, nullable=True),
@@ -65,7 +66,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["billing_runs.id"], name=op.f("fk_billing_run_items_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_billing_run_items")),
         sa.Index("uq_billing_run_items_run_id", "run_id", "partner_id", "period", unique=True),
-        sa.Index("ix_billing_run_items_open", "run_id", "chunk", postgresql_where=sa.text("outcome IS NULL")),
+        sa.Index("ix_billing_run_items_open", "run_id", "portion", postgresql_where=sa.text("outcome IS NULL")),
         sa.Index("ix_billing_run_items_failed", "partner_id", "period", postgresql_where=sa.text("outcome = 'failed'")),
     )
     op.create_table(

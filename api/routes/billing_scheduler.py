@@ -95,6 +95,7 @@ async def github_webhook(request: Request) -> Response:
             dry_run=dispatch.dry_run,
             source=dispatch.source,
             key=f"github {delivery}",
+            commit=dispatch.commit,
         )
         started = await _start(request, uow, asked)
     return _started(started)

@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("GITHUB_WEBHOOK_SECRET", "github_webhook_secret"),
         description="what GitHub signs its webhook with; empty: every delivery is refused",
     )
+    github_api_token: str = Field(
+        "",
+        validation_alias=AliasChoices("GITHUB_API_TOKEN", "github_api_token"),
+        description="with it GitHub is told how a run ended that a push or a workflow started; empty: it is not",
+    )
+    github_api_url: str = Field("https://api.github.com", description="where GitHub's API is")
     github_repository: str = Field("", description="the repository whose webhook starts runs, like owner/name")
     github_branch: str = Field("main", description="the branch whose webhook starts runs")
     smtp_url: str = Field(

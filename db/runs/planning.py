@@ -14,8 +14,8 @@ from billing.periods import Calendar
 from billing.runs import last_ended_period
 from db.bills import facts
 
-_CHUNK_PARTNERS = 100
-_CHUNK_ACTIONS = 20_000
+_PORTION_PARTNERS = 100
+_PORTION_ACTIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +127,14 @@ async def left_to_scheduler(connection: asyncpg.Connection, found: Iterable[Due]
     ]
 
 
-def chunks(found: Iterable[Due]) -> list[list[tuple[UUID, int, int]]]:
+def portions(found: Iterable[Due]) -> list[list[tuple[UUID, int, int]]]:
     """The items of a run, divided: many small partners together, a large one alone; all periods of one together."""
     divided: list[list[tuple[UUID, int, int]]] = []
-    partners, actions, last = _CHUNK_PARTNERS, 0, None
+    partners, actions, last = _PORTION_PARTNERS, 0, None
     for each in found:
         if each.partner_id != last:
             partners, last = partners + 1, each.partner_id
-            if partners > _CHUNK_PARTNERS or actions + each.actions > _CHUNK_ACTIONS:
+            if partners > _PORTION_PARTNERS or actions + each.actions > _PORTION_ACTIONS:
                 divided.append([])
                 partners, actions = 1, 0
         actions += each.actions

@@ -16,8 +16,11 @@ from db.telemetry import counters
 KIND = "billing_run"
 """The kind of the background task of a run."""
 
-CHUNK = "billing_run_chunk"
+PORTION = "billing_run_portion"
 """The kind of the tasks that a run is divided into."""
+
+REPORT_TO_GITHUB = "report_to_github"
+"""The kind of the task that tells GitHub how a run ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Asked:
     """What a run shall bill: the periods through one of some partners; None is every period that is due, and everybody.
 
     `trigger` says what started it, `source` in the words of whoever did. With a `key`, a second run is the first one.
+    `commit` is that of GitHub's which started it.
     """
 
     trigger: str
@@ -33,6 +37,7 @@ class Asked:
     dry_run: bool = False
     source: str | None = None
     key: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +119,14 @@ async def start(uow: UnitOfWork, asked: Asked) -> UUID:
     run_id: UUID | None = await uow.connection.fetchval(
         """
         INSERT INTO billing_runs
-            (id, trigger, trigger_source, key, dry_run, period, partner_ids, who_kind, who_id, who_name)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (key) DO NOTHING RETURNING id
+            (id, trigger, trigger_source, key, commit, dry_run, period, partner_ids, who_kind, who_id, who_name)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (key) DO NOTHING RETURNING id
         """,
         uuid4(),
         asked.trigger,
         asked.source,
         asked.key,
+        asked.commit,
         asked.dry_run,
         asked.period,
         asked.partner_ids,
@@ -158,30 +164,32 @@ async def task_of(connection: asyncpg.Connection, run_id: UUID) -> UUID:
     return task_id
 
 
-async def plan(connection: asyncpg.Connection, run_id: UUID, chunks: Iterable[Iterable[tuple[UUID, int, int]]]) -> None:
-    """Settle what a run bills: in each chunk the partner, the period and how many actions it has."""
+async def plan(
+    connection: asyncpg.Connection, run_id: UUID, portions: Iterable[Iterable[tuple[UUID, int, int]]]
+) -> None:
+    """Settle what a run bills: in each portion the partner, the period and how many actions it has."""
     await connection.executemany(
         """
-        INSERT INTO billing_run_items (id, run_id, partner_id, period, chunk, actions) VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO billing_run_items (id, run_id, partner_id, period, portion, actions) VALUES ($1, $2, $3, $4, $5, $6)
         """,
         [
             (uuid4(), run_id, partner_id, period, number, actions)
-            for number, chunk in enumerate(chunks)
-            for partner_id, period, actions in chunk
+            for number, portion in enumerate(portions)
+            for partner_id, period, actions in portion
         ],
     )
     await connection.execute("UPDATE billing_runs SET planned_at = clock_timestamp() WHERE id = $1", run_id)
 
 
-async def open_items(connection: asyncpg.Connection, run_id: UUID, chunk: int | None = None) -> list[Item]:
-    """The items that have not ended, of one chunk or of all, the oldest period first."""
+async def open_items(connection: asyncpg.Connection, run_id: UUID, portion: int | None = None) -> list[Item]:
+    """The items that have not ended, of one portion or of all, the oldest period first."""
     rows = await connection.fetch(
         f"""
-        {ITEMS} WHERE run_id = $1 AND outcome IS NULL AND ($2::int IS NULL OR chunk = $2)
+        {ITEMS} WHERE run_id = $1 AND outcome IS NULL AND ($2::int IS NULL OR portion = $2)
         ORDER BY items.period, partner_id
         """,
         run_id,
-        chunk,
+        portion,
     )
     return [item_from_row(row) for row in rows]
 
@@ -298,10 +306,12 @@ async def finish(uow: UnitOfWork, run_id: UUID) -> None:
     run = await uow.connection.fetchrow(
         """
         UPDATE billing_runs SET completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL
-        RETURNING dry_run, extract(epoch FROM completed_at - started_at)::float8 AS took_s
+        RETURNING dry_run, commit, extract(epoch FROM completed_at - started_at)::float8 AS took_s
         """,
         run_id,
     )
+    if run and run["commit"]:
+        await tasks.start(uow, REPORT_TO_GITHUB, {"run_id": run_id}, dedup_key=str(run_id))
     if run is None or run["dry_run"]:
         return
     ended = (await figures(uow.connection, [run_id]))[run_id].ended
@@ -319,6 +329,7 @@ def _run_from_row(row: asyncpg.Record) -> Run:
             dry_run=row["dry_run"],
             source=row["trigger_source"],
             key=row["key"],
+            commit=row["commit"],
         ),
         who=Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]),
         started_at=row["started_at"],

@@ -1,4 +1,4 @@
-"""Runs of the monthly billing: divided into chunks of partners, which two processes can bill at once (M1, M3)."""
+"""Runs of the monthly billing: divided into portions of partners, which two processes can bill at once (M1, M3)."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ from worker.runtime import Runtime
 log = structlog.get_logger()
 
 TURN_S = 2.0
-"""A run that has worked for so long lets other tasks go first, after the chunk at hand."""
+"""A run that has worked for so long lets other tasks go first, after the portion at hand."""
 
 PARTNERS_AT_ONCE = 20
 """So many small partners share a transaction: each statement then bills all of them."""
@@ -49,8 +49,8 @@ _POLL_INTERVAL_S = 0.1
 _NEWEST = "newest_waiting"
 """The argument of a run's task that holds the newest row of the inbox that waited when the run began."""
 
-_CHUNKS = "chunks"
-"""The argument of a run's task that holds the ids of its chunks, once it is planned."""
+_PORTIONS = "portions"
+"""The argument of a run's task that holds the ids of its portions, once it is planned."""
 
 
 @shared_task(name=START_DUE_RUN)
@@ -71,11 +71,11 @@ async def run_billing(attempt: Attempt) -> dict[str, Any]:
     async with transaction(runtime.engine, readonly=True) as connection:
         run = await records.read(connection, UUID(attempt.task.arguments["run_id"]))
     assert run is not None
-    chunk_ids = await _plan(attempt, run)
-    while unfinished := await _unfinished(attempt, run, chunk_ids):
+    portion_ids = await _plan(attempt, run)
+    while unfinished := await _unfinished(attempt, run, portion_ids):
         ran = False
-        for chunk_id in unfinished:
-            if await attempt.run(chunk_id):
+        for portion_id in unfinished:
+            if await attempt.run(portion_id):
                 ran = True
                 if time.monotonic() >= turn_ends:
                     raise TurnOver
@@ -90,12 +90,12 @@ async def run_billing(attempt: Attempt) -> dict[str, Any]:
     return {"run_id": str(run.id)} | {outcome.value: count for outcome, count in found.ended.items()}
 
 
-async def bill_chunk(attempt: Attempt) -> dict[str, Any]:
-    """Bill the partners of one chunk of a run; what fails is tried again later, by the run."""
+async def bill_portion(attempt: Attempt) -> dict[str, Any]:
+    """Bill the partners of one portion of a run; what fails is tried again later, by the run."""
     arguments, runtime = attempt.task.arguments, attempt.runtime
     async with transaction(runtime.engine, readonly=True) as connection:
         run = await records.read(connection, UUID(arguments["run_id"]))
-        items = await records.open_items(connection, UUID(arguments["run_id"]), arguments["chunk"])
+        items = await records.open_items(connection, UUID(arguments["run_id"]), arguments["portion"])
     assert run is not None
     await bill_items(runtime, run, items)
     return {"items": len(items)}
@@ -123,12 +123,12 @@ async def bill_items(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:
 async def _plan(attempt: Attempt, run: Run) -> list[UUID]:
     """Settle what a run bills, once, after the leads that were accepted before are decided."""
     runtime = attempt.runtime
-    if _CHUNKS in attempt.task.arguments:
-        chunk_ids = [UUID(each) for each in attempt.task.arguments[_CHUNKS]]
+    if _PORTIONS in attempt.task.arguments:
+        portion_ids = [UUID(each) for each in attempt.task.arguments[_PORTIONS]]
         if attempt.task.attempts > 1:  # whoever was killed with it may have been the one who helps
             async with runtime.unit_of_work(attempt.task.request_id) as uow:
-                uow.notify(RUN_SUBTASKS, *map(str, chunk_ids))
-        return chunk_ids
+                uow.notify(RUN_SUBTASKS, *map(str, portion_ids))
+        return portion_ids
     await _decide_accepted(attempt, run)
     async with runtime.unit_of_work(attempt.task.request_id) as uow:
         connection, now = uow.connection, datetime.now(UTC)
@@ -136,23 +136,23 @@ async def _plan(attempt: Attempt, run: Run) -> list[UUID]:
             found = await scheduler.due_now(connection, runtime.settings, now)
         else:
             found = await planning.due(connection, now, through=run.asked.period, partner_ids=run.asked.partner_ids)
-        chunks = planning.chunks(found)
-        await records.plan(connection, run.id, chunks)
-        chunk_ids = [
+        portions = planning.portions(found)
+        await records.plan(connection, run.id, portions)
+        portion_ids = [
             await tasks.create(
                 connection,
-                records.CHUNK,
-                {"run_id": run.id, "chunk": number},
+                records.PORTION,
+                {"run_id": run.id, "portion": number},
                 uow.request_id,
-                total=len(chunk),
+                total=len(portion),
                 parent_id=attempt.task.id,
             )
-            for number, chunk in enumerate(chunks)
+            for number, portion in enumerate(portions)
         ]
-        await tasks.add_arguments(connection, attempt.task.id, {_CHUNKS: chunk_ids})
-        if len(chunk_ids) > 1:
-            uow.notify(RUN_SUBTASKS, *map(str, chunk_ids))
-    return chunk_ids
+        await tasks.add_arguments(connection, attempt.task.id, {_PORTIONS: portion_ids})
+        if len(portion_ids) > 1:
+            uow.notify(RUN_SUBTASKS, *map(str, portion_ids))
+    return portion_ids
 
 
 async def _decide_accepted(attempt: Attempt, run: Run) -> None:
@@ -170,11 +170,11 @@ async def _decide_accepted(attempt: Attempt, run: Run) -> None:
         await decide_accepted_before(runtime.engine, runtime.policies, newest, most_leads, attempt.progress)
 
 
-async def _unfinished(attempt: Attempt, run: Run, chunk_ids: Sequence[UUID]) -> list[UUID]:
-    """The chunks that have not ended; stores how far the run is."""
+async def _unfinished(attempt: Attempt, run: Run, portion_ids: Sequence[UUID]) -> list[UUID]:
+    """The portions that have not ended; stores how far the run is."""
     async with transaction(attempt.runtime.engine, readonly=True) as connection:
         found = (await records.figures(connection, [run.id]))[run.id]
-        unfinished = await tasks.unfinished(connection, chunk_ids)
+        unfinished = await tasks.unfinished(connection, portion_ids)
     await attempt.progress(found.processed, found.total)
     return unfinished
 

@@ -12,6 +12,7 @@ billing_runs = Table(
     Column("trigger", Text, nullable=False),
     Column("trigger_source", Text),
     Column("key", Text, unique=True),
+    Column("commit", Text),
     Column("dry_run", Boolean, nullable=False),
     Column("period", Integer),
     Column("partner_ids", ARRAY(Uuid)),
@@ -34,7 +35,7 @@ billing_run_items = Table(
     Column("run_id", Uuid, ForeignKey("billing_runs.id"), nullable=False),
     Column("partner_id", Uuid, ForeignKey("partners.id"), nullable=False),
     Column("period", Integer, nullable=False),
-    Column("chunk", Integer, nullable=False),
+    Column("portion", Integer, nullable=False),
     Column("actions", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", INSTANT),
@@ -52,7 +53,7 @@ billing_run_items = Table(
     CheckConstraint(period_check("period"), name="period"),
     # Of a run, a partner's period is billed by one item.
     Index("uq_billing_run_items_run_id", "run_id", "partner_id", "period", unique=True),
-    Index("ix_billing_run_items_open", "run_id", "chunk", postgresql_where=text("outcome IS NULL")),
+    Index("ix_billing_run_items_open", "run_id", "portion", postgresql_where=text("outcome IS NULL")),
     Index("ix_billing_run_items_failed", "partner_id", "period", postgresql_where=text("outcome = 'failed'")),
 )
 

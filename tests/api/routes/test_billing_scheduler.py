@@ -86,7 +86,7 @@ async def test_health_and_dead_letters(office: Office) -> None:
         await connection.execute(
             """
             INSERT INTO billing_run_items
-                (id, run_id, partner_id, period, chunk, actions, attempts, outcome, error, finished_at)
+                (id, run_id, partner_id, period, portion, actions, attempts, outcome, error, finished_at)
             SELECT gen_random_uuid(), billing_runs.id, partners.id, 202404, 0, 1, 3, 'failed', 'Broken.', now()
             FROM billing_runs, partners
             """
