@@ -23,6 +23,7 @@ from db.bills.moves import Asked as AskedMove
 from db.bills.moves import Mover
 from db.contracts import billing_settings, billing_terms, seller
 from db.contracts.seller import Seller
+from db.core import locks
 from db.core.actor import Actor, ActorKind
 from db.core.engine import transaction
 from db.core.settings import Settings
@@ -377,3 +378,16 @@ async def test_m1_stale_customers_are_judged_first_and_a_dry_run_leaves_that_to_
     assert ends(await finished(runtime, await started(runtime, partner_ids=acme))) == [
         ("acme", APRIL, "successful", 500)
     ]
+
+
+async def test_m1_an_item_is_claimed_by_one_transaction_until_it_has_ended(runtime: Runtime, world: World) -> None:
+    run_id = await started(runtime)
+    async with transaction(runtime.engine) as connection:
+        await records.plan(connection, run_id, [[(world.partners["acme"], APRIL, 2)]])
+        (item,) = await records.open_items(connection, run_id)
+    async with transaction(runtime.engine) as first, transaction(runtime.engine) as second:
+        assert await locks.lock_run_items(first, [item.id]) == {item.id}
+        assert await locks.lock_run_items(second, [item.id]) == set()
+        await records.finish_items(first, {item.id: records.Result(Outcome.SKIPPED)})
+    async with transaction(runtime.engine) as connection:
+        assert await locks.lock_run_items(connection, [item.id]) == set()

@@ -16,6 +16,7 @@ from db.core.engine import transaction
 from db.core.settings import Settings
 from tests.api.office import Office
 from tests.api.world import Json, check_problem, get, make_masters
+from worker.tasks import runs
 
 PATH = "/api/billing-scheduler"
 SECRET = "case-secret"
@@ -28,6 +29,12 @@ PING_FORM = (
     "%3A%7B%22full_name%22%3A%22demo/repo%22%7D%2C%22sender%22%3A%7B%22login%22%3A%22d%C3%A9mo%22%7D%7D"
 )
 DISPATCH = {"ref": "refs/heads/main", "repository": {"full_name": "demo/repo"}, "workflow": "billing.yml"}
+
+
+@pytest.fixture(autouse=True)
+def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is over when its task was run once, however slow the machine is."""
+    monkeypatch.setattr(runs, "TURN_S", 60.0)
 
 
 async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
