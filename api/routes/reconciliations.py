@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from api.access.permissions import Permission, requires
 from api.access.visibility import own_partner
 from api.body import content_type
-from api.json_or_csv import CSV_TYPES, csv_text
 from api.ids import partner_id_of
+from api.json_or_csv import CSV_TYPES, csv_text
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routes.tasks import task_started
