@@ -1,5 +1,6 @@
 """R10: many actions held, released and returned at once are judged as if each had been alone."""
 
+import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from billing.actions import HoldStatus
+from db.core.engine import autocommit
 from db.core.row_keys import customer_uuid
 from db.ledger import many_changes
 from db.ledger.many_changes import ManyChanges
@@ -65,4 +67,32 @@ async def test_r10_many_changes_are_judged_like_single_ones(world: World, terms:
                     if action_id(each) in changed:
                         tell(each)
                 await world.check(rebuilt=False)
+    await world.check()
+
+
+async def somebody_waits(world: World) -> None:
+    """Until a transaction waits for another one."""
+    async with asyncio.timeout(20), autocommit(world.engine) as connection:
+        while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - Postgres sends no event
+            await asyncio.sleep(0.01)
+
+
+async def test_r10_a_lead_that_arrives_meanwhile_is_judged_by_what_is_held_then(world: World) -> None:
+    """Failed without the locks: the lead saw a cap that was used up."""
+    assert await world.terms("acme", "2024-04", cap="4.00")
+    await world.settle()
+    steps = [(name, "Low", "2024-04-10T09:00:00Z") for name in TYPES[:2]]
+    await world.send(*(lead(step[0], step, customer="ann", product="crm") for step in steps))
+    await world.accept(lead("late", ("Call", "Low", "2024-04-11T09:00:00Z"), customer="ann", product="crm"))
+    held: list[Reference] = [("", step[0], *step, 1) for step in steps]
+    async with world.unit_of_work() as uow:
+        locked = await many_changes.lock(uow.connection, world.policies, world.partners["acme"], [customer_uuid("ann")])
+        changes = ManyChanges({action_id(each): "because" for each in held}, HoldStatus.COUNTED, HoldStatus.HELD)
+        assert len(await many_changes.change(uow.connection, locked, changes)) == 2
+        arriving = asyncio.create_task(world.work())
+        await somebody_waits(world)
+        assert not arriving.done()
+    await arriving
+    for each in held:
+        world.oracle.hold(each)
     await world.check()
