@@ -137,7 +137,7 @@ async def start(uow: UnitOfWork, asked: Asked) -> UUID:
     if run_id is None:
         known: UUID = await uow.connection.fetchval("SELECT id FROM billing_runs WHERE key = $1", asked.key)
         return known
-    await uow.audit("billing_run.start", run_id, after={"trigger": asked.trigger, "dry_run": asked.dry_run})
+    await uow.audit("billing_run.started", run_id, after={"trigger": asked.trigger, "dry_run": asked.dry_run})
     await tasks.start(uow, KIND, {"run_id": run_id}, dedup_key=str(run_id))
     return run_id
 

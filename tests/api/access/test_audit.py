@@ -17,6 +17,10 @@ from tests.api.world import Json, action, bill, check_problem, finish_tasks, get
 from tests.keys import new_key
 
 AUDITED = {
+    "process_monthly_billing": "billing_run.started",
+    "process_shop_billing": "billing_run.started",
+    "github_webhook": "billing_run.started",
+    "retry_run_dead_letters": "billing_run.started",
     "create_partner": "partner.created",
     "change_partner": "partner.changed",
     "put_seller": "seller.changed",
@@ -63,10 +67,6 @@ AUDITED = {
     "change_password": "user.password_changed",
     "forgot_password": "user.link_made",
     "reset_password": "user.password_changed",
-    "process_monthly_billing": "billing_run.start",
-    "process_shop_billing": "billing_run.start",
-    "github_webhook": "billing_run.start",
-    "retry_run_dead_letters": "billing_run.start",
     "make_bill": "bill.create",
     "submit_bill": "bill.submit",
     "recall_bill": "bill.recall",

@@ -57,6 +57,8 @@ async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
     ]
     bill = await get(office.client, f"/api/bills/{run['results'][0]['bill']}")
     assert bill["gross"] == "12.00"
+    (line,) = (await get(office.client, "/api/audit", what="billing_run.started"))["items"]
+    assert (line["subject"], line["after"]) == (run_id, {"trigger": "api", "dry_run": False})
     (listed,) = (await get(office.client, f"{PATH}/status"))["runs"]
     assert (listed["run_id"], listed["results"], listed["started_by"]["kind"]) == (run_id, [], "key")
 
