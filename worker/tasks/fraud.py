@@ -7,8 +7,10 @@ from uuid import UUID
 from disposable_email_domains import blocklist
 
 from billing.money import amount_from_minor
-from db.fraud import screening
+from db.core.unit_of_work import UnitOfWork
+from db.fraud import screening, set_rules
 from db.fraud.screening import Screened
+from db.ledger.policies import Policies
 from db.tasks.records import Progress
 from worker.runner import Attempt
 from worker.runtime import Runtime
@@ -49,3 +51,14 @@ async def screen(
     return await screening.screen(
         lambda: runtime.unit_of_work(request_id), runtime.policies, partner_ids, period, blocklist, progress
     )
+
+
+async def screen_within(uow: UnitOfWork, policies: Policies, partner_ids: Sequence[UUID], period: int) -> None:
+    """Hold what armed rules find, in a unit of work that is rolled back: a dry run counts nothing."""
+    if not any(each.armed for each in await set_rules.read_all(uow.connection)):
+        return
+    in_force = await policies.load(uow.connection, partner_ids)
+    await screening.find(uow.connection, list(in_force.values()), period, blocklist)
+    for partner_id in partner_ids:
+        while (await screening.hold_some(uow, policies, partner_id))[0]:
+            pass

@@ -33,6 +33,7 @@ from db.tasks.notifications import RUN_SUBTASKS, START_DUE_RUN
 from worker import process
 from worker.runner import Attempt, GoesOnLater, TurnOver
 from worker.runtime import Runtime
+from worker.tasks import fraud
 
 log = structlog.get_logger()
 
@@ -114,10 +115,23 @@ async def bill_items(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:
     at_once = 1 if run.asked.dry_run else PARTNERS_AT_ONCE
     async with transaction(runtime.engine, readonly=True) as connection:
         await runtime.policies.load(connection, {item.partner_id for item in items})  # in few statements
-    for _, of_period in groupby(items, attrgetter("period")):
+    for period, of_period in groupby(items, attrgetter("period")):
         free = [item for item in of_period if item.partner_id not in stopped]
+        is_screened = not run.asked.dry_run and await _screen_together(runtime, run, free, period)
         for start in range(0, len(free), at_once):
-            stopped |= await _bill_or_fail(runtime, run, free[start : start + at_once])
+            stopped |= await _bill_or_fail(runtime, run, free[start : start + at_once], is_screened=is_screened)
+
+
+async def _screen_together(runtime: Runtime, run: Run, items: Sequence[Item], period: int) -> bool:
+    """Screen a month of many partners at once; False if each is to be screened by itself, so that one fails alone."""
+    try:
+        await fraud.screen(runtime, [item.partner_id for item in items], period, _request_id(run))
+    except TRANSIENT:
+        raise
+    except Exception:
+        log.exception("fraud_screen_failed", run_id=str(run.id), partners=len(items), period=text_from_period(period))
+        return False
+    return True
 
 
 async def _plan(attempt: Attempt, run: Run) -> list[UUID]:
@@ -192,16 +206,20 @@ async def _try_again(runtime: Runtime, run: Run) -> None:
         raise GoesOnLater(max((min(waits) - datetime.now(UTC)).total_seconds(), 0.0))
 
 
-async def _bill_or_fail(runtime: Runtime, run: Run, items: Sequence[Item]) -> set[UUID]:
+async def _bill_or_fail(runtime: Runtime, run: Run, items: Sequence[Item], *, is_screened: bool) -> set[UUID]:
     """Bill a period of some partners together, or of each by itself if that fails; returns whose later ones stop."""
     try:
+        if not (is_screened or run.asked.dry_run):
+            ids = [item.partner_id for item in items]
+            await fraud.screen(runtime, ids, items[0].period, _request_id(run))
         while not await _bill_together(runtime, run, items):
             await _judge_stale(runtime, run, items)
     except Exception as error:
         if isinstance(error, TRANSIENT) and not isinstance(error, _OF_THE_PARTNER):
             raise
         if len(items) > 1:
-            return set().union(*[await _bill_or_fail(runtime, run, [item]) for item in items])
+            alone = [await _bill_or_fail(runtime, run, [item], is_screened=is_screened) for item in items]
+            return set().union(*alone)
         await _fail(runtime, items[0], error)
         return {items[0].partner_id}
     return set()
@@ -233,6 +251,8 @@ async def _bill_together(runtime: Runtime, run: Run, items: Sequence[Item]) -> b
                 await commit_asynchronously(uow.connection)  # what a crash undoes is open again
             free = await locks.lock_run_items(uow.connection, [item.id for item in items])
             ids = {item.partner_id: item.id for item in items if item.id in free}
+            if ids and dry:
+                await fraud.screen_within(uow, runtime.policies, sorted(ids), period)
             if ids:
                 billed = await billing.bill(
                     uow,
@@ -256,8 +276,12 @@ async def _bill_together(runtime: Runtime, run: Run, items: Sequence[Item]) -> b
 
 def _unit_of_work(runtime: Runtime, run: Run) -> AbstractAsyncContextManager[UnitOfWork]:
     """What a run makes has the system as its maker, whoever started it."""
-    request_id = f"billing-run-{run.id}"
+    request_id = _request_id(run)
     return dry_unit_of_work(runtime.engine, request_id) if run.asked.dry_run else runtime.unit_of_work(request_id)
+
+
+def _request_id(run: Run) -> str:
+    return f"billing-run-{run.id}"
 
 
 async def _freeze(runtime: Runtime, item: Item) -> None:

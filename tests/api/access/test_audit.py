@@ -111,7 +111,7 @@ OF_BILLS = {
 
 OF_RETURNS = {"return.asked", "return.accepted"}
 """And these: test_returns.py."""
-OF_RUNS = {"billing_run.start"}
+OF_RUNS = {"billing_run.started"}
 """And this: test_billing_scheduler.py."""
 
 NOT_AUDITED = {

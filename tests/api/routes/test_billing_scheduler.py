@@ -43,7 +43,7 @@ async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
     assert started.status_code == 202, started.text
     run_id = started.json()["run_id"]
     assert started.headers["location"] == f"{PATH}/status?run={run_id}"
-    (line,) = (await get(office.client, "/api/audit", what="billing_run.start"))["items"]
+    (line,) = (await get(office.client, "/api/audit", what="billing_run.started"))["items"]
     assert (line["subject"], line["after"]) == (run_id, {"trigger": "api", "dry_run": False})
     await office.work()
     status = await get(office.client, f"{PATH}/status", run=run_id)
