@@ -86,7 +86,7 @@ def test_a_month_from_open_to_issued_in_five_commands(stack: Stack, partner: str
     assert moves == ["create", "submit", "approve", "issue", "send"]
     listed = CliRunner().invoke(app, ["mails", "list", "--json"], env=stack.env)
     assert issued["number"] in [each["number"] for each in json.loads(listed.stdout)]
-    assert leadger(stack, "remind", "--dry-run").stdout == "No reminder is due.\n"
+    assert leadger(stack, "remind", "--dry-run").stderr == "No reminder is due.\n"
     assert leadger(stack, "remind").stdout == "0 reminders are on their way; 0 could not be sent.\n"
     retried = CliRunner().invoke(app, ["mails", "retry"], env=stack.env)
     assert retried.stdout == "0 mails are tried again.\n", retried.output
