@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("failing_since", _INSTANT, nullable=True),
         sa.Column("rests_until", _INSTANT, nullable=True),
         sa.Column("disabled_at", _INSTANT, nullable=True),
-        sa.CheckConstraint("kind IN ('webhook', 'slack', 'notification')", name=op.f("ck_webhooks_kind")),
+        sa.CheckConstraint("kind IN ('webhook', 'slack', 'runs')", name=op.f("ck_webhooks_kind")),
         sa.CheckConstraint("(kind = 'webhook') = (url IS NOT NULL)", name=op.f("ck_webhooks_url")),
         sa.CheckConstraint("(kind = 'webhook') = (seed IS NOT NULL)", name=op.f("ck_webhooks_seed")),
         sa.CheckConstraint("(former_seed IS NULL) = (former_until IS NULL)", name=op.f("ck_webhooks_former")),

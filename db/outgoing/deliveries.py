@@ -172,8 +172,8 @@ async def _record_failure(uow: UnitOfWork, webhook: Due, attempt: Attempt) -> No
     )
     if row is None:  # it was removed or disabled meanwhile
         return
-    is_gone = attempt.status == GONE and webhook.kind == "webhook"
-    if is_gone or is_disabled(row["failing_since"], attempt.at):
+    # One that the settings name is ended by them.
+    if webhook.kind == "webhook" and (attempt.status == GONE or is_disabled(row["failing_since"], attempt.at)):
         await uow.connection.execute("UPDATE webhooks SET disabled_at = $2 WHERE id = $1", webhook.id, attempt.at)
         facts = {"failing_since": row["failing_since"], "failures": row["failures"], "status": attempt.status}
         await uow.audit("webhook.disabled", webhook.id, after=facts)

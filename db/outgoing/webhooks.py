@@ -1,4 +1,4 @@
-"""Webhooks: who is told of which events, and where. Those of Slack and of notifications come from the settings.
+"""Webhooks: who is told of which events, and where. Those of Slack and of runs come from the settings.
 
 Of a secret, which signs every message, only a seed is stored: the secret is its HMAC-SHA256 with LEADGER_WEBHOOK_KEY.
 So whoever reads the database and does not know that key cannot sign.
@@ -25,7 +25,7 @@ from db.core.unit_of_work import UnitOfWork
 _SEED_BYTES = 32
 _CONFIGURED = {
     "slack": (Event.BILL_PENDING, Event.RUN_FINISHED),
-    "notification": (Event.RUN_FINISHED,),
+    "runs": (Event.RUN_FINISHED,),
 }
 """What the webhooks tell that settings name."""
 
@@ -166,7 +166,7 @@ async def keep_configured(connection: asyncpg.Connection, settings: Settings) ->
 
 def configured_url(settings: Settings, kind: str) -> str:
     """The URL that the settings name for a kind; empty if they do not."""
-    return {"slack": settings.slack_webhook_url, "notification": settings.billing_notification_webhook_url}[kind]
+    return {"slack": settings.slack_webhook_url, "runs": settings.billing_notification_webhook_url}[kind]
 
 
 def allowed_networks(settings: Settings, kind: str) -> Sequence[Network]:

@@ -52,6 +52,10 @@ class Figures:
     run_items: dict[str, int]
     run_dead_letters: int
     looked_at_s: float
+    deliveries: dict[str, int]
+    deliveries_waiting: int
+    delivery_oldest_s: float
+    webhooks_disabled: int
 
 
 async def read(connection: asyncpg.Connection) -> Figures:
@@ -120,6 +124,23 @@ async def read(connection: asyncpg.Connection) -> Figures:
         """,
         MOST_COUNTED,
     )
+    outgoing = await connection.fetchrow(
+        """
+        SELECT (SELECT count(*) FROM webhooks WHERE disabled_at IS NOT NULL) AS disabled,
+            (SELECT count(*) FROM (
+                SELECT FROM deliveries JOIN webhooks ON webhooks.id = webhook_id
+                WHERE state = 'waiting' AND disabled_at IS NULL LIMIT $1
+            ) AS o) AS waiting,
+            greatest(coalesce(extract(epoch FROM clock_timestamp() - (
+                SELECT min(due.at) FROM webhooks, LATERAL (
+                    SELECT min(next_attempt_at) AS at FROM deliveries
+                    WHERE webhook_id = webhooks.id AND state = 'waiting'
+                ) AS due WHERE disabled_at IS NULL
+            )), 0), 0)::float8 AS oldest_s
+        """,
+        MOST_COUNTED,
+    )
+    assert outgoing is not None
     assert waiting is not None
     assert open_rows is not None
     assert unsent is not None
@@ -156,4 +177,8 @@ async def read(connection: asyncpg.Connection) -> Figures:
         run_items={name: counted.get(f"run_items_{name}", 0) for name in RUN_OUTCOMES},
         run_dead_letters=open_rows["run_dead_letters"],
         looked_at_s=open_rows["looked_at_s"] or 0.0,
+        deliveries={state: counted.get(f"deliveries_{state}", 0) for state in ("delivered", "failed")},
+        deliveries_waiting=outgoing["waiting"],
+        delivery_oldest_s=outgoing["oldest_s"],
+        webhooks_disabled=outgoing["disabled"],
     )

@@ -119,6 +119,23 @@ def _business_families(figures: Figures) -> Iterable[Metric]:
         "When it was last looked for months to bill; 0: never",
         value=figures.looked_at_s,
     )
+    sent = CounterMetricFamily("leadger_webhook_attempts", "Messages sent to webhooks, by result", labels=["result"])
+    for result, count in figures.deliveries.items():
+        sent.add_metric([result], count)
+    yield sent
+    yield GaugeMetricFamily(
+        "leadger_webhook_messages_waiting",
+        "Messages that wait for webhooks, at most 100,000",
+        value=figures.deliveries_waiting,
+    )
+    yield GaugeMetricFamily(
+        "leadger_webhook_overdue_seconds",
+        "How long the oldest message for a webhook could have been sent",
+        value=figures.delivery_oldest_s,
+    )
+    yield GaugeMetricFamily(
+        "leadger_webhooks_disabled", "Webhooks that failed for too long", value=figures.webhooks_disabled
+    )
 
 
 def _process_families(notification_failures: int, refused: Mapping[str, int]) -> Iterable[Metric]:

@@ -38,6 +38,7 @@ from scripts.cli.up import up
 from scripts.cli.usage import usage
 from scripts.cli.users import users
 from scripts.cli.verify import verify
+from scripts.cli.webhooks import webhooks
 from scripts.cli.what_if import what_if
 from scripts.cli.workers import pause, resume, stuck
 
@@ -114,5 +115,6 @@ app.add_typer(fraud, name="fraud", rich_help_panel=_BILLING)
 app.add_typer(held, name="held", rich_help_panel=_BILLING)
 app.add_typer(users, name="users", rich_help_panel=_ACCESS)
 app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
+app.add_typer(webhooks, name="webhooks", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)
 app.command(rich_help_panel=_ACCESS)(audit)

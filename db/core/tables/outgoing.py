@@ -35,7 +35,7 @@ webhooks = Table(
     Column("failing_since", INSTANT),
     Column("rests_until", INSTANT),
     Column("disabled_at", INSTANT),
-    CheckConstraint("kind IN ('webhook', 'slack', 'notification')", name="kind"),
+    CheckConstraint("kind IN ('webhook', 'slack', 'runs')", name="kind"),
     # Of those that the settings name, the settings alone have the URL, which is a secret.
     CheckConstraint("(kind = 'webhook') = (url IS NOT NULL)", name="url"),
     CheckConstraint("(kind = 'webhook') = (seed IS NOT NULL)", name="seed"),

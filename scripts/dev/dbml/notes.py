@@ -53,6 +53,12 @@ GROUPS = {
         "audit": "who changed what, kept for ever (P3)",
         "api_keys": "a key of a machine: only its hash is stored",
     },
+    "webhooks": {
+        "webhooks": "who is told of which events, and where",
+        "outgoing_messages": "what happened, as the body that is signed and sent",
+        "deliveries": "a message for one webhook, and when it is tried next",
+        "delivery_attempts": "one try to send a message, and what was answered",
+    },
     "bills and people": {
         "users": "somebody who signs in, with one role or none (P1)",
         "sessions": "a sign-in of a person: only hashes of its secrets are stored (P2)",
@@ -95,6 +101,7 @@ COLUMNS = {
     "audit.subject": "the key of what changed",
     "fraud_holds.facts": "the rule's figures and limits; they name nobody (P3)",
     "fraud_holds.held_at": "null between being found and being held",
+    "deliveries.webhook_id": "no foreign key, so that removing a webhook makes nothing fail that is told",
     "bills.number": "given when it is issued; from then on nothing changes",
     "billing_reports.digest": "SHA-256 of the content; the same content makes no new version",
     "customer_periods.last_occurred_at": "later actions of the same version are judged without the earlier ones",

@@ -19,6 +19,7 @@ module "leadger" {
   mail               = var.mail
   reminder_days      = var.reminder_days
   log_level          = var.log_level
+  secret_settings    = var.secret_settings
   log_retention_days = var.log_retention_days
   alarm_emails       = var.alarm_emails
   inbox_age_alarm_s  = var.inbox_age_alarm_s

@@ -148,6 +148,12 @@ variable "reminder_days" {
   default     = [3, 14, 30]
 }
 
+variable "secret_settings" {
+  description = "Settings of the API and the workers that are secrets, by name with their ARNs in Secrets Manager: SMTP_URL, SLACK_WEBHOOK_URL, BILLING_NOTIFICATION_WEBHOOK_URL, LEADGER_WEBHOOK_KEY."
+  type        = map(string)
+  default     = {}
+}
+
 variable "log_level" {
   description = "LOG_LEVEL of every container: INFO or DEBUG."
   type        = string

@@ -62,8 +62,8 @@ module "api" {
   command = ["api", "--workers", tostring(var.api.processes)]
 
   environment     = merge(local.common, local.traces, local.report_files, local.links, local.billing, local.reminders, { GRANIAN_PORT = tostring(local.api_port) })
-  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets, local.webhook_secrets)
-  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns, local.webhook_secret_arns)
+  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets, local.webhook_secrets, var.secret_settings)
+  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns, local.webhook_secret_arns, values(var.secret_settings))
   task_statements = [local.list_report_files, local.read_report_files]
 
   port                = local.api_port
@@ -95,8 +95,8 @@ module "worker" {
   command = ["worker", "--concurrency", tostring(var.worker.concurrency)]
 
   environment     = merge(local.common, local.traces, local.report_files)
-  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets)
-  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns)
+  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets, var.secret_settings)
+  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns, values(var.secret_settings))
   task_statements = [local.list_report_files, local.read_report_files, local.write_report_files]
 
   tasks            = var.worker.min
@@ -128,8 +128,8 @@ module "background" {
   command = ["background", "--concurrency", tostring(var.background.concurrency)]
 
   environment     = merge(local.common, local.traces, local.report_files, local.links, local.billing, local.mail, local.reminders)
-  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets, local.mail_secrets)
-  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns, local.mail_secret_arns)
+  secrets         = merge({ DATABASE_URL = local.database_url, REDIS_URL = local.redis_url }, local.traces_secrets, local.mail_secrets, var.secret_settings)
+  secret_arns     = concat([local.database_url, local.redis_url], local.traces_secret_arns, local.mail_secret_arns, values(var.secret_settings))
   task_statements = [local.list_report_files, local.read_report_files, local.write_report_files]
 
   stop_timeout_s = 120

@@ -19,6 +19,12 @@ variable "extra_environment" {
   default     = {}
 }
 
+variable "secret_settings" {
+  description = "Settings of the API and the workers that are secrets, by name with their ARNs in Secrets Manager: SMTP_URL, SLACK_WEBHOOK_URL, BILLING_NOTIFICATION_WEBHOOK_URL, LEADGER_WEBHOOK_KEY."
+  type        = map(string)
+  default     = {}
+}
+
 variable "log_level" {
   description = "LOG_LEVEL of every container: INFO or DEBUG, because the age of the inbox is a figure in the log."
   type        = string
