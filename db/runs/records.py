@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 
+from billing.money import amount_from_minor
 from billing.runs import Outcome, retry_after_s
+from billing.webhooks.events import Event
 from db.core.actor import Actor, ActorKind
 from db.core.unit_of_work import UnitOfWork
+from db.outgoing import events
 from db.tasks import records as tasks
 from db.telemetry import counters
 
@@ -314,9 +318,16 @@ async def finish(uow: UnitOfWork, run_id: UUID) -> None:
         await tasks.start(uow, REPORT_TO_GITHUB, {"run_id": run_id}, dedup_key=str(run_id))
     if run is None or run["dry_run"]:
         return
-    ended = (await figures(uow.connection, [run_id]))[run_id].ended
-    counts = {f"run_items_{outcome}": count for outcome, count in ended.items()}
+    found = (await figures(uow.connection, [run_id]))[run_id]
+    counts = {f"run_items_{outcome}": count for outcome, count in found.ended.items()}
     await counters.add(uow.connection, {"runs": 1, "run_us": round(run["took_s"] * 1_000_000), **counts})
+    told: dict[str, Any] = {
+        "run_id": run_id,
+        "processed": found.processed,
+        **{outcome.value: count for outcome, count in found.ended.items()},
+        "totals": {currency: amount_from_minor(minor) for currency, minor in found.gross_minor.items()},
+    }
+    await events.tell(uow.connection, Event.RUN_FINISHED, told)
 
 
 def _run_from_row(row: asyncpg.Record) -> Run:

@@ -63,6 +63,26 @@ async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
     assert (listed["run_id"], listed["results"], listed["started_by"]["kind"]) == (run_id, [], "key")
 
 
+async def test_webhooks_are_told_once_of_a_run_that_has_finished_and_not_of_a_dry_one(office: Office) -> None:
+    made = await office.client.post("/api/webhooks", json={"url": "https://example.com/", "events": ["run.finished"]})
+    assert made.status_code == 201, made.text
+    await office.lead_in("2024-04")
+    for dry_run in (True, False):
+        body = {"period": "2024-04", "dry_run": dry_run}
+        started = await office.client.post(f"{PATH}/process-shop-billing/acme", json=body)
+        await office.work()
+    (told,) = (await get(office.client, f"/api/webhooks/{made.json()['webhook_id']}/deliveries"))["items"]
+    assert told["body"]["data"] == {
+        "run_id": started.json()["run_id"],
+        "processed": 1,
+        "successful": 1,
+        "failed": 0,
+        "skipped": 0,
+        "waiting": 0,
+        "totals": {"EUR": "12.00"},
+    }
+
+
 async def test_what_can_never_be_billed_is_refused_at_once(office: Office) -> None:
     async def refused(status: int, **body: Any) -> Json:
         return check_problem(await office.client.post(f"{PATH}/process-monthly-billing", json=body), status)
