@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.bills.lines import lines_of
-from billing.bills.values import BillingTerms
+from billing.bills.values import TermsOfBill
 from db.bills import records
 from db.bills.files import stored
 from db.bills.files.formats import BillFormat
@@ -19,7 +19,7 @@ from tests.billing.bills.builders import ISSUE, S20, content, product
 
 async def issued_bill(engine: AsyncEngine, partner: str, settings: Settings, period: int = 202001) -> UUID:
     """An issued bill of 12.00 with its JSON file, for a month before the partner's first lead."""
-    terms, bill_id = BillingTerms(tax=S20), uuid4()
+    terms, bill_id = TermsOfBill(tax=S20), uuid4()
     made = content(*lines_of(terms, [product(1000)], [], {}, []), partner=partner, period=period, terms=terms)
     async with transaction(engine) as connection:
         await records.insert(connection, bill_id, partner_uuid(partner), made)

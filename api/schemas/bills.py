@@ -13,7 +13,7 @@ from api.wire import amount_out, instant_out
 from billing.bills.approvals import Review
 from billing.bills.lines import Adjustment
 from billing.bills.states import Move
-from billing.bills.values import Tax
+from billing.bills.values import LineTax
 from billing.bills.wire import json_from_content
 from billing.contracts.tax import TaxCategory, rate_bp_from_wire
 from billing.errors import InvalidValue
@@ -107,7 +107,7 @@ class AdjustmentIn(Body):
 
     def adjustment(self) -> Adjustment:
         """The adjustment as the rules know it."""
-        tax = Tax(self.tax.category, Decimal(self.tax.rate) / 100) if self.tax else None
+        tax = LineTax(self.tax.category, Decimal(self.tax.rate) / 100) if self.tax else None
         return Adjustment(self.text, self.amount, self.reason, tax, "tax" in self.model_fields_set)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from billing.bills.values import Content, Line, Noted, Tax, Unit
+from billing.bills.values import Content, Line, LineTax, Noted, Unit
 from billing.errors import RuleViolation
 from billing.money import amount_from_minor
 
@@ -71,9 +71,9 @@ def check_return(line: Line, amount_minor: int, taken: TakenBack) -> None:
         )
 
 
-def noted_by_tax(lines: Iterable[Line], noted_minor: Mapping[int, int]) -> dict[Tax, int]:
+def noted_by_tax(lines: Iterable[Line], noted_minor: Mapping[int, int]) -> dict[LineTax, int]:
     """The net of issued credit notes by tax, from that by line."""
-    by_tax: dict[Tax, int] = {}
+    by_tax: dict[LineTax, int] = {}
     for line in lines:
         if line.tax is not None and line.number in noted_minor:
             by_tax[line.tax] = by_tax.get(line.tax, 0) + noted_minor[line.number]

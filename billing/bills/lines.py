@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from billing.bills.values import BillingTerms, Line, LineKind, Tax, Unit
+from billing.bills.values import Line, LineKind, LineTax, TermsOfBill, Unit
 from billing.contracts.usage import units_charged
 from billing.money import amount_from_minor
 from billing.periods import name_of_period
@@ -33,7 +33,7 @@ class CreditFigures:
     product: str
     name: str
     period: int
-    tax: Tax | None
+    tax: LineTax | None
     credited_minor: int
     actions: int
 
@@ -45,12 +45,12 @@ class Adjustment:
     text: str
     amount_minor: int
     reason: str
-    tax: Tax | None = None
+    tax: LineTax | None = None
     own_tax: bool = False
 
 
 def lines_of(
-    terms: BillingTerms,
+    terms: TermsOfBill,
     products: Iterable[ProductFigures],
     credited: Iterable[CreditFigures],
     usage: Mapping[str, int],
@@ -66,7 +66,7 @@ def lines_of(
     return [replace(line, number=number) for number, line in enumerate(lines, start=1)]
 
 
-def _leads(terms: BillingTerms, figures: ProductFigures) -> Line:
+def _leads(terms: TermsOfBill, figures: ProductFigures) -> Line:
     return Line(
         0,
         LineKind.LEADS,
@@ -95,7 +95,7 @@ def _credit(figures: CreditFigures) -> Line:
     )
 
 
-def _overage(terms: BillingTerms, usage: Mapping[str, int]) -> Iterator[Line]:
+def _overage(terms: TermsOfBill, usage: Mapping[str, int]) -> Iterator[Line]:
     if terms.monthly_limit is None or terms.overage_unit_cost is None:
         return
     units = units_charged(usage, terms.usage_sources)
@@ -111,7 +111,7 @@ def _overage(terms: BillingTerms, usage: Mapping[str, int]) -> Iterator[Line]:
         )
 
 
-def _adjustment(terms: BillingTerms, adjustment: Adjustment) -> Line:
+def _adjustment(terms: TermsOfBill, adjustment: Adjustment) -> Line:
     return Line(
         0,
         LineKind.ADJUSTMENT,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from billing.actions import Verdict
 from billing.bills.lines import Adjustment, CreditFigures, ProductFigures, lines_of
-from billing.bills.values import BillingTerms, Content, Line, LineKind
+from billing.bills.values import Content, Line, LineKind, TermsOfBill
 from billing.contracts.usage import LEADGER
 from billing.totals import Totals
 
@@ -46,7 +46,7 @@ class Figures:
 
 def bill_again(
     bill: Content,
-    terms: BillingTerms,
+    terms: TermsOfBill,
     products: Iterable[ProductFigures],
     credited: Iterable[CreditFigures],
     usage: Mapping[str, int],

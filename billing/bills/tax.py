@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from billing.bills.values import Content, Line, Tax
+from billing.bills.values import Content, Line, LineTax
 from billing.money import minor_from_exact
 
 
@@ -15,7 +15,7 @@ class TaxBlock(NamedTuple):
     `noted_before_minor` is the base of earlier credit notes of the same bill; it is 0 for a bill.
     """
 
-    tax: Tax
+    tax: LineTax
     base_minor: int
     tax_minor: int
     noted_before_minor: int = 0
@@ -44,18 +44,18 @@ class BillTotals:
         return max(0, -self.gross_minor)
 
 
-def tax_on(base_minor: int, tax: Tax) -> int:
+def tax_on(base_minor: int, tax: LineTax) -> int:
     """The tax on a base, rounded half away from zero."""
     return minor_from_exact(base_minor * Fraction(tax.rate) / 100)
 
 
-def tax_blocks(lines: Iterable[Line], noted_before: Mapping[Tax, int] | None = None) -> list[TaxBlock]:
+def tax_blocks(lines: Iterable[Line], noted_before: Mapping[LineTax, int] | None = None) -> list[TaxBlock]:
     """The tax table, by category and rate.
 
     The tax of a credit note is that of all noted so far less that of what was noted before (B8): so the notes of a
     bill take back exactly its tax, however the lines are divided among them.
     """
-    bases: dict[Tax, int] = {}
+    bases: dict[LineTax, int] = {}
     for line in lines:
         if line.tax is not None:
             bases[line.tax] = bases.get(line.tax, 0) + line.net_minor

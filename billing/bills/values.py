@@ -12,7 +12,7 @@ from billing.money import minor_from_exact
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Tax:
+class LineTax:
     """How a line is taxed; the rate is in percent, with at most two decimals."""
 
     category: TaxCategory
@@ -49,7 +49,7 @@ class Line:
     unit_price: Decimal
     quantity: int = 1
     unit: Unit = Unit.FLAT
-    tax: Tax | None = None
+    tax: LineTax | None = None
     product: str | None = None
     actions: int = 0
     late: int = 0
@@ -75,13 +75,13 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class BillingTerms:
+class TermsOfBill:
     """The agreed terms that make a bill and decide no verdict; `usage_sources` () is every source but Leadger."""
 
     monthly_limit: int | None = None
     overage_unit_cost: Decimal | None = None
     usage_sources: tuple[str, ...] = ()
-    tax: Tax | None = None
+    tax: LineTax | None = None
     tax_note: str | None = None
     payment_days: int = 30
     po_number: str | None = None
@@ -93,7 +93,7 @@ class Noted:
 
     reason: str
     cancels: bool = False
-    net_minor: Mapping[Tax, int] = field(default_factory=dict)
+    net_minor: Mapping[LineTax, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,11 @@ class Content:
     lines: Sequence[Line]
     seller: Party
     buyer: Party
-    terms: BillingTerms
+    terms: TermsOfBill
     usage: Mapping[str, int]
     report_version: int
     report_digest: str
-    tax_notes: Mapping[Tax, str] = field(default_factory=dict)
+    tax_notes: Mapping[LineTax, str] = field(default_factory=dict)
     noted: Noted | None = None
 
 

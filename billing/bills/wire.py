@@ -11,7 +11,7 @@ from typing import Any
 
 from billing.bills.canonical_json import Json
 from billing.bills.tax import TaxBlock, blocks_of, totals_of
-from billing.bills.values import BillingTerms, Content, Line, LineKind, Noted, Party, Tax, Unit
+from billing.bills.values import Content, Line, LineKind, LineTax, Noted, Party, TermsOfBill, Unit
 from billing.contracts.tax import TaxCategory
 from billing.errors import InvalidValue
 from billing.money import amount_from_minor, minor_from_amount
@@ -119,7 +119,7 @@ def _json_from_party(party: Party) -> dict[str, Json]:
     return {"name": party.name, "address": party.address, "tax_id": party.tax_id, "iban": party.iban}
 
 
-def _json_from_terms(terms: BillingTerms) -> dict[str, Json]:
+def _json_from_terms(terms: TermsOfBill) -> dict[str, Json]:
     return {
         "monthly_limit": terms.monthly_limit,
         "overage_unit_cost": None if terms.overage_unit_cost is None else f"{terms.overage_unit_cost:.6f}",
@@ -151,9 +151,9 @@ def _line_from_json(value: Mapping[str, Any]) -> Line:
     )
 
 
-def _terms_from_json(value: Mapping[str, Any]) -> BillingTerms:
+def _terms_from_json(value: Mapping[str, Any]) -> TermsOfBill:
     cost = value["overage_unit_cost"]
-    return BillingTerms(
+    return TermsOfBill(
         monthly_limit=value["monthly_limit"],
         overage_unit_cost=None if cost is None else _decimal(cost),
         usage_sources=tuple(value["usage_sources"]),
@@ -164,19 +164,19 @@ def _terms_from_json(value: Mapping[str, Any]) -> BillingTerms:
     )
 
 
-def _json_from_tax(tax: Tax | None) -> dict[str, Json]:
+def _json_from_tax(tax: LineTax | None) -> dict[str, Json]:
     if tax is None:
         return {"tax_category": None, "tax_rate": None}
     return {"tax_category": tax.category.value, "tax_rate": f"{tax.rate:.2f}"}
 
 
-def _tax_from_json(value: Mapping[str, Any]) -> Tax | None:
+def _tax_from_json(value: Mapping[str, Any]) -> LineTax | None:
     category = value["tax_category"]
     return None if category is None else _tax(category, value["tax_rate"])
 
 
-def _tax(category: str, rate: str) -> Tax:
-    return Tax(TaxCategory(category), _decimal(rate))
+def _tax(category: str, rate: str) -> LineTax:
+    return LineTax(TaxCategory(category), _decimal(rate))
 
 
 def _decimal(text: str) -> Decimal:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from billing.bills.lines import Adjustment
-from billing.bills.values import Tax
+from billing.bills.values import LineTax
 from billing.contracts.tax import TaxCategory
 from db.core.actor import Actor, ActorKind
 
@@ -136,7 +136,7 @@ async def makers(connection: asyncpg.Connection, partner_id: UUID, period: int) 
 
 def _entry_from_row(row: asyncpg.Record) -> AdjustmentEntry:
     category = row["tax_category"]
-    tax = None if category is None else Tax(TaxCategory(category), Decimal(row["tax_rate_bp"]) / 100)
+    tax = None if category is None else LineTax(TaxCategory(category), Decimal(row["tax_rate_bp"]) / 100)
     return AdjustmentEntry(
         id=row["id"],
         partner_id=row["partner_id"],

@@ -8,11 +8,10 @@ import asyncpg
 import msgspec
 
 from billing.bills.lines import Adjustment, CreditFigures, ProductFigures, lines_of
-from billing.bills.values import BillingTerms, Content, Party, Tax
+from billing.bills.values import Content, LineTax, Party, TermsOfBill
 from billing.bills.wire import content_from_json
-from billing.contracts.billing_terms import BillingTerms as AgreedBillingTerms
-from billing.contracts.billing_terms import terms_at
-from billing.contracts.tax import Tax as AgreedTax
+from billing.contracts.billing_terms import BillingTerms, terms_at
+from billing.contracts.tax import Tax
 from billing.contracts.usage import LEADGER
 from db.bills import adjustments
 from db.contracts import agreed_terms, billing_terms, usage
@@ -142,7 +141,7 @@ async def _credits(
     return credited
 
 
-async def _tax_of_leads(connection: asyncpg.Connection, partner_id: UUID, period: int) -> Tax | None:
+async def _tax_of_leads(connection: asyncpg.Connection, partner_id: UUID, period: int) -> LineTax | None:
     """The tax that the issued bill of a period has on its leads; without one, that of the terms of the period."""
     issued = await issued_content(connection, partner_id, period)
     if issued:
@@ -168,9 +167,9 @@ async def issued_content(
     return content_from_json(msgspec.json.decode(issued)) if issued else None
 
 
-def terms_from_agreed(agreed: AgreedBillingTerms) -> BillingTerms:
+def terms_from_agreed(agreed: BillingTerms) -> TermsOfBill:
     """What a bill keeps of the agreed terms."""
-    return BillingTerms(
+    return TermsOfBill(
         monthly_limit=agreed.monthly_api_limit,
         overage_unit_cost=agreed.overage_unit_cost,
         usage_sources=agreed.usage_sources,
@@ -181,5 +180,5 @@ def terms_from_agreed(agreed: AgreedBillingTerms) -> BillingTerms:
     )
 
 
-def _tax(agreed: AgreedTax | None) -> Tax | None:
-    return None if agreed is None else Tax(agreed.category, Decimal(agreed.rate_bp) / 100)
+def _tax(agreed: Tax | None) -> LineTax | None:
+    return None if agreed is None else LineTax(agreed.category, Decimal(agreed.rate_bp) / 100)

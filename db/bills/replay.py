@@ -11,7 +11,7 @@ from billing.bills.differences import first_difference
 from billing.bills.lines import CreditFigures
 from billing.bills.replay import Figures, bill_again
 from billing.bills.states import State
-from billing.bills.values import Content, LineKind, Tax
+from billing.bills.values import Content, LineKind, LineTax
 from billing.bills.wire import content_from_json, json_from_content
 from billing.contracts.usage import LEADGER
 from billing.errors import RuleViolation
@@ -97,10 +97,10 @@ async def _credited(connection: asyncpg.Connection, bill: Bill) -> list[CreditFi
     ]
 
 
-async def _taxes(connection: asyncpg.Connection, bill: Bill, periods: set[int]) -> Mapping[int, Tax | None]:
+async def _taxes(connection: asyncpg.Connection, bill: Bill, periods: set[int]) -> Mapping[int, LineTax | None]:
     """The tax on credits of each period: of its bill that was issued before, else what the bill itself says."""
     taxes = {line.corrects: line.tax for line in bill.content.lines if line.kind is LineKind.CREDIT}
-    found: dict[int, Tax | None] = {}
+    found: dict[int, LineTax | None] = {}
     for period in periods:
         issued = await facts.issued_content(connection, bill.head.partner_id, period, before=bill.head.id)
         found[period] = issued.terms.tax if issued else taxes.get(period)

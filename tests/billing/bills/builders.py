@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from billing.bills.lines import Adjustment, CreditFigures, ProductFigures, lines_of
-from billing.bills.values import BillingTerms, Content, Issue, Line, Party, Tax
+from billing.bills.values import Content, Issue, Line, LineTax, Party, TermsOfBill
 from billing.contracts.tax import TaxCategory
 
-S20 = Tax(TaxCategory.STANDARD, Decimal(20))
-S7 = Tax(TaxCategory.STANDARD, Decimal("7.00"))
-REVERSE = Tax(TaxCategory.REVERSE_CHARGE, Decimal(0))
+S20 = LineTax(TaxCategory.STANDARD, Decimal(20))
+S7 = LineTax(TaxCategory.STANDARD, Decimal("7.00"))
+REVERSE = LineTax(TaxCategory.REVERSE_CHARGE, Decimal(0))
 
 SELLER = Party("Leadger GmbH", "Hauptstr. 1\n10115 Berlin", "DE123456789", "DE02120300000000202051")
 BUYER = Party("Acme Ltd", "1 High Street\nLondon", "GB123456789")
@@ -23,7 +23,7 @@ def product(billed_minor: int, name: str = "crm", **more: int) -> ProductFigures
     return ProductFigures(name, name.upper(), billed_minor, **figures)
 
 
-def credit(credited_minor: int, name: str = "crm", period: int = 202403, tax: Tax | None = S20) -> CreditFigures:
+def credit(credited_minor: int, name: str = "crm", period: int = 202403, tax: LineTax | None = S20) -> CreditFigures:
     return CreditFigures(name, name.upper(), period, tax, credited_minor, 1)
 
 
@@ -35,7 +35,7 @@ def content(*lines: Line, **more: Any) -> Content:
         "currency": "EUR",
         "seller": SELLER,
         "buyer": BUYER,
-        "terms": BillingTerms(tax=S20),
+        "terms": TermsOfBill(tax=S20),
         "usage": {},
         "report_version": 3,
         "report_digest": "ab" * 32,
@@ -49,7 +49,7 @@ amounts = st.integers(0, 10**9)
 names = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=8)
 taxes = st.none() | st.sampled_from([S20, S7, REVERSE])
 any_terms = st.builds(
-    BillingTerms,
+    TermsOfBill,
     monthly_limit=st.none() | st.integers(0, 10**6),
     overage_unit_cost=st.none() | st.decimals(0, 100, places=6),
     usage_sources=st.lists(names, max_size=2).map(tuple),

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from billing.bills.lines import Adjustment, lines_of
 from billing.bills.tax import TaxBlock, tax_blocks, tax_on, totals_of
-from billing.bills.values import BillingTerms, Content, Line, LineKind, Tax, Unit, is_skipped
+from billing.bills.values import Content, Line, LineKind, LineTax, TermsOfBill, Unit, is_skipped
 from billing.contracts.tax import TaxCategory
 from billing.money import minor_from_exact
 from tests.billing.bills.builders import S7, S20, any_credits, content, contents, credit, product, products
 
-TERMS = BillingTerms(monthly_limit=1000, overage_unit_cost=Decimal("0.012500"), tax=S20)
+TERMS = TermsOfBill(monthly_limit=1000, overage_unit_cost=Decimal("0.012500"), tax=S20)
 
 
 def shown(lines: list[Line]) -> list[tuple[int, str, str, int]]:
@@ -48,7 +48,7 @@ def test_b02_lines_stand_in_their_order_with_their_texts() -> None:
 
 
 def test_b02_a_credit_is_taxed_like_the_bill_that_it_corrects() -> None:
-    [line] = lines_of(BillingTerms(tax=S20), [], [credit(100, tax=None)], {}, [])
+    [line] = lines_of(TermsOfBill(tax=S20), [], [credit(100, tax=None)], {}, [])
     assert line.tax is None
 
 
@@ -66,21 +66,21 @@ def test_b02_a_credit_is_taxed_like_the_bill_that_it_corrects() -> None:
     ],
 )
 def test_b02_overage(limit: int | None, cost: str | None, units: int, net: int | None) -> None:
-    terms = BillingTerms(monthly_limit=limit, overage_unit_cost=None if cost is None else Decimal(cost))
+    terms = TermsOfBill(monthly_limit=limit, overage_unit_cost=None if cost is None else Decimal(cost))
     lines = lines_of(terms, [], [], {"api": units}, [])
     assert [line.net_minor for line in lines] == ([] if net is None else [net])
     assert all(line.unit is Unit.USAGE and line.quantity == units - (limit or 0) for line in lines)
 
 
 def test_b02_tax_is_rounded_once_per_category_and_rate() -> None:
-    lines = lines_of(BillingTerms(tax=S20), [product(3, str(n)) for n in range(3)], [credit(2, tax=S7)], {}, [])
+    lines = lines_of(TermsOfBill(tax=S20), [product(3, str(n)) for n in range(3)], [credit(2, tax=S7)], {}, [])
     assert tax_blocks(lines) == [TaxBlock(S7, -2, 0), TaxBlock(S20, 9, 2)]  # line by line it would be 3 × 0.01
     assert [tax_on(base, S20) for base in (2, 3, -2, -3)] == [0, 1, 0, -1]
-    assert [tax_on(base, Tax(TaxCategory.STANDARD, Decimal("12.50"))) for base in (4, -4)] == [1, -1]
+    assert [tax_on(base, LineTax(TaxCategory.STANDARD, Decimal("12.50"))) for base in (4, -4)] == [1, -1]
 
 
 def test_b02_what_is_below_zero_is_carried_forward() -> None:
-    bill = content(*lines_of(BillingTerms(tax=S20), [product(1000)], [credit(3000)], {}, []))
+    bill = content(*lines_of(TermsOfBill(tax=S20), [product(1000)], [credit(3000)], {}, []))
     totals = totals_of(bill)
     assert (totals.net_minor, totals.tax_minor, totals.gross_minor) == (-2000, -400, -2400)
     assert (totals.total_minor, totals.carried_forward_minor) == (0, 2400)

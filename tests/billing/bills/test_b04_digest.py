@@ -15,7 +15,7 @@ from billing.bills.canonical_json import Json, canonical_json
 from billing.bills.digest import digest_of, document_from_bill, seal_of
 from billing.bills.issue_wire import issue_from_json, json_from_issue
 from billing.bills.lines import Adjustment, lines_of
-from billing.bills.values import BillingTerms, Content, Party
+from billing.bills.values import Content, Party, TermsOfBill
 from billing.bills.wire import content_from_json, json_from_content
 from billing.errors import InvalidValue
 from tests.billing.bills.builders import ISSUE, S7, S20, content, contents, credit, product
@@ -49,7 +49,7 @@ def test_b04_a_content_survives_the_wire(bill: Content) -> None:
 
 
 def test_b04_anybody_can_compute_digest_and_seal() -> None:
-    bill = content(*lines_of(BillingTerms(tax=S20), [product(1234)], [], {}, []))
+    bill = content(*lines_of(TermsOfBill(tax=S20), [product(1234)], [], {}, []))
     document = document_from_bill(bill, ISSUE)
     assert document["digest"] == sha256(rfc8785.dumps(document["bill"])).hexdigest()
     sealed = {"bill": document["bill"], "issue": document["issue"]}
@@ -58,7 +58,7 @@ def test_b04_anybody_can_compute_digest_and_seal() -> None:
     assert document["digest"] == "38a2e6ab3f24272f4c68541e03b65f58006bf7d08e12dddac903377741f6beca"
 
 
-LINES = lines_of(BillingTerms(tax=S20), [product(1234)], [credit(100)], {}, [Adjustment("a", 5, "r")])
+LINES = lines_of(TermsOfBill(tax=S20), [product(1234)], [credit(100)], {}, [Adjustment("a", 5, "r")])
 BILL = content(*LINES)
 
 
@@ -75,8 +75,8 @@ BILL = content(*LINES)
         {"lines": [replace(LINES[0], tax=S7), *LINES[1:]]},
         {"seller": Party("Another")},
         {"buyer": Party("Another")},
-        {"terms": BillingTerms(tax=S20, payment_days=31)},
-        {"terms": BillingTerms(tax=S20, po_number="PO-1")},
+        {"terms": TermsOfBill(tax=S20, payment_days=31)},
+        {"terms": TermsOfBill(tax=S20, po_number="PO-1")},
         {"usage": {"api": 1}},
         {"report_version": 4},
         {"report_digest": "cd" * 32},

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from billing.bills.issuing import due_date, issue_date, missing_in_blocks
 from billing.bills.lines import lines_of
 from billing.bills.numbers import prefix_from_id
-from billing.bills.values import BillingTerms, Party, Tax
+from billing.bills.values import LineTax, Party, TermsOfBill
 from billing.contracts.preferences import number_prefix_from_wire
 from billing.contracts.tax import TaxCategory
 from tests.billing.bills.builders import BUYER, REVERSE, S20, SELLER, content, credit, product
@@ -67,7 +67,7 @@ def test_b07_a_bill_is_due_after_the_payment_days() -> None:
     assert due_date(date(2024, 1, 31), 0) == date(2024, 1, 31)
 
 
-OUTSIDE = Tax(TaxCategory.OUTSIDE, S20.rate * 0)
+OUTSIDE = LineTax(TaxCategory.OUTSIDE, S20.rate * 0)
 NAMED, ADDRESSED = Party("A"), Party("A", "Street 1")
 
 
@@ -86,14 +86,14 @@ NAMED, ADDRESSED = Party("A"), Party("A", "Street 1")
     ],
 )
 def test_b07_an_issue_names_what_the_blocks_lack(
-    tax: Tax | None, seller: Party, buyer: Party, missing: list[str]
+    tax: LineTax | None, seller: Party, buyer: Party, missing: list[str]
 ) -> None:
-    lines = lines_of(BillingTerms(tax=tax), [product(100)], [], {}, [])
+    lines = lines_of(TermsOfBill(tax=tax), [product(100)], [], {}, [])
     assert missing_in_blocks(content(*lines, seller=seller, buyer=buyer)) == missing
 
 
 def test_b07_the_tax_of_a_credit_asks_for_the_blocks_too() -> None:
-    lines = lines_of(BillingTerms(tax=None), [product(100)], [credit(50, tax=S20)], {}, [])
+    lines = lines_of(TermsOfBill(tax=None), [product(100)], [credit(50, tax=S20)], {}, [])
     assert missing_in_blocks(content(*lines, seller=NAMED, buyer=ADDRESSED)) == [
         "the seller's address",
         "the seller's tax id",

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from billing.bills.credit_notes import TakenBack, cancelling_note, check_return, credit_note, left_of_line
 from billing.bills.lines import Adjustment, lines_of
 from billing.bills.tax import totals_of
-from billing.bills.values import BillingTerms, Content, Line
+from billing.bills.values import Content, Line, TermsOfBill
 from billing.errors import RuleViolation
 from tests.billing.bills.builders import S20, content, contents, credit, product
 
 BILL = content(
     *lines_of(
-        BillingTerms(tax=S20),
+        TermsOfBill(tax=S20),
         [product(1000, "crm"), product(3, "web")],
         [credit(200)],
         {},
@@ -89,7 +89,7 @@ def test_b08_cancelling_leaves_returns_on_their_bills() -> None:
 
 def test_b08_tax_of_notes_is_that_of_all_noted_so_far() -> None:
     """One cent of each of three notes would be 0.00 tax each time, and the bill has 0.01 for all of them."""
-    bill = content(*lines_of(BillingTerms(tax=S20), [product(3)], [], {}, []))
+    bill = content(*lines_of(TermsOfBill(tax=S20), [product(3)], [], {}, []))
     assert totals_of(bill).tax_minor == 1
     taxes = [totals_of(credit_note(bill, {1: 1}, TakenBack({1: before}, {}), "r")).tax_minor for before in range(3)]
     assert taxes == [0, 0, 1]

@@ -9,11 +9,11 @@ from hypothesis import given
 from billing.bills.conservation import Ledger, Sums, difference_to_ledger, net_by_kind
 from billing.bills.differences import first_difference
 from billing.bills.lines import Adjustment, lines_of
-from billing.bills.values import BillingTerms, Content, LineKind, Party
+from billing.bills.values import Content, LineKind, Party, TermsOfBill
 from billing.bills.wire import json_from_content
 from tests.billing.bills.builders import S7, S20, content, contents, credit, product
 
-TERMS = BillingTerms(monthly_limit=10, overage_unit_cost=Decimal("0.5"), tax=S20)
+TERMS = TermsOfBill(monthly_limit=10, overage_unit_cost=Decimal("0.5"), tax=S20)
 LINES = lines_of(
     TERMS, [product(700), product(300, "web")], [credit(40)], {"api": 12}, [Adjustment("Fee", 500, "agreed")]
 )
@@ -44,7 +44,7 @@ def test_b10_once_all_is_billed_the_bills_ask_for_what_was_agreed() -> None:
 
 
 DEARER = replace(LINES[0], unit_price=Decimal(8))
-PAID_LATER = BillingTerms(tax=S20, payment_days=60)
+PAID_LATER = TermsOfBill(tax=S20, payment_days=60)
 
 
 @pytest.mark.parametrize(

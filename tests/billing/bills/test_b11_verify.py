@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from billing.bills.credit_notes import TakenBack, cancelling_note
 from billing.bills.digest import document_from_bill
 from billing.bills.lines import Adjustment, lines_of
-from billing.bills.values import BillingTerms, Content
+from billing.bills.values import Content, TermsOfBill
 from billing.bills.verify import difference_in_file
 from billing.errors import InvalidValue
 from tests.billing.bills.builders import ISSUE, S20, content, contents, credit, product
 
-BILL = content(*lines_of(BillingTerms(tax=S20), [product(1234)], [credit(100)], {}, [Adjustment("Fee", 500, "agreed")]))
+BILL = content(*lines_of(TermsOfBill(tax=S20), [product(1234)], [credit(100)], {}, [Adjustment("Fee", 500, "agreed")]))
 
 
 def document() -> Any:

@@ -5,12 +5,12 @@ from hypothesis import given
 from billing.bills.comparison import causes
 from billing.bills.lines import lines_of
 from billing.bills.tax import totals_of
-from billing.bills.values import BillingTerms, Content
+from billing.bills.values import Content, TermsOfBill
 from tests.billing.bills.builders import S20, content, contents, product
 
 
 def bill(*figures: tuple[int, str]) -> Content:
-    terms = BillingTerms(tax=S20)
+    terms = TermsOfBill(tax=S20)
     return content(*lines_of(terms, [product(*each) for each in figures], [], {}, []), terms=terms)
 
 

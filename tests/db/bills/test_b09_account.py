@@ -14,7 +14,7 @@ from billing.bills.account import EntryKind
 from billing.bills.lines import Adjustment, lines_of
 from billing.bills.states import State
 from billing.bills.tax import totals_of
-from billing.bills.values import BillingTerms
+from billing.bills.values import TermsOfBill
 from billing.errors import RuleViolation
 from billing.periods import next_period
 from db.account import ageing, conservation, open_items, statements
@@ -90,7 +90,7 @@ class History:
 
     async def bill(self) -> None:
         gross, days = int(self.draw(st.integers(-30, 50).filter(bool))), int(self.draw(st.integers(0, 3)))
-        terms, bill_id = BillingTerms(payment_days=days), uuid4()
+        terms, bill_id = TermsOfBill(payment_days=days), uuid4()
         lines = lines_of(terms, [], [], {}, [Adjustment("Work", gross, "agreed")])
         made = content(*lines, partner=self.partner, period=self.period, terms=terms)
         self.period = next_period(self.period)

@@ -18,14 +18,14 @@ from pypdf import PdfReader
 from billing.bills.credit_notes import TakenBack, cancelling_note, credit_note
 from billing.bills.digest import digest_of, seal_of
 from billing.bills.lines import Adjustment, lines_of
-from billing.bills.values import BillingTerms, Content, Issue, Party
+from billing.bills.values import Content, Issue, Party, TermsOfBill
 from billing.bills.verify import difference_in_file
 from db.bills.files.formats import MEDIA_TYPES, BillFormat, file_from_bill
 from db.bills.files.language import language_of
 from tests.billing.bills.builders import ISSUE, S7, S20, content, credit, product
 
 ROOT = Path(__file__).parents[3]
-TERMS = BillingTerms(monthly_limit=10000, overage_unit_cost=Decimal("0.0125"), tax=S20, po_number="PO-2024-118")
+TERMS = TermsOfBill(monthly_limit=10000, overage_unit_cost=Decimal("0.0125"), tax=S20, po_number="PO-2024-118")
 USAGE = {"api": 11250, "sms": 80, "leadger": 300}
 BILL = content(
     *lines_of(

@@ -7,11 +7,11 @@ from typer.testing import CliRunner
 
 from billing.bills.digest import document_from_bill
 from billing.bills.lines import lines_of
-from billing.bills.values import BillingTerms
+from billing.bills.values import TermsOfBill
 from scripts.cli.app import app
 from tests.billing.bills.builders import ISSUE, S20, content, product
 
-DOCUMENT = document_from_bill(content(*lines_of(BillingTerms(tax=S20), [product(1234)], [], {}, [])), ISSUE)
+DOCUMENT = document_from_bill(content(*lines_of(TermsOfBill(tax=S20), [product(1234)], [], {}, [])), ISSUE)
 
 
 def test_b11_a_file_is_proven_without_a_running_leadger(tmp_path: Path) -> None:
