@@ -105,6 +105,19 @@ def test_a_month_becomes_a_bill_as_typed(running: Running, turn: str) -> None:
     assert file.read_bytes().startswith(b"%PDF-")
 
 
+def test_a_run_bills_all_partners_as_typed(running: Running) -> None:
+    block = re.search(r"\nAll partners at once.*?```bash\n(.*?)```", README, re.DOTALL)
+    assert block
+    path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
+    env = running.environment | {"LEADGER_HOME": str(running.home), "PATH": path}
+    script = "set -euo pipefail\n" + block[1]
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing was written." in done.stdout
+    assert "0 failed" in done.stdout
+    assert "new customers" in done.stdout
+
+
 def test_there_is_a_person_of_each_role_who_can_sign_in(running: Running) -> None:
     env = running.environment
     roles = ("ADMIN", "FINANCE", "CUSTOMER_SUCCESS", "SALES", "PARTNER")
@@ -129,9 +142,17 @@ def test_the_python_client_works(running: Running) -> None:
 def test_every_setting_is_in_the_configuration_table() -> None:
     named = set(re.findall(r"^\| `LEADGER_([A-Z_]+)` \|", README, re.MULTILINE))
     fields = {name.upper() for name in Settings.model_fields} - {"DATABASE_URL", "REDIS_URL", "LOG_LEVEL"}
-    plain = {"API_BASE_URL", "SMTP_URL", "SLACK_WEBHOOK_URL", "BILLING_NOTIFICATION_WEBHOOK_URL"}
-    assert named == fields - plain
-    for name in plain:
+    of_the_user = {
+        "API_BASE_URL",
+        "SMTP_URL",
+        "SLACK_WEBHOOK_URL",
+        "BILLING_NOTIFICATION_WEBHOOK_URL",
+        "BILLING_SCHEDULER_ENABLED",
+        "GITHUB_WEBHOOK_SECRET",
+        "GITHUB_API_TOKEN",
+    }
+    assert named == fields - of_the_user
+    for name in of_the_user:
         assert f"| `{name}` |" in README
 
 
