@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Permission, caller_of, requires
 from api.pages.bills import those_for
@@ -55,7 +56,7 @@ async def show_dashboard(request: Request) -> Response:
         period = await day_totals.newest_period(connection, now.year * 100 + now.month)
         people = await _people_who_wait(request, connection)
         figures = await business_figures.read(connection)
-    days = await _days(request.app.state.leadger, period) if period else []
+    days = await _days(state, period) if period else []
     return page(
         request,
         "dashboard.html",
@@ -74,38 +75,36 @@ async def show_dashboard(request: Request) -> Response:
 @router.get("/dashboard/live", dependencies=[requires(Permission.READ)])
 async def stream_health(request: Request) -> Response:
     """The figures of health as server-sent events."""
-    caller_of(request)
-    return StreamingResponse(
-        _events(request.app.state.leadger), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
-    )
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(state_of(request)), media_type="text/event-stream", headers=headers)
 
 
 @router.get("/dashboard/figures", dependencies=[requires(Permission.READ)])
 async def get_health(request: Request) -> Response:
     """The same once, for where no stream comes through."""
-    return json_response(await _health(request.app.state.leadger))
+    state = state_of(request)
+    return json_response(_health_out(await state.health.get(lambda: _figures(state.engine))))
 
 
 async def _events(state: State) -> AsyncIterator[bytes]:
+    """The events; they are made outside the thread for reading, so the figures are read through it."""
     yield f"retry: {_RETRY_MS}\n\n".encode()
     ends = asyncio.get_running_loop().time() + STREAM_S
     while asyncio.get_running_loop().time() < ends:
-        yield b"data: " + msgspec.json.encode(await _health(state)) + b"\n\n"
+        figures = await state.health.get(lambda: state.reading.run(_figures))
+        yield b"data: " + msgspec.json.encode(_health_out(figures)) + b"\n\n"
         await asyncio.sleep(PAUSE_S)
 
 
-async def _health(state: State) -> dict[str, Any] | None:
-    """The figures, read once for all who look."""
-
-    async def read() -> Figures:
-        async with transaction(state.engine, readonly=True) as connection:
-            return await business_figures.read(connection)
-
-    figures = await state.health.get(read)
-    return _health_out(figures) if figures else None
+async def _figures(engine: AsyncEngine) -> Figures:
+    async with transaction(engine, readonly=True) as connection:
+        return await business_figures.read(connection)
 
 
-def _health_out(figures: Figures) -> dict[str, Any]:
+def _health_out(figures: Figures | None) -> dict[str, Any] | None:
+    """The figures for the page; None while they are read for the first time."""
+    if figures is None:
+        return None
     decided = sum(figures.leads.values())
     is_well = not figures.violations and not figures.dead_letters and figures.oldest_s < _WAITS_LONG_S
     return {
@@ -134,7 +133,7 @@ async def _days(state: State, period: int) -> list[DayTotals] | None:
     """The days of a month; None while they are being added up for the first time."""
 
     async def read() -> list[DayTotals]:
-        async with transaction(state.reading.engine, readonly=True) as connection:
+        async with transaction(state.engine, readonly=True) as connection:
             return await day_totals.read(connection, period)
 
     if len(state.days) > _MOST_MONTHS:
