@@ -16,8 +16,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _MOST_BYTES = 1024 * 1024
 _MOST_BYTES_OF_ANYBODY = 16 * 1024
-_OTHER_PAGES = (401, 403, 404)
-"""Such refusals are about the page and not about what was typed."""
+_OTHER_PAGES = (401, 403)
+"""Such refusals are about the page and not about what was typed; so is a 404 that showing the page meets again."""
 
 
 @dataclass(slots=True)
@@ -56,8 +56,14 @@ class Form:
     def refuse(self, problem: Problem) -> None:
         """Keep why it was refused."""
         self.status = problem.status_code
-        self.errors = {each.pointer.removeprefix("#/").partition("/")[0]: each.detail for each in problem.errors}
+        self.errors = {self._field_at(each.pointer): each.detail for each in problem.errors}
         self.refusal = "" if self.errors else str(problem.detail)
+
+    def _field_at(self, pointer: str) -> str:
+        """The field that a JSON pointer leads to: `tax.rate` of "#/tax/rate", `partners` of "#/partners/0"."""
+        parts = [part for part in pointer.removeprefix("#/").split("/") if not part.isdecimal()] or [pointer]
+        names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        return next((name for name in names if name in self.values), parts[0])
 
 
 Act = Callable[[Form], Awaitable[Response]]

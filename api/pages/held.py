@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.access.permissions import Permission, caller_of, requires
 from api.ids import partner_id_of
 from api.pages.forms import Form, submitted
-from api.pages.lists import PER_PAGE, beside
+from api.pages.lists import PER_PAGE, beside, link
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -42,12 +42,17 @@ async def decide_held_here(request: Request) -> Response:
         results = await routes.decided_actions(request, form.read_as(routes.DecisionIn, sent))
         done = sum(each["status"] == 200 for each in results)
         word = "released" if form.value("decision") == "release" else "confirmed and returned"
-        return led_to(request, "/held", f"{done} of {len(results)} actions are {word}.")
+        return led_to(request, link("/held", _asked(form)), f"{done} of {len(results)} actions are {word}.")
 
     async def show(asked: Request, form: Form) -> Response:
-        return await _show(asked, form, dict.fromkeys(("partner", "period", "rule"), ""), None)
+        return await _show(asked, form, _asked(form), None)
 
     return await submitted(request, act, show)
+
+
+def _asked(form: Form) -> dict[str, str]:
+    """The filter under which a form was shown."""
+    return {name: form.value(name) for name in ("partner", "period", "rule")}
 
 
 async def _show(request: Request, form: Form, asked: dict[str, str], after: str | None) -> Response:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
@@ -56,6 +57,10 @@ async def start_run_here(request: Request) -> Response:
 @router.get("/runs/{run_id}", dependencies=[requires(Permission.READ)])
 async def show_run(request: Request, run_id: UuidPath) -> Response:
     """A run: how far it is, and what became of the month of each partner."""
+    return await _show_run(request, Form(), run_id)
+
+
+async def _show_run(request: Request, form: Form, run_id: UUID) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         run = await records.read(connection, run_id)
         if run is None:
@@ -65,6 +70,8 @@ async def show_run(request: Request, run_id: UuidPath) -> Response:
     return page(
         request,
         "run.html",
+        status=form.status,
+        form=form,
         run=shown,
         letters=[each for each in letters if each.outcome == "failed"],
         may_bill=caller_of(request).may(Permission.BILL),
@@ -81,7 +88,7 @@ async def retry_run_here(request: Request, run_id: UuidPath) -> Response:
         return led_to(request, "/month", "They are billed again, in a run of their own.")
 
     async def show(asked: Request, form: Form) -> Response:
-        return await show_run(asked, run_id)
+        return await _show_run(asked, form, run_id)
 
     return await submitted(request, act, show)
 

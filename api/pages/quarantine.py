@@ -64,7 +64,7 @@ async def discard_quarantined_here(request: Request) -> Response:
 
 async def _submitted(request: Request, act: Act) -> Response:
     async def show(asked: Request, form: Form) -> Response:
-        return await _show(asked, form, "open", "", None)
+        return await _show(asked, form, "open", form.value("only"), None)
 
     return await submitted(request, act, show)
 

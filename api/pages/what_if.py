@@ -21,6 +21,7 @@ from db.tasks import records
 
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/what-if")
 _FINANCE = requires(Permission.BILL, or_else=Permission.PRICING)
+_RATE = "rates."
 _OF_RATE = ("product", "lead_type", "action_type", "engagement_level", "amount")
 
 
@@ -77,7 +78,7 @@ def _sent(form: Form) -> dict[str, Any]:
         sent["cap"] = None
     elif form.value("cap_is") == "other":
         sent["cap"] = form.value("cap").strip().replace(",", "") or "missing"
-    rate = {name: form.value(name).strip() for name in _OF_RATE}
-    if rate["amount"]:
+    rate = {name: form.value(_RATE + name).strip() for name in _OF_RATE}
+    if any(rate.values()):
         sent["rates"] = [{name: text for name, text in rate.items() if text}]
     return sent

@@ -1,5 +1,7 @@
 """All partners, and a new one."""
 
+from urllib.parse import quote
+
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
@@ -37,6 +39,18 @@ async def show_partners(request: Request, q: str = "", after: After = None) -> R
         may_create=caller_of(request).may(Permission.ADMIN),
         links=beside(request, {"q": text}, following),
     )
+
+
+@router.get("/customers", dependencies=[requires(Permission.READ)])
+async def lead_to_partners(request: Request) -> Response:
+    """Approval apps call the billed companies customers."""
+    return led_to(request, "/partners")
+
+
+@router.get("/customers/{partner}", dependencies=[requires(Permission.READ, within_partner=True)])
+async def lead_to_partner(request: Request, partner: str) -> Response:
+    """The overview of a partner, by the name that approval apps have for it."""
+    return led_to(request, f"/partners/{quote(partner, safe='')}")
 
 
 @router.get("/partners/new", dependencies=[requires(Permission.ADMIN)])

@@ -50,13 +50,13 @@ async def show_prices(
 
 @router.post("", dependencies=[_SET])
 async def set_price_here(request: Request, partner: str) -> Response:
-    """Set a price, or compute first what it would change."""
+    """Compute what a price would change; set it once that was shown for this very price."""
 
     async def act(form: Form) -> Response:
         typed = {name: form.value(name).strip() for name in _NAMES}
         sent: dict[str, Any] = {**typed, "partner": partner, "amount": typed["amount"].replace(",", "") or None}
         body, path = form.read_as(RateIn, sent), f"/partners/{partner}/prices"
-        if form.value("preview"):
+        if form.value("shown") != link("", typed):
             started = await create_rate(request, body, dry_run=True)
             return led_to(request, link(path, {"preview": started.headers["location"].rpartition("/")[2], **typed}))
         await create_rate(request, body)
@@ -102,6 +102,7 @@ async def _show(request: Request, form: Form, partner: str, preview: str, after:
         rules=[(each, rate_out_from_stored_rate(each, calendar)["counts"]) for each in found],
         may_set=caller_of(request).may(Permission.PRICING),
         task=task,
+        shown=link("", {name: form.value(name) for name in _NAMES}) if task and task.result else "",
         links=beside(request, {}, following),
     )
 

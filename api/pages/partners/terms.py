@@ -14,7 +14,7 @@ from api.access.visibility import without_names
 from api.pages.forms import Form, submitted
 from api.pages.partners.heading import Heading, heading_of
 from api.pages.rendering import led_to, page
-from api.problems import Problem
+from api.problems import FieldError, Problem
 from api.routes.partners import change_partner
 from api.routing import Route
 from api.schemas.partners import PartnerChange, partner_out_from_partner
@@ -171,8 +171,7 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         agreed=GROUPS,
         now=now,
         changes=_changes(versions),
-        labels={name.partition(".")[0]: field.label for name, field in _FIELDS.items() if "." not in name}
-        | {"tax": "Tax", "preferences": "Preferences", "effective_period": "From which month on"},
+        labels={name: field.label for name, field in _FIELDS.items()} | {"effective_period": "From which month on"},
     )
 
 
@@ -232,7 +231,9 @@ def _text(value: Any) -> str:
 def _sent(form: Form) -> dict[str, Any]:
     """What was touched, as the API takes it."""
     touched = {
-        name for name in _FIELDS if f"{_WAS}{name}" in form.values and _typed(form, name) != form.value(f"{_WAS}{name}")
+        name
+        for name in _FIELDS
+        if f"{_WAS}{name}" in form.values and _typed(form, name) != _typed(form, f"{_WAS}{name}")
     }
     if touched & {"tax.category", "tax.rate", "tax.note"}:
         touched |= {"tax.category", "tax.rate", "tax.note"}
@@ -276,5 +277,6 @@ def _approvals(text: str) -> list[dict[str, str | None]] | None:
         return []
     found = [_APPROVAL.fullmatch(line.strip()) for line in text.splitlines() if line.strip()]
     if None in found:
-        raise Problem(400, "An approval is a line like `sales` or `sales above 1000.00`.")
+        wrong = "must be lines like: sales above 1000.00"
+        raise Problem(400, "An approval cannot be read.", [FieldError("#/preferences/approvals", wrong)])
     return [{"by": each[1].lower(), "above": each[2]} for each in found if each]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -38,6 +38,9 @@ class Scene:
     """A running Leadger, told by a key for everything."""
 
     client: httpx.Client
+    what_if: str = ""
+    run: str = ""
+    webhook: Json = field(default_factory=dict)
 
     def make(self) -> None:
         """Fill an installation that is empty."""
@@ -75,6 +78,13 @@ class Scene:
         for at, (external_id, *_) in enumerate(PARTNERS):
             self._bill(external_id, "2024-03", 5)
             self._bill(external_id, "2024-04", at)
+        self._exceptions()
+        self._post("/api/keys", name="crm", scopes=["ingest"])
+        self.webhook = self._post("/api/webhooks", url="https://hooks.example.com/leadger", events=["bill.issued"])
+        supposed = {"partners": ["acme"], "from": "2024-03", "to": "2024-04", "rates": [{"amount": "2.00"}]}
+        self.what_if = self._post("/api/what-if", **supposed)["task_id"]
+        month = {"period": "2024-05", "dry_run": True}
+        self.run = self._post("/api/billing-scheduler/process-monthly-billing", **month)["run_id"]
 
     def sign_in(self, role: str) -> httpx.Client:
         """A browser in which somebody with a role has signed in."""
@@ -89,6 +99,30 @@ class Scene:
         found = self.client.get("/api/bills", params={"partner": partner, "period": period, "kind": "bill"}).json()
         bill: Json = found["items"][0]
         return bill
+
+    def path_of(self, kind: str, key: str) -> str:
+        """The page of a partner or of a customer by their own id."""
+        found = self.client.get(f"/api/{kind}s/{key}").json()
+        return f"/{'people' if kind == 'customer' else 'partners'}/{found[f'{kind}_id']}"
+
+    def lead(self, lead_id: str) -> Json:
+        """A lead with its actions."""
+        found: Json = self.client.get(f"/leads/{lead_id}").json()
+        return found
+
+    def _exceptions(self) -> None:
+        """Leads in quarantine, and an open month of acme with actions on hold and others above the cap."""
+        unknown = [
+            _lead(f"q-{number}", product, "2024-05-02")
+            for number, product in enumerate(("acme-next", "<b>acme</b>-next", "x" * 190, "acme-next"))
+        ]
+        large = _lead("may", "acme-crm", "2024-05-03")
+        large["actions"] = [large["actions"][0] | {"action_type": f"Fair {number}"} for number in range(14)]
+        started = self.client.post("/leads", json=[*unknown, large])
+        started.raise_for_status()
+        self._wait(started.json()["status_url"])
+        for action in self.lead("may")["actions"][:3]:
+            self._post(f"/api/actions/{action['action_id']}/hold", reason="Three in a second: a <b>robot</b>?")
 
     def _people(self) -> None:
         for role, (name, _) in PEOPLE.items():
@@ -158,9 +192,11 @@ class Scene:
         bill = self.bill_of(partner, period)
         client.patch(f"/api/bills/{bill['bill_id']}/{move}", json={"digest": bill["digest"], **more}).raise_for_status()
 
-    def _post(self, path: str, **body: Any) -> None:
+    def _post(self, path: str, **body: Any) -> Json:
         answer = self.client.post(path, json=body)
         assert answer.is_success, (path, body, answer.text)
+        made: Json = answer.json()
+        return made
 
     def _patch(self, path: str, **body: Any) -> None:
         answer = self.client.patch(path, json=body)
@@ -178,3 +214,14 @@ class Scene:
                 return
             time.sleep(0.1)
         raise TimeoutError(url)
+
+
+def _lead(lead_id: str, product: str, day: str) -> Json:
+    action = {"action_type": "Form", "engagement_level": "High", "timestamp": f"{day}T10:00:00Z"}
+    return {
+        "lead_id": lead_id,
+        "customer_id": "person-1",
+        "product_id": product,
+        "lead_type": "Website Visit",
+        "actions": [action],
+    }

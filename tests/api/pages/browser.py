@@ -3,6 +3,7 @@
 import html
 import re
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from typing import Any
 
 import httpx
@@ -35,6 +36,50 @@ class Page:
     def form(self, action: str, **fields: str) -> dict[str, str]:
         """The hidden fields of the form at a path that has these."""
         return next(each for each in self.forms[action] if fields.items() <= each.items())
+
+    def filled(self, action: str, having: str = "") -> dict[str, Any]:
+        """Every field of the form at a path, as it stands there; of several forms the one with a field."""
+        reader = _Fields()
+        reader.feed(self.response.text)
+        return next(fields for path, fields in reader.forms if path == action and (not having or having in fields))
+
+
+class _Fields(HTMLParser):
+    """Reads the forms that are posted, each with what a browser would send: lines end with CRLF."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[tuple[str, dict[str, Any]]] = []
+        self.fields: dict[str, Any] = {}
+        self.select = self.area = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        has = dict(attrs)
+        name, value = has.get("name") or "", (has.get("value") or "").replace("\n", "\r\n")
+        match tag:
+            case "form":
+                self.fields = {}
+                if has.get("method") == "post":
+                    self.forms.append((has["action"] or "", self.fields))
+            case "input" if has.get("type") != "checkbox":
+                self.fields[name] = value
+            case "input" if "checked" in has:
+                self.fields.setdefault(name, []).append(value)
+            case "select":
+                self.select = name
+            case "option" if "selected" in has or self.select not in self.fields:
+                self.fields[self.select] = value
+            case "textarea":
+                self.area = name
+                self.fields[name] = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.area:
+            self.fields[self.area] += data.replace("\n", "\r\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self.area = ""
 
 
 @dataclass

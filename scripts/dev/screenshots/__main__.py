@@ -1,0 +1,151 @@
+"""Takes a picture of every page, at three widths, light and dark: python -m scripts.dev.screenshots [FOLDER]."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import httpx
+import typer
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from scripts.dev.chaos.stack import running_stack
+from scripts.dev.screenshots.scene import PASSWORD, Scene
+
+_WIDTHS = (390, 768, 1440)
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+_HEIGHT = 900
+
+
+class Picture(NamedTuple):
+    """What to look at: a name for the file, the role of who looks ("" for nobody), and the path."""
+
+    name: str
+    role: str
+    path: str
+
+
+def pictures(scene: Scene) -> Iterator[Picture]:
+    """Every page: empty, typical, crowded, refused."""
+    yield Picture("welcome", "", "/welcome")
+    yield Picture("password", "", "/password?token=x")
+    for role in ("admin", "finance", "sales"):
+        yield Picture(f"dashboard-{role}", role, "/dashboard")
+    yield Picture("account", "finance", "/account")
+    yield Picture("account-without-role", "none", "/account")
+    yield Picture("bills", "finance", "/bills")
+    yield Picture("bills-pending", "sales", "/bills?state=pending")
+    yield Picture("bills-drafts", "finance", "/bills?state=draft")
+    yield Picture("bills-empty", "finance", "/bills?number=none")
+    yield Picture("bills-partner", "partner", "/bills")
+    for state, role, partner in (
+        ("draft", "finance", "acme"),
+        ("pending", "sales", "globex"),
+        ("rejected", "finance", "initech"),
+        ("approved", "finance", "hooli"),
+        ("issued", "finance", "umbrella"),
+        ("paid", "admin", "dar"),
+        ("markup", "sales", "markup"),
+    ):
+        yield Picture(f"bill-{state}", role, f"/bills/{scene.bill_of(partner)['bill_id']}")
+    yield from _records(scene)
+    yield from _settings(scene)
+    yield Picture("not-there", "finance", "/nothing")
+    yield Picture("not-open", "partner", "/dashboard")
+
+
+def _records(scene: Scene) -> Iterator[Picture]:
+    """Partners, people, activity, exceptions, months and what-ifs."""
+    acme, person = scene.path_of("partner", "acme"), scene.path_of("customer", "person-1")
+    yield Picture("partners", "admin", "/partners")
+    yield Picture("partners-empty", "sales", "/partners?q=nobody")
+    yield Picture("partner-new", "admin", "/partners/new")
+    for name in ("", "/terms", "/products", "/prices", "/usage", "/statement", "/months/2024-04", "/months/2024-05"):
+        yield Picture(f"partner{name.replace('/', '-')}", "admin", acme + name)
+    yield Picture("partner-long", "finance", scene.path_of("partner", "umbrella"))
+    yield Picture("partner-terms-sales", "sales", f"{acme}/terms")
+    yield Picture("own-partner", "partner", "/partner")
+    yield Picture("own-partner-terms", "partner", f"{acme}/terms")
+    yield Picture("own-partner-month", "partner", f"{acme}/months/2024-04")
+    yield Picture("activity", "finance", "/activity")
+    yield Picture("activity-partner", "partner", "/activity")
+    yield Picture("lead", "finance", f"/activity/{scene.lead('may')['id']}")
+    yield Picture("person", "finance", f"{person}?partner=acme&period=2024-05")
+    yield Picture("search", "sales", "/search?q=o")
+    yield Picture("search-empty", "sales", "/search?q=nothing-is-called-so")
+    yield Picture("month", "finance", "/month?period=2024-05")
+    yield Picture("month-sales", "sales", "/month?period=2024-05")
+    yield Picture("run", "finance", f"/runs/{scene.run}")
+    yield Picture("what-if", "finance", "/what-if")
+    yield Picture("what-if-result", "finance", f"/what-if/{scene.what_if}")
+    yield Picture("quarantine", "admin", "/quarantine")
+    yield Picture("quarantine-empty", "sales", "/quarantine?state=discarded")
+    yield Picture("held", "finance", "/held")
+    yield Picture("held-empty", "sales", "/held?rule=none")
+    yield Picture("dead-letters", "admin", "/dead-letters")
+    yield Picture("dead-tasks", "admin", "/dead-letters/tasks")
+
+
+def _settings(scene: Scene) -> Iterator[Picture]:
+    """Settings, which are for Admins only."""
+    nora = scene.client.get("/api/users", params={"email": "none@example.com"}).json()["items"][0]
+    for name in ("people", "people?tab=waiting", "keys", "webhooks", "seller", "audit"):
+        yield Picture(f"settings-{name.replace('?tab=', '-')}", "admin", f"/settings/{name}")
+    yield Picture("settings-person", "admin", f"/settings/people/{nora['user_id']}")
+    yield Picture("settings-webhook", "admin", f"/settings/webhooks/{scene.webhook['webhook_id']}")
+
+
+def main(folder: Annotated[Path, typer.Argument(help="where the pictures go")] = Path("screenshots")) -> None:
+    """Start a Leadger of its own, fill it, and look at each page."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise typer.BadParameter("There is no Chromium on this machine.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, running_stack(Path(home)) as stack, sync_playwright() as playwright:
+        headers = {"Authorization": f"Bearer {stack.key}"}
+        scene = Scene(httpx.Client(base_url=stack.url, headers=headers, timeout=60))
+        scene.make()
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        for scheme in _SCHEMES:
+            for width in _WIDTHS:
+                _take(browser, scene, folder, scheme, width)
+        browser.close()
+    typer.echo(f"The pictures are in {folder}.")
+
+
+def _take(browser: Browser, scene: Scene, folder: Path, scheme: Literal["light", "dark"], width: int) -> None:
+    contexts: dict[str, BrowserContext] = {}
+    for picture in pictures(scene):
+        if picture.role not in contexts:
+            contexts[picture.role] = _context(browser, scene, picture.role, scheme, width)
+        page = contexts[picture.role].new_page()
+        page.goto(picture.path)
+        page.screenshot(path=folder / f"{picture.name}-{width}-{scheme}.png", full_page=True)
+        page.close()
+    for context in contexts.values():
+        context.close()
+
+
+def _context(
+    browser: Browser, scene: Scene, role: str, scheme: Literal["light", "dark"], width: int
+) -> BrowserContext:
+    """A browser of its own in which somebody with the role has signed in."""
+    context = browser.new_context(
+        base_url=str(scene.client.base_url), color_scheme=scheme, viewport={"width": width, "height": _HEIGHT}
+    )
+    if role:
+        page = context.new_page()
+        page.goto("/welcome")
+        page.get_by_label("E-mail").first.fill(f"{role}@example.com")
+        page.get_by_label("Password").first.fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_load_state()
+        page.close()
+    return context
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,160 @@
+"""Partners, their products, prices, usage, months and account as pages."""
+
+import pytest
+
+from billing.roles import Role
+from tests.api.office import Office
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import get, get_all
+
+MARKUP = "<script>alert(1)</script>&\"'"
+
+
+@pytest.fixture
+async def acme(office: Office) -> str:
+    """The overview of acme, which was billed 10.00 in April."""
+    await office.lead_in("2024-04")
+    return f"/partners/{(await get(office.client, '/api/partners/acme'))['partner_id']}"
+
+
+async def test_a_partner_is_found_and_created(browser_of: BrowserOf, office: Office) -> None:
+    ada, sam = await browser_of("ada", Role.ADMIN), await browser_of("sam", Role.SALES)
+    assert "Acme" in (await sam.get("/partners?q=ACM")).text
+    assert "No partner has this in its name or id." in (await sam.get("/partners?q=nobody")).text
+    assert "Create a partner" not in (await sam.get("/partners")).text
+    assert (await sam.get("/partners/new")).status == 403
+    form = (await ada.get("/partners/new")).filled("/partners/new") | {"external_id": "globex", "name": MARKUP}
+    refused = await ada.send("/partners/new", form | {"currency": "Euros"})
+    assert (refused.status, 'id="currency-error"' in refused.response.text) == (400, True)
+    assert refused.filled("/partners/new")["name"] == MARKUP
+    created = await ada.follow(await ada.send("/partners/new", form))
+    assert MARKUP in created.text
+    assert "<script>alert" not in created.response.text
+    made = await get(office.client, "/api/partners/globex")
+    assert (made["name"], made["currency"], made["cap"]) == (MARKUP, "EUR", "100.00")
+
+
+async def test_the_billed_companies_are_customers_to_approval_apps(browser_of: BrowserOf, acme: str) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    assert (await sam.get("/customers")).response.headers["location"] == "/partners"
+    led = await sam.get("/customers/acme")
+    assert led.response.headers["location"] == "/partners/acme"
+    overview = await sam.follow(led)
+    assert "April 2024" in overview.text
+    assert f"{acme}/months/2024-04" in overview.response.text
+    assert (await sam.get("/partners/nobody")).status == 404
+
+
+async def test_a_product_is_created(browser_of: BrowserOf, office: Office, acme: str) -> None:
+    ada, sam = await browser_of("ada", Role.ADMIN), await browser_of("sam", Role.SALES)
+    path = f"{acme}/products"
+    page = await ada.get(path)
+    assert path not in (await sam.get(path)).forms
+    form = page.filled(path) | {"external_id": "cloud", "name": MARKUP, "description": MARKUP}
+    refused = await ada.send(path, form | {"external_id": "widget"})
+    assert (refused.status, refused.filled(path)["description"]) == (409, MARKUP)
+    created = await ada.follow(await ada.send(path, form))
+    assert created.text.count(MARKUP) == 3
+    assert "<script>alert" not in created.response.text
+    assert (await get(office.client, "/api/products/cloud"))["name"] == MARKUP
+
+
+async def test_a_price_is_shown_before_it_is_set(browser_of: BrowserOf, office: Office, acme: str) -> None:
+    ada = await browser_of("ada", Role.ADMIN)
+    path = f"{acme}/prices"
+    page = await ada.get(path)
+    assert "Set the price" not in page.response.text
+    for field, text in (("amount", "cheap"), ("product", "nothing"), ("effective_from", "soon")):
+        refused = await ada.send(path, page.filled(path) | {"amount": "4.00", field: text})
+        assert 400 <= refused.status < 500, field
+        assert refused.filled(path)[field] == text
+    form = page.filled(path) | {"amount": "4.00", "product": "widget", "engagement_level": "High"}
+    led = await ada.send(path, form)
+    assert "looks again by itself" in (await ada.follow(led)).text
+    await office.work()
+    shown = await ada.follow(led)
+    assert "-6.00 EUR" in shown.text
+    assert await billed(office) == "10.00"
+    seen = {"shown": shown.response.text.partition('name="shown" value="')[2].partition('"')[0].replace("&amp;", "&")}
+    other = await ada.send(path, shown.filled(path) | seen | {"amount": "5.00"})
+    assert "preview=" in other.response.headers["location"]
+    assert await rules(office) == []
+    done = await ada.follow(await ada.send(path, shown.filled(path) | seen))
+    assert "The price is set" in done.text
+    assert await rules(office) == ["4.00"]
+    await office.work()
+    assert await billed(office) == "4.00"
+    (rule,) = [each for each in done.forms if each.endswith("/end")]
+    assert (await ada.send(rule, done.form(rule))).status == 303
+    assert await rules(office) == []
+
+
+async def test_usage_is_entered_once(browser_of: BrowserOf, office: Office, acme: str) -> None:
+    fay, sam = await browser_of("fay", Role.FINANCE), await browser_of("sam", Role.SALES)
+    path = f"{acme}/usage"
+    page = await fay.get(path)
+    assert "No usage was reported yet." in page.text
+    form = page.filled(path) | {"period": "2024-04", "source": "api", "key": "calls", "units": "1,500"}
+    refused = await fay.send(path, form | {"units": "many"})
+    assert (refused.status, refused.filled(path)["units"]) == (400, "many")
+    assert 'id="units-error"' in refused.response.text
+    for _ in range(2):
+        assert (await fay.send(path, form)).status == 303
+    assert "api 1,500" in (await sam.get(path)).text
+    twice = await fay.send(path, form | {"units": "7"})
+    assert (twice.status, twice.filled(path)["units"]) == (409, "7")
+    assert (await fay.send(path, form | {"units": "7", "replace": "yes"})).status == 303
+    assert "api 7" in (await sam.get(path)).text
+    assert (await sam.send(path, form | (await sam.get(path)).form("/account/sign-out"))).status == 403
+
+
+async def test_a_month_is_closed_and_reopened_by_its_name_only(
+    browser_of: BrowserOf, office: Office, acme: str
+) -> None:
+    fay, sam = await browser_of("fay", Role.FINANCE), await browser_of("sam", Role.SALES)
+    path = f"{acme}/months/2024-04"
+    page = await fay.get(path)
+    assert "Nothing waits, nothing is held: the month can be closed." in page.text
+    assert set((await sam.get(path)).forms) == {"/account/sign-out"}
+    for form, field, through in (("close", "month", "2024-04"), ("reopen", "again", None)):
+        page = await fay.get(path)
+        before = (await get(office.client, "/api/partners/acme"))["closed_through"]
+        for wrong in ("", "2024-03", "April"):
+            refused = await fay.send(f"{path}/{form}", page.filled(f"{path}/{form}") | {field: wrong})
+            assert (refused.status, refused.filled(f"{path}/{form}")[field]) == (400, wrong)
+            assert "must be 2024-04" in refused.text
+        await office.work()
+        assert (await get(office.client, "/api/partners/acme"))["closed_through"] == before
+        assert (await fay.send(f"{path}/{form}", page.filled(f"{path}/{form}") | {field: " 2024-04 "})).status == 303
+        await office.work()
+        assert (await get(office.client, "/api/partners/acme"))["closed_through"] == through
+    forged = (await sam.get(path)).form("/account/sign-out") | {"month": "2024-04"}
+    assert (await sam.send(f"{path}/close", forged)).status == 403
+
+
+async def test_the_figures_of_a_month_and_of_the_account(browser_of: BrowserOf, office: Office, acme: str) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    issued = await office.issued(await office.make())
+    month = await sam.get(f"{acme}/months/2024-04")
+    assert "Net 10.00 EUR Billed 10.00 Credited 0.00 Gross 10.00 Saved 0.00" in month.text
+    assert issued["number"] in month.text
+    overview = await sam.get(acme)
+    assert "Open 12.00 EUR" in overview.text
+    statement = await sam.get(f"{acme}/statement?start={issued['issued_on']}&end={issued['issued_on']}")
+    assert f"{issued['number']} Bill" in statement.text
+    assert "+12.00 12.00 Closing balance" in statement.text
+    nothing = await sam.get(f"{acme}/statement?start=2020-01-01&end=2020-12-31")
+    assert "Nothing was booked in these days." in nothing.text
+
+
+async def billed(office: Office) -> str:
+    """What acme is billed for April."""
+    report = (await get(office.client, "/billing/reports", partner="acme", period="2024-04"))["items"][0]
+    amount: str = report["totals"]["billed"]
+    return amount
+
+
+async def rules(office: Office) -> list[str]:
+    """The amounts of acme's own rules."""
+    found = await get_all(office.client, "/api/rate-cards", partner="acme")
+    return [each["amount"] for each in found if each["partner"]]
