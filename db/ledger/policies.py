@@ -16,7 +16,7 @@ from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory
 from db.masters.rates import span_from_row
 
 PARTNERS = """
-    SELECT id, currency, policy_version, closed_through, since_version AS same_terms_since
+    SELECT id, external_id, currency, policy_version, closed_through, since_version AS same_terms_since
     FROM partners LEFT JOIN unchanged_terms ON partner_id = id AND through_version = policy_version
     WHERE id = ANY($1::uuid[])
 """

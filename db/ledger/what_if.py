@@ -21,7 +21,7 @@ from billing.what_if import Past, Supposed, billed_by_period
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import reading, what_if_results
-from db.ledger.policies import read_policies
+from db.ledger.policies import PARTNERS, read_policies
 from db.ledger.what_if_results import Difference
 from db.ledger.winners import winner_from_row
 from db.tasks import records as tasks
@@ -161,13 +161,7 @@ def _price(action: Action, lead_type_key: str, policy: Policy) -> None:
 
 
 async def _policies(connection: asyncpg.Connection, partner_ids: list[UUID]) -> dict[UUID, tuple[str, Policy]]:
-    rows = await connection.fetch(
-        """
-        SELECT id, external_id, currency, policy_version, closed_through FROM partners WHERE id = ANY($1::uuid[])
-        ORDER BY external_id
-        """,
-        partner_ids,
-    )
+    rows = await connection.fetch(f"{PARTNERS} ORDER BY external_id", partner_ids)
     policies = await read_policies(connection, rows)
     return {row["id"]: (row["external_id"], policies[row["id"]]) for row in rows}
 
