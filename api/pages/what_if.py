@@ -61,7 +61,7 @@ async def cancel_what_if_here(request: Request, task_id: UuidPath) -> Response:
 
     async def act(form: Form) -> Response:
         await cancel_what_if(request, task_id)
-        return led_to(request, "/what-if", "It is cancelled; nothing was changed.")
+        return led_to(request, f"/what-if/{task_id}")
 
     return await submitted(request, act, _show)
 
@@ -80,5 +80,7 @@ def _sent(form: Form) -> dict[str, Any]:
         sent["cap"] = form.value("cap").strip().replace(",", "") or "missing"
     rate = {name: form.value(_RATE + name).strip() for name in _OF_RATE}
     if any(rate.values()):
-        sent["rates"] = [{name: text for name, text in rate.items() if text}]
+        # A price that names nothing gives way to the prices of levels, so it names the partner, as on its own page.
+        named = [{}] if rate["product"] else [{"partner": each} for each in sent["partners"]]
+        sent["rates"] = [each | {name: text for name, text in rate.items() if text} for each in named]
     return sent

@@ -198,10 +198,19 @@ def _changes(versions: list[tuple[int, dict[str, str]]]) -> list[tuple[int, list
     """Per version but the first, the newest first: label, before and after of what changed."""
     steps = itertools.pairwise(versions)
     changed = [
-        (start, [(_FIELDS[name].label, before[name], after[name]) for name in after if before[name] != after[name]])
+        (start, [(name, before[name], after[name]) for name in after if before[name] != after[name]])
         for (_, before), (start, after) in steps
     ]
-    return [each for each in reversed(changed) if each[1]]
+    return [
+        (start, [(_FIELDS[name].label, _shown(name, before), _shown(name, after)) for name, before, after in differing])
+        for start, differing in reversed(changed)
+        if differing
+    ]
+
+
+def _shown(name: str, text: str) -> str:
+    """A value as the page shows it: a choice by its label."""
+    return dict(_FIELDS[name].options).get(text, text)
 
 
 def _value(content: Mapping[str, Any], name: str) -> Any:

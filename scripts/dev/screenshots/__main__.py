@@ -129,9 +129,7 @@ def _take(browser: Browser, scene: Scene, folder: Path, scheme: Literal["light",
         context.close()
 
 
-def _context(
-    browser: Browser, scene: Scene, role: str, scheme: Literal["light", "dark"], width: int
-) -> BrowserContext:
+def _context(browser: Browser, scene: Scene, role: str, scheme: Literal["light", "dark"], width: int) -> BrowserContext:
     """A browser of its own in which somebody with the role has signed in."""
     context = browser.new_context(
         base_url=str(scene.client.base_url), color_scheme=scheme, viewport={"width": width, "height": _HEIGHT}

@@ -81,7 +81,12 @@ class Scene:
         self._exceptions()
         self._post("/api/keys", name="crm", scopes=["ingest"])
         self.webhook = self._post("/api/webhooks", url="https://hooks.example.com/leadger", events=["bill.issued"])
-        supposed = {"partners": ["acme"], "from": "2024-03", "to": "2024-04", "rates": [{"amount": "2.00"}]}
+        supposed = {
+            "partners": ["acme"],
+            "from": "2024-03",
+            "to": "2024-04",
+            "rates": [{"partner": "acme", "amount": "2.00"}],
+        }
         self.what_if = self._post("/api/what-if", **supposed)["task_id"]
         month = {"period": "2024-05", "dry_run": True}
         self.run = self._post("/api/billing-scheduler/process-monthly-billing", **month)["run_id"]

@@ -1,0 +1,137 @@
+"""Activity, a lead and a person as pages: what became of each action and why, and decisions about one."""
+
+import httpx
+import pytest
+
+from billing.roles import Role
+from tests.api.office import Office
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import Json, action, bill, get, lead, make
+
+MARKUP = "<script>alert(1)</script>&\"'"
+
+
+@pytest.fixture
+async def found(client: httpx.AsyncClient, office: Office) -> Json:
+    """A lead of anna with 12 actions of 10.00, one of them a duplicate and one above the cap; and a lead of globex."""
+    await make(client, "partners", external_id="globex", name="Globex")
+    await make(client, "products", external_id="other", partner="globex", name="Other")
+    actions = [action(f"Click {number:02}", at=f"2024-04-{number + 1:02}T10:00:00Z") for number in range(11)]
+    again = action("Click 00", at="2024-04-20T10:00:00Z")
+    mine = lead("mine", *actions, again, lead_type=MARKUP)
+    await bill(client, office.engine, office.policies, mine, lead("theirs", product_id="other"))
+    return await get(client, "/leads/mine")
+
+
+async def test_leads_are_filtered_and_each_action_says_why(
+    browser_of: BrowserOf, found: Json, client: httpx.AsyncClient
+) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    page = await sam.get("/activity")
+    assert "120.00 100.00 EUR 20.00" in page.text
+    assert MARKUP in page.text
+    for query, mine, theirs in (
+        ("partner=globex", False, True),
+        ("customer=anna&product=widget", True, False),
+        ("outcome=capped", True, False),
+        ("start=2020-01-01&end=2020-01-02", False, False),
+        (f"lead_type={MARKUP[:7]}", False, False),
+    ):
+        page = await sam.get(f"/activity?{query}")
+        assert page.status == 200, query
+        assert (f"/activity/{found['id']}" in page.response.text, ">theirs</a>" in page.response.text) == (mine, theirs)
+    unknown = await sam.get("/activity?partner=nobody")
+    assert (unknown.status, "There is no partner &#39;nobody&#39;." in unknown.response.text) == (404, True)
+    shown = await sam.get(f"/activity/{found['id']}")
+    assert "Billed 100.00 EUR Gross 120.00 Saved as duplicates 10.00 Saved by the cap 10.00" in shown.text
+    assert "Not billed: the cap of 100.00 EUR per customer in April 2024 was already used up" in shown.text
+    assert "<script>alert" not in shown.response.text
+    assert set(shown.forms) == {"/account/sign-out"}
+    assert (await sam.get("/activity/00000000-0000-0000-0000-000000000000")).status == 404
+
+
+async def test_a_person_has_months_with_the_cap_filling_up(
+    browser_of: BrowserOf, found: Json, client: httpx.AsyncClient
+) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    path = f"/people/{(await get(client, '/api/customers/anna'))['customer_id']}"
+    acme = await sam.get(f"{path}?partner=acme&period=2024-04")
+    assert "April 2024 with acme Billed 100.00 EUR" in acme.text
+    assert "The cap of 100.00 EUR 100.00 of 100.00" in acme.text
+    assert "April 2024 with globex Billed 10.00 EUR" in (await sam.get(f"{path}?partner=globex&period=2024-04")).text
+    assert "anna@example.com" in acme.text
+    assert (await sam.get("/people/nobody")).status == 404
+
+
+async def test_an_action_is_held_released_and_returned_for_a_reason(
+    browser_of: BrowserOf, office: Office, found: Json
+) -> None:
+    fay, sam = await browser_of("fay", Role.FINANCE), await browser_of("sam", Role.SALES)
+    path, one = f"/activity/{found['id']}", found["actions"][3]["action_id"]
+    form = (await fay.get(path)).filled(f"{path}/decide") | {"action": one}
+    refused = await fay.send(f"{path}/decide", form | {"decision": "hold"})
+    assert (refused.status, 'id="reason-error"' in refused.response.text) == (400, True)
+    assert refused.filled(f"{path}/decide")["action"] == one
+    forgotten = await fay.send(f"{path}/decide", form | {"reason": "x", "decision": "forget"})
+    assert (forgotten.status, forgotten.filled(f"{path}/decide")["reason"]) == (400, "x")
+    for decision, outcome in (("hold", "held"), ("release", "billed"), ("return", "returned")):
+        done = await fay.follow(await fay.send(f"{path}/decide", form | {"decision": decision, "reason": MARKUP}))
+        assert "<script>alert" not in done.response.text
+        actions = (await get(office.client, "/leads/mine"))["actions"]
+        assert {each["action_id"]: each["outcome"] for each in actions}[one] == outcome
+    forged = (await sam.get(path)).form("/account/sign-out") | form | {"decision": "hold", "reason": "mine"}
+    assert (await sam.send(f"{path}/decide", forged)).status == 403
+
+
+async def test_the_search_leads_to_whatever_is_called_so(
+    browser_of: BrowserOf, office: Office, found: Json, client: httpx.AsyncClient
+) -> None:
+    sam = await browser_of("sam", Role.SALES)
+    issued = await office.issued(await office.make())
+    partner = (await get(client, "/api/partners/acme"))["partner_id"]
+    person = (await get(client, "/api/customers/anna"))["customer_id"]
+    for text, path in (
+        (issued["number"].lower(), f"/bills/{issued['bill_id']}"),
+        (issued["bill_id"], f"/bills/{issued['bill_id']}"),
+        ("acme", f"/partners/{partner}"),
+        ("widget", f"/partners/{partner}/products"),
+        (" Anna@Example.com ", f"/people/{person}"),
+        ("anna", f"/people/{person}"),
+        ("mine", f"/activity/{found['id']}"),
+    ):
+        led = await sam.get("/search", params={"q": text})
+        assert (led.status, led.response.headers.get("location")) == (303, path), text
+    several = await sam.get("/search?q=e")
+    assert (several.status, "Acme Partner" in several.text, "Globex Partner" in several.text) == (200, True, True)
+    nothing = await sam.get("/search", params={"q": MARKUP})
+    assert "Nothing is called so." in nothing.text
+    assert "<script>alert" not in nothing.response.text
+
+
+async def test_people_of_a_partner_see_only_their_own(
+    browser_of: BrowserOf, office: Office, found: Json, client: httpx.AsyncClient
+) -> None:
+    issued = await office.issued(await office.make())
+    pat, gus = [await browser_of(name, Role.PARTNER, of) for name, of in (("pat", "acme"), ("gus", "globex"))]
+    home = await pat.get("/partner")
+    assert "To be paid 120.00 EUR" in home.text
+    assert "You saved 20.00: 10.00 duplicates, 10.00 above the cap." in home.text
+    assert issued["number"] in home.text
+    assert issued["number"] not in (await gus.get("/partner")).text
+    partner = (await get(client, "/api/partners/acme"))["partner_id"]
+    person = (await get(client, "/api/customers/anna"))["customer_id"]
+    tabs = [f"/partners/{partner}{tab}" for tab in ("", "/terms", "/products", "/prices", "/usage", "/statement")]
+    for path in (*tabs, f"/partners/{partner}/months/2024-04", f"/activity/{found['id']}"):
+        seen = await pat.get(path)
+        assert (seen.status, set(seen.forms)) == (200, {"/account/sign-out"}), path
+        assert "anna@example.com" not in seen.text, path
+        assert (await gus.get(path)).status == 404, path
+    assert "mine" in (await pat.get("/activity")).text
+    assert "theirs" not in (await pat.get("/activity")).text
+    assert (await pat.get("/activity?partner=globex")).status == 404
+    own = await pat.get(f"/people/{person}")
+    assert ("globex" in own.text, "anna@example.com" in own.text, "anna" in own.text) == (False, False, True)
+    for text in ("mine", "acme", "widget", issued["number"]):
+        assert (await gus.get("/search", params={"q": text})).status == 200, text
+    sam = await browser_of("sam", Role.SALES)
+    assert (await sam.get("/partner")).response.headers["location"] == "/partners"

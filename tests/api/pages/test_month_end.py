@@ -1,0 +1,82 @@
+"""The month end as a page: a run dry and live, and its dead letters."""
+
+import pytest
+
+from billing.roles import Role
+from db.core.engine import transaction
+from tests.api.office import Office
+from tests.api.pages.browser import Browser, Page
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import get, get_all
+from worker.tasks import runs
+
+
+@pytest.fixture(autouse=True)
+def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is over when its task was run once, however slow the machine is."""
+    monkeypatch.setattr(runs, "TURN_S", 60.0)
+
+
+async def run_of(office: Office, browser: Browser, led: Page) -> Page:
+    """The page of a run that was started, once it is done."""
+    assert "looks again by itself" in (await browser.follow(led)).text
+    await office.work()
+    return await browser.follow(led)
+
+
+async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None:
+    fay, sam = await browser_of("fay", Role.FINANCE), await browser_of("sam", Role.SALES)
+    await office.lead_in("2024-04")
+    page = await fay.get("/month?period=2024-04")
+    assert "acme" in page.text
+    assert "There was no run yet." in page.text
+    form = page.filled("/month/run")
+    dry = await run_of(office, fay, await fay.send("/month/run", form | {"dry_run": "1"}))
+    assert "Dry run of April 2024" in dry.text
+    assert "Would be billed 1" in dry.text
+    assert "12.00 EUR" in dry.text
+    assert await get_all(office.client, "/api/bills") == []
+    for confirmed in ("", "2024-03", "April"):
+        refused = await fay.send("/month/run", form | {"confirmed": confirmed})
+        assert (refused.status, "must be 2024-04" in refused.text) == (400, True)
+        assert refused.filled("/month/run")["confirmed"] == confirmed
+    live = await run_of(office, fay, await fay.send("/month/run", form | {"confirmed": "2024-04"}))
+    assert "Run of April 2024" in live.text
+    (bill,) = await get_all(office.client, "/api/bills")
+    assert f"/bills/{bill['bill_id']}" in live.response.text
+    assert bill["state"] == "pending"
+    assert "fay" in (await sam.get("/month?period=2024-04")).text
+
+
+async def test_a_run_that_cannot_be_stays_typed(browser_of: BrowserOf, office: Office) -> None:
+    fay, sam = await browser_of("fay", Role.FINANCE), await browser_of("sam", Role.SALES)
+    page = await fay.get("/month?period=2024-04")
+    for shops, status in (("nobody", 404), ("x" * 300, 400)):
+        refused = await fay.send("/month/run", page.filled("/month/run") | {"dry_run": "1", "shop_ids": shops})
+        assert (refused.status, refused.filled("/month/run")["shop_ids"]) == (status, shops)
+    future = await fay.send("/month/run", page.filled("/month/run") | {"dry_run": "1", "period": "2999-01"})
+    assert (future.status, future.filled("/month/run")["period"]) == (409, "2999-01")
+    shown = await sam.get("/month?period=2024-04")
+    assert "/month/run" not in shown.forms
+    forged = shown.form("/account/sign-out") | {"period": "2024-04", "dry_run": "1"}
+    assert (await sam.send("/month/run", forged)).status == 403
+    assert (await sam.get("/runs/00000000-0000-0000-0000-000000000000")).status == 404
+
+
+async def test_what_failed_is_billed_again(browser_of: BrowserOf, office: Office) -> None:
+    fay = await browser_of("fay", Role.FINANCE)
+    await office.lead_in("2024-04")
+    form = (await fay.get("/month?period=2024-04")).filled("/month/run") | {"confirmed": "2024-04"}
+    run = await run_of(office, fay, led := await fay.send("/month/run", form))
+    async with transaction(office.engine) as connection:
+        await connection.execute("UPDATE billing_run_items SET outcome = 'failed', error = 'It <b>broke</b>.'")
+    run = await fay.follow(led)
+    assert "acme 2024-04: It <b>broke</b>." in run.text
+    path = f"{led.response.headers['location']}/retry"
+    nothing = await fay.send(path, run.form("/account/sign-out"))
+    assert (nothing.status, "That did not work" in nothing.text or "to be mended" in nothing.text) == (400, True)
+    again = await fay.follow(await fay.send(path, run.filled(path)))
+    assert "They are billed again" in again.text
+    await office.work()
+    newest = (await get(office.client, "/api/billing-scheduler/status"))["runs"][0]
+    assert (newest["state"], newest["failed"]) == ("done", 0)

@@ -1,0 +1,150 @@
+"""The settings as pages: for Admins only, and a secret is shown once."""
+
+import re
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.roles import Role
+from tests.api.office import Office
+from tests.api.pages.browser import Browser, Page
+from tests.api.pages.conftest import BrowserOf
+from tests.api.world import check_problem, get, get_all
+from tests.people import new_person
+
+MARKUP = "<script>alert(1)</script>&\"'"
+PAGES = ("people", "keys", "webhooks", "seller", "audit")
+
+
+async def shown_once(browser: Browser, led: Page) -> str:
+    """The secret that a page shows, and never again."""
+    page = await browser.follow(led)
+    (secret,) = re.findall("<code>([^<]+)</code>", page.response.text)
+    assert secret not in (await browser.follow(led)).text
+    return str(secret)
+
+
+async def test_settings_are_for_admins(browser_of: BrowserOf) -> None:
+    sam, fay = await browser_of("sam", Role.SALES), await browser_of("fay", Role.FINANCE)
+    for browser in (sam, fay):
+        token = (await browser.get("/bills")).form("/account/sign-out")
+        for page in PAGES:
+            assert (await browser.get(f"/settings/{page}")).status == 403, page
+            assert (await browser.send(f"/settings/{page}", token)).status in (403, 405), page
+        assert (await browser.send("/settings/people/invite", token)).status == 403
+
+
+async def test_a_key_is_shown_once_rotated_and_revoked(browser_of: BrowserOf, office: Office) -> None:
+    ada, path = await browser_of("ada", Role.ADMIN), "/settings/keys"
+    form = (await ada.get(path)).filled(path) | {"name": MARKUP}
+    for fields, error in (({}, "scopes"), ({"scopes": ["ingest"], "name": ""}, "name"), ({"scopes": "all"}, "scopes")):
+        refused = await ada.send(path, form | fields)
+        assert (refused.status, f'id="{error}-error"' in refused.response.text) == (400, True), fields
+        assert refused.filled(path)["name"] == fields.get("name", MARKUP)
+    unknown = await ada.send(path, form | {"scopes": ["ingest"], "partner": "nobody"})
+    assert (unknown.status, unknown.filled(path)["partner"]) == (404, "nobody")
+    assert unknown.filled(path)["scopes"] == ["ingest"]
+    secret = await shown_once(ada, await ada.send(path, form | {"scopes": ["read"]}))
+    page = await ada.get(path)
+    assert (MARKUP in page.text, "<script>alert" in page.response.text) == (True, False)
+    key = next(each for each in (await get(office.client, "/api/keys"))["items"] if each["name"] == MARKUP)
+    assert await may_read(office.client, secret)
+    mine = f"{path}/{key['key_id']}"
+    other = await shown_once(ada, await ada.send(f"{mine}/rotate", page.form(f"{mine}/rotate")))
+    assert await may_read(office.client, other)
+    newest = next(
+        each["key_id"]
+        for each in (await get(office.client, "/api/keys"))["items"]
+        if each["name"] == MARKUP and each["key_id"] != key["key_id"]
+    )
+    end = f"{path}/{newest}/revoke"
+    typed = (await ada.get(path)).filled(end)
+    wrong = await ada.send(end, typed | {"name": "another"})
+    assert (wrong.status, "Nothing is revoked" in wrong.text) == (400, True)
+    assert await may_read(office.client, other)
+    assert "The key is revoked." in (await ada.follow(await ada.send(end, typed | {"name": MARKUP}))).text
+    assert not await may_read(office.client, other)
+
+
+async def test_the_secret_of_a_webhook_is_shown_once(browser_of: BrowserOf, office: Office) -> None:
+    ada, path = await browser_of("ada", Role.ADMIN), "/settings/webhooks"
+    page = await ada.get(path)
+    assert "Nobody is told of anything yet." in page.text
+    form = page.filled(path) | {"url": "https://hooks.example.com/x", "events": ["bill.issued"]}
+    for fields, error in (({"url": "http://x"}, "url"), ({"events": []}, "events"), ({"events": ["x"]}, "events")):
+        refused = await ada.send(path, form | fields)
+        assert (refused.status, f'id="{error}-error"' in refused.response.text) == (400, True), fields
+        assert refused.filled(path)["url"] == (form | fields)["url"]
+    made = await ada.send(path, form)
+    secret = await shown_once(ada, made)
+    assert secret.startswith("whsec_")
+    mine = made.response.headers["location"]
+    acts = await ada.follow(made)
+    assert await shown_once(ada, await ada.send(f"{mine}/act", acts.form(f"{mine}/act") | {"do": "rotate"})) != secret
+    assert (await ada.send(f"{mine}/act", acts.form(f"{mine}/act") | {"do": "dance"})).status == 400
+    assert (await ada.send(f"{mine}/act", acts.form(f"{mine}/act") | {"do": "test"})).status == 303
+    tested = await ada.get(mine)
+    assert "Waiting" in tested.text
+    (again,) = [each for each in tested.forms if each.endswith("/redeliver")]
+    assert (await ada.send(again, tested.form(again))).status == 303
+    assert (
+        "The webhook is removed."
+        in (await ada.follow(await ada.send(f"{mine}/remove", tested.form(f"{mine}/remove")))).text
+    )
+    assert (await ada.get(mine)).status == 404
+
+
+async def test_a_person_is_invited_given_a_role_and_let_go(
+    browser_of: BrowserOf, office: Office, engine: AsyncEngine
+) -> None:
+    ada, path = await browser_of("ada", Role.ADMIN), "/settings/people"
+    await new_person(engine, "nora", None)
+    page = await ada.get(path)
+    assert "1 person waits for a role." in page.text
+    form = page.filled(f"{path}/invite") | {"name": MARKUP, "email": "ida@example.com", "role": "sales"}
+    for fields, error in (({"email": "ida"}, "email"), ({"name": ""}, "name")):
+        refused = await ada.send(f"{path}/invite", form | fields)
+        assert (refused.status, f'id="invited-{error}-error"' in refused.response.text) == (400, True), fields
+        assert f'<a href="#invited-{error}">' in refused.response.text
+        assert refused.filled(f"{path}/invite")["email"] == (form | fields)["email"]
+    invited = await ada.send(f"{path}/invite", form)
+    assert "/password?token=" in await shown_once(ada, invited)
+    listed = await ada.get(f"{path}?tab=sales")
+    assert (MARKUP in listed.text, "<script>alert" in listed.response.text) == (True, False)
+    nora = (await get(office.client, "/api/users", email="nora@example.com"))["items"][0]
+    mine = f"{path}/{nora['user_id']}"
+    role = (await ada.get(mine)).filled(f"{mine}/role")
+    refused = await ada.send(f"{mine}/role", role | {"role": "partner", "partner": "nobody"})
+    assert (refused.status, refused.filled(f"{mine}/role")["partner"]) == (404, "nobody")
+    assert (await ada.send(f"{mine}/role", role | {"role": "partner", "partner": "acme"})).status == 303
+    changed = await ada.get(mine)
+    assert "Role Partner Partner acme" in changed.text
+    assert "/password?token=" in await shown_once(ada, await ada.send(f"{mine}/reset", changed.filled(f"{mine}/reset")))
+    for word in ("no", "yes"):
+        form = (await ada.get(mine)).filled(f"{mine}/active")
+        assert f"May sign in {word}" in (await ada.follow(await ada.send(f"{mine}/active", form))).text
+
+
+async def test_the_seller_is_kept_and_the_audit_tells_of_it(browser_of: BrowserOf, office: Office) -> None:
+    ada, path = await browser_of("ada", Role.ADMIN), "/settings/seller"
+    form = (await ada.get(path)).filled(path)
+    assert form["address"] == "1 High Street\r\nLondon"
+    for field, text in (("name", ""), ("small_amount", "little")):
+        refused = await ada.send(path, form | {field: text})
+        assert (refused.status, refused.filled(path)[field]) == (400, text)
+        assert f'id="{field}-error"' in refused.response.text
+    assert (await ada.send(path, form | {"name": MARKUP})).status == 303
+    assert (await get(office.client, "/api/seller"))["name"] == MARKUP
+    lines = await get_all(office.client, "/api/audit", what="seller")
+    audit = await ada.get("/settings/audit?what=seller")
+    assert audit.text.count("seller.changed") == len(lines)
+    assert (MARKUP in audit.text, "<script>alert" in audit.response.text) == (True, False)
+    assert "Nothing was changed that fits this." in (await ada.get("/settings/audit?who=nobody")).text
+
+
+async def may_read(client: httpx.AsyncClient, secret: str) -> bool:
+    """Whether a key opens anything."""
+    answer = await client.get("/api/partners", headers={"Authorization": f"Bearer {secret}"})
+    if answer.status_code == 401:
+        check_problem(answer, 401)
+    return answer.status_code == 200
