@@ -18,6 +18,8 @@ from api.routing import Route
 from api.schemas.fields import UuidPath
 from api.state import state_of
 from billing.actions import Outcome
+from billing.errors import InvalidValue
+from billing.periods import period_from_text
 from billing.totals import Totals
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid, uuid_from_text
@@ -28,7 +30,7 @@ from db.reports.leads_on_record import LeadRow
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/activity")
 _READ = requires(Permission.READ, within_partner=True)
 Leads = list[tuple[LeadRow, Totals, int]]
-_FIELDS = ("partner", "customer", "product", "lead_type", "outcome", "start", "end")
+_FIELDS = ("partner", "customer", "product", "lead_type", "outcome", "period", "start", "end")
 _DONE = {
     "hold": "The action is held: it is not billed until it is released.",
     "release": "The action counts again.",
@@ -44,12 +46,16 @@ async def show_activity(
     product: str = "",
     lead_type: str = "",
     outcome: str = "",
+    period: str = "",
     start: str = "",
     end: str = "",
     after: After = None,
 ) -> Response:
-    """Decided leads, the newest first; days are in UTC, both included."""
-    asked = dict(zip(_FIELDS, (partner, customer, product, lead_type, outcome, start, end), strict=True))
+    """Decided leads, the newest first; with `period`, those of which something is billed in that month.
+
+    Days are of the leads' creation, in UTC, both included.
+    """
+    asked = dict(zip(_FIELDS, (partner, customer, product, lead_type, outcome, period, start, end), strict=True))
     asked = {name: text.strip() for name, text in asked.items()}
     form = Form()
     leads: Leads = []
@@ -110,6 +116,7 @@ async def _found(request: Request, asked: dict[str, str], after: str | None) -> 
             product_id=await product_id_of(connection, asked["product"], within=within) if asked["product"] else None,
             lead_type=asked["lead_type"] or None,
             outcome=asked["outcome"] if asked["outcome"] in set(Outcome) else None,
+            period=_period(asked["period"]),
             start=_day(asked["start"]),
             end=end and end + timedelta(days=1),
         )
@@ -143,4 +150,12 @@ def _day(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
     except ValueError:
+        return None
+
+
+def _period(text: str) -> int | None:
+    """A month; None for what is no month, which filters nothing."""
+    try:
+        return period_from_text(text) if text else None
+    except InvalidValue:
         return None

@@ -56,13 +56,17 @@ class LeadView:
 
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
-    """Which leads a page shows; None is any. The date range is half open and means the lead's creation."""
+    """Which leads a page shows; None is any. The date range is half open and means the lead's creation.
+
+    With an outcome and a billing period, one action of the lead has both.
+    """
 
     customer_id: UUID | None = None
     partner_id: UUID | None = None
     product_id: UUID | None = None
     lead_type: str | None = None
     outcome: str | None = None
+    period: int | None = None
     start: datetime | None = None
     end: datetime | None = None
 
@@ -133,12 +137,15 @@ async def page(
     if only.lead_type is not None:
         spellings = await _spellings(connection, only.lead_type, searched, searched_arguments)
         filtered.append(f"leads.lead_type = ANY({parameter(spellings, 'text[]')})")
+    of_action = []
     if only.outcome is not None:
+        of_action.append(f"outcome::text = {parameter(only.outcome, 'text')}")
+    if only.period is not None:
+        of_action.append(f"billing_period = {parameter(only.period, 'integer')}")
+    if of_action:
         # OFFSET 0 asks for each lead. As a join, Postgres may read the actions of all leads there are.
-        filtered.append(
-            "EXISTS (SELECT FROM actions WHERE actions.lead_id = leads.id"
-            f" AND outcome::text = {parameter(only.outcome, 'text')} OFFSET 0)"
-        )
+        conditions = " AND ".join(("actions.lead_id = leads.id", *of_action))
+        filtered.append(f"EXISTS (SELECT FROM actions WHERE {conditions} OFFSET 0)")
     rows = await connection.fetch(
         f"""
         {_named_leads(f"({searched if filtered else f'{first} LIMIT {limit:d}'})")}

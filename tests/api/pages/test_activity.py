@@ -34,6 +34,9 @@ async def test_leads_are_filtered_and_each_action_says_why(
         ("partner=globex", False, True),
         ("customer=anna&product=widget", True, False),
         ("outcome=capped", True, False),
+        ("outcome=capped&period=2024-04", True, False),
+        ("period=2024-04", True, True),
+        ("period=2024-05", False, False),
         ("start=2020-01-01&end=2020-01-02", False, False),
         (f"lead_type={MARKUP[:7]}", False, False),
     ):

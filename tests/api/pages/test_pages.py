@@ -1,6 +1,7 @@
 """What holds for every page: its policy, its size, its words, and whom it is for."""
 
 import gzip
+import html
 import re
 
 import httpx
@@ -19,6 +20,8 @@ from tests.api.pages.conftest import BrowserOf
 from tests.api.world import check_problem, make, make_masters
 
 MOST_BYTES = 60_000
+LED_ON = ("/settings", "/customers")
+"""Paths that lead on to a page."""
 MARKUP = "<script>alert(1)</script>&\"'"
 
 
@@ -30,7 +33,7 @@ def page_paths(app: FastAPI) -> list[str]:
         if getattr(each.endpoint, "__module__", "").startswith("api.pages.")
         and "GET" in (each.methods or ())
         and "{" not in str(each.path)
-        and str(each.path) not in ("/", "/dashboard/live", "/dashboard/figures")
+        and str(each.path) not in ("/", "/dashboard/live", "/dashboard/figures", "/partner", *LED_ON)
     )
 
 
@@ -134,9 +137,29 @@ async def test_everybody_is_led_only_to_what_is_open_to_them(
     assert home.status == 200
     links = set(re.findall(r'<a href="(/[a-z-]+)"', home.response.text))
     for path in links:
-        assert (await browser.get(path)).status == 200, path
+        assert (await browser.get(path)).status == (303 if path in LED_ON else 200), path
     assert ("/dashboard" in links) is (role not in (Role.PARTNER, None))
     assert ("/bills" in links) is (role is not None)
+
+
+@pytest.mark.parametrize(
+    "role",
+    [Role.ADMIN, *(pytest.param(role, marks=pytest.mark.slow) for role in Role if role is not Role.ADMIN)],
+)
+async def test_every_link_leads_somewhere(browser_of: BrowserOf, office: Office, role: Role) -> None:
+    await office.lead_in("2024-03", "2024-04")
+    await office.issued(await office.make("2024-03"))
+    browser = await browser_of("who", role, "acme" if role is Role.PARTNER else None)
+    waiting, seen = ["/"], {"/"}
+    while waiting:
+        path = waiting.pop()
+        page = await browser.get(path)
+        assert page.status in (200, 303), path
+        links = re.findall(r'<a [^>]*href="(/[^"#]*)', page.response.text)
+        found = {html.unescape(link) for link in [*links, page.response.headers.get("location", "/")]} - seen
+        waiting += found
+        seen |= found
+    assert len(seen) > 15
 
 
 async def test_a_partner_sees_own_issued_bills_and_nothing_of_our_people(browser_of: BrowserOf, office: Office) -> None:
