@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
+from billing.lead_files.lead_entries import Entry
 from scripts.cli.connection import api_command
 from scripts.cli.ingest.command import follow, print_counts
-from scripts.cli.ingest.lead_entries import Entry
 from scripts.cli.ingest.upload import Counts, Intake
 from scripts.cli.report_tables import print_reports
 from scripts.client import Client

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.cli.ingest.lead_entries import Entry, Line
+from billing.lead_files.lead_entries import Entry, Line
 from scripts.cli.ingest.upload import Intake
 from scripts.client import Client, Refused
 from scripts.local.embedded import valkey

@@ -12,10 +12,11 @@ import typer
 from rich.progress import Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from billing.lead_files.lead_entries import Unreadable
+from billing.lead_files.reading import Format, read_leads
 from scripts.cli.connection import api_command
 from scripts.cli.explain import print_possible_corrections
-from scripts.cli.ingest.lead_entries import Unreadable
-from scripts.cli.ingest.lead_files import Format, open_source, read_leads
+from scripts.cli.ingest.source import open_source
 from scripts.cli.ingest.upload import Counts, Intake, RejectedLine
 from scripts.client import Client, ClientError
 from scripts.console import Json, add_row, console, new_table, note, print_json, progress

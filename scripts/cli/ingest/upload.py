@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from scripts.cli.ingest.lead_entries import BadLines, Entry, Line
+from billing.lead_files.lead_entries import BadLines, Entry, Line
 from scripts.client import Client, Refused
 
 BATCH_LEADS = 1000

@@ -8,17 +8,15 @@ import gzip
 import io
 import json
 import sqlite3
-import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts.cli.ingest.lead_csv import csv_leads
-from scripts.cli.ingest.lead_entries import BLOCK_BYTES, BadLines, Entry, Stream, Unreadable
-from scripts.cli.ingest.lead_json import json_leads, ndjson_leads
+from billing.lead_files.lead_csv import csv_leads
+from billing.lead_files.lead_entries import BLOCK_BYTES, BadLines, Entry, Stream, Unreadable
+from billing.lead_files.lead_json import json_leads, ndjson_leads
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -32,21 +30,6 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-@contextmanager
-def open_source(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    """A file, or standard input for "-", with its size if that is known; raises Unreadable if it cannot be opened."""
-    if name == "-":
-        yield sys.stdin.buffer, None
-        return
-    path = Path(name)
-    try:
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise Unreadable(f"{name} cannot be read: {error.strerror}.") from None
-    with file:
-        yield file, path.stat().st_size if path.is_file() else None
-
-
 def read_leads(
     source: BinaryIO, name: str, kind: Format | None, on_bytes: Callable[[int], None] = lambda count: None
 ) -> Iterator[Entry | BadLines]:
@@ -57,7 +40,7 @@ def read_leads(
             stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), BLOCK_BYTES)
         if stream.peek(3).startswith(_BOM):
             stream.read(len(_BOM))
-        yield from _READERS[kind or _recognise(stream, name)](stream)
+        yield from READERS[kind or recognise(stream, name)](stream)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise Unreadable(f"{name} is damaged: its gzip data ends too early or is not valid.") from None
     except (OSError, sqlite3.Error) as error:
@@ -81,7 +64,8 @@ class _Counted(io.RawIOBase):
         return count
 
 
-def _recognise(stream: Stream, name: str) -> Format:
+def recognise(stream: Stream, name: str) -> Format:
+    """What a file holds, by its name and its beginning; raises Unreadable if that is not clear."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
     for suffix, kind in ((".csv", Format.CSV), (".ndjson", Format.NDJSON), (".jsonl", Format.NDJSON)):
         if suffix in suffixes[-2:]:
@@ -95,9 +79,7 @@ def _recognise(stream: Stream, name: str) -> Format:
         return Format.JSON
     if b"lead_id" in first:
         return Format.CSV
-    raise Unreadable(
-        f"{name} is neither JSON, NDJSON nor CSV with a column lead_id; say which one it is with --format."
-    )
+    raise Unreadable(f"{name} is neither JSON, NDJSON nor CSV with a column lead_id; say which format it has.")
 
 
 def _is_cut_off(line: bytes) -> bool:
@@ -111,8 +93,9 @@ def _is_cut_off(line: bytes) -> bool:
     return False
 
 
-_READERS: dict[Format, Callable[[Stream], Iterator[Entry | BadLines]]] = {
+READERS: dict[Format, Callable[[Stream], Iterator[Entry | BadLines]]] = {
     Format.JSON: json_leads,
     Format.NDJSON: ndjson_leads,
     Format.CSV: csv_leads,
 }
+"""What reads the leads of an unpacked stream without a byte order mark."""

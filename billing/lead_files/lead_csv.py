@@ -8,12 +8,13 @@ import io
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from types import MappingProxyType
 from typing import Any
 
+from billing.lead_files.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, Unreadable, encode
 from billing.texts import text_key
-from scripts.cli.ingest.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, Unreadable, encode
 
 CSV_COLUMNS = (
     "lead_id",
@@ -39,20 +40,26 @@ _MOST_LINES = 100
 _ACTION_COLUMNS = ("action_type", "engagement_level", "timestamp")
 
 
-def csv_leads(stream: Stream) -> Iterator[Entry | BadLines]:
+NONE_CHOSEN: Mapping[str, str | None] = MappingProxyType({})
+
+
+def csv_leads(
+    stream: Stream, chosen: Mapping[str, str | None] = NONE_CHOSEN, table_in: str = ""
+) -> Iterator[Entry | BadLines]:
     """One action per row; rows with the same lead, wherever they stand, are one lead, in the order of their first rows.
 
+    `chosen` says which column a heading stands for, None to pass over it. `table_in` is where SQLite keeps the rows.
     Rows that name one lead but another customer, product or lead type are a lead of their own: what that means is for
     the engine to say.
     """
     # With an empty name SQLite keeps the table in memory while it is small and in a temporary file when it is not.
-    with closing(sqlite3.connect("", isolation_level=None)) as table:
+    with closing(sqlite3.connect(table_in, isolation_level=None)) as table:
         # allowed: a temporary table of SQLite
         table.execute("CREATE TABLE rows (key TEXT, line INTEGER, text BLOB, lead TEXT, action TEXT)")
         table.execute("BEGIN")
         bad: list[BadLines] = []
         # allowed: a temporary table of SQLite
-        table.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", _csv_rows(stream, bad.append))
+        table.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", _csv_rows(stream, chosen, bad.append))
         yield from bad
         rows = table.execute(
             # allowed: a temporary table of SQLite
@@ -62,9 +69,17 @@ def csv_leads(stream: Stream) -> Iterator[Entry | BadLines]:
         yield from _leads_of_rows(rows)
 
 
-def _csv_rows(stream: Stream, bad: Callable[[BadLines], None]) -> Iterator[tuple[str, int, bytes, str, str]]:
+def heading(first_line: str) -> tuple[list[str], str]:
+    """The names that a first line has, in small letters, and what stands between them."""
+    delimiter = max(",;\t", key=first_line.count)
+    return [name.strip().casefold() for name in next(csv.reader([first_line], delimiter=delimiter), [])], delimiter
+
+
+def _csv_rows(
+    stream: Stream, chosen: Mapping[str, str | None], bad: Callable[[BadLines], None]
+) -> Iterator[tuple[str, int, bytes, str, str]]:
     lines = _Lines(io.TextIOWrapper(stream, "utf-8", "surrogateescape", newline=""))
-    header, delimiter = _header(lines)
+    header, delimiter = _header(lines, chosen)
     while True:
         first = lines.number + 1
         row = _next_row(lines, len(header), delimiter)
@@ -74,7 +89,7 @@ def _csv_rows(stream: Stream, bad: Callable[[BadLines], None]) -> Iterator[tuple
         if reason:
             bad(BadLines((Line(first, encode(text)[:SHOWN_BYTES]),), reason))
         elif any(values):
-            cells = {name: value for name, value in zip(header, values, strict=True) if value}
+            cells = {name: value for name, value in zip(header, values, strict=True) if name and value}
             yield _key(cells), first, encode(text), _lead_json(cells), _json(cells, _ACTION_COLUMNS)
 
 
@@ -118,14 +133,15 @@ def _misfit(values: list[str], columns: int) -> str:
     return f"has {len(values)} fields where the heading has {columns}" if values and len(values) != columns else ""
 
 
-def _header(lines: "_Lines") -> tuple[list[str], str]:
+def _header(lines: "_Lines", chosen: Mapping[str, str | None]) -> tuple[list[str | None], str]:
     first = next(lines, "")
-    delimiter = max(",;\t", key=first.count)
-    header = [name.strip().casefold() for name in next(csv.reader([first], delimiter=delimiter), [])]
-    missing, unknown = _NEEDED - set(header), set(header) - set(CSV_COLUMNS)
+    names, delimiter = heading(first)
+    header = [chosen.get(name, name) for name in names]
+    known = [name for name in header if name is not None]
+    missing, unknown = _NEEDED - set(known), set(known) - set(CSV_COLUMNS)
     if first and missing:
         raise Unreadable(f"The first line lacks the columns {', '.join(sorted(missing))}.")
-    if unknown or len(set(header)) < len(header):
+    if unknown or len(set(known)) < len(known):
         named = ", ".join(sorted(map(repr, unknown))) or "one twice"
         raise Unreadable(
             f"The first line names columns that are not known: {named}; known are {', '.join(CSV_COLUMNS)}."

@@ -5,8 +5,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from scripts.cli.ingest import lead_entries
-from scripts.cli.ingest.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, encode
+from billing.lead_files import lead_entries
+from billing.lead_files.lead_entries import SHOWN_BYTES, BadLines, Entry, Line, Stream, encode
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_BREAKS = re.compile(r"[\r\n]+")

@@ -1,0 +1,1 @@
+"""Files of leads: JSON, NDJSON and CSV, read a piece at a time."""
