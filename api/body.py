@@ -81,7 +81,7 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
     try:
         if encoding == "identity":
             return await _in_time(request, state, most_bytes)
-        return await _gunzip(await _in_time(request, state, most_bytes), most_bytes, _held_bytes(request, state))
+        return await gunzip(await _in_time(request, state, most_bytes), most_bytes, held_bytes(request, state))
     except Problem as problem:
         raise without_frames(problem) from None
 
@@ -102,7 +102,7 @@ async def _receive(request: Request, state: State, arrival: Arrival, most_bytes:
     part, more = await _next_part(receive)
     if not more and len(part) < LARGE_BYTES and len(part) <= most_bytes:
         return part
-    held = _held_bytes(request, state)
+    held = held_bytes(request, state)
     whole = BytesIO()  # gives what was written into it without a copy
     try:
         while True:
@@ -140,7 +140,7 @@ async def _drop(receive: Receive, arrival: Arrival) -> None:
         size += len(message.get("body", b""))
 
 
-def _held_bytes(request: Request, state: State) -> HeldBytes:
+def held_bytes(request: Request, state: State) -> HeldBytes:
     """What the request holds. `AdmissionMiddleware` releases it when the request is answered."""
     scope = request.scope
     if "held_bytes" not in scope:
@@ -204,7 +204,7 @@ def _other_encoding(body: bytes) -> str | None:
     return "UTF-16" if zeros[:2] in ([True, False], [False, True]) else None
 
 
-async def _gunzip(body: bytes, most_bytes: int, held: HeldBytes) -> bytes:
+async def gunzip(body: bytes, most_bytes: int, held: HeldBytes) -> bytes:
     """Decompress gzip in small steps, so that neither a zip bomb nor a body of countless empty members costs much.
 
     Other requests have their turn every few steps.

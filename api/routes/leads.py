@@ -43,8 +43,8 @@ _READ = requires(Permission.READ, within_partner=True)
 _INGEST = Permission.INGEST  # looked up once, because that takes as long as the check
 _SHOWN = 100
 """Problems and possible corrections in the answer about a batch; the others have lists of their own."""
-_MOST_LEADS_OF_DRY_RUN = inbox.CHUNK_LEADS
-_MOST_ACTIONS_OF_DRY_RUN = 5_000
+MOST_LEADS_OF_DRY_RUN = inbox.CHUNK_LEADS
+MOST_ACTIONS_OF_DRY_RUN = 5_000
 _NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _FAULT = "A fault kept it from being decided; see the dead letters."
 _TYPES = {"", *JSON_TYPES, *_NDJSON_TYPES}
@@ -79,24 +79,31 @@ async def post_leads(
     if caller.partner_id:
         await _require_own_products(state, caller.partner_id, read.leads)
     if dry_run:
-        if len(read.leads) > _MOST_LEADS_OF_DRY_RUN:
+        if len(read.leads) > MOST_LEADS_OF_DRY_RUN:
             raise Problem(
-                413, f"A dry run takes {_MOST_LEADS_OF_DRY_RUN} leads at most; this one holds {len(read.leads)}."
+                413, f"A dry run takes {MOST_LEADS_OF_DRY_RUN} leads at most; this one holds {len(read.leads)}."
             )
         actions = sum(len(lead.actions) for lead in read.leads)
-        if actions > _MOST_ACTIONS_OF_DRY_RUN:
+        if actions > MOST_ACTIONS_OF_DRY_RUN:
             raise Problem(
-                413, f"A dry run takes {_MOST_ACTIONS_OF_DRY_RUN} actions at most; these leads hold {actions}."
+                413, f"A dry run takes {MOST_ACTIONS_OF_DRY_RUN} actions at most; these leads hold {actions}."
             )
         return await state.dry_runs.run(lambda engine: _dry_run(request, engine, read.leads, now, rejected))
-    state.backpressure.reserve(caller, len(read.leads))
-    batch_id = new_batch_id()
-    await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, read.leads))
+    batch_id = await accept(request, read.leads, now)
     status_url = f"/leads/batches/{batch_id}"
     content: dict[str, Any] = {"batch_id": batch_id, "accepted": len(read.leads), "status_url": status_url}
     if partial:
         content["rejected"] = rejected
     return json_response(content, 202, {"Location": status_url})
+
+
+async def accept(request: Request, leads: Sequence[Lead], now: datetime) -> UUID:
+    """Store leads durably (R2) and return the id of their batch; Problem 429 while the inbox has no room for them."""
+    state = state_of(request)
+    state.backpressure.reserve(caller_of(request), len(leads))
+    batch_id = new_batch_id()
+    await state.inbox.write(Accepted(batch_id, request.scope["request_id"], now, leads))
+    return batch_id
 
 
 @router.get("/leads/batches", dependencies=[_READ], response_model=answers.Page[answers.BatchCounts])

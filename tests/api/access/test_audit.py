@@ -116,6 +116,7 @@ OF_RUNS = {"billing_run.started"}
 
 NOT_AUDITED = {
     "post_leads",
+    "import_here",
     "retry_stuck",
     "explain_difference",
     "replay_bill",
