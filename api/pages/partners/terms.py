@@ -239,11 +239,7 @@ def _text(value: Any) -> str:
 
 def _sent(form: Form) -> dict[str, Any]:
     """What was touched, as the API takes it."""
-    touched = {
-        name
-        for name in _FIELDS
-        if f"{_WAS}{name}" in form.values and _typed(form, name) != _typed(form, f"{_WAS}{name}")
-    }
+    touched = {name for name in _FIELDS if _typed(form, name) != _typed(form, f"{_WAS}{name}")}
     if touched & {"tax.category", "tax.rate", "tax.note"}:
         touched |= {"tax.category", "tax.rate", "tax.note"}
     sent: dict[str, Any] = {}
