@@ -12,7 +12,6 @@ from billing.errors import InvalidValue
 from billing.periods import period_from_text
 
 _SHA = re.compile("[0-9a-f]{40}")
-_FALSE = ("false", False)
 _ACTION = "billing"
 """The event type of a repository_dispatch that means us."""
 
@@ -84,10 +83,15 @@ def _dispatch(source: str, inputs: Mapping[str, Any]) -> Dispatch:
         month = period_from_text(str(period)) if period else None
     except InvalidValue as error:
         raise Problem(400, f"The period {error}.") from None
-    return Dispatch(source, inputs.get("dry_run") not in _FALSE, month, shop_ids or None)
+    return Dispatch(source, not _is_false(inputs.get("dry_run")), month, shop_ids or None)
 
 
 def _at(payload: Any, *names: str) -> Any:
     for name in names:
         payload = payload.get(name) if isinstance(payload, dict) else None
     return payload
+
+
+def _is_false(value: object) -> bool:
+    """Whether an input says false; 0 is no word for it."""
+    return value is False or value == "false"

@@ -17,6 +17,7 @@ from api.state import answer_beside
 _MOST_BYTES = 1024 * 1024
 _MOST_BYTES_OF_ANYBODY = 16 * 1024
 _REPEATED = "is given more than once"
+_NUL = "must not have the character NUL"
 
 
 class Route(APIRoute):
@@ -69,6 +70,7 @@ def _check_query(request: Request, known: set[str]) -> None:
     given = Counter(name for name, _ in request.query_params.multi_items())
     errors = [FieldError(f"query:{name}", "is not a known parameter") for name in given if name not in known]
     errors += [FieldError(f"query:{name}", _REPEATED) for name in given if name in known and given[name] > 1]
+    errors += [FieldError(f"query:{name}", _NUL) for name, text in request.query_params.multi_items() if "\0" in text]
     if errors:
-        more = f" Known are: {', '.join(sorted(known))}." if known and errors[0].detail != _REPEATED else ""
+        more = f" Known are: {', '.join(sorted(known))}." if known and errors[0].detail not in (_REPEATED, _NUL) else ""
         raise Problem(400, f"{errors[0].pointer} {errors[0].detail}.{more}", errors)

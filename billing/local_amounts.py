@@ -8,6 +8,8 @@ from billing.money import MOST_MINOR
 
 _BESIDE = re.compile(r"[\s'’]|[A-Z]{3}|[€$£¥]")
 _DECIMALS = re.compile(r"[0-9]([.,])[0-9]{1,2}$")
+_LONGEST = 50
+"""Letters of an amount; more digits than a machine reads at once are none."""
 _OTHER = {".": ",", ",": "."}
 
 
@@ -24,7 +26,7 @@ def minor_from_local(text: str, sign: str) -> int:
     thousands = re.escape(_OTHER[sign])
     whole = rf"[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+|[0-9]+"
     found = re.fullmatch(rf"(-?)({whole})(?:{re.escape(sign)}([0-9]{{1,2}}))?", _BESIDE.sub("", text))
-    if found is None:
+    if found is None or len(text) > _LONGEST:
         raise InvalidValue('must be an amount with at most two decimals, like "1,234.56" or "1.234,56"')
     minor = int(found[2].replace(_OTHER[sign], "")) * 100 + int((found[3] or "").ljust(2, "0"))
     if minor > MOST_MINOR:

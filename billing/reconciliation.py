@@ -91,6 +91,8 @@ def _sign(rows: Sequence[CsvRow]) -> str:
 
 def _listed(row: CsvRow, by: By, sign: str) -> ListedRow:
     cells = row.cells
+    if any("\0" in text for text in cells.values()):
+        raise InvalidValue("must not have the character NUL")
     if "amount" not in cells:
         raise InvalidValue("must have an amount")
     amount_minor = minor_from_local(cells["amount"], sign)

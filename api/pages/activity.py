@@ -1,25 +1,22 @@
 """Activity: leads and what became of them, and one lead with the sentence why of each action."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, sees_people
-from api.ids import customer_id_of, partner_id_of, product_id_of
+from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
 from api.pages.forms import Form, submitted
-from api.pages.lists import PER_PAGE, beside
+from api.pages.lists import PER_PAGE, beside, day_in_utc
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routes.actions import ReasonIn, ReturnIn, hold_action, release_action, return_action
 from api.routing import Route
-from api.schemas.fields import UuidPath
 from api.state import state_of
 from billing.actions import Outcome
-from billing.errors import InvalidValue
-from billing.periods import period_from_text
 from billing.totals import Totals
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid, uuid_from_text
@@ -78,13 +75,13 @@ async def show_activity(
 
 
 @router.get("/{lead_id}", dependencies=[_READ])
-async def show_lead(request: Request, lead_id: UuidPath) -> Response:
+async def show_lead(request: Request, lead_id: str) -> Response:
     """One lead with all its actions, each explained."""
     return await _show_lead(request, Form(), lead_id)
 
 
 @router.post("/{lead_id}/decide", dependencies=[requires(Permission.BILL)])
-async def decide_action_here(request: Request, lead_id: UuidPath) -> Response:
+async def decide_action_here(request: Request, lead_id: str) -> Response:
     """Hold, release or return an action of the lead, for a reason."""
 
     async def act(form: Form) -> Response:
@@ -106,7 +103,7 @@ async def decide_action_here(request: Request, lead_id: UuidPath) -> Response:
 
 
 async def _found(request: Request, asked: dict[str, str], after: str | None) -> tuple[Leads, str | None]:
-    within, end = own_partner(request), _day(asked["end"])
+    within, end = own_partner(request), day_in_utc(asked["end"])
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = leads_on_record.LeadFilter(
             customer_id=await customer_id_of(connection, asked["customer"], within=within)
@@ -117,7 +114,7 @@ async def _found(request: Request, asked: dict[str, str], after: str | None) -> 
             lead_type=asked["lead_type"] or None,
             outcome=asked["outcome"] if asked["outcome"] in set(Outcome) else None,
             period=_period(asked["period"]),
-            start=_day(asked["start"]),
+            start=day_in_utc(asked["start"]),
             end=end and end + timedelta(days=1),
         )
         before = place_from_cursor(after, tuple[datetime, UUID])
@@ -125,10 +122,11 @@ async def _found(request: Request, asked: dict[str, str], after: str | None) -> 
     return found.leads, cursor_from_place(found.next) if found.next else None
 
 
-async def _show_lead(request: Request, form: Form, lead_id: UUID) -> Response:
+async def _show_lead(request: Request, form: Form, lead_id: str) -> Response:
     within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        view = await leads_on_record.view(connection, lead_id)
+        found = await leads_on_record.rows(connection, possible_lead_ids("", lead_id))
+        view = await leads_on_record.view(connection, next(iter(found))) if found else None
         if view is None or within not in (None, partner_uuid(view.lead.partner)):
             raise Problem(404, "There is no such lead on record.")
         partner = await partners.read(connection, partner_uuid(view.lead.partner))
@@ -143,14 +141,6 @@ async def _show_lead(request: Request, form: Form, lead_id: UUID) -> Response:
         people=sees_people(request),
         may_decide=caller_of(request).may(Permission.BILL),
     )
-
-
-def _day(text: str) -> datetime | None:
-    """The start of a day in UTC; None for what is no day, which filters nothing."""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
-    except ValueError:
-        return None
 
 
 def _period(text: str) -> int | None:

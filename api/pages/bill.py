@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from api.access.movers import mover_of
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
-from api.pages.forms import Act, Form, submitted
+from api.pages.forms import Act, Form, number_from_text, submitted
 from api.pages.navigation import paths_of
 from api.pages.rendering import led_to, page
 from api.problems import FieldError, Problem
@@ -126,7 +126,7 @@ async def create_credit_note_here(request: Request, bill_id: UuidPath) -> Respon
 
     async def act(form: Form) -> Response:
         lines = [
-            {"line": int(name.removeprefix("line-")), "net": text.strip().replace(",", "")}
+            {"line": number_from_text(name.removeprefix("line-")), "net": text.strip().replace(",", "")}
             for name, text in form.typed()
             if name.removeprefix("line-").isdecimal() and name.startswith("line-") and text.strip()
         ]

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
-from api.pages.forms import Form, submitted
+from api.pages.forms import Form, number_from_text, submitted
 from api.pages.lists import PER_PAGE, beside
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
@@ -44,7 +44,7 @@ async def retry_dead_letters_here(request: Request) -> Response:
     """Put the chosen leads back to be decided, or all of them, 1,000 at once."""
 
     async def act(form: Form) -> Response:
-        ids = [int(each) for each in form.all("row") if each.isdecimal()]
+        ids = [number_from_text(each) for each in form.all("row")]
         if not ids and not form.value("all"):
             raise Problem(400, "Choose the leads first.")
         done = await routes.retried_letters(request, form.read_as(routes.RetryLettersIn, {"ids": ids or None}))

@@ -66,6 +66,15 @@ class Form:
         return next((name for name in names if name in self.values), parts[0])
 
 
+MOST_DIGITS = 18
+"""Of a number that somebody types; more fit no column."""
+
+
+def number_from_text(text: str) -> int | str:
+    """A whole number as typed; what is none, or has too many digits, stays a text, and the API says why not."""
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else text
+
+
 Act = Callable[[Form], Awaitable[Response]]
 Show = Callable[[Request, Form], Awaitable[Response]]
 

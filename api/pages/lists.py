@@ -1,6 +1,7 @@
 """Lists: links to the pages beside one, which hold all that was asked for."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -21,6 +22,15 @@ def beside(request: Request, query: Mapping[str, object], following: str | None)
         "newer": link(path, query) if "after" in request.query_params else "",
         "older": link(path, {**query, "after": following}) if following else "",
     }
+
+
+def day_in_utc(text: str) -> datetime | None:
+    """The start of a day in UTC; None for what is no day, and for the last day there is: they filter nothing."""
+    try:
+        day = date.fromisoformat(text)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) if day < date.max else None
+    except ValueError:
+        return None
 
 
 def up_to(count: int, most: int) -> str:

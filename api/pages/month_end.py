@@ -40,6 +40,8 @@ async def start_run_here(request: Request) -> Response:
 
     async def act(form: Form) -> Response:
         period, is_dry = form.value("period").strip(), form.value("dry_run") != ""
+        if not period:
+            raise Problem(400, "Name a month.", [FieldError("#/period", "is missing")])
         if not is_dry and form.value("confirmed").strip() != period:
             raise Problem(400, "The month is another one.", [FieldError("#/confirmed", f"must be {period}")])
         sent: dict[str, Any] = {"period": period, "dry_run": is_dry, "trigger_source": "page"}

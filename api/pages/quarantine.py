@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, problem_detail
-from api.pages.forms import Act, Form, submitted
+from api.pages.forms import Act, Form, number_from_text, submitted
 from api.pages.lists import PER_PAGE, beside, link
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
@@ -98,5 +98,5 @@ async def _show(request: Request, form: Form, state: str, reason: str, after: st
     )
 
 
-def _chosen(form: Form) -> list[int]:
-    return [int(each) for each in form.all("row") if each.isdecimal()]
+def _chosen(form: Form) -> list[int | str]:
+    return [number_from_text(each) for each in form.all("row")]

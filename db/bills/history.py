@@ -60,7 +60,7 @@ async def add_all(
 async def read(connection: asyncpg.Connection, bill_id: UUID, *, after: int = 0, limit: int) -> list[BillAction]:
     """The moves of a bill, the oldest first."""
     rows = await connection.fetch(
-        "SELECT * FROM bill_actions WHERE bill_id = $1 AND position > $2 ORDER BY position LIMIT $3",
+        "SELECT * FROM bill_actions WHERE bill_id = $1 AND position > $2::bigint ORDER BY position LIMIT $3",
         bill_id,
         after,
         limit,

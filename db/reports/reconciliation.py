@@ -88,10 +88,14 @@ async def page(connection: asyncpg.Connection, task_id: UUID, part: Part, *, aft
             actions.id AS action_id, customers.external_id AS customer, nullif(day, $5::date) AS day,
             theirs_minor, ours_minor
         FROM reconciliation_entries AS entries
-        LEFT JOIN leads ON leads.id = key
-        LEFT JOIN actions ON actions.id = key
+        JOIN (SELECT id, (arguments ->> 'partner_id')::uuid AS partner_id FROM tasks) AS task ON task.id = task_id
+        -- What the list names and is another partner's is not told apart from what nobody knows.
+        LEFT JOIN leads ON leads.id = key AND leads.partner_id = task.partner_id
+        LEFT JOIN actions ON actions.id = key AND actions.partner_id = task.partner_id
         LEFT JOIN leads AS lead_of_action ON lead_of_action.id = actions.lead_id
-        LEFT JOIN customers ON customers.id = key
+        LEFT JOIN customers ON customers.id = key AND EXISTS (
+            SELECT FROM leads AS theirs WHERE theirs.customer_id = key AND theirs.partner_id = task.partner_id
+        )
         WHERE task_id = $1 AND part = $2 AND position > $3 ORDER BY position LIMIT $4
         """,
         task_id,

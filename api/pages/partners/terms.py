@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Caller, Permission, caller_of, requires
 from api.access.visibility import without_names
-from api.pages.forms import Form, submitted
+from api.pages.forms import Form, number_from_text, submitted
 from api.pages.partners.heading import Heading, heading_of
 from api.pages.rendering import led_to, page
 from api.problems import FieldError, Problem
@@ -266,7 +266,7 @@ def _wire(field: Field, text: str) -> Any:
         case "yes":
             return text == "yes"
         case "number":
-            return (int(text) if text.isdecimal() else text) if text else None
+            return number_from_text(text) if text else None
         case "list":
             return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
         case "approvals":

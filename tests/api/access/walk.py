@@ -227,6 +227,7 @@ NEEDED: dict[str, Permission | Anybody] = {
     "show_seller": Permission.ADMIN,
     "put_seller_here": Permission.ADMIN,
     "show_audit": Permission.ADMIN,
+    "lead_to_partners": Permission.READ,
     "show_partners": Permission.READ,
     "show_new_partner": Permission.ADMIN,
     "create_partner_here": Permission.ADMIN,
@@ -277,6 +278,8 @@ NEEDED: dict[str, Permission | Anybody] = {
     "retry_dead_letters_here": Permission.ADMIN,
 }
 """What each route needs, by the name of its function."""
+QUERIES = {"get_attribution": {"partner": "acme", "period": "2024-04"}}
+"""What must be asked of a route."""
 BY_FORM = {
     "sign_in_here": "session.started",
     "sign_up_here": "user.signed_up",
@@ -424,9 +427,12 @@ class Route(NamedTuple):
     path: str
 
     async def send(self, client: httpx.AsyncClient) -> httpx.Response:
-        """A request whose path is valid; its body is empty."""
+        """A request whose path is valid, with the query that it must have; its body is empty."""
         return await client.request(
-            self.method, self._path(), json={} if self.method in ("POST", "PUT", "PATCH") else None
+            self.method,
+            self._path(),
+            params=QUERIES.get(self.name),
+            json={} if self.method in ("POST", "PUT", "PATCH") else None,
         )
 
     async def send_invalid(self, client: httpx.AsyncClient) -> httpx.Response:

@@ -75,6 +75,19 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_invariant_violations": 0,
         "leadger_proof_differences": 0,
         "leadger_proof_oldest_seconds": 0,
+        "leadger_billing_runs_total": 0,
+        "leadger_billing_run_seconds_total": 0,
+        "leadger_billing_run_items_total,successful": 0,
+        "leadger_billing_run_items_total,failed": 0,
+        "leadger_billing_run_items_total,skipped": 0,
+        "leadger_billing_run_items_total,waiting": 0,
+        "leadger_billing_run_dead_letters": 0,
+        "leadger_billing_last_look_timestamp_seconds": 0,
+        "leadger_webhook_attempts_total,delivered": 0,
+        "leadger_webhook_attempts_total,failed": 0,
+        "leadger_webhook_messages_waiting": 0,
+        "leadger_webhook_overdue_seconds": 0,
+        "leadger_webhooks_disabled": 0,
         "leadger_batches_total": figures["leadger_batches_total"],
         "leadger_batch_seconds_total": figures["leadger_batch_seconds_total"],
         "leadger_notification_failures_total": 0,
@@ -173,7 +186,7 @@ async def test_unknown_paths_and_methods(shared_client: httpx.AsyncClient) -> No
     document = check_problem(await shared_client.delete("/leads"), 405)
     assert document["detail"] == "DELETE is not allowed here."
     document = check_problem(await shared_client.put("/api/partners/x", json={}), 405)
-    for path in ("/", "/redoc", "/docs/oauth2-redirect"):
+    for path in ("/redoc", "/docs/oauth2-redirect"):
         check_problem(await shared_client.get(path), 404)
 
 

@@ -181,7 +181,7 @@ def test_what_is_not_built_is_a_row_that_says_so() -> None:
             "Smaller sizes than the targets name, which --full takes: 1,000,000 instead of 10,000,000 actions stored, "
             "20,000 instead of 100,000 actions of one customer, 200 instead of 2,000 partners beside others, "
             "5,000 instead of 100,000 quarantined leads beside others, 24 instead of 100 large bodies beside others, "
-            "200,000 instead of 1,000,000 actions in a report.",
+            "200,000 instead of 1,000,000 actions in a report, 1,000 instead of 10,000 partners in a run.",
         ),
     ],
 )
