@@ -73,6 +73,7 @@ def _records(scene: Scene) -> Iterator[Picture]:
     yield Picture("activity-partner", "partner", "/activity")
     yield Picture("lead", "finance", f"/activity/{scene.lead('may')['id']}")
     yield Picture("person", "finance", f"{person}?partner=acme&period=2024-05")
+    yield Picture("import", "admin", "/import")
     yield Picture("search", "sales", "/search?q=o")
     yield Picture("search-empty", "sales", "/search?q=nothing-is-called-so")
     yield Picture("month", "finance", "/month?period=2024-05")
