@@ -6,20 +6,19 @@ those nobody works on.
 
 import atexit
 import logging
-from contextlib import suppress
 from typing import Any
 
 from billiard import pool
 from billiard.util import get_logger
 from celery import Celery
 from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_process_init, worker_process_shutdown
-from kombu.exceptions import OperationalError
 
 from db.core.settings import Settings
-from db.tasks.notifications import ROUTES, START_DUE_RUN, broker_configuration
+from db.tasks.notifications import START_DUE_RUN, broker_configuration
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
 from worker import process
+from worker.follow_up import from_beat
 from worker.schedule import beat_schedule
 from worker.traced import TracedCelery, TracedTask
 
@@ -91,12 +90,11 @@ def _stop(**_: Any) -> None:
 
 
 @beat_init.connect
-def _start_beat(sender: Any, **_: Any) -> None:
+def _start_beat(**_: Any) -> None:
     """Look for ended months at once: the first look enables the scheduler, and an interval is an hour."""
     tracing.start("leadger-beat")
     atexit.register(tracing.stop)
-    with suppress(OperationalError):  # Redis is away; the interval comes
-        sender.app.send_task(START_DUE_RUN, **ROUTES[START_DUE_RUN])
+    from_beat(START_DUE_RUN)
 
 
 app = create_app(Settings())

@@ -1,4 +1,4 @@
-"""A message that a Celery task sends itself: there is more of the same to do, and other messages may go first."""
+"""Messages that follow no commit: a Celery task tells itself that there is more to do, beat that it has begun."""
 
 from celery.app.task import Context
 
@@ -15,3 +15,8 @@ def request_id_of(request: Context) -> str:
 def follow_up(request: Context, task: str, *arguments: str, send: Publish = publish) -> None:
     """Send a message on behalf of the same request; what is to follow a commit goes through a unit of work instead."""
     send(Message(task, arguments), request_id_of(request))
+
+
+def from_beat(task: str, send: Publish = publish) -> None:
+    """Send a message when beat starts, before the first interval is over; if Redis is away, the interval comes."""
+    send(Message(task), "")

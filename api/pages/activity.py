@@ -17,6 +17,8 @@ from api.routes.actions import ReasonIn, ReturnIn, hold_action, release_action, 
 from api.routing import Route
 from api.state import state_of
 from billing.actions import Outcome
+from billing.errors import InvalidValue
+from billing.periods import period_from_text
 from billing.totals import Totals
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid, uuid_from_text

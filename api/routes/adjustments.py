@@ -25,10 +25,15 @@ router = APIRouter(route_class=Route, prefix="/api/adjustments", tags=["bills"])
 
 @router.post("", status_code=201, dependencies=[requires(Permission.BILL)], response_model=answers.Adjustment)
 async def enter_adjustment(request: Request, body: AdjustmentIn) -> Response:
-    """Add an amount to a month, or take one off; 409 once its bill is issued. A draft takes it over at once."""
+    """Add an amount to a month, or take one off; 409 once its bill is issued.
+
+    A draft takes it over at once; a closed month without a bill gets one.
+    """
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, body.partner)
-        adjustment_id = await adjusting.enter(uow, partner_id, body.period, body.adjustment())
+        adjustment_id = await adjusting.enter(
+            uow, state_of(request).policies, partner_id, body.period, body.adjustment()
+        )
         found = await adjustments.read(uow.connection, adjustment_id)
         assert found is not None
     return json_response(adjustment_out(found), 201)

@@ -8,14 +8,20 @@ from billing.bills.states import Move, State
 from billing.errors import RuleViolation
 from billing.money import amount_from_minor
 from billing.periods import name_of_period, text_from_period
-from db.bills import adjustments, facts, history, records
+from db.bills import adjustments, creation, facts, history, records
+from db.contracts.billing_settings import first_billed_period
 from db.contracts.issued_periods import issued_periods
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
+from db.ledger.policies import Policies
 
 
-async def enter(uow: UnitOfWork, partner_id: UUID, period: int, adjustment: Adjustment) -> UUID:
-    """Enter an adjustment of an existing partner; returns its id. RuleViolation if the period's bill was issued."""
+async def enter(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int, adjustment: Adjustment) -> UUID:
+    """Enter an adjustment of an existing partner; returns its id. RuleViolation if the period's bill was issued.
+
+    A closed period without a bill gets one by it (B1).
+    """
+    await locks.lock_partners_shared(uow.connection, [partner_id])
     await _lock_unissued(uow, partner_id, period)
     adjustment_id = await adjustments.insert(uow.connection, uow.actor, partner_id, period, adjustment)
     facts_of_it = {
@@ -26,6 +32,8 @@ async def enter(uow: UnitOfWork, partner_id: UUID, period: int, adjustment: Adju
     }
     await uow.audit("adjustment.entered", adjustment_id, after=facts_of_it)
     await _adjust_draft(uow, partner_id, period, f"{adjustment.text}: {adjustment.reason}")
+    if await _lacks_bill(uow, policies, partner_id, period):
+        await creation.make_locked(uow, policies, [partner_id], period)
     return adjustment_id
 
 
@@ -39,6 +47,15 @@ async def take_back(uow: UnitOfWork, adjustment_id: UUID) -> bool:
         await uow.audit("adjustment.taken_back", adjustment_id)
         await _adjust_draft(uow, entry.partner_id, entry.period, f"{entry.adjustment.text}: taken back")
     return True
+
+
+async def _lacks_bill(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int) -> bool:
+    """Whether a period is closed, is billed at all and has no live bill."""
+    policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
+    if policy.is_open(period) or await records.live_of(uow.connection, partner_id, period):
+        return False
+    first = await first_billed_period(uow.connection, partner_id)
+    return first is not None and period >= first
 
 
 async def _lock_unissued(uow: UnitOfWork, partner_id: UUID, period: int) -> None:

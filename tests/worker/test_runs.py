@@ -330,7 +330,7 @@ async def test_the_difference_to_the_month_before_has_causes_that_add_up(runtime
     await world.work()
     async with runtime.unit_of_work() as uow:
         adjustment = Adjustment("Discount", -500, "Agreed.")
-        await adjusting.enter(uow, world.partners["acme"], MAY, adjustment)
+        await adjusting.enter(uow, runtime.policies, world.partners["acme"], MAY, adjustment)
         task_id = await differences.start(uow, world.partners["acme"], MAY)
     await RUNNER.run(runtime, task_id)
     async with transaction(runtime.engine) as connection:

@@ -12,6 +12,7 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.permissions import Caller, Permission
+from api.pages import dashboard
 from billing.roles import Role
 from db.access import api_keys
 from db.core.actor import Actor, ActorKind
@@ -123,7 +124,10 @@ async def test_every_route_checks_who_calls_first(
     assert await row_counts(engine) == before
 
 
-async def test_every_route_answers_callers_who_may_ask(app: FastAPI, clients: dict[Who, httpx.AsyncClient]) -> None:
+async def test_every_route_answers_callers_who_may_ask(
+    app: FastAPI, clients: dict[Who, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "STREAM_S", 0.1)
     wrong = []
     for route in sorted(routes_of(app), key=lambda route: route.name == "sign_out"):
         for who, client in clients.items():

@@ -228,6 +228,7 @@ NEEDED: dict[str, Permission | Anybody] = {
     "put_seller_here": Permission.ADMIN,
     "show_audit": Permission.ADMIN,
     "lead_to_partners": Permission.READ,
+    "lead_to_partner": Permission.READ,
     "show_partners": Permission.READ,
     "show_new_partner": Permission.ADMIN,
     "create_partner_here": Permission.ADMIN,

@@ -40,6 +40,8 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
         refused = await fay.send("/month/run", form | {"confirmed": confirmed})
         assert (refused.status, "must be 2024-04" in refused.text) == (400, True)
         assert refused.filled("/month/run")["confirmed"] == confirmed
+    nameless = await fay.send("/month/run", form | {"period": "", "confirmed": ""})
+    assert (nameless.status, "is missing" in nameless.text) == (400, True)
     live = await run_of(office, fay, await fay.send("/month/run", form | {"confirmed": "2024-04"}))
     assert "Run of April 2024" in live.text
     (bill,) = await get_all(office.client, "/api/bills")

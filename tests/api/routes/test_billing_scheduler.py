@@ -237,6 +237,7 @@ async def test_events_ask_for_what_they_may(github: httpx.AsyncClient, engine: A
         ),
         ("workflow_dispatch", DISPATCH | {"inputs": {"dry_run": "false", "period": "2024-04"}}, False),
         ("workflow_dispatch", DISPATCH | {"inputs": {"dry_run": "no"}}, True),
+        ("workflow_dispatch", DISPATCH | {"inputs": {"dry_run": 0}}, True),
         ("repository_dispatch", {"action": "billing", "branch": "main", "repository": repository}, True),
         (
             "repository_dispatch",

@@ -207,6 +207,19 @@ async def test_b07_the_database_refuses_to_change_an_issued_bill(office: Office)
     assert await get(office.client, f"/api/bills/{issued['bill_id']}") == issued
 
 
+async def test_b01_an_adjustment_to_a_closed_period_without_a_bill_makes_the_bill(office: Office) -> None:
+    await office.lead_in("2024-03", "2024-05")
+    await office.make("2024-05")
+    adjustment = {"partner": "acme", "period": "2024-04", "text": "Set-up", "amount": "2.50", "reason": "agreed"}
+    assert await get_all(office.client, "/api/bills", partner="acme", period="2024-04") == []
+    assert (await office.client.post("/api/adjustments", json=adjustment)).status_code == 201
+    live = await office.live("2024-04")
+    assert (live["state"], live["gross"], [line["kind"] for line in live["lines"]]) == ("draft", "3.00", ["adjustment"])
+    before_billing = await office.client.post("/api/adjustments", json=adjustment | {"period": "2024-02"})
+    assert before_billing.status_code == 201
+    assert await get_all(office.client, "/api/bills", partner="acme", period="2024-02") == []
+
+
 async def test_reopening_voids_a_bill_and_adjustments_outlive_it(office: Office) -> None:
     await office.lead_in("2024-04")
     adjustment = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-2.50", "reason": "late"}

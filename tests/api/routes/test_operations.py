@@ -186,6 +186,9 @@ async def test_unknown_paths_and_methods(shared_client: httpx.AsyncClient) -> No
     document = check_problem(await shared_client.delete("/leads"), 405)
     assert document["detail"] == "DELETE is not allowed here."
     document = check_problem(await shared_client.put("/api/partners/x", json={}), 405)
+    for nul in ("/api/tasks?kind=%00", "/bills?number=%00", "/search?q=a%00"):
+        document = check_problem(await shared_client.get(nul), 400)
+        assert document["errors"][0]["detail"] == "must not have the character NUL"
     for path in ("/redoc", "/docs/oauth2-redirect"):
         check_problem(await shared_client.get(path), 404)
 

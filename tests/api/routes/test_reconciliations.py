@@ -122,6 +122,19 @@ async def test_a_list_of_people_by_day_in_the_partners_time_zone_keeps_no_e_mail
 
 
 @pytest.mark.usefixtures("april")
+async def test_p1_who_is_another_partners_is_not_told_apart_from_nobody(office: Office) -> None:
+    await make(office.client, "customers", external_id="max", name="Max", email="max@example.com")
+    at = "2024-04-10T12:00:00Z"
+    theirs = lead("of-max", action("Click", at=at), customer_id="max", product_id="gadget")
+    await bill(office.client, office.engine, office.policies, theirs)
+    (found,) = (await get(office.client, "/leads/of-max"))["actions"]
+    listed = await reconciled(office, "email,day,amount\nmax@example.com,2024-04-10,1\nno@example.com,2024-04-10,1\n")
+    assert rows(listed, "missing_here", "customer") == [(None,), (None,)]
+    named = await reconciled(office, f"action_id,amount\n{found['action_id']},1\n")
+    assert rows(named, "missing_here", "action", "lead_id", "customer") == [(None, None, None)]
+
+
+@pytest.mark.usefixtures("april")
 async def test_a_list_is_deleted_when_it_is_compared_and_the_result_stays(
     office: Office, engine: AsyncEngine, policies: Policies, settings: Settings
 ) -> None:
