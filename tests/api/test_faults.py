@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import problems
 from api.access import caller_cache
-from api.pages import dashboard
 from api.app import create_app
+from api.pages import dashboard
 from db.core import locks
 from db.core.engine import create_engine, transaction
 from db.core.errors import CANNOT_WRITE, TRANSIENT
