@@ -34,7 +34,7 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 hypothesis_settings.register_profile(
     "leadger",
-    max_examples=20,
+    max_examples=15,
     deadline=None,
     print_blob=True,
     suppress_health_check=_SHARED,

@@ -50,9 +50,9 @@ async def take_back(uow: UnitOfWork, adjustment_id: UUID) -> bool:
 
 
 async def _lacks_bill(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int) -> bool:
-    """Whether a period is closed, is billed at all and has no live bill."""
+    """Whether a period is closed, is billed at all and never had a bill; what was void or cancelled is for people."""
     policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
-    if policy.is_open(period) or await records.live_of(uow.connection, partner_id, period):
+    if policy.is_open(period) or await records.had_bill(uow.connection, partner_id, period):
         return False
     first = await first_billed_period(uow.connection, partner_id)
     return first is not None and period >= first

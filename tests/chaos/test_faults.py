@@ -12,8 +12,6 @@ from scripts.dev.chaos.up import running_up
 
 SHORT = (
     "worker-child-killed",
-    "api-killed",
-    "redis-emptied",
     "postgres-killed",
     "cut-at-commit",
     "ten-at-once",

@@ -85,6 +85,7 @@ def test_a_migration_that_fails_takes_none_before_it_back(later: Later) -> None:
     assert later.fetch("SELECT to_regclass('first') IS NOT NULL AND to_regclass('second') IS NULL")
 
 
+@pytest.mark.slow
 def test_an_index_is_made_concurrently_while_another_process_waits_for_its_turn(later: Later) -> None:
     """A process that waited inside a statement would be waited for by the index: a deadlock."""
     later.add(

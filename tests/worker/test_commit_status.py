@@ -51,6 +51,7 @@ def github() -> Iterator[GitHub]:
         thread.join()
 
 
+@pytest.mark.slow
 async def test_the_commit_has_the_status_of_its_run_also_if_github_was_away(
     github: GitHub, settings: Settings, world: World
 ) -> None:

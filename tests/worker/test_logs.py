@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 from celery import Celery
 
 from db.core.migrate import ROOT
@@ -137,9 +138,10 @@ def test_what_beat_says_is_json(settings: Settings) -> None:
     with _container(unreachable, "beat") as beat:
         beat.wait_for(lambda line: line["event"] == "beat_lease_unavailable")
         assert beat.stop() == 0
-        assert {line["event"] for line in beat.lines} == {"beat_lease_unavailable"}
+        assert {line["event"] for line in beat.lines} == {"notification_failed", "beat_lease_unavailable"}
 
 
+@pytest.mark.slow
 def test_what_flower_says_is_json_and_can_be_counted(settings: Settings) -> None:
     unreachable = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     with _container(unreachable, "flower") as flower:

@@ -269,6 +269,7 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
     assert plans_text(judged, STORED, about, ("worker",)).count("\n| worker |") == len(judged)
 
 
+@pytest.mark.slow
 async def test_an_index_that_is_gone_is_found(place: Place) -> None:
     await place.execute("DROP INDEX ix_actions_lead_id")
     read, sizes = await place.played()

@@ -445,6 +445,7 @@ def test_it_takes_a_backup_that_the_administrator_restores(deployment: Deploymen
     assert works(deployment.value())  # what is granted once is granted to the tables that come back, too
 
 
+@pytest.mark.slow
 def test_on_aws_the_migrate_task_restores_what_another_one_backed_up(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
