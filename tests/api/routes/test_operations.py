@@ -9,6 +9,9 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.pages.forms import number_from_text
+from billing.errors import InvalidValue
+from billing.local_amounts import minor_from_local
 from db.core.engine import transaction
 from db.intake import worker_batch
 from db.ledger.policies import Policies
@@ -189,6 +192,11 @@ async def test_unknown_paths_and_methods(shared_client: httpx.AsyncClient) -> No
     for nul in ("/api/tasks?kind=%00", "/bills?number=%00", "/search?q=a%00"):
         document = check_problem(await shared_client.get(nul), 400)
         assert document["errors"][0]["detail"] == "must not have the character NUL"
+    for last in ("/activity?end=9999-12-31", "/settings/audit?end=9999-12-31"):
+        assert (await shared_client.get(last)).status_code == 200
+    assert number_from_text("9" * 5000) == "9" * 5000
+    with pytest.raises(InvalidValue):
+        minor_from_local("9" * 5000, ".")
     for path in ("/redoc", "/docs/oauth2-redirect"):
         check_problem(await shared_client.get(path), 404)
 
