@@ -1,4 +1,4 @@
-"""Connections on which a COPY ends when its connection does, and leaves nothing behind."""
+"""Connections that leave nothing behind when they are lost or given up; a COPY ends with its connection."""
 
 import asyncio
 import gc
@@ -30,6 +30,12 @@ class Connection(asyncpg.Connection):
                 raise
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of a COPY") from error
         return status
+
+    def _clean_tasks(self) -> None:
+        """Let a request to cancel a statement end by itself, within the time of one statement.
+
+        asyncpg breaks it off where the connection is given up, and forgets the error of what was just connecting.
+        """
 
     def _with_retrieved_end(self, records: Iterable[Any]) -> Iterator[Any]:
         self._retrieve_end()

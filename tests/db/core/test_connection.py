@@ -1,4 +1,4 @@
-"""A connection that is lost under a COPY: whoever copies is told, and nothing is left behind."""
+"""A connection that is lost or given up: whoever copies is told, and nothing is left behind."""
 
 import asyncio
 import gc
@@ -71,3 +71,19 @@ async def test_a_copy_whose_connection_is_given_up_is_a_lost_one(engine: AsyncEn
         connection.terminate()
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
             await asyncio.wait_for(copying, 5)
+
+
+async def test_a_connection_that_is_given_up_while_it_cancels_leaves_no_error_behind(database_url: str) -> None:
+    """The request to cancel a statement opens a connection of its own; it is cut at each of its first steps."""
+    for steps in range(1, 12):
+        connection = await asyncpg.connect(database_url, connection_class=Connection)
+        sleeping = asyncio.create_task(connection.execute("SELECT pg_sleep(1)"))
+        await asyncio.sleep(0.01)
+        sleeping.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        connection.terminate()
+        await asyncio.gather(sleeping, return_exceptions=True)
+        await asyncio.sleep(0.01)
+        del connection, sleeping
+        gc.collect()
