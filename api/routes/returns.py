@@ -67,7 +67,7 @@ async def post_returns(request: Request) -> Response:
     async def one(uow: UnitOfWork, action_id: UUID) -> Returned:
         return await decide(uow, policies, action_id, wanted[action_id], now)
 
-    return await _each(request, list(wanted), one, ReturnState.REFUSED)
+    return await _each(request, list(wanted), one)
 
 
 @router.get(
@@ -99,7 +99,8 @@ async def list_returns(
 async def decide_returns(request: Request, body: DecisionIn) -> Response:
     """Accept or refuse returns that were asked for, each in a transaction of its own.
 
-    What cannot be returned any more stays `asked`, and `detail` says why. 404 for an action that nobody asked about.
+    `state` is where each stands afterwards: what cannot be returned any more stays as it was, and `detail` says why.
+    404 for an action that nobody asked about.
     """
     now, policies = datetime.now(UTC), state_of(request).policies
     actions = list(dict.fromkeys(body.actions))
@@ -117,23 +118,20 @@ async def decide_returns(request: Request, body: DecisionIn) -> Response:
             return await returning.accept(uow, policies, action_id, body.reason, now)
         return await returning.refuse(uow, action_id, body.reason, now)
 
-    return await _each(request, actions, one, ReturnState.ASKED)
+    return await _each(request, actions, one)
 
 
 async def _each(
-    request: Request,
-    actions: list[UUID],
-    one: Callable[[UnitOfWork, UUID], Awaitable[Returned]],
-    if_refused: ReturnState,
+    request: Request, actions: list[UUID], one: Callable[[UnitOfWork, UUID], Awaitable[Returned]]
 ) -> Response:
-    """What became of each action, in its own transaction; what the rules refuse is in the state `if_refused`."""
+    """What became of each action, in its own transaction."""
     results: list[dict[str, Any]] = []
     for action_id in actions:
         try:
             async with unit_of_work(request) as uow:
                 returned = await one(uow, action_id)
         except RuleViolation as error:
-            returned = Returned(action_id, if_refused, str(error))
+            returned = Returned(action_id, ReturnState.REFUSED, str(error))
         results.append(returned_out(returned))
     return json_response(results)
 

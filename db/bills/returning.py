@@ -66,7 +66,7 @@ async def ask(uow: UnitOfWork, policies: Policies, action_id: UUID, given: Retur
 async def accept(uow: UnitOfWork, policies: Policies, action_id: UUID, answer: str, now: datetime) -> Returned:
     """Return an action as it was asked, also if that was refused before. The days for returns count until it was asked.
 
-    RuleViolation if its bill refuses that, LookupError if nobody asked.
+    What its bill refuses stays as it was, and the detail says why. LookupError if nobody asked.
     """
     connection = uow.connection
     await _lock(connection, action_id)
@@ -76,18 +76,19 @@ async def accept(uow: UnitOfWork, policies: Policies, action_id: UUID, answer: s
     if asked.state is ReturnState.RETURNED:  # it may be released since, and is not returned once more
         return Returned(action_id, ReturnState.RETURNED, "It was returned before.")
     if not await return_records.is_returned(connection, action_id):
-        await returns.check(connection, policies, action_id, asked.asked_at)
-        await holds.return_action(uow, policies, action_id, str(asked.reason))
+        try:
+            async with connection.transaction():
+                await returns.check(connection, policies, action_id, asked.asked_at)
+                await holds.return_action(uow, policies, action_id, str(asked.reason))
+        except RuleViolation as refused:
+            return Returned(action_id, asked.state, str(refused))
     await return_records.decide(connection, action_id, Decision(ReturnState.RETURNED, uow.actor, now, answer))
     await uow.audit("return.accepted", action_id, after={"reason": answer})
     return Returned(action_id, ReturnState.RETURNED)
 
 
 async def refuse(uow: UnitOfWork, action_id: UUID, answer: str, now: datetime) -> Returned:
-    """Refuse what was asked; once more changes nothing.
-
-    RuleViolation if it was returned, LookupError if nobody asked.
-    """
+    """Refuse what was asked; once more changes nothing, nor once it was returned. LookupError if nobody asked."""
     connection = uow.connection
     await _lock(connection, action_id)
     asked = await return_records.read(connection, action_id)
@@ -96,7 +97,7 @@ async def refuse(uow: UnitOfWork, action_id: UUID, answer: str, now: datetime) -
     if asked.state is ReturnState.REFUSED:
         return Returned(action_id, ReturnState.REFUSED, asked.answer)
     if asked.state is ReturnState.RETURNED or await return_records.is_returned(connection, action_id):
-        raise RuleViolation("It was returned; there is nothing left to refuse.")
+        return Returned(action_id, ReturnState.RETURNED, "It was returned; there is nothing left to refuse.")
     await return_records.decide(connection, action_id, Decision(ReturnState.REFUSED, uow.actor, now, answer))
     await uow.audit("return.refused", action_id, after={"reason": answer})
     return Returned(action_id, ReturnState.REFUSED, answer)

@@ -129,7 +129,7 @@ async def test_b08_a_partner_asks_and_finance_decides(office: Office, actions: l
         ("asked", None),
     ]
     assert states(await decided(office, "refuse", actions[0])) == [
-        ("asked", "It was returned; there is nothing left to refuse.")
+        ("returned", "It was returned; there is nothing left to refuse.")
     ]
     assert states(await decided(office, "accept", actions[1])) == [("returned", None)]  # on second thoughts
     said = {"reason": "We looked it up."}
@@ -165,7 +165,7 @@ async def test_b08_of_an_acceptance_and_a_refusal_at_once_one_wins(
         refusing = asyncio.create_task(decided(office, "refuse", actions[0]))
         await asyncio.sleep(0.3)
     assert accepted.state == "returned"
-    assert states(await refusing) == [("asked", "It was returned; there is nothing left to refuse.")]
+    assert states(await refusing) == [("returned", "It was returned; there is nothing left to refuse.")]
     (kept,) = await get_all(office.client, "/api/returns")
     assert (kept["state"], kept["answer"]) == ("returned", "Right.")
 
@@ -195,6 +195,9 @@ async def test_b08_what_the_bill_refuses_is_refused_and_the_rest_is_returned(
     accepted = await decided(office, "accept", *actions)
     assert [each["state"] for each in accepted] == ["returned", "asked", "asked"]
     assert "5.00 is left of line 1" in accepted[1]["detail"]
+    await decided(office, "refuse", actions[1])
+    (again,) = await decided(office, "accept", actions[1])
+    assert (again["state"], again["detail"]) == ("refused", accepted[1]["detail"])
     results = await posted(office, {"leads": ["lead-1"], "reason": "invalid"})
     assert [each["state"] for each in results] == ["returned", "refused"]
 
