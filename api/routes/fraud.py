@@ -1,7 +1,7 @@
 """Fraud rules and screens (M4)."""
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from api.access.permissions import Permission, requires
 from api.ids import partner_id_of
@@ -24,7 +24,7 @@ router = APIRouter(route_class=Route, prefix="/api/fraud", tags=["fraud"])
 class FraudRuleIn(Body):
     """What to change of a rule; limits that are not named stay."""
 
-    armed: bool | None = None
+    armed: StrictBool | None = None
     threshold: StrictInt | None = Field(None, ge=1, le=100)
     limits: dict[str, StrictInt] | None = Field(None, max_length=10)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
 from api.schemas.bills import SignedAmount, who_out
 from api.schemas.fields import Body, Day, Id, LongText, Text
@@ -94,12 +94,12 @@ class CreditNoteIn(Body):
 
     bill: Id
     lines: Annotated[list[NotedLineIn], Field(min_length=1, max_length=1000)] | None = None
-    cancel: Literal[True] | None = None
+    cancel: StrictBool | None = Field(None, description="true: all that is left of the bill")
     reason: LongText
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if (self.lines is None) == (self.cancel is None):
+        if (self.lines is None) == (not self.cancel):
             raise ValueError("must name either lines or cancel")
         if self.lines and len({line.line for line in self.lines}) != len(self.lines):
             raise ValueError("must name a line once")

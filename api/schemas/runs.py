@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from api.schemas.fields import Body, Id, Period, Text, UuidText
 from api.wire import instant_out
@@ -17,7 +17,7 @@ class ShopRunIn(Body):
     """Which month of a partner to bill."""
 
     period: Annotated[Period | None, Field(description="by default last month")] = None
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class RunIn(ShopRunIn):
