@@ -12,9 +12,11 @@ from billing.local_amounts import decimal_sign, minor_from_local
 
 MOST_ROWS = 100_000
 
-_COLUMNS = {name: name for name in ("action_id", "lead_id", "source", "email", "day", "amount")}
+_COLUMNS = {name: name for name in ("action_id", "lead_id", "source", "email", "day", "amount", "billed", "row")}
 _COLUMNS |= {"action": "action_id", "lead": "lead_id", "id": "lead_id", "customer_email": "email", "e_mail": "email"}
-_COLUMNS |= {"date": "day", "billed": "amount", "price": "amount"}
+_COLUMNS |= {"date": "day", "price": "amount"}
+_OTHER_ROWS = {"credit", "product total", "total"}
+"""Rows of our own report that are no actions, as its column `row` says."""
 _GERMAN_DAY = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 
 
@@ -66,15 +68,16 @@ class PartnersList:
 
 def list_from_csv(text: str) -> PartnersList:
     """Read the list; raises InvalidRows, which names every bad row."""
-    rows = rows_from_csv(text, _COLUMNS, MOST_ROWS)
+    rows = [row for row in rows_from_csv(text, _COLUMNS, MOST_ROWS) if row.cells.get("row") not in _OTHER_ROWS]
     named = {name for row in rows for name in row.cells}
     by = By.ACTION if "action_id" in named else By.LEAD if "lead_id" in named else By.PERSON
-    sign = _sign(rows)
+    amount = "billed" if "billed" in named else "amount"  # our own report has both, the value and what is billed of it
+    sign = _sign(rows, amount)
     listed: list[ListedRow] = []
     faults: list[tuple[int, str]] = []
     for row in rows:
         try:
-            listed.append(_listed(row, by, sign))
+            listed.append(_listed(row, by, amount, sign))
         except InvalidValue as error:
             faults.append((row.line, str(error)))
     if faults:
@@ -82,20 +85,20 @@ def list_from_csv(text: str) -> PartnersList:
     return PartnersList(by, listed)
 
 
-def _sign(rows: Sequence[CsvRow]) -> str:
+def _sign(rows: Sequence[CsvRow], amount: str) -> str:
     try:
-        return decimal_sign(row.cells.get("amount", "") for row in rows)
+        return decimal_sign(row.cells.get(amount, "") for row in rows)
     except InvalidValue as error:
         raise InvalidRows([(1, str(error))]) from None
 
 
-def _listed(row: CsvRow, by: By, sign: str) -> ListedRow:
+def _listed(row: CsvRow, by: By, amount: str, sign: str) -> ListedRow:
     cells = row.cells
     if any("\0" in text for text in cells.values()):
         raise InvalidValue("must not have the character NUL")
-    if "amount" not in cells:
-        raise InvalidValue("must have an amount")
-    amount_minor = minor_from_local(cells["amount"], sign)
+    if amount not in cells:
+        raise InvalidValue(f"must have an amount in the column {amount}")
+    amount_minor = minor_from_local(cells[amount], sign)
     if by is By.PERSON:
         if not {"email", "day"} <= cells.keys():
             raise InvalidValue("must have an action_id, a lead_id, or an email and a day")

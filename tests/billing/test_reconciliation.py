@@ -58,14 +58,23 @@ def test_a_list_is_read_by_the_most_exact_of_what_it_names() -> None:
     assert list_from_csv("action_id,lead_id,billed\na,7,1\n").by is By.ACTION
 
 
+def test_of_our_own_report_the_actions_count_with_what_is_billed_of_them() -> None:
+    text = (
+        "row,amount,billed,credited,action_id\naction,10.00,4.00,0.00,a\ncredit,0.00,0.00,10.00,b\n"
+        "product total,10.00,4.00,10.00,\ntotal,10.00,4.00,10.00,\n"
+    )
+    assert list_from_csv(text).rows == [ListedRow(2, 400, action_id="a")]
+
+
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("lead_id,amount\n7,\n8,x\n", [(2, "must have an amount"), (3, "must be an amount")]),
+        ("lead_id,amount\n7,\n8,x\n", [(2, "must have an amount in the column amount"), (3, "must be an amount")]),
         ("action_id,lead_id,amount\na,7,1\n,8,1\n", [(3, "must have the action_id that other rows have")]),
         ("email,day,amount\na@b.example,10/04/2024,1\n", [(2, "must have a day like")]),
         ("email,amount\na@b.example,1\n", [(2, "must have an action_id, a lead_id, or an email and a day")]),
         ('lead_id,amount\n7,1.00\n8,"1,00"\n', [(1, "must be written alike")]),
+        ("lead_id,amount,billed\n7,1.00,\n8,1.00,1.00\n", [(2, "must have an amount in the column billed")]),
         ("lead_id,amount,price\n7,1.00,2.00\n", [(1, "names the column amount twice")]),
     ],
 )

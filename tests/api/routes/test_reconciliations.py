@@ -98,6 +98,19 @@ async def test_a_list_of_actions(office: Office) -> None:
     assert rows(found, "different", "action", "lead_id") == [(second, "a")]
 
 
+@pytest.mark.usefixtures("april")
+async def test_our_own_report_matches_to_the_cent(office: Office) -> None:
+    """With a duplicate, whose value is not billed, and the rows of totals."""
+    again = lead("again", action("Visit", at="2024-04-13T00:00:00Z"))
+    await bill(office.client, office.engine, office.policies, again)
+    (report,) = (await get(office.client, "/billing/reports", partner="acme", period="2024-04"))["items"]
+    wanted = {"format": "csv", "totals": "true"}
+    file = (await office.client.get(f"/billing/reports/{report['report_id']}", params=wanted)).text
+    found = parts(await reconciled(office, file))
+    assert found["matched"] == (5, "40.00")
+    assert [found[part] for part in ("missing_here", "missing_there", "different")] == [(0, "0.00")] * 3
+
+
 async def test_a_list_of_people_by_day_in_the_partners_time_zone_keeps_no_e_mail(office: Office) -> None:
     await make(office.client, "partners", external_id="nord", name="Nord", timezone="Europe/Berlin")
     await make(office.client, "products", external_id="boat", partner="nord", name="Boat")
