@@ -48,7 +48,7 @@ def _run_out(run: Run, figures: Figures, items: Sequence[Item], failing: Sequenc
 
 
 def _result_out(item: Item) -> dict[str, Any]:
-    """`state` is that of the bill, or the outcome where there is none."""
+    """`state` is that of the bill, or the outcome where there is none; the run's totals are the sums of `gross`."""
     assert item.outcome is not None
     return {
         "partner": item.partner,
@@ -57,6 +57,7 @@ def _result_out(item: Item) -> dict[str, Any]:
         "state": item.bill_state or item.outcome.value,
         "bill": item.bill_id,
         "currency": item.currency,
-        "total": None if item.gross_minor is None else amount_from_minor(item.gross_minor),
+        "gross": None if item.gross_minor is None else amount_from_minor(item.gross_minor),
+        "total": None if item.gross_minor is None else amount_from_minor(max(0, item.gross_minor)),
         "note": item.note,
     }

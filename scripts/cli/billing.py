@@ -136,12 +136,12 @@ def _follow(client: Client, started: dict[str, Any], dry_run: bool, as_json: boo
 
 
 def _print_run(run: dict[str, Any]) -> None:
-    table = new_table(("Partner", "Month", "Result", "Bill", "Total", "Note"), right=("Total",))
+    table = new_table(("Partner", "Month", "Result", "Bill", "Gross", "Note"), right=("Gross",))
     errors = {(each["partner"], each["period"]): each["error"] for each in run["errors"]}
     for each in run["results"]:
-        total = f"{each['total']} {each['currency']}" if each["total"] else None
+        gross = f"{each['gross']} {each['currency']}" if each["gross"] else None
         remark = errors.get((each["partner"], each["period"])) or each["note"]
-        add_row(table, each["partner"], each["period"], each["outcome"], each["bill"] and each["state"], total, remark)
+        add_row(table, each["partner"], each["period"], each["outcome"], each["bill"] and each["state"], gross, remark)
     if run["results"]:
         console().print(table)
     counts = ", ".join(f"{run[name]:,} {name}" for name in ("successful", "failed", "skipped", "waiting"))

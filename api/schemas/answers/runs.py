@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from api.schemas.answers.base import Answer, Money, Month
 from api.schemas.answers.tasks import Progress
 
@@ -35,7 +37,8 @@ class RunResult(Answer):
     state: str
     bill: UUID | None
     currency: str
-    total: Money | None
+    gross: Money | None = Field(description="what the totals of the run add up")
+    total: Money | None = Field(description="what the bill asks for: `gross`, or 0.00 if that is below")
     note: str | None
 
 

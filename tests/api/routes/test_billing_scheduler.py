@@ -38,7 +38,10 @@ def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
+    """What April asks for is less than nothing, so its total is 0.00; the totals of the run add up the gross."""
     await office.lead_in("2024-03", "2024-04")
+    less = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-15.00", "reason": "Agreed."}
+    assert (await office.client.post("/api/adjustments", json=less)).status_code == 201
     started = await office.client.post(f"{PATH}/process-shop-billing/acme", json={"period": "2024-04"})
     assert started.status_code == 202, started.text
     run_id = started.json()["run_id"]
@@ -50,10 +53,10 @@ async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
     (run,) = status["runs"]
     assert (run["state"], run["processed"], run["successful"], run["failed"]) == ("done", 2, 2, 0)
     assert run["progress"] == {"done": 2, "total": 2}
-    assert run["totals"] == {"EUR": "24.00"}
-    assert [(each["partner"], each["period"], each["total"]) for each in run["results"]] == [
-        ("acme", "2024-03", "12.00"),
-        ("acme", "2024-04", "12.00"),
+    assert run["totals"] == {"EUR": "6.00"}
+    assert [(each["partner"], each["period"], each["gross"], each["total"]) for each in run["results"]] == [
+        ("acme", "2024-03", "12.00", "12.00"),
+        ("acme", "2024-04", "-6.00", "0.00"),
     ]
     bill = await get(office.client, f"/api/bills/{run['results'][0]['bill']}")
     assert bill["gross"] == "12.00"
