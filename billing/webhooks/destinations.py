@@ -18,6 +18,7 @@ LONGEST_URL = 2000
 _STANDARD_PORTS = {"https": 443, "http": 80}
 _INSIDE = re.compile(r"(.*\.)?(localhost|local|internal)")
 _URL = re.compile(r"[\x21-\x7e]+")
+_IN_BRACKETS = re.compile(r"\[[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\](:[0-9]*)?")
 _NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # What ends so is an IPv4 address to a resolver, however short it is and in whatever base: 127.1, 0x7f.1, 2130706433.
 _ENDS_AS_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
@@ -91,6 +92,8 @@ def check_url(url: str, own: Sequence[Network] = ()) -> str:
         raise InvalidValue("must be on the standard port, or on one above 1023")
     if "%" in parts.netloc:
         raise InvalidValue("must spell its host as it is, without %")
+    if "[" in parts.netloc and not _IN_BRACKETS.fullmatch(parts.netloc):
+        raise InvalidValue("must have nothing but an IPv6 address in brackets, like [2606:4700:4700::1111]")
     literal = _literal(parts.hostname or "")
     if literal is not None:
         check_address(literal, own, own_only=parts.scheme == "http")

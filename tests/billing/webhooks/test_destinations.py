@@ -52,6 +52,8 @@ def test_public_urls_by_https_are_taken_as_they_are(url: str) -> None:
         ("https://bücher.example", "must be a URL"),
         ("https://１２７.0.0.1", "must be a URL"),
         ("https://[::1", "must be a URL"),
+        ("https://[v1.a]/", "nothing but an IPv6 address in brackets"),
+        ("https://[vf.example.com]/", "nothing but an IPv6 address in brackets"),
         ("https://127.0.0.1%2f.example.com", "must spell its host as it is"),
         ("https://[2606:4700::1%25eth0]", "must spell its host as it is"),
         ("https://example.com./", "must name a host, in ASCII"),
