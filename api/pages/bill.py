@@ -23,10 +23,10 @@ from api.schemas.fields import UuidPath
 from api.state import state_of, unit_of_work
 from billing.bills.approvals import Review, why_no_approval
 from billing.bills.comparison import causes
-from billing.bills.credit_notes import left_of_line
+from billing.bills.credit_notes import cancelling_note, left_of_line
 from billing.bills.moves import MoveRefused
 from billing.bills.states import MOVES, Move, State
-from billing.bills.tax import blocks_of
+from billing.bills.tax import blocks_of, totals_of
 from billing.money import amount_from_minor
 from billing.periods import previous_period
 from db.account import open_items
@@ -250,6 +250,8 @@ async def _facts(connection: asyncpg.Connection, bill: Bill) -> dict[str, Any]:
         "names": {},
         "why_none": "",
         "left_of_lines": {},
+        "cancelling": None,
+        "returned_minor": None,
         "is_ours": False,
         "payment_id": "",
     }
@@ -263,9 +265,13 @@ async def _inner(request: Request, connection: asyncpg.Connection, bill: Bill) -
     actions = await history.read(connection, head.id, limit=_MOST_ACTIONS)
     names = await reviews.names(connection, (given.person for given in review.given))
     left: dict[int, int] = {}
+    cancelling, returned_minor = None, await notes.returned_beside(connection, bill)
     if head.state is State.ISSUED and head.corrects_id is None and caller.may(Permission.BILL):
         taken = await notes.taken_back(connection, bill)
         left = {line.number: left_of_line(line, taken) for line in bill.content.lines}
+        if not taken.was_written_off:
+            cancelling = totals_of(cancelling_note(bill.content, taken, ""))
+        returned_minor = sum(taken.returned_minor.values())
     return {
         "can": [move.value for move in can],
         "review": review,
@@ -273,6 +279,8 @@ async def _inner(request: Request, connection: asyncpg.Connection, bill: Bill) -
         "actions": actions[::-1],
         "why_none": await _why_none(request, connection, head, review),
         "left_of_lines": left,
+        "cancelling": cancelling,
+        "returned_minor": returned_minor,
         "is_ours": True,
         "payment_id": f"page-{uuid4()}",
     }

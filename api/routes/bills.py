@@ -24,7 +24,7 @@ from api.state import state_of, unit_of_work
 from api.wire import json_response
 from billing.bills.states import Move
 from billing.periods import period_from_text
-from db.bills import creation, history, issuing, moves, records, replay, reviews
+from db.bills import creation, credit_notes, history, issuing, moves, records, replay, reviews
 from db.bills.files import stored
 from db.bills.files.formats import MEDIA_TYPES, BillFormat
 from db.bills.moves import Asked
@@ -271,6 +271,7 @@ async def bill_answer(request: Request, connection: asyncpg.Connection, bill_id:
         files=files,
         corrected=corrected,
         mails=await outgoing.of_bill(connection, bill_id),
+        returned_beside_minor=await credit_notes.returned_beside(connection, bill),
     )
 
 

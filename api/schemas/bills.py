@@ -120,6 +120,7 @@ def bill_out(
     files: Sequence[StoredFile],
     corrected: Mapping[int, str],
     mails: Sequence[OutgoingMail] | None,
+    returned_beside_minor: int | None = None,
 ) -> dict[str, Any]:
     """A bill with its lines; `corrected` are numbers by period. None hides who approves it, or what was sent."""
     content = json_from_content(bill.content)
@@ -138,6 +139,7 @@ def bill_out(
         "usage": content["usage"],
         "report": content["report"],
         "credit_note": content["credit_note"],
+        "returned_beside": None if returned_beside_minor is None else amount_out(returned_beside_minor),
         "approvals": review and _review_out(review, names),
         "moves": [move.value for move in moves],
         "files": [

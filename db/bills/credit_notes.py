@@ -94,6 +94,19 @@ async def taken_back(connection: asyncpg.Connection, bill: Bill) -> TakenBack:
     return TakenBack(noted, {line.number: by_product[line.product] for line in leads}, bill.head.was_written_off)
 
 
+async def returned_beside(connection: asyncpg.Connection, note: Bill) -> int | None:
+    """What other bills credit for returned actions of the bill that a note is about to cancel, net; None for others.
+
+    The partner has that twice until the replacement is issued, which bills these actions again.
+    """
+    noted, head = note.content.noted, note.head
+    if noted is None or not noted.cancels or head.state in (State.ISSUED, State.VOID) or head.corrects_id is None:
+        return None
+    bill = await records.read(connection, head.corrects_id)
+    assert bill is not None
+    return sum((await taken_back(connection, bill)).returned_minor.values())
+
+
 async def _content(connection: asyncpg.Connection, bill: Bill, wanted: Wanted) -> Content:
     head = bill.head
     if head.corrects_id:

@@ -7,7 +7,7 @@ import typer
 from scripts.cli.bills import send_bill
 from scripts.cli.connection import api_command, signed_in
 from scripts.client import Client
-from scripts.console import Json, Limit, add_row, console, new_table, print_json, print_list, some_pages
+from scripts.console import Json, Limit, add_row, console, new_table, note, print_json, print_list, some_pages
 from scripts.errors import CannotStart
 
 credit_notes = typer.Typer(help="Credit notes: what is taken back of issued bills.", no_args_is_help=True)
@@ -125,3 +125,8 @@ def _print(found: dict[str, Any], as_json: bool) -> None:
         markup=False,
         soft_wrap=True,
     )
+    if found["returned_beside"] not in (None, "0.00"):
+        note(
+            f"{found['returned_beside']} of it, before tax, other bills credit already, for returned actions; "
+            "the partner has that twice until the replacement is issued."
+        )

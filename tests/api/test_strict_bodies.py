@@ -1,7 +1,7 @@
 """A yes or a no in a JSON body is true or false: what merely reads like one was meant otherwise, or is a mistake."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,7 +15,7 @@ def _bodies(of: type[Body] = Body) -> Iterator[type[Body]]:
         yield from _bodies(body)
 
 
-def _is_taken_for_true(annotation: object, value: object) -> bool:
+def _is_taken_for_true(annotation: Any, value: object) -> bool:
     try:
         return TypeAdapter(annotation).validate_python(value) is True
     except ValidationError:
@@ -23,7 +23,7 @@ def _is_taken_for_true(annotation: object, value: object) -> bool:
 
 
 def test_only_true_is_true_in_every_body() -> None:
-    fields = {
+    fields: dict[str, Any] = {
         f"{body.__name__}.{name}": Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         for body in _bodies()
         for name, field in body.model_fields.items()

@@ -111,6 +111,10 @@ class Bill(BillHead):
     usage: dict[str, int]
     report: dict[str, Any]
     credit_note: dict[str, Any] | None
+    returned_beside: str | None = Field(
+        description="of a note that will cancel its bill: what other bills credit for returned actions of it, before "
+        "tax; the partner has that twice until the replacement is issued"
+    )
     approvals: Approvals | None
     moves: list[str]
     files: list[BillFile]

@@ -77,6 +77,8 @@ async def test_an_issued_bill_is_paid_disputed_credited_and_cancelled(browser_of
     path = f"/bills/{issued['bill_id']}"
     fay = await browser_of("fay", Role.FINANCE)
     page = await fay.get(path)
+    assert "A credit note over all that is left, 12.00 EUR with tax, is made as a draft." in page.text
+    assert "twice" not in page.text
     typed = page.form(f"{path}/payment") | {"amount": "2.00", "paid_on": "2024-05-20", "reference": "SEPA 1"}
     for _ in range(2):  # the same form twice
         assert (await fay.send(f"{path}/payment", typed)).status == 303
@@ -90,9 +92,14 @@ async def test_an_issued_bill_is_paid_disputed_credited_and_cancelled(browser_of
     cancel = page.form(f"{path}/cancel") | {"reason": "Wrong partner."}
     wrong = await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0009"})
     assert (wrong.status, "must be ACME-0001" in wrong.text) == (400, True)
+    returned = await office.client.post("/api/returns", json={"leads": ["lead-2024-04"], "reason": "invalid"})
+    assert returned.json()[0]["state"] == "returned"
+    twice = "10.00 EUR of it, before tax, other bills credit already, for returned actions."
+    assert twice in (await fay.get(path)).text
     led = await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0001"})
     note = await fay.follow(led)
     assert "It takes back from ACME-0001 : Wrong partner." in note.text
+    assert f"It cancels the bill. {twice}" in note.text
 
 
 async def test_sales_sees_no_form_of_finance_and_is_refused_where_it_sends_one(

@@ -131,8 +131,11 @@ async def test_b08_cancelling_leaves_the_period_closed_and_a_person_makes_the_re
     await issue(office, await note(office, april, lines=line("5.00")), sales)
     body = {"external_id": "p-1", "partner": "acme", "amount": "18.00", "paid_on": "2024-06-01", "reference": "T"}
     assert (await office.client.post("/api/payments", json=body)).status_code == 201
-    cancelling = await issue(office, await note(office, april, cancel=True), sales)
-    assert (cancelling["gross"], cancelling["number"]) == ("18.00", "ACME-CN-0002")
+    assert (await return_action(office)).status_code == 200
+    draft = await note(office, april, cancel=True)
+    assert (draft["gross"], draft["returned_beside"]) == ("18.00", "10.00")
+    cancelling = await issue(office, draft, sales)
+    assert (cancelling["number"], cancelling["returned_beside"]) == ("ACME-CN-0002", None)
     shown = await get(office.client, f"/api/bills/{april['bill_id']}")
     assert (shown["state"], shown["open"], shown["moves"]) == ("cancelled", "0.00", [])
     history = await get_all(office.client, f"/api/bills/{april['bill_id']}/actions")
