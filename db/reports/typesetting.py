@@ -1,4 +1,4 @@
-"""Papers as PDF, set by Typst from templates of ours, in Typst's own fonts: every machine makes the same bytes."""
+"""Papers as PDF, set by Typst from templates of ours, in fonts of packages: every machine makes the same bytes."""
 
 import json
 import re
@@ -10,18 +10,23 @@ from typing import Any
 
 import typst
 
+from db.reports import fonts
+
 _LONG_WORD = re.compile(r"\S{24,}")
 _ZERO_WIDTH_SPACE = "\u200b"
 _PAPER = Path(__file__).with_name("paper.typ")
 
 
 def set_pages(template: Path, texts: Mapping[str, Any], day: date, **how: Any) -> Any:
-    """What Typst makes of a template below `paper.typ`; `texts` are JSON, so none is read as markup."""
+    """What Typst makes of a template below `paper.typ`; `texts` are JSON, so none is read as markup.
+
+    A character that no font has is named by its number.
+    """
     return typst.compile(
         _PAPER.read_bytes() + template.read_bytes(),
         font_paths=_fonts(),
         ignore_system_fonts=True,
-        sys_inputs={"doc": json.dumps(texts)},
+        sys_inputs={"doc": fonts.spelled(json.dumps(texts, ensure_ascii=False))},
         timestamp=datetime.combine(day, time(), UTC),
         **how,
     )
@@ -29,7 +34,7 @@ def set_pages(template: Path, texts: Mapping[str, Any], day: date, **how: Any) -
 
 @cache
 def _fonts() -> typst.Fonts:
-    return typst.Fonts(include_system_fonts=False)
+    return typst.Fonts(include_system_fonts=False, font_paths=[str(folder) for folder in fonts.folders()])
 
 
 def breaking(text: str) -> str:

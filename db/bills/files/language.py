@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from unicodedata import bidirectional
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_percent, get_decimal_symbol, get_group_symbol
 
 from billing.periods import text_from_period
+from db.reports import fonts
 
 DEFAULT_LANGUAGE = "en"
 _LANGUAGES_CACHED = 64
 _DIGITS = "latn"  # as every bank takes them
-_LAST_LETTER = "\u052f"
-"""The last letter of Cyrillic: Typst's own fonts have no script beyond it that months are written in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +65,5 @@ def language_of(code: str) -> Language:
 
 
 def _can_be_set(text: str) -> bool:
-    return all(letter <= _LAST_LETTER for letter in text if letter.isalpha())
+    """Whether fonts have it; from right to left a date within an English sentence would stand in the wrong order."""
+    return all(fonts.has(letter) and bidirectional(letter) not in ("R", "AL") for letter in text)

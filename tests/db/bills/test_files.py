@@ -22,6 +22,7 @@ from billing.bills.values import Content, Issue, Party, TermsOfBill
 from billing.bills.verify import difference_in_file
 from db.bills.files.formats import MEDIA_TYPES, BillFormat, file_from_bill
 from db.bills.files.language import language_of
+from db.reports.fonts import spelled
 from tests.billing.bills.builders import ISSUE, S7, S20, content, credit, product
 
 ROOT = Path(__file__).parents[3]
@@ -143,13 +144,37 @@ def test_b07_no_text_is_read_as_markup(text: str) -> None:
     assert printed.replace("\n", "").replace("\u200b", "").count(text) == 5
 
 
-@pytest.mark.parametrize("name", ["株式会社リード", "شركة القيادة", "בע״מ שלום", "Ελλάδα & Łódź", "🦀 Ltd"])
-def test_b07_a_name_in_any_script_keeps_no_bill_from_its_files(name: str) -> None:
-    bill = content(*lines_of(TERMS, [product(100, name)], [], {}, []), buyer=Party(name, name))
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("株式会社リード", "株式会社リード"),
+        ("上海贸易有限公司", "上海贸易有限公司"),
+        ("한국 주식회사", "한국 주식회사"),
+        ("דוגמה", "דוגמה"),
+        ("Ελλάδα & Łódź", "Ελλάδα & Łódź"),
+        ("🦀 Ltd", "🦀 Ltd"),
+        ("𐍈𐌰 Ltd", "[U+10348][U+10330] Ltd"),
+    ],
+)
+def test_b07_a_name_in_any_script_is_read_back_from_the_pdf(name: str, printed: str) -> None:
+    """No letter is lost: one that no font has is named by its number."""
+    bill = content(*lines_of(TERMS, [product(100)], [], {}, []), buyer=Party(name, name))
     for kind in BillFormat:
         assert file_from_bill(bill, ISSUE, kind)
     [page] = pages(bill)
+    assert page.count(printed) == 2
     assert "Please pay EUR 0.20 by June 1, 2024 and name ACME-0007." in page
+
+
+@pytest.mark.parametrize("name", ["شركة القيادة", "บริษัท ตัวอย่าง", "उदाहरण", "მაგალითი", "Օրինակ", "উদাহরণ"])
+def test_b07_letters_that_join_are_in_the_fonts_of_the_pdf(name: str) -> None:
+    """What a reader of PDFs makes of joined letters is its own; so the fonts that are in the file are looked at."""
+    bill = content(*lines_of(TERMS, [], [], {}, []), buyer=Party(name, None))
+    reader = PdfReader(io.BytesIO(file_from_bill(bill, ISSUE, BillFormat.PDF)))
+    fonts = reader.pages[0]["/Resources"]["/Font"]  # type: ignore[index] # a page has resources
+    noto = [font for font in fonts.values() if "Noto" in font.get_object()["/BaseFont"]]
+    assert len(noto) == 1
+    assert spelled(name) == name
 
 
 def test_b07_the_csv_has_a_row_for_each_line_and_the_rows_add_up() -> None:
@@ -225,7 +250,9 @@ for kind in BillFormat:
         ("de-CH", "−1'234'567.89", "7.5%", "1. Juni 2024", "April 2024"),
         ("fr", "−1\u202f234\u202f567,89", "7,5\xa0%", "1 juin 2024", "avril 2024"),
         ("ru", "−1\xa0234\xa0567,89", "7,5\xa0%", "1 июня 2024\u202fг.", "апрель 2024\u202fг."),
-        ("hi", "−1,234,567.89", "7.5%", "2024-06-01", "2024-04"),
+        ("hi", "−1,234,567.89", "7.5%", "1 जून 2024", "अप्रैल 2024"),
+        ("ja", "−1,234,567.89", "7.5%", "2024年6月1日", "2024年4月"),
+        ("he", "−1,234,567.89", "7.5%", "2024-06-01", "2024-04"),
         ("zz", "−1,234,567.89", "7.5%", "June 1, 2024", "April 2024"),
         ("", "−1,234,567.89", "7.5%", "June 1, 2024", "April 2024"),
     ],
