@@ -20,15 +20,20 @@ _HEIGHT = 900
 
 
 class Picture(NamedTuple):
-    """What to look at: a name for the file, the role of who looks ("" for nobody), and the path."""
+    """What to look at: a name for the file, the role of who looks ("" for nobody), the path; what is pressed there."""
 
     name: str
     role: str
     path: str
+    press: str = ""
+
+
+IN_ERROR = Picture("in-error", "", "/welcome")
+"""Taken while the database is away."""
 
 
 def pictures(scene: Scene) -> Iterator[Picture]:
-    """Every page: empty, typical, crowded, refused."""
+    """Every page: empty, typical, crowded, and with a form that is refused."""
     yield Picture("welcome", "", "/welcome")
     yield Picture("password", "", "/password?token=x")
     for role in ("admin", "finance", "sales"):
@@ -52,6 +57,7 @@ def pictures(scene: Scene) -> Iterator[Picture]:
         yield Picture(f"bill-{state}", role, f"/bills/{scene.bill_of(partner)['bill_id']}")
     yield from _records(scene)
     yield from _settings(scene)
+    yield from _refused(scene)
     yield Picture("not-there", "finance", "/nothing")
     yield Picture("not-open", "partner", "/dashboard")
 
@@ -72,7 +78,9 @@ def _records(scene: Scene) -> Iterator[Picture]:
     yield Picture("activity", "finance", "/activity")
     yield Picture("activity-partner", "partner", "/activity")
     yield Picture("lead", "finance", f"/activity/{scene.lead('may')['id']}")
+    yield Picture("lead-crowded", "finance", f"/activity/{scene.lead('crowded')['id']}")
     yield Picture("person", "finance", f"{person}?partner=acme&period=2024-05")
+    yield Picture("person-crowded", "finance", scene.path_of("customer", "long"))
     yield Picture("import", "admin", "/import")
     yield Picture("search", "sales", "/search?q=o")
     yield Picture("search-empty", "sales", "/search?q=nothing-is-called-so")
@@ -98,6 +106,16 @@ def _settings(scene: Scene) -> Iterator[Picture]:
     yield Picture("settings-webhook", "admin", f"/settings/webhooks/{scene.webhook['webhook_id']}")
 
 
+def _refused(scene: Scene) -> Iterator[Picture]:
+    """Forms that were sent as nobody should send them: empty."""
+    approved = f"/bills/{scene.bill_of('hooli')['bill_id']}"
+    yield Picture("welcome-refused", "", "/welcome", "Sign in")
+    yield Picture("bill-refused", "finance", approved, "Issue bill")
+    yield Picture("bills-refused", "sales", "/bills?state=pending", "Approve the chosen bills")
+    yield Picture("partner-new-refused", "admin", "/partners/new", "Create the partner")
+    yield Picture("what-if-refused", "finance", "/what-if", "See the difference")
+
+
 def main(folder: Annotated[Path, typer.Argument(help="where the pictures go")] = Path("screenshots")) -> None:
     """Start a Leadger of its own, fill it, and look at each page."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -112,18 +130,28 @@ def main(folder: Annotated[Path, typer.Argument(help="where the pictures go")] =
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
         for scheme in _SCHEMES:
             for width in _WIDTHS:
-                _take(browser, scene, folder, scheme, width)
+                _take(browser, scene, folder, scheme, width, list(pictures(scene)))
+        stack.stop("postgres")
+        for scheme in _SCHEMES:
+            for width in _WIDTHS:
+                _take(browser, scene, folder, scheme, width, [IN_ERROR])
         browser.close()
     typer.echo(f"The pictures are in {folder}.")
 
 
-def _take(browser: Browser, scene: Scene, folder: Path, scheme: Literal["light", "dark"], width: int) -> None:
+def _take(
+    browser: Browser, scene: Scene, folder: Path, scheme: Literal["light", "dark"], width: int, wanted: list[Picture]
+) -> None:
     contexts: dict[str, BrowserContext] = {}
-    for picture in pictures(scene):
+    for picture in wanted:
         if picture.role not in contexts:
             contexts[picture.role] = _context(browser, scene, picture.role, scheme, width)
         page = contexts[picture.role].new_page()
         page.goto(picture.path)
+        if picture.press:
+            page.evaluate("document.querySelectorAll('form').forEach(each => { each.noValidate = true })")
+            page.get_by_role("button", name=picture.press).first.click()
+            page.wait_for_load_state()
         page.screenshot(path=folder / f"{picture.name}-{width}-{scheme}.png", full_page=True)
         page.close()
     for context in contexts.values():

@@ -20,16 +20,19 @@ PEOPLE = {
     "none": ("Nora New", None),
 }
 """Name and partner of a person, by role."""
-_LONG = "Vereinigte Donaudampfschifffahrtsgesellschaft " * 4
+LONG = ("Vereinigte Donaudampfschifffahrtsgesellschaft " * 5)[:200].strip()
+"""As long as a name may be."""
+ARABIC = "دار الحكمة للنشر والتوزيع"
 PARTNERS = (
     ("acme", "Acme", "EUR", "Europe/Berlin"),
     ("globex", "Globex", "EUR", "UTC"),
     ("initech", "Initech Insurance Services", "USD", "America/New_York"),
     ("hooli", "Hooli", "EUR", "UTC"),
-    ("umbrella", _LONG.strip()[:190], "EUR", "Asia/Tokyo"),
-    ("dar", "دار الحكمة للنشر والتوزيع", "EUR", "UTC"),
+    ("umbrella", LONG, "EUR", "Asia/Tokyo"),
+    ("dar", ARABIC, "EUR", "UTC"),
     ("markup", "<script>alert(1)</script> & Sons", "EUR", "UTC"),
 )
+_CROWD = 60
 _TAXED = {"category": "S", "rate": "20.00", "note": None}
 
 
@@ -70,6 +73,7 @@ class Scene:
                 name=f"Person {number}",
                 email=f"p{number}@example.com",
             )
+        self._crowd()
         self._give_roles()
         leads = list(self._leads())
         started = self.client.post("/leads", json=leads)
@@ -115,6 +119,19 @@ class Scene:
         found: Json = self.client.get(f"/leads/{lead_id}").json()
         return found
 
+    def _crowd(self) -> None:
+        """More partners than a page shows, and one with the longest names and amounts of twelve digits."""
+        for number in range(_CROWD):
+            self._post("/api/partners", external_id=f"studio-{number:02}", name=f"Studio {number:02}", currency="EUR")
+        self._post("/api/customers", external_id="long", name=LONG, email=f"{'long.' * 12}name@example.com")
+        self._post("/api/customers", external_id="arabic", name="ليلى منصور", email="layla@example.com")
+        rate = {"partner": "umbrella", "engagement_level": "High", "amount": "999999.99"}
+        self._post("/api/rate-cards", **rate, effective_from="2024-03")
+        self._patch("/api/partners/umbrella", cap=None, effective_period="2024-03")
+        for text, amount in ((LONG, "999999999.99"), (ARABIC, "999999999.99"), ("Loyalty", "-1234567.89")):
+            adjustment = {"text": text, "amount": amount, "reason": f"Agreed by mail, as {LONG} asked for."}
+            self._post("/api/adjustments", partner="umbrella", period="2024-04", **adjustment)
+
     def _exceptions(self) -> None:
         """Leads in quarantine, and an open month of acme with actions on hold and others above the cap."""
         unknown = [
@@ -123,7 +140,14 @@ class Scene:
         ]
         large = _lead("may", "acme-crm", "2024-05-03")
         large["actions"] = [large["actions"][0] | {"action_type": f"Fair {number}"} for number in range(14)]
-        started = self.client.post("/leads", json=[*unknown, large])
+        crowded = [
+            _lead("crowded", "umbrella-crm", "2024-05-03", "long"),
+            _lead(ARABIC, "umbrella-crm", "2024-05-03", "arabic"),
+        ]
+        types = (LONG, ARABIC, "x" * 200, *(f"Fair {number}" for number in range(40)))
+        for lead in crowded:
+            lead["actions"] = [lead["actions"][0] | {"action_type": each} for each in types]
+        started = self.client.post("/leads", json=[*unknown, large, *crowded])
         started.raise_for_status()
         self._wait(started.json()["status_url"])
         for action in self.lead("may")["actions"][:3]:
@@ -221,11 +245,11 @@ class Scene:
         raise TimeoutError(url)
 
 
-def _lead(lead_id: str, product: str, day: str) -> Json:
+def _lead(lead_id: str, product: str, day: str, customer: str = "person-1") -> Json:
     action = {"action_type": "Form", "engagement_level": "High", "timestamp": f"{day}T10:00:00Z"}
     return {
         "lead_id": lead_id,
-        "customer_id": "person-1",
+        "customer_id": customer,
         "product_id": product,
         "lead_type": "Website Visit",
         "actions": [action],
