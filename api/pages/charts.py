@@ -7,7 +7,8 @@ WIDTH, HEIGHT = 720, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 96, 12, 24
 _STEPS = (1, 2, 5, 10)
 _LINES = 4
-_NEAREST = 16
+_NEAREST = 20
+_DIGIT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Chart:
     marks: Sequence[tuple[float, int]]
     labels: Sequence[tuple[float, str]]
     today_x: float | None
-    left: float = _LEFT
+    left: float
     right: float = WIDTH - _RIGHT
     bottom: float = HEIGHT - _BOTTOM
     width: int = WIDTH
@@ -48,9 +49,11 @@ def line_chart(labels: Sequence[str], series: Sequence[Series], today: int | Non
     """At most three lines over the same places, from zero; `today` is the place to mark."""
     most = max((value for each in series for value in each.values if value), default=0)
     top, step = _scale(most)
+    left = max(_LEFT, _DIGIT * (len(f"{top // 100:,}") + 1))
     lines: list[Line] = []
     for each in series:
-        spots = [(_x(at, len(labels)), _y(value, top)) for at, value in enumerate(each.values) if value is not None]
+        values = [(at, value) for at, value in enumerate(each.values) if value is not None]
+        spots = [(_x(at, len(labels), left), _y(value, top)) for at, value in values]
         end = spots[-1][1] if spots else _y(0, top)
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
         lines.append(Line(each.name, each.style, points, end))
@@ -58,17 +61,20 @@ def line_chart(labels: Sequence[str], series: Sequence[Series], today: int | Non
     return Chart(
         lines=_apart(lines),
         marks=[(_y(value, top), value) for value in range(0, top + 1, step)],
-        labels=[(_x(at, len(labels)), text) for at, text in enumerate(labels) if at % every == 0],
-        today_x=None if today is None else _x(today, len(labels)),
+        labels=[(_x(at, len(labels), left), text) for at, text in enumerate(labels) if at % every == 0],
+        today_x=None if today is None else _x(today, len(labels), left),
+        left=left,
     )
 
 
 def _apart(lines: Sequence[Line]) -> list[Line]:
-    """The lines with their labels so far from each other that they can be read."""
+    """The lines with their labels so far from each other that they can be read, and none below the axis."""
     apart: list[Line] = []
     for each in sorted(lines, key=lambda line: line.label_y):
         above = apart[-1].label_y if apart else -_NEAREST
         apart.append(replace(each, label_y=max(each.label_y, above + _NEAREST)))
+    for at, each in enumerate(reversed(apart)):
+        apart[-1 - at] = replace(each, label_y=min(each.label_y, HEIGHT - _BOTTOM - at * _NEAREST))
     return apart
 
 
@@ -82,8 +88,8 @@ def _scale(most: int) -> tuple[int, int]:
         size *= 10
 
 
-def _x(at: int, count: int) -> float:
-    return round(_LEFT + at * (WIDTH - _LEFT - _RIGHT) / max(count - 1, 1), 1)
+def _x(at: int, count: int, left: float) -> float:
+    return round(left + at * (WIDTH - left - _RIGHT) / max(count - 1, 1), 1)
 
 
 def _y(value: int, top: int) -> float:

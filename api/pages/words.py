@@ -7,7 +7,7 @@ from decimal import Decimal
 from babel import Locale, UnknownLocaleError
 from markupsafe import Markup
 
-from billing.money import amount_from_minor
+from billing.money import amount_from_minor, minor_from_amount
 from billing.periods import name_of_period
 from billing.zones import zone
 from db.bills.files.language import Language, language_of
@@ -55,6 +55,10 @@ class Words:
     def amount(self, minor: int | None) -> str:
         """Money: 1,250.00, minus as −, nothing for None."""
         return "" if minor is None else self.language.amount(minor)
+
+    def written(self, amount: str) -> str:
+        """Money as it is on the wire, -1250.00, for a reader."""
+        return self.amount(-minor_from_amount(amount[1:]) if amount.startswith("-") else minor_from_amount(amount))
 
     def difference(self, minor: int) -> str:
         """A signed amount."""

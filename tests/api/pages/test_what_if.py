@@ -18,13 +18,13 @@ async def test_another_price_is_judged_and_nothing_changes(browser_of: BrowserOf
     waiting = await fay.follow(led)
     assert "looks again by itself" in waiting.text
     await office.work()
-    assert "acme 10.00 4.00 -6.00 EUR" in (await fay.follow(led)).text
+    assert "acme 10.00 4.00 −6.00 EUR" in (await fay.follow(led)).text
     assert (await get(office.client, "/leads/lead-2024-04"))["totals"]["billed"] == "10.00"
     after = await row_counts(office.engine)
     assert {name for name in after if after[name] != before[name]} == {"tasks", "what_if_differences"}
     cancel = f"{led.response.headers['location']}/cancel"
     ended = await fay.follow(await fay.send(cancel, waiting.filled(cancel)))
-    assert "acme 10.00 4.00 -6.00 EUR" in ended.text
+    assert "acme 10.00 4.00 −6.00 EUR" in ended.text
     led = await fay.send(PATH, form | {"cap_is": "other", "cap": "7.50"})
     cancel = f"{led.response.headers['location']}/cancel"
     cancelled = await fay.follow(await fay.send(cancel, (await fay.follow(led)).filled(cancel)))
