@@ -544,6 +544,21 @@ async def lock_stale_customers(
     return [(row["partner_id"], row["customer_id"]) for row in rows]
 
 
+async def lock_free_customers(
+    connection: asyncpg.Connection, customers: Sequence[tuple[UUID, UUID]]
+) -> list[tuple[UUID, UUID]]:
+    """Lock those of the (partner, customer) pairs that nobody has locked; it waits for none, in whatever order."""
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, customer_id FROM unnest($1::uuid[], $2::uuid[]) AS wanted (partner_id, customer_id)
+        JOIN customer_states USING (partner_id, customer_id) FOR UPDATE OF customer_states SKIP LOCKED
+        """,
+        [partner_id for partner_id, _ in customers],
+        [customer_id for _, customer_id in customers],
+    )
+    return [(row["partner_id"], row["customer_id"]) for row in rows]
+
+
 async def lock_unfinished_task(connection: asyncpg.Connection, kind: str, dedup_key: str | None) -> UUID | None:
     """Find the unfinished task of a kind with a dedup key, and keep it from ending until the transaction ends."""
     task_id: UUID | None = await connection.fetchval(

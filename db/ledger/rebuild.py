@@ -153,15 +153,18 @@ async def correct_counters(
 
 
 def _parts(rows: Sequence[asyncpg.Record]) -> Iterator[list[UUID]]:
-    """The customers of (customer, actions) rows, in parts of about `_ACTIONS_AT_ONCE` actions."""
+    """The customers of (customer, actions) rows, in parts of up to `_ACTIONS_AT_ONCE` actions.
+
+    One with more is alone: leads of all customers of a part wait until it is judged.
+    """
     customer_ids: list[UUID] = []
     actions = 0
     for row in rows:
-        customer_ids.append(row["customer_id"])
-        actions += row["actions"]
-        if actions >= _ACTIONS_AT_ONCE:
+        if customer_ids and actions + row["actions"] > _ACTIONS_AT_ONCE:
             yield customer_ids
             customer_ids, actions = [], 0
+        customer_ids.append(row["customer_id"])
+        actions += row["actions"]
     if customer_ids:
         yield customer_ids
 

@@ -119,11 +119,29 @@ async def rejudge_some_stale(
     """
     async with judging_transaction(engine, policies) as connection:
         await locks.lock_partners_shared(connection, partner_ids)
-        most_each = max(CUSTOMERS_AT_ONCE // max(len(partner_ids), 1), 1)
-        customers = await locks.lock_stale_customers(connection, partner_ids, most_each)
-        fitting = await _fitting(connection, customers, most_actions)
-        await rejudge(connection, policies, fitting)
+        customers = await _lock_some_stale(connection, partner_ids, most_actions)
+        await rejudge(connection, policies, customers)
+        return customers
+
+
+async def _lock_some_stale(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], most_actions: int
+) -> list[Customer]:
+    """Lock stale customers that are free, no more than one transaction judges.
+
+    The others are free again at once: while a hundred thousand actions of one customer are judged, which takes
+    seconds, leads of a hundred others would wait.
+    """
+    most_each = max(CUSTOMERS_AT_ONCE // max(len(partner_ids), 1), 1)
+    savepoint = connection.transaction()
+    await savepoint.start()
+    customers = await locks.lock_stale_customers(connection, partner_ids, most_each)
+    fitting = await _fitting(connection, customers, most_actions)
+    if len(fitting) == len(customers):
+        await savepoint.commit()
         return fitting
+    await savepoint.rollback()
+    return await locks.lock_free_customers(connection, fitting)
 
 
 async def _fitting(connection: asyncpg.Connection, customers: Sequence[Customer], most_actions: int) -> list[Customer]:

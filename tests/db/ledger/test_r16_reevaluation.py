@@ -11,8 +11,8 @@ import pytest
 
 from db.core import locks
 from db.core.engine import transaction
-from db.ledger import reevaluation, verdicts
-from db.ledger.case import Case
+from db.ledger import rebuild, reevaluation, verdicts
+from db.ledger.case import Case, Customer
 from db.ledger.policies import Policies
 from tests.builders import distinct, lead
 from tests.world import World
@@ -94,6 +94,40 @@ async def test_r16_a_customer_that_somebody_has_locked_is_passed_over(world: Wor
         assert await reevaluation.rejudge_some_stale(world.engine, world.policies, [acme]) == []
     assert await reevaluation.rejudge_some_stale(world.engine, world.policies, [acme]) == [(acme, first)]
     await world.check()
+
+
+async def test_r16_only_who_is_judged_is_locked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed before: leads of up to a hundred others waited, for seconds, for one with many actions."""
+    acme, write = world.partners["acme"], verdicts.write
+    everybody = [(acme, customer) for customer in await many_customers(world, [6, 1, 1])]
+    await world.terms("acme", "2024-04", cap="5.00")
+    locked: list[Customer] = []
+
+    async def look(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
+        async with transaction(world.engine) as other:
+            free = await locks.lock_free_customers(other, everybody)
+        assert set(free) == set(everybody) - {case.customer for case in cases}
+        locked.extend(set(everybody) - set(free))
+        await write(connection, cases)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verdicts, "write", look)
+        while await reevaluation.rejudge_some_stale(world.engine, world.policies, [acme], 5):
+            pass
+    assert sorted(locked) == sorted(everybody)
+    await world.check()
+
+
+async def test_a_rebuild_judges_a_customer_with_many_actions_alone(
+    world: World, judged: list[list[UUID]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: those before it in the same transaction were locked as long."""
+    customers = await many_customers(world, [1, 6, 1, 1])
+    monkeypatch.setattr(rebuild, "_ACTIONS_AT_ONCE", 5)
+    judged.clear()
+    await world.rebuild(world.partners["acme"], 202404)
+    assert [customers[1]] in judged
+    assert sorted(customer for some in judged for customer in some) == sorted(customers)
 
 
 async def test_r16_one_partner_with_many_customers_leaves_room_for_the_others(world: World) -> None:
