@@ -54,7 +54,7 @@ def amount_from_minor(minor: int) -> str:
 
 def minor_from_exact(exact: Fraction) -> int:
     """Round an exact number of minor units half away from zero, so that what is reversed mirrors what was billed."""
-    magnitude = int(abs(exact) + Fraction(1, 2))
+    magnitude = (2 * abs(exact.numerator) + exact.denominator) // (2 * exact.denominator)
     return magnitude if exact > 0 else -magnitude
 
 

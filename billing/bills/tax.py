@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from billing.bills.values import Content, Line, LineTax
@@ -44,6 +45,7 @@ class BillTotals:
         return max(0, -self.gross_minor)
 
 
+@lru_cache
 def tax_on(base_minor: int, tax: LineTax) -> int:
     """The tax on a base, rounded half away from zero."""
     return minor_from_exact(base_minor * Fraction(tax.rate) / 100)

@@ -1,6 +1,6 @@
 """Booking on an account (B9), under the lock of the partner's bills: credit is used at once, and when it is freed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
@@ -29,7 +29,7 @@ async def book(uow: UnitOfWork, partner_id: UUID, entry: NewEntry, now: datetime
         return None
     rest = abs(entry.amount_minor)
     items.add(open_items.item(entry.id, entry.amount_minor, entry.due_on or booked_on, position, rest))
-    await open_items.add(connection, partner_id, entry.id, rest)
+    await open_items.add(connection, [(partner_id, entry.id, rest)])
     if entry.amount_minor < 0:
         items.use_named(entry.id, entry.named)
         if entry.bill_id not in (None, entry.id):
@@ -37,6 +37,13 @@ async def book(uow: UnitOfWork, partner_id: UUID, entry: NewEntry, now: datetime
     items.settle()
     await open_items.write(connection, items.uses, booked_on)
     return items.uses
+
+
+async def book_bills(uow: UnitOfWork, entries_of: Mapping[UUID, NewEntry], now: datetime) -> None:
+    """Book a new bill of each partner that has no credit left, so that nothing comes of it."""
+    days = await booking_days(uow.connection, entries_of, now)
+    await entries.insert_all(uow.connection, uow.actor, [(of, entry, days[of]) for of, entry in entries_of.items()])
+    await open_items.add(uow.connection, [(of, entry.id, entry.amount_minor) for of, entry in entries_of.items()])
 
 
 async def allocate(uow: UnitOfWork, payment: AccountEntry, named: Mapping[UUID, int], now: datetime) -> list[Use]:
@@ -85,9 +92,24 @@ async def settle(uow: UnitOfWork, partner_id: UUID, now: datetime) -> list[Use]:
 
 async def booking_day(connection: asyncpg.Connection, partner_id: UUID, now: datetime) -> date:
     """The day in the partner's time zone, and never before that of the last entry, so that the past never changes."""
-    today = await day_at(connection, partner_id, now)
-    last = await connection.fetchval("SELECT max(booked_on) FROM account_entries WHERE partner_id = $1", partner_id)
-    return today if last is None else max(today, last)
+    return (await booking_days(connection, [partner_id], now))[partner_id]
+
+
+async def booking_days(connection: asyncpg.Connection, partner_ids: Iterable[UUID], now: datetime) -> dict[UUID, date]:
+    """The same of each partner."""
+    rows = await connection.fetch(
+        """
+        SELECT id, (SELECT max(booked_on) FROM account_entries WHERE partner_id = id) AS last, (
+            SELECT timezone FROM partner_time_zones WHERE partner_id = id AND from_period <= $2
+            ORDER BY from_period DESC LIMIT 1
+        ) AS timezone
+        FROM unnest($1::uuid[]) AS id
+        """,
+        list(partner_ids),
+        now.year * 100 + now.month,
+    )
+    today = {row["id"]: now.astimezone(zone(row["timezone"])).date() for row in rows}
+    return {row["id"]: max(today[row["id"]], row["last"] or today[row["id"]]) for row in rows}
 
 
 async def day_at(connection: asyncpg.Connection, partner_id: UUID, now: datetime) -> date:

@@ -1,8 +1,9 @@
 """Entries of accounts (B9): added once, never changed; one that mirrors takes another back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -65,6 +66,12 @@ _ENTRIES = """
     LEFT JOIN account_rests ON account_rests.entry_id = account_entries.id
     LEFT JOIN account_entries AS reversal ON reversal.reverses_id = account_entries.id
 """
+_INSERT = """
+    INSERT INTO account_entries (id, partner_id, position, kind, amount_minor, booked_on, due_on, document,
+        external_id, paid_on, named, bill_id, reverses_id, reason, who_kind, who_id, who_name)
+    SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+    FROM account_entries WHERE partner_id = $2
+"""
 
 
 async def insert(
@@ -72,13 +79,18 @@ async def insert(
 ) -> int | None:
     """Add an entry behind all of its partner, under the lock of its bills; its position, None if the id is taken."""
     position: int | None = await connection.fetchval(
-        """
-        INSERT INTO account_entries (id, partner_id, position, kind, amount_minor, booked_on, due_on, document,
-            external_id, paid_on, named, bill_id, reverses_id, reason, who_kind, who_id, who_name)
-        SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
-        FROM account_entries WHERE partner_id = $2
-        ON CONFLICT (id) DO NOTHING RETURNING position
-        """,
+        f"{_INSERT} ON CONFLICT (id) DO NOTHING RETURNING position", *_row_from_entry(who, partner_id, entry, booked_on)
+    )
+    return position
+
+
+async def insert_all(connection: asyncpg.Connection, who: Actor, new: Iterable[tuple[UUID, NewEntry, date]]) -> None:
+    """Add entries that are not there yet: of each its partner, the entry and the day of booking."""
+    await connection.executemany(_INSERT, [_row_from_entry(who, *each) for each in new])
+
+
+def _row_from_entry(who: Actor, partner_id: UUID, entry: NewEntry, booked_on: date) -> tuple[Any, ...]:
+    return (
         entry.id,
         partner_id,
         entry.kind,
@@ -96,7 +108,6 @@ async def insert(
         who.id,
         who.name,
     )
-    return position
 
 
 async def read(connection: asyncpg.Connection, entry_id: UUID) -> AccountEntry | None:

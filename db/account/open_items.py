@@ -86,13 +86,10 @@ async def other_sides(connection: asyncpg.Connection, entry_ids: Iterable[UUID])
     return found
 
 
-async def add(connection: asyncpg.Connection, partner_id: UUID, entry_id: UUID, rest_minor: int) -> None:
-    """Keep what is open or left of a new entry."""
-    await connection.execute(
-        "INSERT INTO account_rests (entry_id, partner_id, rest_minor) VALUES ($1, $2, $3)",
-        entry_id,
-        partner_id,
-        rest_minor,
+async def add(connection: asyncpg.Connection, rests: Iterable[tuple[UUID, UUID, int]]) -> None:
+    """Keep what is open or left of new entries: of each its partner, its id and the amount."""
+    await connection.executemany(
+        "INSERT INTO account_rests (partner_id, entry_id, rest_minor) VALUES ($1, $2, $3)", rests
     )
 
 

@@ -1,5 +1,6 @@
 """Telling webhooks of what became of a bill or a credit note."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,13 @@ async def tell_moved(uow: UnitOfWork, before: State, head: BillHead) -> None:
     await _tell(uow, _BY_STATE[head.state], head)
     if head.shown_state == PAID:
         await _tell(uow, Event.BILL_PAID, head)
+
+
+async def tell_all_moved(uow: UnitOfWork, event: Event, bill_ids: Sequence[UUID]) -> None:
+    """Tell of bills that were all moved to the state that an event is about."""
+    if bill_ids and (to := await events.subscribers(uow.connection, event)):
+        heads = await records.read_heads(uow.connection, bill_ids)
+        await events.write(uow.connection, event, [(_data(head), head.partner_id) for head in heads], to)
 
 
 async def tell_if_paid(uow: UnitOfWork, bill_id: UUID) -> None:

@@ -1,10 +1,12 @@
 """Conservation (B10): what bills ask for is what the ledger of leads says."""
 
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import asyncpg
 
 from billing.bills.conservation import Ledger, Sums, difference_to_ledger
+from billing.bills.values import Line
 from billing.errors import RuleViolation
 from billing.identity import report_uuid
 from billing.money import amount_from_minor
@@ -25,14 +27,24 @@ async def check(connection: asyncpg.Connection, bill: Bill) -> None:
 
 async def difference(connection: asyncpg.Connection, bill: Bill) -> str | None:
     """How a bill differs from the final report of its period, in one sentence; None if it does not."""
-    row = await connection.fetchrow(
+    partner_id = bill.head.partner_id
+    return (await differences(connection, {partner_id: bill.content.lines}, bill.head.period))[partner_id]
+
+
+async def differences(
+    connection: asyncpg.Connection, lines: Mapping[UUID, Iterable[Line]], period: int
+) -> dict[UUID, str | None]:
+    """The same of the bills of one period, given by partner with their lines."""
+    reports = {report_uuid(partner_id, period): partner_id for partner_id in lines}
+    rows = await connection.fetch(
         """
-        SELECT billed_minor, credited_minor FROM billing_reports WHERE report_id = $1 AND final
-        ORDER BY version DESC LIMIT 1
+        SELECT DISTINCT ON (report_id) report_id, billed_minor, credited_minor FROM billing_reports
+        WHERE report_id = ANY($1::uuid[]) AND final ORDER BY report_id, version DESC
         """,
-        report_uuid(bill.head.partner_id, bill.head.period),
+        list(reports),
     )
-    return difference_to_ledger(bill.content.lines, Ledger(**row) if row else Ledger(0, 0))
+    ledgers = {reports[row["report_id"]]: Ledger(row["billed_minor"], row["credited_minor"]) for row in rows}
+    return {of: difference_to_ledger(each, ledgers.get(of, Ledger(0, 0))) for of, each in lines.items()}
 
 
 async def difference_of_period(connection: asyncpg.Connection, partner_id: UUID, period: int) -> str | None:

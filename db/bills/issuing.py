@@ -55,7 +55,7 @@ async def issue(uow: UnitOfWork, bill: Bill, now: datetime) -> None:
     cancelled = head.corrects_id if bill.content.noted and bill.content.noted.cancels else None
     await account_history.add(uow, uses, number, but=head.id, cancelled=cancelled)
     await credit_notes.cancel_corrected(uow, bill)
-    await proofs.expect(connection, head.id)
+    await proofs.expect(connection, [head.id])
     await tasks.start(uow, stored.MAKE, {"bill_id": head.id, "partner_id": head.partner_id}, dedup_key=str(head.id))
 
 

@@ -99,7 +99,7 @@ async def _make(uow: UnitOfWork, bill: Bill, asked: Asked, mover: Mover, now: da
         await records.write_state(connection, head.id, after.state)
     await history.add(connection, head.id, uow.actor, asked.move, head.state, after.state, digest, asked.comment)
     if (after.state is State.PENDING and asked.move is Move.SUBMIT) or after.state is State.REJECTED:
-        await notices.note(connection, head.id)
+        await notices.note(connection, [head.id])
     facts_after = {"state": after.state, "digest": digest}
     await uow.audit(f"bill.{asked.move}", head.id, before={"state": head.state}, after=facts_after)
 

@@ -13,18 +13,27 @@ _WRITTEN = {"bill": bill_number, "credit_note": credit_note_number}
 
 async def take(connection: asyncpg.Connection, partner_id: UUID, external_id: str, kind: str) -> str:
     """The next number of a partner for a kind, `bill` or `credit_note`, under the lock of its bills."""
-    prefix, first = await _prefix_and_first(connection, partner_id, external_id)
-    number: int = await connection.fetchval(
+    return (await take_all(connection, {partner_id: external_id}, kind))[partner_id]
+
+
+async def take_all(connection: asyncpg.Connection, partners: Mapping[UUID, str], kind: str) -> dict[UUID, str]:
+    """The same of each partner, given with its external id; the locks of their bills are held."""
+    settings = await billing_settings.read_all(connection, partners)
+    prefixes = {of: each.number_prefix for of, each in settings.items() if each.number_prefix}
+    prefixes |= await _settle_prefixes(connection, {of: name for of, name in partners.items() if of not in prefixes})
+    first = {of: each.first_number for of, each in settings.items() if each.first_number and kind == "bill"}
+    rows = await connection.fetch(
         """
-        INSERT INTO bill_numbers (partner_id, kind, next_number) VALUES ($1, $2, $3 + 1)
+        INSERT INTO bill_numbers (partner_id, kind, next_number)
+        SELECT partner_id, $3, first + 1 FROM unnest($1::uuid[], $2::bigint[]) AS taken (partner_id, first)
         ON CONFLICT (partner_id, kind) DO UPDATE SET next_number = bill_numbers.next_number + 1
-        RETURNING next_number - 1
+        RETURNING partner_id, next_number - 1 AS number
         """,
-        partner_id,
+        list(partners),
+        [first.get(partner_id, 1) for partner_id in partners],
         kind,
-        first if kind == "bill" else 1,
     )
-    return _WRITTEN[kind](prefix, number)
+    return {row["partner_id"]: _WRITTEN[kind](prefixes[row["partner_id"]], row["number"]) for row in rows}
 
 
 async def last_taken(connection: asyncpg.Connection) -> dict[tuple[str, str], int]:
@@ -68,36 +77,37 @@ async def go_on_after(connection: asyncpg.Connection, taken: Mapping[tuple[str, 
     return passed
 
 
-async def _prefix_and_first(connection: asyncpg.Connection, partner_id: UUID, external_id: str) -> tuple[str, int]:
-    """The partner's prefix, and what its first bill is numbered; the default prefix is settled with the first number.
+async def _settle_prefixes(connection: asyncpg.Connection, partners: Mapping[UUID, str]) -> dict[UUID, str]:
+    """Give partners without a prefix the default one, which is settled with their first number.
 
-    Two partners that want the same default at the same time queue at its unique key, and the later one sees it taken.
+    Two that want the same one at the same time queue at its unique key, and the later one sees it taken.
     """
-    settings = (await billing_settings.read_all(connection, [partner_id])).get(partner_id)
-    first = (settings and settings.first_number) or 1
-    if settings and settings.number_prefix:
-        return settings.number_prefix, first
     taken: set[str] = set()
-    while True:
-        prefix = prefix_from_id(external_id, taken)
-        if await _settle(connection, partner_id, prefix):
-            return prefix, first
-        taken.add(prefix)
+    while partners:
+        prefixes: dict[UUID, str] = {}
+        for partner_id, external_id in partners.items():
+            prefixes[partner_id] = prefix_from_id(external_id, taken.union(prefixes.values()))
+        rows = await connection.fetch(
+            "SELECT number_prefix FROM billing_settings WHERE number_prefix = ANY($1::text[])", list(prefixes.values())
+        )
+        taken |= {row["number_prefix"] for row in rows}
+        if not rows and await _are_free(connection, prefixes):
+            return prefixes
+    return {}
 
 
-async def _settle(connection: asyncpg.Connection, partner_id: UUID, prefix: str) -> bool:
-    """Give the partner a prefix; False if another one has it."""
-    if await connection.fetchval("SELECT EXISTS (SELECT FROM billing_settings WHERE number_prefix = $1)", prefix):
-        return False
+async def _are_free(connection: asyncpg.Connection, prefixes: Mapping[UUID, str]) -> bool:
+    """Store prefixes; False if another transaction has taken one of them."""
     try:
         async with connection.transaction():
             await connection.execute(
                 """
-                INSERT INTO billing_settings (partner_id, number_prefix) VALUES ($1, $2)
+                INSERT INTO billing_settings (partner_id, number_prefix)
+                SELECT * FROM unnest($1::uuid[], $2::text[]) AS settled (partner_id, prefix) ORDER BY prefix
                 ON CONFLICT (partner_id) DO UPDATE SET number_prefix = excluded.number_prefix
                 """,
-                partner_id,
-                prefix,
+                list(prefixes),
+                list(prefixes.values()),
             )
     except asyncpg.UniqueViolationError:
         return False

@@ -1,5 +1,6 @@
 """Proofs on a schedule (B10, B11): each issued bill once, and each account; then again, the oldest check first."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -37,9 +38,9 @@ class Due:
     subject_id: UUID
 
 
-async def expect(connection: asyncpg.Connection, bill_id: UUID) -> None:
-    """Have a bill proven, which is issued in this transaction."""
-    await connection.execute("INSERT INTO proofs (kind, subject_id) VALUES ('bill', $1)", bill_id)
+async def expect(connection: asyncpg.Connection, bill_ids: Iterable[UUID]) -> None:
+    """Have bills proven, which are issued in this transaction."""
+    await connection.execute("INSERT INTO proofs (kind, subject_id) SELECT 'bill', unnest($1::uuid[])", list(bill_ids))
 
 
 async def expect_accounts(connection: asyncpg.Connection) -> None:

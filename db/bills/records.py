@@ -306,18 +306,28 @@ async def write_review(
 
 async def write_issue(connection: asyncpg.Connection, bill: Bill, issue: Issue) -> None:
     """Issue a bill: from now on the database refuses to change it."""
-    await connection.execute(
+    await write_issues(connection, [(bill.head.id, bill.content, issue)])
+
+
+async def write_issues(connection: asyncpg.Connection, issues: Iterable[tuple[UUID, Content, Issue]]) -> None:
+    """Issue bills: of each its id, what it says and what it gets."""
+    await connection.executemany(
         """
         UPDATE bills SET state = 'issued', number = $2, issued_at = clock_timestamp(), issued_on = $3, due_on = $4,
             issue = $5, seal = $6
         WHERE id = $1
         """,
-        bill.head.id,
-        issue.number,
-        issue.issued_on,
-        issue.due_on,
-        canonical_json(json_from_issue(bill.content, issue)).decode(),
-        seal_of(bill.content, issue),
+        [
+            (
+                bill_id,
+                issue.number,
+                issue.issued_on,
+                issue.due_on,
+                canonical_json(json_from_issue(content, issue)).decode(),
+                seal_of(content, issue),
+            )
+            for bill_id, content, issue in issues
+        ],
     )
 
 

@@ -13,8 +13,10 @@ from billing.bills.callers import Caller
 from billing.bills.moves import MoveRefused, Moving, moved
 from billing.bills.states import Move, State
 from billing.bills.tax import totals_of
-from db.bills import history, reviews
+from billing.webhooks.events import Event
+from db.bills import bill_events, history, reviews
 from db.bills.creation import Draft
+from db.bills.mail import notices
 from db.bills.moves import Asked, Mover
 from db.bills.moves import move as move_one
 from db.contracts import reading
@@ -74,6 +76,11 @@ async def _write(uow: UnitOfWork, submitted: Sequence[tuple[Draft, Moving, UUID 
         for draft, after, _ in submitted
     ]
     await uow.audit_all(f"bill.{Move.SUBMIT}", changes)
+    pending = [draft.bill_id for draft, after, _ in submitted if after.state is State.PENDING]
+    approved = [draft.bill_id for draft, after, _ in submitted if after.state is State.APPROVED]
+    await notices.note(connection, pending)
+    await bill_events.tell_all_moved(uow, Event.BILL_PENDING, pending)
+    await bill_events.tell_all_moved(uow, Event.BILL_APPROVED, approved)
 
 
 async def _entered_by_people(connection: asyncpg.Connection, partner_ids: Sequence[UUID], period: int) -> set[UUID]:

@@ -70,17 +70,23 @@ async def first_billed_period(connection: asyncpg.Connection, partner_id: UUID) 
     `billing_from`; by default the period of the earliest `start_date` that was ever agreed, so that a renewal moves
     nothing; else the first period that has actions.
     """
-    period: int | None = await connection.fetchval(
+    return (await first_billed_periods(connection, [partner_id]))[partner_id]
+
+
+async def first_billed_periods(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> dict[UUID, int | None]:
+    """The same of each partner."""
+    rows = await connection.fetch(
         """
-        SELECT coalesce(
-            (SELECT billing_from FROM billing_settings WHERE partner_id = $1),
-            (SELECT to_char(min(start_date), 'YYYYMM')::int FROM billing_terms WHERE partner_id = $1),
-            (SELECT min(period) FROM product_periods WHERE partner_id = $1 AND actions > 0)
-        )
+        SELECT id, coalesce(
+            (SELECT billing_from FROM billing_settings WHERE partner_id = id),
+            (SELECT to_char(min(start_date), 'YYYYMM')::int FROM billing_terms WHERE partner_id = id),
+            (SELECT min(period) FROM product_periods WHERE partner_id = id AND actions > 0)
+        ) AS period
+        FROM unnest($1::uuid[]) AS id
         """,
-        partner_id,
+        list(partner_ids),
     )
-    return period
+    return {row["id"]: row["period"] for row in rows}
 
 
 async def check_credited_is_billed(connection: asyncpg.Connection, partner_id: UUID) -> None:

@@ -11,7 +11,7 @@ from billing.bills.tax import totals_of
 from billing.errors import RuleViolation
 from billing.periods import name_of_period, previous_period
 from billing.runs import Outcome, exceeds
-from db.bills import creation, moves, submitting
+from db.bills import creation, issuing_drafts, moves, submitting
 from db.bills.creation import Draft
 from db.bills.moves import Asked, Mover
 from db.bills.submitting import Submitted
@@ -58,7 +58,7 @@ async def bill(
     await report_versions.add_changed(connection, reports.values())  # a bill names the final version
     drafts = await creation.make_locked(uow, policies, rest, period)
     states = await _submit(uow, drafts, period, threshold_percent)
-    await _issue(uow, drafts, states, now)
+    await _issue(uow, drafts, states, period, now)
     return results | {partner_id: _result(drafts.get(partner_id), states.get(partner_id)) for partner_id in rest}
 
 
@@ -141,20 +141,23 @@ async def _gross_of_period(connection: asyncpg.Connection, partner_ids: Sequence
     return {row["partner_id"]: row["gross_minor"] for row in rows}
 
 
-async def _issue(uow: UnitOfWork, drafts: Mapping[UUID, Draft], states: dict[UUID, Submitted], now: datetime) -> None:
+async def _issue(
+    uow: UnitOfWork, drafts: Mapping[UUID, Draft], states: dict[UUID, Submitted], period: int, now: datetime
+) -> None:
     """Issue what is approved and may be issued by a run; one that cannot be stays approved."""
     approved = [partner_id for partner_id, submitted in states.items() if submitted.state is State.APPROVED]
     contracts = await reading.read_many(uow.connection, approved, now.year * 100 + now.month) if approved else {}
-    for partner_id in approved:
-        if contracts[partner_id].terms.preferences.auto_issue:
-            draft = drafts[partner_id]
-            try:
+    wanted = {of: drafts[of] for of in approved if contracts[of].terms.preferences.auto_issue}
+    issued = await issuing_drafts.issue_all(uow, wanted, period, now) if wanted else set()
+    for partner_id, draft in wanted.items():
+        try:
+            if partner_id not in issued:
                 async with uow.connection.transaction():
                     await moves.move(uow, draft.bill_id, Asked(Move.ISSUE, draft.digest), Mover(), now)
-            except RuleViolation as refused:
-                states[partner_id] = Submitted(State.APPROVED, f"It is not issued: {refused}")
-            else:
-                states[partner_id] = Submitted(State.ISSUED)
+        except RuleViolation as refused:
+            states[partner_id] = Submitted(State.APPROVED, f"It is not issued: {refused}")
+        else:
+            states[partner_id] = Submitted(State.ISSUED)
 
 
 def _result(draft: Draft | None, submitted: Submitted | None) -> Result:

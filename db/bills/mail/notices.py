@@ -27,9 +27,12 @@ MOST_LISTED = 50
 """Bills that one mail names; it counts the others."""
 
 
-async def note(connection: asyncpg.Connection, bill_id: UUID) -> None:
-    """Remember that somebody is to be told of a bill."""
-    await connection.execute("INSERT INTO bill_notices (bill_id) VALUES ($1) ON CONFLICT DO NOTHING", bill_id)
+async def note(connection: asyncpg.Connection, bill_ids: Sequence[UUID]) -> None:
+    """Remember that somebody is to be told of bills."""
+    if bill_ids:
+        await connection.execute(
+            "INSERT INTO bill_notices (bill_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", bill_ids
+        )
 
 
 async def collect(uow: UnitOfWork, base_url: str) -> int:
