@@ -140,11 +140,13 @@ def more_winners(
     if first_winners >= counters[period].winners or in_force.cap_minor is None:
         return 0
     winners = (v.action for v in recorded if v.action.billing_period == period and v.outcome in WINNING)
-    instants = sorted(action.occurred_at for action in winners)[:first_winners]
+    places = sorted((action.occurred_at, action.lead_id) for action in winners)[:first_winners]
     used = 0
     for verdict in judged:
         action = verdict.action
-        is_first_winner = action.billing_period == period and instants and action.occurred_at <= instants[-1]
+        is_first_winner = (
+            action.billing_period == period and places and (action.occurred_at, action.lead_id) <= places[-1]
+        )
         if is_first_winner or (lifetime and action.billing_period < period):
             used += verdict.billed_minor
     if lifetime:

@@ -157,8 +157,8 @@ class Ledger:
         rows: list[Verdict] = []
         for _, period, most in prefixes:
             winners = [v for v in self._in_order() if v.action.billing_period == period and v.outcome in WINNING]
-            last = winners[:most][-1].action.occurred_at
-            rows += [v for v in winners if v.action.occurred_at <= last]
+            last = winners[:most][-1].action
+            rows += [v for v in winners if _place(v.action) <= _place(last)]
         return self._rows(rows)
 
     def _rows(self, verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ class Ledger:
         return rows
 
     def _in_order(self) -> list[Verdict]:
-        return sorted(self.verdicts.values(), key=lambda v: (v.action.billing_period, v.action.occurred_at))
+        return sorted(self.verdicts.values(), key=lambda verdict: in_evaluation_order(verdict.action))
 
     def _winner(self, action: Action) -> Winner:
         return winner_from_action(action)._replace(released_from=self.released.get(action.id, NEVER_RELEASED))
@@ -197,6 +197,10 @@ def run(coroutine: Any) -> None:
 
 def _no_record() -> PeriodCounters:
     return PeriodCounters(0, 0, 0, 0, 0, datetime(1900, 1, 1, tzinfo=UTC))
+
+
+def _place(action: Action) -> tuple[datetime, UUID]:
+    return action.occurred_at, action.lead_id
 
 
 def _customer_of(_: Any) -> Customer:

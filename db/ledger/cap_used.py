@@ -6,6 +6,7 @@ few, which a cap and prices make them, they are read. Where they are many, Postg
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 from uuid import UUID
 
@@ -15,10 +16,13 @@ from billing.actions import Action, in_evaluation_order
 from billing.affected_range import PeriodCounters
 from billing.texts import text_key
 from db.ledger.case import Customer
+from db.ledger.reading import WON
 
 FEW_WINNERS = 200
 
 _CustomerPeriod = tuple[Customer, int]
+_Billed = tuple[tuple[object, ...], int]
+"""(place in the period's evaluation order, minor units); a place that is cut short is before all that begin with it."""
 
 
 async def used_before(
@@ -58,29 +62,26 @@ async def _from_first_winners(
     """By reading the winners that are billed: so many of each customer and period."""
     order = list(actions)
     rows = await connection.fetch(
-        """
-        SELECT place - 1, actions.occurred_at, actions.lead_id, action_type, engagement_level, occurrence, actions.id,
-            billed_minor
+        f"""
+        SELECT place - 1 AS place, first_winners.*
         FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) WITH ORDINALITY
             AS wanted (partner_id, customer_id, period, most, place)
         CROSS JOIN LATERAL (
-            SELECT action_id FROM winners
-            WHERE winners.partner_id = wanted.partner_id AND winners.customer_id = wanted.customer_id
-                AND winners.billing_period = wanted.period
-            ORDER BY occurred_at FETCH FIRST (wanted.most) ROWS WITH TIES
+            SELECT occurred_at, lead_id, action_type, engagement_level, occurrence, id, billed_minor FROM actions
+            WHERE actions.partner_id = wanted.partner_id AND actions.billing_period = wanted.period
+                AND actions.customer_id = wanted.customer_id AND {WON}
+            ORDER BY occurred_at, lead_id FETCH FIRST (wanted.most) ROWS WITH TIES
         ) AS first_winners
-        JOIN actions ON actions.id = first_winners.action_id
         WHERE billed_minor > 0
-        """,
+        """,  # noqa: S608 - WON is a constant
         [customer[0] for customer, _ in order],
         [customer[1] for customer, _ in order],
         [period for _, period in order],
         [numbers[at] for at in order],
     )
-    billed: dict[int, list[tuple[tuple[object, ...], int]]] = defaultdict(list)
-    for place, occurred_at, lead_id, action_type, level, occurrence, action_id, billed_minor in rows:
-        within_period = (occurred_at, lead_id, text_key(action_type), text_key(level), occurrence, action_id)
-        billed[place].append((within_period, billed_minor))
+    billed: dict[int, list[_Billed]] = defaultdict(list)
+    for row in rows:
+        billed[row["place"]].append(_billed_from_row(row))
     return {
         action.id: used
         for place, at in enumerate(order)
@@ -88,10 +89,8 @@ async def _from_first_winners(
     }
 
 
-def _used_before_each(
-    actions: Sequence[Action], billed: list[tuple[tuple[object, ...], int]]
-) -> Iterable[tuple[Action, int]]:
-    """Each action with the sum of what was billed before it, given as (place in the period's order, minor units)."""
+def _used_before_each(actions: Sequence[Action], billed: list[_Billed]) -> Iterable[tuple[Action, int]]:
+    """Each action with the sum of what was billed before it."""
     billed.sort()
     sums = [0, *accumulate(minor for _, minor in billed)]
     places = [place for place, _ in billed]
@@ -106,8 +105,11 @@ def _used_before_each(
 async def _from_sums(
     connection: asyncpg.Connection, customer: Customer, period: int, actions: Sequence[Action]
 ) -> dict[UUID, int]:
-    """By one sum over the index between each instant and the next, and by those of the same instant that come first."""
-    instants = sorted({action.occurred_at for action in actions})
+    """By one sum over an index between each instant and the next, and by what comes first at the same instant."""
+    by_instant: dict[datetime, list[Action]] = defaultdict(list)
+    for action in actions:
+        by_instant[action.occurred_at].append(action)
+    instants, leads = sorted(by_instant), sorted({action.lead_id for action in actions})
     sums = await connection.fetch(
         """
         SELECT width_bucket(occurred_at, $4::timestamptz[]) AS place, sum(billed_minor)::bigint AS billed_minor
@@ -122,36 +124,54 @@ async def _from_sums(
     by_place = {row["place"]: row["billed_minor"] for row in sums}
     from_earlier_instants = accumulate(by_place.get(place, 0) for place in range(len(instants)))
     before = dict(zip(instants, from_earlier_instants, strict=True))
-    # Of other leads that come first their sum is enough; the same lead's order needs texts as they compare.
-    rows = await connection.fetch(
-        """
-        SELECT place - 1 AS place, action_type, engagement_level, occurrence, id,
-            sum(billed_minor)::bigint AS billed_minor
-        FROM (
-            SELECT place, billed_minor, CASE WHEN same_lead THEN action_type END AS action_type,
-                CASE WHEN same_lead THEN engagement_level END AS engagement_level,
-                CASE WHEN same_lead THEN occurrence END AS occurrence, CASE WHEN same_lead THEN actions.id END AS id
-            FROM unnest($4::timestamptz[], $5::uuid[]) WITH ORDINALITY AS wanted (occurred_at, lead_id, place)
-            JOIN winners ON winners.partner_id = $1 AND winners.customer_id = $3 AND winners.billing_period = $2
-                AND winners.occurred_at = wanted.occurred_at
-            JOIN actions ON actions.id = winners.action_id
-            CROSS JOIN LATERAL (SELECT actions.lead_id = wanted.lead_id AS same_lead) AS compared
-            WHERE actions.lead_id <= wanted.lead_id AND billed_minor > 0
-        ) AS at_the_instant GROUP BY 1, 2, 3, 4, 5
-        """,
+    # Of other leads the sum between each of these leads and the next is enough; their own order needs texts as they
+    # compare.
+    others = await connection.fetch(
+        f"""
+        SELECT occurred_at, width_bucket(lead_id, $5::uuid[]) AS place, sum(billed_minor)::bigint AS billed_minor
+        FROM actions
+        WHERE partner_id = $1 AND billing_period = $2 AND customer_id = $3 AND {WON}
+            AND occurred_at = ANY($4::timestamptz[]) AND lead_id < $6 AND lead_id <> ALL($5::uuid[])
+        GROUP BY 1, 2
+        """,  # noqa: S608 - WON is a constant
         customer[0],
         period,
         customer[1],
-        [action.occurred_at for action in actions],
-        [action.lead_id for action in actions],
+        instants,
+        leads,
+        leads[-1],
     )
-    result = {action.id: before[action.occurred_at] for action in actions}
-    for row in rows:
-        action = actions[row["place"]]
-        if row["action_type"] is not None:
-            type_key, level_key = text_key(row["action_type"]), text_key(row["engagement_level"])
-            earlier = (type_key, level_key, row["occurrence"], row["id"])
-            if earlier >= (action.action_type_key, action.level_key, action.occurrence, action.id):
-                continue
-        result[action.id] += row["billed_minor"]
-    return result
+    own = await connection.fetch(
+        f"""
+        SELECT occurred_at, lead_id, action_type, engagement_level, occurrence, id, billed_minor FROM actions
+        WHERE partner_id = $1 AND billing_period = $2 AND customer_id = $3 AND {WON}
+            AND occurred_at = ANY($4::timestamptz[]) AND lead_id = ANY($5::uuid[])
+        """,  # noqa: S608 - WON is a constant
+        customer[0],
+        period,
+        customer[1],
+        instants,
+        leads,
+    )
+    billed: dict[datetime, list[_Billed]] = defaultdict(list)
+    for occurred_at, place, billed_minor in others:
+        billed[occurred_at].append(((occurred_at, leads[place]), billed_minor))
+    for row in own:
+        billed[row["occurred_at"]].append(_billed_from_row(row))
+    return {
+        action.id: before[occurred_at] + used
+        for occurred_at, those in by_instant.items()
+        for action, used in _used_before_each(those, billed[occurred_at])
+    }
+
+
+def _billed_from_row(row: asyncpg.Record) -> _Billed:
+    place = (
+        row["occurred_at"],
+        row["lead_id"],
+        text_key(row["action_type"]),
+        text_key(row["engagement_level"]),
+        row["occurrence"],
+        row["id"],
+    )
+    return place, row["billed_minor"]

@@ -36,6 +36,9 @@ _COLUMNS = (
 _columns_of = itemgetter(*_COLUMNS)
 _VERDICT_COLUMNS = ", ".join(f"actions.{name}" for name in (*_COLUMNS, "partner_id", "customer_id"))
 
+WON = "actions.outcome IN ('billed', 'partly_billed', 'capped')"
+"""Which actions are winners, as their index has it."""
+
 
 async def verdicts_of_actions(connection: asyncpg.Connection, action_ids: Iterable[UUID]) -> list[asyncpg.Record]:
     """The recorded verdicts of actions, by id."""
@@ -78,18 +81,20 @@ async def first_counted(connection: asyncpg.Connection, spans: Sequence[tuple[Cu
 async def verdicts_of_first_winners(
     connection: asyncpg.Connection, numbers: Sequence[tuple[Customer, int, int]]
 ) -> list[asyncpg.Record]:
-    """The verdicts of the first winners of periods, given as ((partner, customer), period, how many); ties included."""
+    """The verdicts of the first winners of periods, given as ((partner, customer), period, how many).
+
+    The winners of the last one's lead at the last one's instant are included: their order is not that of an index.
+    """
     return await connection.fetch(
         f"""
-        SELECT {_VERDICT_COLUMNS}
+        SELECT first_winners.*
         FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) AS wanted (partner_id, customer_id, period, most)
         CROSS JOIN LATERAL (
-            SELECT action_id FROM winners
-            WHERE winners.partner_id = wanted.partner_id AND winners.customer_id = wanted.customer_id
-                AND winners.billing_period = wanted.period
-            ORDER BY occurred_at FETCH FIRST (wanted.most) ROWS WITH TIES
+            SELECT {_VERDICT_COLUMNS} FROM actions
+            WHERE actions.partner_id = wanted.partner_id AND actions.billing_period = wanted.period
+                AND actions.customer_id = wanted.customer_id AND {WON}
+            ORDER BY occurred_at, actions.lead_id FETCH FIRST (wanted.most) ROWS WITH TIES
         ) AS first_winners
-        JOIN actions ON actions.id = first_winners.action_id
         """,  # noqa: S608 - names of our own columns
         [customer[0] for customer, _, _ in numbers],
         [customer[1] for customer, _, _ in numbers],

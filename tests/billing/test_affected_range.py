@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
@@ -19,18 +20,18 @@ WINDOWS = [DuplicateWindow(), DuplicateWindow("period"), *(DuplicateWindow("days
 
 
 def make_action(number: int, key: int, occurred_at: datetime, value_minor: int, closed_through: int | None) -> Action:
-    """An action as intake makes it, of the key with that number."""
+    """An action as intake makes it, of the key with that number; three numbers in a row are of one lead."""
     own = occurred_at.year * 100 + occurred_at.month
     return Action(
         id=UUID(int=1000 + number),
-        lead_id=UUID(int=number),
+        lead_id=UUID(int=number // 3),
         product_id=UUID(int=3),
         action_type=f"type {key}",
         action_type_key=f"type {key}",
         engagement_level="High",
         level_key="high",
         occurred_at=occurred_at,
-        occurrence=0,
+        occurrence=number % 3,
         key=UUID(int=100 + key),
         own_period=own,
         billing_period=own if closed_through is None else max(own, next_period(closed_through)),
@@ -71,7 +72,8 @@ def history(draw: Draw, ledger: Ledger) -> None:
                     make_action(numbers[number], draw(st.integers(0, 4)), instant(draw), value, ledger.closed_through)
                 )
                 number += 1
-            note(f"batch {[(a.lead_id.int, a.key.int - 100, f'{a.occurred_at:%m-%d %H}', a.value_minor) for a in new]}")
+            batch = [(a.id.int - 1000, a.key.int - 100, f"{a.occurred_at:%m-%d %H}", a.value_minor) for a in new]
+            note(f"batch {batch}")
             run(ledger.judge_new(new))
         elif event == "close":
             period = PERIODS[0] if ledger.closed_through is None else next_period(ledger.closed_through)
@@ -87,7 +89,7 @@ def history(draw: Draw, ledger: Ledger) -> None:
                     numbers[number], draw(st.integers(0, 4)), instant(draw), value, ledger.closed_through
                 )
                 number += 1
-                note(f"correct {action_id.int - 1000} {right.lead_id.int} {right.key.int - 100} {right.occurred_at}")
+                note(f"correct {action_id.int - 1000} {right.id.int - 1000} {right.key.int - 100} {right.occurred_at}")
                 run(ledger.correct(action_id, right))
             elif is_open:
                 hold_status = draw(st.sampled_from(HoldStatus))
@@ -99,7 +101,7 @@ def history(draw: Draw, ledger: Ledger) -> None:
         for expected in ledger.whole():
             found = ledger.verdicts[expected.action.id]
             as_whole = (expected.outcome, expected.billed_minor)
-            assert (found.outcome, found.billed_minor) == as_whole, expected.action.lead_id.int
+            assert (found.outcome, found.billed_minor) == as_whole, expected.action.id.int - 1000
 
 
 def at(month: int, day: int) -> datetime:
@@ -116,12 +118,15 @@ def judged(terms: Terms, *batches: list[Action]) -> Ledger:
     return ledger
 
 
-def test_r8_room_that_a_displaced_winner_frees_goes_to_winners_between_the_crossing_and_a_later_new_action() -> None:
+@pytest.mark.parametrize("days", [1, 0], ids=["on different days", "at one instant"])
+def test_r8_room_that_a_displaced_winner_frees_goes_to_winners_between_the_crossing_and_a_later_new_action(
+    days: int,
+) -> None:
     """Failed before: a new action that was billed in part was taken for the crossing, however late it came."""
-    expensive, small, other, capped = (
-        make_action(n, n, at(1, n + 2), value, None) for n, value in enumerate((10, 1, 1, 5))
+    cheap_and_earlier, expensive, small, other, capped, late = (
+        make_action(3 * n, max(n - 1, 0), at(1, 1 + days * n), value, None)
+        for n, value in enumerate((2, 10, 1, 1, 5, 10))
     )
-    cheap_and_earlier, late = make_action(4, 0, at(1, 1), 2, None), make_action(5, 5, at(1, 9), 10, None)
     ledger = judged(Terms(cap_minor=10), [expensive, small, other, capped], [cheap_and_earlier, late])
     assert ledger.verdicts[capped.id].billed_minor == 5
     assert ledger.verdicts[late.id].billed_minor == 1

@@ -87,6 +87,15 @@ actions = Table(
         "occurred_at",
         postgresql_include=["billed_minor"],  # the cap used before an action is a sum over this index alone
     ),
+    Index(
+        "ix_actions_won",
+        "partner_id",
+        "billing_period",
+        "customer_id",
+        "occurred_at",
+        "lead_id",
+        postgresql_where=text("outcome IN ('billed', 'partly_billed', 'capped')"),
+    ),
     Index("ix_actions_held", "partner_id", "id", postgresql_where=text("standing = 'held'")),
 )
 

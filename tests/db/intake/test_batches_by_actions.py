@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 
 from billing.actions import Outcome
-from db.core.engine import transaction
+from db.core.engine import create_engine, transaction
 from db.core.errors import TRANSIENT
 from db.core.row_keys import lead_uuid
+from db.core.settings import Settings
 from db.intake import decision, inbox, poison_search, request_status, worker_batch
 from db.intake.arrival import Arrival
 from db.intake.payloads import leads_from_payload
@@ -99,7 +100,14 @@ async def test_no_transaction_decides_more_actions_than_a_batch_may(world: World
     ids=["small", "in full"],
 )
 async def test_six_large_requests_are_many_transactions(
-    world: World, sizes: list[int], monkeypatch: pytest.MonkeyPatch, leads: int, actions: int, in_a_row: int, most: int
+    world: World,
+    settings: Settings,
+    sizes: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    leads: int,
+    actions: int,
+    in_a_row: int,
+    most: int,
 ) -> None:
     """Failed before: 150 leads with 1,000 actions in each of six requests were one transaction of 900,000 actions."""
     monkeypatch.setattr(inbox, "CHUNK_ACTIONS", in_a_row)
@@ -108,8 +116,10 @@ async def test_six_large_requests_are_many_transactions(
         await world.put(*sent, one_partition=False)
     for number in range(20):
         await world.customer(f"customer {number}", f"customer{number}@example.com")
-    while await worker_batch.process_inbox(world.engine, world.policies, 1000, most):
+    engine = create_engine(settings, "leadger-test", for_batches=True)
+    while await worker_batch.process_inbox(engine, world.policies, 1000, most):
         pass
+    await engine.dispose()
     assert most / 4 < max(sizes) <= most
     assert sum(sizes) == 6 * leads * actions
     async with transaction(world.engine, readonly=True) as connection:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from db.core.engine import transaction
-from db.core.row_keys import lead_uuid
+from db.core.row_keys import customer_uuid, lead_uuid
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import corrections, holds
 from db.ledger.corrections import Correction
@@ -100,6 +100,41 @@ async def test_changing_an_action_reads_no_more_of_a_customer_with_ten_times_the
     for name in CHANGES:
         # A window of days has more winners of a key where its actions are of more days.
         assert read["bob"][name] <= read["ann"][name] + 50 < 150, read
+
+
+async def test_one_of_many_actions_at_one_instant_reads_no_more_of_ten_times_the_actions(world: World) -> None:
+    """Failed before: the first winners of the month were read with all that share the last one's instant."""
+    read: dict[str, dict[str, int]] = {}
+    for customer, leads in (("ann", 10), ("bob", 100)):
+        sent = [
+            lead(
+                f"{customer}-{number}",
+                *((f"Type {number}-{step}", "High", LAST) for step in range(10)),
+                customer=customer,
+                product="crm",
+            )
+            for number in range(leads)
+        ]
+        await world.put(*sent)
+        await world.work()
+        first, capped = [await first_decided(world, customer, outcome) for outcome in ("billed", "capped")]
+        found = read.setdefault(customer, {"explain": await read_by(world, explained_actions.action_line, capped)})
+        for name, change in CHANGES.items():
+            async with world.unit_of_work() as uow:
+                found[name] = await rows_read(uow.connection, partial(change, uow, world.policies, first, "because"))
+    for name, of_ann in read["ann"].items():
+        assert read["bob"][name] <= of_ann + 20 < 150, read
+
+
+async def first_decided(world: World, customer: str, outcome: str) -> UUID:
+    """An action of the first lead of a customer that has one with this outcome."""
+    async with transaction(world.engine, readonly=True) as connection:
+        first: UUID = await connection.fetchval(
+            "SELECT id FROM actions WHERE customer_id = $1 AND outcome = $2 ORDER BY lead_id LIMIT 1",
+            customer_uuid(customer),
+            outcome,
+        )
+    return first
 
 
 async def test_a_page_of_reports_of_all_partners_reads_no_more_of_ten_times_the_partners(world: World) -> None:

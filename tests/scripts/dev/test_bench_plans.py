@@ -250,7 +250,7 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
         "db.ledger.winners.by_key · winners",
         "db.ledger.reading.verdicts_of_actions · actions",
         "db.ledger.reading.first_counted · actions",
-        "db.ledger.reading.verdicts_of_first_winners · winners",
+        "db.ledger.reading.verdicts_of_first_winners · actions",
         "db.ledger.reading.open_verdicts · actions",
         "db.core.locks.lock_resolvable_quarantine_rows · quarantine",
         "trigger refuse_orphans_of_actions_lead_id",
