@@ -5,22 +5,30 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from scripts.client import Client
+from scripts.client import Client, Refused
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 _PARTNERS = ("globex", "acme")
 
 
 def load(client: Client) -> None:
-    """Create the sample masters and post the sample leads; doing it again changes nothing."""
+    """Create the sample masters and post the sample leads; doing it again changes nothing.
+
+    A master that somebody has changed since, or whose e-mail another one has, stays as it is.
+    """
     masters = json.loads((SAMPLES / "masters.json").read_text())
     for kind in ("partners", "products", "customers"):
         for master in masters[kind]:
-            client.post(f"/api/{kind}", master)
+            try:
+                client.post(f"/api/{kind}", master)
+            except Refused as refused:
+                if refused.status != httpx.codes.CONFLICT:
+                    raise
     leads = json.loads((SAMPLES / "leads.json").read_text())
     for batch in (leads, leads_from_report_rows(masters)):
         client.wait_for(client.post("/leads", batch)["status_url"], timeout_s=60)

@@ -115,6 +115,16 @@ def test_samples_print_what_the_readme_shows_as_often_as_they_are_billed(leadger
         assert "".join(line.rstrip() + "\n" for line in printed.splitlines()).strip() == shown.strip()
 
 
+def test_samples_come_again_after_a_sample_customer_was_renamed(stack: Stack, leadger: Leadger) -> None:
+    """Failed before: the name that differed was refused, and so `scripts/run` did not start any more."""
+    leadger("samples")
+    with Client(stack.url, stack.key) as client:
+        renamed = client.patch("/api/customers/john", {"name": "John D. Doe"})
+        leadger("samples")
+        assert client.get("/api/customers/john")["name"] == renamed["name"] == "John D. Doe"
+        client.patch("/api/customers/john", {"name": "John Doe"})
+
+
 def test_report_of_one_month(leadger: Leadger, partner: str) -> None:
     shown = leadger("report", partner, "--period", "2024-04", "--actions").stdout
     assert "Acme [bold]Corporation :smile: · 2024-04 · EUR" in shown
