@@ -6,7 +6,7 @@ anything is judged: whoever changes the same rule meanwhile waits for that momen
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -73,8 +73,12 @@ async def start(uow: UnitOfWork, change: NewRate | int, *amount_minor: int | Non
 async def preview(engine: AsyncEngine, arguments: dict[str, Any], most_actions: int = MOST_ACTIONS) -> Preview:
     """The differences that a change would make, given the arguments of its task; BillingError if it is refused."""
     found = Preview([], 0, 0, complete=True)
-    async with _rolled_back(engine) as connection:
-        changed = await _changed_policies(connection, arguments)
+    changed = None
+    while changed is None:
+        # Who sets the same rule at this moment is not waited for, but refused by its unique key; then theirs is there.
+        with suppress(asyncpg.UniqueViolationError):
+            async with _rolled_back(engine) as connection:
+                changed = await _changed_policies(connection, arguments)
     async with transaction(engine, readonly=True) as connection:
         for partner_id, policy in changed.items():
             await _add_partner(connection, found, partner_id, policy, most_actions)

@@ -1,8 +1,10 @@
 """R5, R16: rules that are replaced, changed and ended, against closings, other zones and each other."""
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
+import asyncpg
 import pytest
 
 from billing.errors import RuleViolation
@@ -143,6 +145,27 @@ async def test_r5_of_two_who_replace_a_rule_at_once_one_comes_after_the_other(wo
     (in_force,) = [rule for rule in found if rule.ended_at is None]
     assert sorted(rule.replaced_by or 0 for rule in found) == sorted([0, *(rule.id for rule in found[1:])])
     assert in_force == found[-1]
+
+
+async def test_r5_a_preview_while_the_same_rule_is_set_says_what_changes_beside_that_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: the other rule's unique key refused the preview's, and its task ended with that."""
+    await world.send(lead(customer="ann", product="crm"))
+    insert, others = rates.insert, [700]
+
+    async def beaten(connection: asyncpg.Connection, rate: NewRate, *rest: Any) -> int:
+        if others:
+            async with world.unit_of_work() as uow:
+                set_meanwhile = NewRate(None, None, None, "Click", None, others.pop())
+                await rate_changes.create_rate(uow, world.policies, set_meanwhile)
+        return await insert(connection, rate, *rest)
+
+    monkeypatch.setattr(rates, "insert", beaten)
+    change = {"rate": asdict(NewRate(None, None, None, "Click", None, 900))}
+    found = await rate_preview.preview(world.engine, change)
+    assert [(each.actions, each.gross_minor) for each in found.differences] == [(1, -100)]
+    assert [rule.rate.amount_minor for rule in await rules(world)] == [700]
 
 
 async def test_a_preview_is_bounded_and_says_so(world: World) -> None:
