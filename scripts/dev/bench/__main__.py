@@ -23,6 +23,7 @@ from scripts.dev.bench.profiling.accept import profile_accept
 from scripts.dev.bench.profiling.worker import profile_worker
 from scripts.dev.bench.rows.accept import accept_batch, accept_single
 from scripts.dev.bench.rows.beside_others import beside_others
+from scripts.dev.bench.rows.bills import bill_files, bills_issued
 from scripts.dev.bench.rows.curves import Curve, curve_batch, curve_skew, curve_stored
 from scripts.dev.bench.rows.large_tables import large_tables
 from scripts.dev.bench.rows.latency import latency
@@ -56,6 +57,8 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "fraud-screen": fraud_screen,
     "attribution": attribution,
     "monthly-run": monthly_run,
+    "bills-issued": bills_issued,
+    "bill-files": bill_files,
     "memory": memory,
     "scale": scale,
     "storage": storage,

@@ -27,6 +27,9 @@ class Sizes:
     """Large bodies in `beside-others`, by turns of 1, 4, 16 and 17 MB."""
     report_actions: int = 200_000
     run_partners: int = 1_000
+    bill_files: int = 300
+    listed_bills: int = 100_000
+    statement_documents: int = 1_000
     naive_leads: int = 1_500
     curve_leads: int = 20_000
     curve_stored: tuple[int, ...] = (0, 100_000, 1_000_000)
@@ -48,6 +51,8 @@ QUICK = Sizes(
     large_bodies=4,
     report_actions=5_000,
     run_partners=50,
+    bill_files=20,
+    listed_bills=2_000,
     naive_leads=60,
     curve_leads=500,
     curve_stored=(0, 5_000, 20_000),
@@ -66,6 +71,7 @@ FULL = Sizes(
     large_bodies=100,
     report_actions=1_000_000,
     run_partners=10_000,
+    bill_files=1_000,
     naive_leads=4_000,
     curve_leads=40_000,
     curve_stored=(0, 100_000, 1_000_000, 10_000_000),
@@ -79,6 +85,7 @@ _IN_TARGETS = {
     "large_bodies": "large bodies beside others",
     "report_actions": "actions in a report",
     "run_partners": "partners in a run",
+    "listed_bills": "bills in lists",
 }
 """The sizes that the targets themselves name, in the targets' words."""
 

@@ -23,7 +23,7 @@ _TYPES = 80
 _LONGEST_S = 300.0
 _CONVERTING = ",".join(f"Stored {_PERIOD} {number}" for number in range(0, _TYPES, 4))
 # Filled leads were received at the instant of their first action, and the second one comes an hour later.
-_HONEST = "UPDATE leads SET received_at = received_at + interval '1 day', created_at = created_at - interval '1 minute'"
+HONEST = "UPDATE leads SET received_at = received_at + interval '1 day', created_at = created_at - interval '1 minute'"
 
 
 def fraud_screen(bench: Bench) -> list[Figure]:
@@ -83,7 +83,7 @@ async def _fill(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await fill(connection, Fill(_ACTIONS_PER_CUSTOMER, (_PERIOD,), _TYPES), 3)
-        await connection.execute(_HONEST)
+        await connection.execute(HONEST)
         await connection.execute("VACUUM ANALYZE leads")
     finally:
         await connection.close()
