@@ -9,6 +9,7 @@ import asyncpg
 from billing.bills.return_reasons import ReturnReason, listed_reason
 from billing.errors import RuleViolation
 from db.bills import return_records, returns
+from db.bills.mail import return_notices
 from db.bills.return_records import Decision, ReturnState
 from db.contracts import billing_terms
 from db.core import locks
@@ -59,6 +60,7 @@ async def ask(uow: UnitOfWork, policies: Policies, action_id: UUID, given: Retur
         return Returned(action_id, asked.state, asked.answer)
     await returns.check(connection, policies, action_id, now)
     await return_records.ask(connection, action_id, reason, uow.actor, now)
+    await return_notices.note(connection, action_id)
     await uow.audit("return.asked", action_id, after={"reason": reason.reason, "text": reason.text})
     return Returned(action_id, ReturnState.ASKED)
 

@@ -1,4 +1,4 @@
-"""Reminding partners of overdue bills and telling people of ours of bills that wait for them, on a schedule."""
+"""Reminding partners of overdue bills, and telling people of ours what waits for them, on a schedule."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from celery import shared_task
 
-from db.bills.mail import notices, reminders
+from db.bills.mail import notices, reminders, return_notices
 from db.core.actor import SYSTEM, Actor
 from db.core.engine import transaction
 from db.tasks.notifications import REMIND, TELL_PEOPLE
@@ -27,7 +27,7 @@ def remind() -> None:
 
 @shared_task(name=TELL_PEOPLE)
 def tell_people() -> None:
-    """Tell people which bills wait for them."""
+    """Tell people which bills and returns wait for them."""
     process.run(tell_all)
 
 
@@ -55,8 +55,8 @@ async def remind_all(runtime: Runtime, request_id: str = "", actor: Actor = SYST
 
 
 async def tell_all(runtime: Runtime) -> None:
-    """Write the mails, one to each person."""
+    """Write the mails, one to each person of bills, and one of returns."""
     async with runtime.unit_of_work() as uow:
-        told = await notices.collect(uow, runtime.settings.api_base_url)
+        told = await notices.collect(uow, runtime.settings.api_base_url) + await return_notices.collect(uow)
     if told:
         log.info("people_told", people=told)

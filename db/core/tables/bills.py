@@ -183,3 +183,10 @@ returns = Table(
     Index("ix_returns_partner_id", "partner_id", "asked_at", "action_id"),
     Index("ix_returns_state", "state", "asked_at", "action_id"),
 )
+
+return_notices = Table(
+    "return_notices",
+    metadata,
+    Column("action_id", Uuid, ForeignKey("returns.action_id"), primary_key=True),
+    Column("at", INSTANT, nullable=False, server_default=NOW, index=True),
+)

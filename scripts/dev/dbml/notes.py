@@ -83,6 +83,7 @@ GROUPS = {
         "bill_notices": "a bill that people of ours are still to be told of",
         "bill_numbers": "the next number of a partner's bills or credit notes",
         "adjustments": "an amount that Finance added to a period or took off (B2)",
+        "return_notices": "a return that Finance is still to be told of",
         "returns": "the return of an action: who asked for it and why, and what was decided (B8)",
         "account_entries": "what was booked on a partner's account, never changed (B9)",
         "account_uses": "so much of a credit covers a charge; below zero it is freed",

@@ -16,6 +16,7 @@ from db.core.engine import transaction
 from tests.api.office import Office
 from tests.api.routes.test_bill_mail import agree, history, issued_bill
 from tests.api.world import Json, get, row_counts
+from tests.people import new_person, session_headers
 from tests.smtp import MailServer, mail_server
 from worker.runtime import Runtime
 from worker.tasks.reminders import remind_all, tell_all
@@ -191,6 +192,25 @@ async def test_b05_a_rejected_bill_of_a_key_or_a_run_waits_for_finance(posting: 
     pending = await posting.moved(await posting.make(), "submit")
     await posting.moved(pending, "reject", sam, reason="No.")
     assert (await mailed(posting, server)).keys() == {"fay@example.com"}
+
+
+async def test_b08_finance_is_told_once_of_returns_that_are_asked_for(posting: Office, server: MailServer) -> None:
+    await posting.lead_in("2024-04", "2024-05")
+    pat = await session_headers(posting.engine, await new_person(posting.engine, "pat", Role.PARTNER, "acme"))
+    await posting.person("ada", Role.ADMIN)
+    asked = {"leads": ["lead-2024-04"], "reason": "invalid"}
+    partner = {**pat, "Authorization": ""}
+    assert (await posting.client.post("/api/returns", json=asked, headers=partner)).json()[0]["state"] == "asked"
+    assert (await mailed(posting, server)).keys() == {"ada@example.com"}  # nobody is Finance yet
+    await posting.person("fay", Role.FINANCE)
+    asked = {"leads": ["lead-2024-04", "lead-2024-05"], "reason": "invalid"}
+    assert (await posting.client.post("/api/returns", json=asked, headers=partner)).status_code == 200
+    told = await mailed(posting, server)
+    assert told.keys() == {"fay@example.com"}
+    subject, text = told["fay@example.com"]
+    assert subject == "Returns wait for you"
+    assert "Acme: 1 action, EUR 10.00\nleadger returns list --partner acme --state asked\n" in text
+    assert await mailed(posting, server) == {}
 
 
 async def test_b05_a_mail_names_some_of_many_bills(
