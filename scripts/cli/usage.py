@@ -1,9 +1,12 @@
 """`leadger usage`: units that others count, which bills charge above a limit."""
 
+from itertools import takewhile
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from billing.csv_rows import CsvRow, InvalidRows, rows_from_csv
 from scripts.cli.connection import api_command
 from scripts.client import Client
 from scripts.console import (
@@ -13,10 +16,15 @@ from scripts.console import (
     console,
     moment,
     new_table,
+    note,
     print_json,
     print_list,
     some_pages,
 )
+from scripts.errors import CannotStart
+
+_COLUMNS = {name: name for name in ("partner", "period", "source", "key", "units")}
+_MOST_ROWS = 100_000
 
 usage = typer.Typer(help="Usage: units that bills charge above a limit.", no_args_is_help=True)
 
@@ -40,6 +48,51 @@ def set_usage(
         print_json(entered)
     else:
         console().print(f"{partner} has {units:,} units of {entered['source']} {name} in {month}.", markup=False)
+
+
+@usage.command("import")
+@api_command
+def import_usage(
+    client: Client,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A CSV file with partner, period, source, key and units, perhaps below lines that begin with #."
+        ),
+    ],
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of other units under the key.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Enter the units of a file, row by row; the same file again changes nothing."""
+    entered = [
+        client.post("/api/usage", {**each.cells, "units": _units(each), "replace": replace}) for each in _rows(file)
+    ]
+    if as_json:
+        print_json(entered)
+    else:
+        note(f"{len(entered):,} entries of {file.name} are there.")
+
+
+def _rows(file: Path) -> list[CsvRow]:
+    """All rows; CannotStart for a file that cannot be read, or has a row that lacks something."""
+    try:
+        text = file.read_text("utf-8-sig")
+        comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), text.splitlines()))
+        rows = rows_from_csv("".join(text.splitlines(keepends=True)[comments:]), _COLUMNS, _MOST_ROWS)
+    except (OSError, UnicodeDecodeError, InvalidRows) as error:
+        raise CannotStart(f"{file} cannot be read: {error}") from None
+    for row in rows:
+        if missing := sorted(_COLUMNS.keys() - row.cells.keys()):
+            line = row.line + comments
+            raise CannotStart(f"{file}, line {line} has no {' and no '.join(missing)}; nothing was entered.")
+        _units(row)
+    return rows
+
+
+def _units(row: CsvRow) -> int:
+    if not row.cells["units"].isdecimal():
+        raise CannotStart(f"{row.cells['units']!r} are no units like 1500; nothing was entered.")
+    return int(row.cells["units"])
 
 
 @usage.command("list")

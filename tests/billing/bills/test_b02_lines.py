@@ -1,7 +1,10 @@
 """B2: the lines of a bill, its tax and its totals."""
 
+import csv
+from collections import Counter, defaultdict
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,7 +15,7 @@ from billing.bills.lines import Adjustment, lines_of
 from billing.bills.tax import TaxBlock, tax_blocks, tax_on, totals_of
 from billing.bills.values import Content, Line, LineKind, LineTax, TermsOfBill, Unit, is_skipped
 from billing.contracts.tax import TaxCategory
-from billing.money import minor_from_exact
+from billing.money import amount_from_minor, minor_from_exact
 from tests.billing.bills.builders import S7, S20, any_credits, content, contents, credit, product, products
 
 TERMS = TermsOfBill(monthly_limit=1000, overage_unit_cost=Decimal("0.012500"), tax=S20)
@@ -20,6 +23,31 @@ TERMS = TermsOfBill(monthly_limit=1000, overage_unit_cost=Decimal("0.012500"), t
 
 def shown(lines: list[Line]) -> list[tuple[int, str, str, int]]:
     return [(line.number, line.kind.value, line.text, line.net_minor) for line in lines]
+
+
+YEAR = (Path(__file__).parents[3] / "samples/usage.csv").read_text().splitlines()
+TERMS_OF_YEAR = {
+    "acme": TermsOfBill(monthly_limit=10_000, overage_unit_cost=Decimal("0.012500"), tax=S20),
+    "globex": TermsOfBill(monthly_limit=1_000_000, overage_unit_cost=Decimal("0.000750")),
+    "initech": TermsOfBill(monthly_limit=0, overage_unit_cost=Decimal("0.250000"), usage_sources=("sms",)),
+    "umbrella": TermsOfBill(monthly_limit=5_000),
+}
+
+
+def test_b02_the_sample_year_of_usage_gives_what_was_worked_out_by_hand_in_its_header() -> None:
+    units: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in csv.DictReader(line for line in YEAR if not line.startswith("#")):
+        units[row["partner"], row["period"]][row["source"]] += int(row["units"])
+    totals = {
+        (partner, period): totals_of(content(*lines_of(TERMS_OF_YEAR[partner], [], [], counted, [])))
+        for (partner, period), counted in units.items()
+    }
+    assert len({period for _, period in totals}) == 12
+    for partner in TERMS_OF_YEAR:
+        year = [each for (whose, _), each in totals.items() if whose == partner]
+        sums = [sum(getattr(each, name) for each in year) for name in ("net_minor", "tax_minor", "gross_minor")]
+        by_hand = YEAR[[line.split()[:2] for line in YEAR].index(["#", "partner"]) :]
+        assert ["#", partner, *map(amount_from_minor, sums)] in [line.split() for line in by_hand]
 
 
 def test_b02_lines_stand_in_their_order_with_their_texts() -> None:
