@@ -1,91 +1,45 @@
 """The pages in a real browser on the real stack."""
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser import browser, needs_browser
-from tests.people import PASSWORD
+from tests.api.pages.place import Place, ask, opened, wait
+from tests.browser import needs_browser
 from tests.stack import Stack
 
 pytestmark = needs_browser
 
-PEOPLE = {"ada": "admin", "fay": "finance", "sam": "sales"}
-
-
-@dataclass
-class Place:
-    """The stack with a partner whose bills of two months wait for their approval, and the browser."""
-
-    url: str
-    bills: dict[str, str]
-    client: httpx.Client
-    chromium: Browser
-
-    def page(self, name: str = "", **options: Any) -> Page:
-        """A page on which somebody has signed in, by the form."""
-        page = self.chromium.new_context(base_url=self.url, **options).new_page()
-        page.set_default_timeout(30_000)
-        if name:
-            page.goto("/welcome")
-            page.get_by_label("E-mail").first.fill(f"{name}@example.com")
-            page.get_by_label("Password").first.fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_url(f"{self.url}/dashboard")
-        return page
-
-    def state(self, month: str) -> str:
-        state: str = self.client.get(f"/api/bills/{self.bills[month]}").json()["state"]
-        return state
-
-
-def ask(client: httpx.Client, method: str, path: str, **body: Any) -> Any:
-    answer = client.request(method, path, json=body)
-    assert answer.is_success, answer.text
-    return answer.json()
-
-
-def wait(client: httpx.Client, url: str) -> None:
-    deadline = time.monotonic() + 30
-    while client.get(url).json()["state"] != "done":
-        assert time.monotonic() < deadline, client.get(url).text
-        time.sleep(0.05)
-
 
 @pytest.fixture(scope="module")
 def place(stack: Stack) -> Iterator[Place]:
-    client = httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {stack.key}"}, timeout=30)
-    for name, role in PEOPLE.items():
-        user = ask(client, "POST", "/api/users", name=name.title(), email=f"{name}@example.com", password=PASSWORD)
-        ask(client, "PATCH", f"/api/users/{user['user_id']}", role=role)
-    ask(client, "PUT", "/api/seller", name="Leadger Ltd")
-    ask(client, "POST", "/api/partners", external_id="paged", name="Paged & Sons", timezone="Europe/Berlin")
-    ask(client, "POST", "/api/products", external_id="paged-crm", partner="paged", name="CRM")
-    ask(client, "POST", "/api/customers", external_id="paged-anna", name="Anna", email="anna@paged.example")
-    leads = [
-        {
-            "lead_id": f"paged-{month}",
-            "customer_id": "paged-anna",
-            "product_id": "paged-crm",
-            "lead_type": "Website Visit",
-            "actions": [{"action_type": month, "engagement_level": "High", "timestamp": f"{month}-10T10:00:00Z"}],
-        }
-        for month in ("2024-03", "2024-04")
-    ]
-    wait(client, client.post("/leads", json=leads).json()["status_url"])
-    wait(client, ask(client, "POST", "/api/bills", partner="paged", period="2024-04")["status_url"])
-    found = client.get("/api/bills", params={"partner": "paged"}).json()["items"]
-    for bill in found:
-        ask(client, "PATCH", f"/api/bills/{bill['bill_id']}/submit", digest=bill["digest"])
-    with browser() as chromium:
-        yield Place(stack.url, {bill["period"]: bill["bill_id"] for bill in found}, client, chromium)
-    client.close()
+    """A partner whose bills of two months wait for their approval."""
+    with opened(stack, ada="admin", fay="finance", sam="sales") as place:
+        client = place.client
+        ask(client, "PUT", "/api/seller", name="Leadger Ltd")
+        ask(client, "POST", "/api/partners", external_id="paged", name="Paged & Sons", timezone="Europe/Berlin")
+        ask(client, "POST", "/api/products", external_id="paged-crm", partner="paged", name="CRM")
+        ask(client, "POST", "/api/customers", external_id="paged-anna", name="Anna", email="anna@paged.example")
+        leads = [
+            {
+                "lead_id": f"paged-{month}",
+                "customer_id": "paged-anna",
+                "product_id": "paged-crm",
+                "lead_type": "Website Visit",
+                "actions": [{"action_type": month, "engagement_level": "High", "timestamp": f"{month}-10T10:00:00Z"}],
+            }
+            for month in ("2024-03", "2024-04")
+        ]
+        wait(client, client.post("/leads", json=leads).json()["status_url"])
+        wait(client, ask(client, "POST", "/api/bills", partner="paged", period="2024-04")["status_url"])
+        found = client.get("/api/bills", params={"partner": "paged"}).json()["items"]
+        for bill in found:
+            ask(client, "PATCH", f"/api/bills/{bill['bill_id']}/submit", digest=bill["digest"])
+        place.bills = {bill["period"]: bill["bill_id"] for bill in found}
+        yield place
 
 
 def test_another_person_approves_and_finance_issues(place: Place) -> None:
@@ -103,17 +57,17 @@ def test_another_person_approves_and_finance_issues(place: Place) -> None:
     expect(sales.get_by_role("status").first).to_have_text("You approved the bill.")
     sales.reload()
     expect(sales.get_by_text("You approved the bill.")).to_have_count(0)
-    assert place.state("2024-03") == "approved"
+    assert place.state(place.bills["2024-03"]) == "approved"
 
     finance.reload()
     finance.get_by_label("Gross amount, to be sure").fill("10.01")
     finance.get_by_role("button", name="Issue bill").click()
     expect(finance.get_by_role("alert")).to_be_focused()
-    assert place.state("2024-03") == "approved"
+    assert place.state(place.bills["2024-03"]) == "approved"
     finance.get_by_label("Gross amount, to be sure").fill("10.00")
     finance.get_by_role("button", name="Issue bill").click()
     expect(finance.get_by_text("PAGED-0001").first).to_be_visible()
-    assert place.state("2024-03") == "issued"
+    assert place.state(place.bills["2024-03"]) == "issued"
 
 
 def test_a_bill_is_rejected_on_a_phone_without_script_with_the_keyboard(place: Place) -> None:
@@ -126,7 +80,7 @@ def test_a_bill_is_rejected_on_a_phone_without_script_with_the_keyboard(place: P
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_text('The <b>"fair"</b> is missing.')).to_be_visible()
-    assert place.state("2024-04") == "rejected"
+    assert place.state(place.bills["2024-04"]) == "rejected"
 
 
 def test_axe_finds_nothing_serious(place: Place) -> None:
@@ -175,10 +129,10 @@ def test_axe_finds_nothing_on_the_other_pages(place: Place, scheme: Any) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [320, 390, 768, 1440])
+@pytest.mark.parametrize("width", [320, 390, 720, 768, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_scrolls_sideways(place: Place, width: int, scheme: Any) -> None:
-    """320 px wide is a screen of 1,280 px at 400 %."""
+    """320 px wide is a screen of 1,280 px at 400 %, 720 one of 1,440 at 200 %."""
     page = place.page("ada", viewport={"width": width, "height": 900}, color_scheme=scheme)
     bills = ("/bills", "/bills?state=draft", f"/bills/{place.bills['2024-03']}")
     for path in ("/dashboard", *bills, "/account", "/no", *other_pages(place)):
