@@ -28,7 +28,7 @@ PARTNERS = (
     ("globex", "Globex", "EUR", "UTC"),
     ("initech", "Initech Insurance Services", "USD", "America/New_York"),
     ("hooli", "Hooli", "EUR", "UTC"),
-    ("umbrella", LONG, "EUR", "Asia/Tokyo"),
+    ("umbrella", LONG, "CHF", "Asia/Tokyo"),
     ("dar", ARABIC, "EUR", "UTC"),
     ("markup", "<script>alert(1)</script> & Sons", "EUR", "UTC"),
 )
@@ -166,7 +166,7 @@ class Scene:
 
     def _leads(self) -> Iterator[Json]:
         for at, (partner, *_) in enumerate(PARTNERS):
-            for month, count in (("2024-03", 12 + at), ("2024-04", 20 + 3 * at)):
+            for month, count in (("2024-03", 12 + at), ("2024-04", 20 + 3 * at), ("2024-05", 60 + 5 * at)):
                 for number in range(count):
                     yield {
                         "lead_id": f"{partner}-{month}-{number}",
