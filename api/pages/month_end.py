@@ -21,7 +21,7 @@ from billing.errors import InvalidValue
 from billing.periods import period_from_text, previous_period, text_from_period
 from db.core.engine import transaction
 from db.runs import pre_close, records, starting
-from db.runs.wire import runs_out
+from db.runs.wire import result_out, runs_out
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _BILL = requires(Permission.BILL)
@@ -57,24 +57,28 @@ async def start_run_here(request: Request) -> Response:
 
 
 @router.get("/runs/{run_id}", dependencies=[requires(Permission.READ)])
-async def show_run(request: Request, run_id: UuidPath) -> Response:
+async def show_run(request: Request, run_id: UuidPath, after: After = None) -> Response:
     """A run: how far it is, and what became of the month of each partner."""
-    return await _show_run(request, Form(), run_id)
+    return await _show_run(request, Form(), run_id, after)
 
 
-async def _show_run(request: Request, form: Form, run_id: UUID) -> Response:
+async def _show_run(request: Request, form: Form, run_id: UUID, after: str | None) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         run = await records.read(connection, run_id)
         if run is None:
             raise Problem(404, f"There is no run {run_id}.")
-        shown = (await runs_out(connection, [run], results=True))[0]
+        (shown,) = await runs_out(connection, [run], results=False)
+        ended = await records.items(connection, run_id, after=place_from_cursor(after, tuple[str, int]), limit=PER_PAGE)
         letters = await records.failing(connection, run_id, PER_PAGE)
+    following = cursor_from_place((ended[-1].partner, ended[-1].period)) if len(ended) == PER_PAGE else None
     return page(
         request,
         "run.html",
         status=form.status,
         form=form,
         run=shown,
+        results=[result_out(each) for each in ended],
+        links=beside(request, {}, following),
         letters=[each for each in letters if each.outcome == "failed"],
         may_bill=caller_of(request).may(Permission.BILL),
     )
@@ -90,7 +94,7 @@ async def retry_run_here(request: Request, run_id: UuidPath) -> Response:
         return led_to(request, "/month", "They are billed again, in a run of their own.")
 
     async def show(asked: Request, form: Form) -> Response:
-        return await _show_run(asked, form, run_id)
+        return await _show_run(asked, form, run_id, None)
 
     return await submitted(request, act, show)
 

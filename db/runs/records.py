@@ -199,17 +199,24 @@ async def open_items(connection: asyncpg.Connection, run_id: UUID, portion: int 
 
 
 async def items(
-    connection: asyncpg.Connection, run_id: UUID, *, outcome: Outcome | None = None, limit: int
+    connection: asyncpg.Connection,
+    run_id: UUID,
+    *,
+    outcome: Outcome | None = None,
+    after: tuple[str, int] | None = None,
+    limit: int,
 ) -> list[Item]:
-    """The items that have ended, by partner and period."""
+    """The items that have ended, by partner and period; those after a place."""
     rows = await connection.fetch(
         f"""
         {ITEMS} WHERE run_id = $1 AND CASE WHEN $2::text IS NULL THEN outcome IS NOT NULL ELSE outcome = $2 END
+            AND (external_id, items.period) > ($4::text, $5::int)
         ORDER BY external_id, items.period LIMIT $3
         """,
         run_id,
         outcome,
         limit,
+        *(after or ("", 0)),
     )
     return [item_from_row(row) for row in rows]
 

@@ -40,15 +40,18 @@ def _run_out(run: Run, figures: Figures, items: Sequence[Item], failing: Sequenc
         "processed": figures.processed,
         **{outcome.value: count for outcome, count in figures.ended.items()},
         "totals": {currency: amount_from_minor(minor) for currency, minor in figures.gross_minor.items()},
-        "results": [_result_out(item) for item in items],
+        "results": [result_out(item) for item in items],
         "errors": [
             {"partner": each.partner, "period": text_from_period(each.period), "error": each.error} for each in failing
         ],
     }
 
 
-def _result_out(item: Item) -> dict[str, Any]:
-    """`state` is that of the bill, or the outcome where there is none; the run's totals are the sums of `gross`."""
+def result_out(item: Item) -> dict[str, Any]:
+    """What became of a partner's period; the run's totals are the sums of `gross`.
+
+    `state` is that of the bill, or the outcome where there is none.
+    """
     assert item.outcome is not None
     return {
         "partner": item.partner,

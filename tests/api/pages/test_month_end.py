@@ -1,13 +1,20 @@
 """The month end as a page: a run dry and live, and its dead letters."""
 
+import html
+import re
+
 import pytest
 
+from api.pages import month_end
 from billing.roles import Role
+from billing.runs import Outcome
 from db.core.engine import transaction
+from db.core.unit_of_work import publish_nothing, unit_of_work
+from db.runs import records
 from tests.api.office import Office
 from tests.api.pages.browser import Browser, Page
 from tests.api.pages.conftest import BrowserOf
-from tests.api.world import get, get_all
+from tests.api.world import get, get_all, make
 from worker.tasks import runs
 
 
@@ -48,6 +55,26 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
     assert f"/bills/{bill['bill_id']}" in live.response.text
     assert bill["state"] == "pending"
     assert "fay" in (await sam.get("/month?period=2024-04")).text
+
+
+async def test_a_run_shows_its_partners_in_pages(
+    browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(month_end, "PER_PAGE", 2)
+    for name in ("b", "c"):
+        await make(office.client, "partners", external_id=name, name=name)
+    async with unit_of_work(office.engine, publish_nothing) as uow:
+        run_id = await records.start(uow, records.Asked("python", 202404))
+        found = await uow.connection.fetch("SELECT id FROM partners")
+        await records.plan(uow.connection, run_id, [[(row["id"], 202404, 0) for row in found]])
+        items = await records.open_items(uow.connection, run_id)
+        await records.finish_items(uow.connection, {each.id: records.Result(Outcome.SKIPPED) for each in items})
+    sam = await browser_of("sam", Role.SALES)
+    first = await sam.get(f"/runs/{run_id}")
+    (older,) = re.findall(r'href="([^"]+)" rel="next"', first.response.text)
+    second = await sam.get(html.unescape(older))
+    assert [each.text.count(" Needs no bill ") for each in (first, second)] == [2, 1]
+    assert "Older" not in second.text
 
 
 async def test_a_run_that_cannot_be_stays_typed(browser_of: BrowserOf, office: Office) -> None:
