@@ -124,8 +124,8 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
 
 async def those_for(request: Request, connection: asyncpg.Connection, heads: Sequence[BillHead]) -> list[BillHead]:
     """The bills that wait for the person."""
-    actor, mover = caller_of(request).actor, mover_of(request)
-    return [head for head in heads if waits_for(await moves.open_to(connection, head, actor, mover))]
+    can = await moves.open_to_each(connection, heads, caller_of(request).actor, mover_of(request))
+    return [head for head in heads if waits_for(can[head.id])]
 
 
 async def _filter(connection: asyncpg.Connection, asked: dict[str, str], tab: Tab, within: UUID | None) -> BillFilter:

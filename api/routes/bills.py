@@ -95,7 +95,8 @@ async def list_bills(
         shown = found
         if waiting_for:
             actor, mover = caller_of(request).actor, mover_of(request)
-            shown = [head for head in found if waits_for(await moves.open_to(connection, head, actor, mover))]
+            can = await moves.open_to_each(connection, found, actor, mover)
+            shown = [head for head in found if waits_for(can[head.id])]
     following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == limit else None
     return json_response({"items": [head_out(head) for head in shown], "next": following})
 

@@ -121,17 +121,22 @@ async def page(
     return [_entry_from_row(row) for row in rows]
 
 
-async def makers(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[Actor]:
-    """Everybody who ever entered an adjustment of a period, also one that was taken back."""
+async def makers(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], periods: Sequence[int]
+) -> list[tuple[UUID, int, Actor]]:
+    """Everybody who ever entered an adjustment of these periods, each of the partner in the same place.
+
+    Also of one that was taken back.
+    """
     rows = await connection.fetch(
         """
-        SELECT DISTINCT ON (who_kind, who_id) who_kind, who_id, who_name FROM adjustments
-        WHERE partner_id = $1 AND period = $2 ORDER BY who_kind, who_id
+        SELECT DISTINCT partner_id, period, who_kind, who_id, who_name FROM adjustments
+        JOIN unnest($1::uuid[], $2::int[]) AS asked (partner_id, period) USING (partner_id, period)
         """,
-        partner_id,
-        period,
+        partner_ids,
+        periods,
     )
-    return [_who_from_row(row) for row in rows]
+    return [(row["partner_id"], row["period"], _who_from_row(row)) for row in rows]
 
 
 def _entry_from_row(row: asyncpg.Record) -> AdjustmentEntry:

@@ -1,6 +1,7 @@
 """The review of a bill (B5): approvals asked and given, who made the bill, and who could approve it."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -19,9 +20,20 @@ from db.core.actor import Actor, ActorKind
 
 async def read(connection: asyncpg.Connection, head: BillHead) -> Review:
     """The approvals of a bill, and its makers."""
-    rows = await connection.fetch("SELECT user_id, place FROM bill_approvals WHERE bill_id = $1 ORDER BY at", head.id)
-    given = tuple(Approval(row["user_id"], Approver(row["place"]) if row["place"] else None) for row in rows)
-    return Review(head.asked, given, await _makers(connection, head))
+    return (await read_many(connection, [head]))[head.id]
+
+
+async def read_many(connection: asyncpg.Connection, heads: Sequence[BillHead]) -> dict[UUID, Review]:
+    """The same of each bill."""
+    rows = await connection.fetch(
+        "SELECT bill_id, user_id, place FROM bill_approvals WHERE bill_id = ANY($1::uuid[]) ORDER BY at",
+        [head.id for head in heads],
+    )
+    given: dict[UUID, list[Approval]] = defaultdict(list)
+    for row in rows:
+        given[row["bill_id"]].append(Approval(row["user_id"], Approver(row["place"]) if row["place"] else None))
+    makers = await _makers(connection, heads)
+    return {head.id: Review(head.asked, tuple(given[head.id]), frozenset(makers[head.id])) for head in heads}
 
 
 async def write(connection: asyncpg.Connection, bill_id: UUID, before: Review, after: Review) -> None:
@@ -40,8 +52,14 @@ async def write(connection: asyncpg.Connection, bill_id: UUID, before: Review, a
 
 async def terms_of_today(connection: asyncpg.Connection, partner_id: UUID) -> BillingTerms:
     """The terms that say who approves: those of today's period, whatever the period of the bill (B5)."""
+    return (await terms_of_today_of(connection, [partner_id]))[partner_id]
+
+
+async def terms_of_today_of(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> dict[UUID, BillingTerms]:
+    """The same of each partner."""
     today = datetime.now(UTC)
-    return (await reading.read(connection, partner_id, today.year * 100 + today.month)).terms
+    found = await reading.read_many(connection, list(set(partner_ids)), today.year * 100 + today.month)
+    return {partner_id: contract.terms for partner_id, contract in found.items()}
 
 
 def asked_by(terms: BillingTerms, gross_minor: int) -> tuple[Approver, ...]:
@@ -58,11 +76,21 @@ async def caller(
     connection: asyncpg.Connection, actor: Actor, person: UUID | None, role: Role | None, head: BillHead
 ) -> Caller:
     """Who asks for a move of a bill; `person` is who is signed in, or who made the key."""
+    return (await callers(connection, actor, person, role, [head.csm_id]))[head.csm_id]
+
+
+async def callers(
+    connection: asyncpg.Connection, actor: Actor, person: UUID | None, role: Role | None, csm_ids: Iterable[UUID | None]
+) -> dict[UUID | None, Caller]:
+    """The same for the bills of each CSM."""
     if actor.kind is ActorKind.SYSTEM:
-        return Caller("system")
+        return dict.fromkeys(csm_ids, Caller("system"))
     if actor.kind is ActorKind.KEY:
-        return Caller("key", person, role)
-    return Caller("user", person, role, person in await _standing_in(connection, head.csm_id))
+        return dict.fromkeys(csm_ids, Caller("key", person, role))
+    return {
+        csm_id: Caller("user", person, role, person in await _standing_in(connection, csm_id))
+        for csm_id in set(csm_ids)
+    }
 
 
 async def active_people(connection: asyncpg.Connection, csm_id: UUID | None) -> list[Caller]:
@@ -93,19 +121,29 @@ async def _standing_in(connection: asyncpg.Connection, csm_id: UUID | None) -> s
     return {csm_id, deputy} if deputy else {csm_id}
 
 
-async def _makers(connection: asyncpg.Connection, head: BillHead) -> frozenset[UUID]:
-    """Who ever created, refreshed, adjusted or submitted the bill or entered its usage; a key stands for its maker."""
+async def _makers(connection: asyncpg.Connection, heads: Sequence[BillHead]) -> dict[UUID, set[UUID]]:
+    """Who ever created, refreshed, adjusted or submitted each bill or entered its usage; a key stands for its maker."""
     rows = await connection.fetch(
         """
-        SELECT DISTINCT who_kind, who_id, who_name FROM bill_actions
-        WHERE bill_id = $1 AND move IN ('create', 'refresh', 'adjust', 'submit')
+        SELECT DISTINCT bill_id, who_kind, who_id FROM bill_actions
+        WHERE bill_id = ANY($1::uuid[]) AND move IN ('create', 'refresh', 'adjust', 'submit')
         """,
-        head.id,
+        [head.id for head in heads],
     )
-    actors = [Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]) for row in rows]
-    actors += await usage.makers_of_period(connection, head.partner_id, head.period)
-    actors += await adjustments.makers(connection, head.partner_id, head.period)
-    people = {actor.id for actor in actors if actor.kind is ActorKind.USER and actor.id is not None}
-    keys = [actor.id for actor in actors if actor.kind is ActorKind.KEY]
-    makers = await connection.fetch("SELECT user_id FROM key_makers WHERE key_id = ANY($1::uuid[])", keys)
-    return frozenset(people | {row["user_id"] for row in makers})
+    acted = {(row["bill_id"], row["who_kind"], row["who_id"]) for row in rows}
+    months = [head.partner_id for head in heads], [head.period for head in heads]
+    entered = await usage.makers(connection, *months) + await adjustments.makers(connection, *months)
+    for partner_id, period, actor in entered:
+        same = (head.id for head in heads if (head.partner_id, head.period) == (partner_id, period))
+        acted |= {(bill_id, actor.kind.value, actor.id) for bill_id in same}
+    keys = await connection.fetch(
+        "SELECT key_id, user_id FROM key_makers WHERE key_id = ANY($1::uuid[])",
+        list({who_id for _, kind, who_id in acted if kind == ActorKind.KEY}),
+    )
+    people = {row["key_id"]: row["user_id"] for row in keys}
+    makers: dict[UUID, set[UUID]] = defaultdict(set)
+    for bill_id, kind, who_id in acted:
+        person = people.get(who_id) if kind == ActorKind.KEY else who_id
+        if person is not None:
+            makers[bill_id].add(person)
+    return makers

@@ -166,17 +166,22 @@ async def units_by_period(connection: asyncpg.Connection, partner_id: UUID, most
     return found
 
 
-async def makers_of_period(connection: asyncpg.Connection, partner_id: UUID, period: int) -> list[Actor]:
-    """Everybody who ever entered units of a period, also such as were replaced: none of them approves its bill (B5)."""
+async def makers(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], periods: Sequence[int]
+) -> list[tuple[UUID, int, Actor]]:
+    """Everybody who ever entered units of these periods, each of the partner in the same place.
+
+    Also such as were replaced: none of them approves the bill of the period (B5).
+    """
     rows = await connection.fetch(
         """
-        SELECT DISTINCT ON (who_kind, who_id) who_kind, who_id, who_name FROM usage
-        WHERE partner_id = $1 AND period = $2 ORDER BY who_kind, who_id
+        SELECT DISTINCT partner_id, period, who_kind, who_id, who_name FROM usage
+        JOIN unnest($1::uuid[], $2::int[]) AS asked (partner_id, period) USING (partner_id, period)
         """,
-        partner_id,
-        period,
+        partner_ids,
+        periods,
     )
-    return [actor_from_row(row) for row in rows]
+    return [(row["partner_id"], row["period"], actor_from_row(row)) for row in rows]
 
 
 def usage_from_row(row: asyncpg.Record) -> Usage:

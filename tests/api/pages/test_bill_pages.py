@@ -1,6 +1,17 @@
 """The pages of bills: the same rules as those of the API, in words for people."""
 
+import asyncio
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.bills.states import Move
 from billing.roles import Role
+from db.bills import moves, records
+from db.bills.moves import Mover
+from db.core.actor import Actor, ActorKind
+from db.core.engine import transaction
 from tests.api.office import Office
 from tests.api.pages.browser import Browser
 from tests.api.pages.conftest import BrowserOf
@@ -127,3 +138,24 @@ async def test_sales_sees_no_form_of_finance_and_is_refused_where_it_sends_one(
 async def _sent(browser: Browser, path: str, form: str, fields: dict[str, str]) -> None:
     page = await browser.send(f"{path}/{form}", fields)
     assert page.status == 303, page.text
+
+
+async def test_what_waits_for_somebody_takes_as_many_statements_for_fifty_bills_as_for_one(
+    office: Office, engine: AsyncEngine
+) -> None:
+    await office.lead_in("2024-04")
+    bill_id = UUID((await office.make())["bill_id"])
+    fay, said = Actor(ActorKind.USER, uuid4(), "fay"), list[str]()
+    async with transaction(engine, readonly=True) as connection:
+        (head,) = await records.read_heads(connection, [bill_id])
+        others = [replace(head, id=uuid4()) for _ in range(49)]
+        connection.add_query_logger(lambda record: said.append(record.query))
+        counts = []
+        for heads in ([head], [head, *others]):
+            said.clear()
+            found = await moves.open_to_each(connection, heads, fay, Mover(fay.id, Role.FINANCE))
+            await asyncio.sleep(0)  # the logger is called by the loop
+            counts.append(len(said))
+        assert [found[each.id] for each in others] == [found[head.id]] * 49
+    assert Move.SUBMIT in found[head.id]
+    assert counts[0] == counts[1]

@@ -87,9 +87,9 @@ async def test_b5_whoever_entered_units_is_a_maker_also_if_they_were_replaced(wo
     await enter(world, 6, who=BOB, replace=True)
     await enter(world, 6, who=BOB, key="other")
     async with transaction(world.engine, readonly=True) as connection:
-        makers = await usage.makers_of_period(connection, world.partners["acme"], APRIL)
-        nobody = await usage.makers_of_period(connection, world.partners["acme"], MAY)
-    assert (sorted(makers, key=lambda actor: actor.name), nobody) == ([ANN, BOB], [])
+        acme = world.partners["acme"]
+        found = await usage.makers(connection, [acme, acme], [APRIL, MAY])
+    assert sorted(found, key=lambda each: each[2].name) == [(acme, APRIL, ANN), (acme, APRIL, BOB)]
 
 
 async def test_b2_a_period_that_has_not_begun_has_no_usage(world: World) -> None:
