@@ -33,6 +33,16 @@ _SHOWN = {
     WRITTEN_OFF: f"bills.state = 'issued' AND {_OPEN_MINOR} = 0 AND {_WAS_WRITTEN_OFF}",
 }
 """The bills that show a state, where that is not the stored one."""
+_OVERDUE = f"""
+    bills.state = 'issued' AND {_OPEN_MINOR} > 0 AND EXISTS (
+        SELECT FROM unnest({{}}::text[], {{}}::date[]) AS today (timezone, day)
+        WHERE bills.due_on < day AND timezone = (
+            SELECT timezone FROM partner_time_zones
+            WHERE partner_id = bills.partner_id AND from_period <= to_char(day, 'YYYYMM')::int
+            ORDER BY from_period DESC LIMIT 1
+        )
+    )
+"""  # noqa: S608 - constants
 _HEAD = f"""
     bills.id, bills.partner_id, partners.external_id AS partner, partners.name AS partner_name, bills.period,
     bills.currency, bills.state, bills.digest, bills.net_minor, bills.tax_minor, bills.corrects_id, bills.asked,
@@ -166,40 +176,44 @@ async def page(
     connection: asyncpg.Connection, only: BillFilter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[BillHead]:
     """Bills and credit notes, the newest first."""
-    today = await today_by_zone(connection, only.overdue_at) if only.overdue_at else None
+    arguments: list[object] = []
+    conditions = ["true"]
+
+    def where(condition: str, *values: object) -> None:
+        """What was asked only: a plan that serves every filter finds none of them by its index."""
+        numbers = [f"${len(arguments) + place}" for place in range(1, len(values) + 1)]
+        conditions.append(condition.format(*numbers))
+        arguments.extend(values)
+
+    if only.partner_id is not None:
+        where("bills.partner_id = {}", only.partner_id)
+    if only.period is not None:
+        where("bills.period = {}", only.period)
+    if only.state in _SHOWN:
+        where(_SHOWN[only.state])
+    elif only.state is not None:
+        where("bills.state = {}", only.state)
+    if only.overdue_at is not None:
+        today = await today_by_zone(connection, only.overdue_at)
+        where(_OVERDUE, list(today), list(today.values()))
+    if only.number is not None:
+        where("bills.number = {}", only.number)
+    if only.is_note is not None:
+        where(f"bills.corrects_id IS {'NOT ' if only.is_note else ''}NULL")
+    if only.corrects_id is not None:
+        where("bills.corrects_id = {}", only.corrects_id)
+    if only.issued_only:
+        where("bills.issued_at IS NOT NULL")
+    if only.unfinished_only:
+        where("bills.state IN ('draft', 'pending', 'approved', 'rejected')")
+    if before is not None:
+        where("(bills.created_at, bills.id) < ({}, {})", *before)
     rows = await connection.fetch(
         f"""
-        SELECT {_HEAD} FROM {_BILLS}
-        WHERE ($1::uuid IS NULL OR bills.partner_id = $1) AND ($2::int IS NULL OR bills.period = $2)
-            AND ($3::text IS NULL OR {_SHOWN.get(only.state or "", "bills.state = $3")})
-            AND ($4::text[] IS NULL OR {_OPEN_MINOR} > 0 AND EXISTS (
-                SELECT FROM unnest($4, $5::date[]) AS today (timezone, day)
-                WHERE bills.due_on < day AND timezone = (
-                    SELECT timezone FROM partner_time_zones
-                    WHERE partner_id = bills.partner_id AND from_period <= to_char(day, 'YYYYMM')::int
-                    ORDER BY from_period DESC LIMIT 1
-                )
-            ))
-            AND ($11::text IS NULL OR bills.number = $11)
-            AND ($12::bool IS NULL OR (bills.corrects_id IS NOT NULL) = $12)
-            AND ($13::uuid IS NULL OR bills.corrects_id = $13)
-            AND (NOT $6 OR bills.issued_at IS NOT NULL)
-            AND (NOT $7 OR bills.state IN ('draft', 'pending', 'approved', 'rejected'))
-            AND ($8::timestamptz IS NULL OR (bills.created_at, bills.id) < ($8, $9::uuid))
-        ORDER BY bills.created_at DESC, bills.id DESC LIMIT $10
+        SELECT {_HEAD} FROM {_BILLS} WHERE {" AND ".join(conditions)}
+        ORDER BY bills.created_at DESC, bills.id DESC LIMIT {limit:d}
         """,  # noqa: S608 - constants
-        only.partner_id,
-        only.period,
-        only.state,
-        today and list(today),
-        today and list(today.values()),
-        only.issued_only,
-        only.unfinished_only,
-        *(before or (None, None)),
-        limit,
-        only.number,
-        only.is_note,
-        only.corrects_id,
+        *arguments,
     )
     return [_head_from_row(row) for row in rows]
 
