@@ -2,16 +2,21 @@
 
 import asyncio
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.pages import dashboard
+from api.shared import Shared
 from billing.roles import Role
 from db.core.engine import transaction
 from db.ledger.policies import Policies
 from db.reports import day_totals
+from db.telemetry import business_figures
+from db.telemetry.business_figures import Figures
 from tests.api.office import Office
 from tests.api.pages.conftest import BrowserOf
 from tests.api.world import action, bill, get, lead, make
@@ -54,6 +59,24 @@ async def test_home_shows_what_waits_for_this_person(browser_of: BrowserOf, offi
     assert "Nothing waits for you." in home.text
     assert "April 2024 by day" in home.text
     assert "<polyline" in home.response.text
+
+
+async def test_fifty_who_look_cost_one_reading(
+    browser_of: BrowserOf, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.state.leadger.health = Shared(60.0)
+    monkeypatch.setattr(dashboard, "STREAM_S", 0.01)
+    read, readings = business_figures.read, []
+
+    async def counted(connection: asyncpg.Connection) -> Figures:
+        readings.append(await read(connection))
+        return readings[-1]
+
+    monkeypatch.setattr(business_figures, "read", counted)
+    sam = await browser_of("sam", Role.SALES)
+    streams = await asyncio.gather(*(sam.client.get("/dashboard/live") for _ in range(50)))
+    assert min(stream.text.count("data: ") for stream in streams) == 1
+    assert len(readings) == 1
 
 
 async def test_a_stream_tells_figures_and_ends_before_a_gateway_ends_it(
