@@ -30,6 +30,7 @@ from scripts.dev.bench.rows.latency import latency
 from scripts.dev.bench.rows.monthly import monthly_run
 from scripts.dev.bench.rows.one_customer import one_customer
 from scripts.dev.bench.rows.one_customer_reads import one_customer_reads
+from scripts.dev.bench.rows.pages import pages
 from scripts.dev.bench.rows.partner_month import attribution, fraud_screen
 from scripts.dev.bench.rows.plans import plans
 from scripts.dev.bench.rows.report import report
@@ -59,6 +60,7 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "monthly-run": monthly_run,
     "bills-issued": bills_issued,
     "bill-files": bill_files,
+    "pages": pages,
     "memory": memory,
     "scale": scale,
     "storage": storage,

@@ -30,6 +30,8 @@ class Sizes:
     bill_files: int = 300
     listed_bills: int = 100_000
     statement_documents: int = 1_000
+    page_partners: int = 1_000
+    """Partners behind the pages, each with a hundred actions and ten bills."""
     naive_leads: int = 1_500
     curve_leads: int = 20_000
     curve_stored: tuple[int, ...] = (0, 100_000, 1_000_000)
@@ -53,6 +55,7 @@ QUICK = Sizes(
     run_partners=50,
     bill_files=20,
     listed_bills=2_000,
+    page_partners=20,
     naive_leads=60,
     curve_leads=500,
     curve_stored=(0, 5_000, 20_000),
@@ -72,6 +75,7 @@ FULL = Sizes(
     report_actions=1_000_000,
     run_partners=10_000,
     bill_files=1_000,
+    page_partners=10_000,
     naive_leads=4_000,
     curve_leads=40_000,
     curve_stored=(0, 100_000, 1_000_000, 10_000_000),
@@ -86,6 +90,7 @@ _IN_TARGETS = {
     "report_actions": "actions in a report",
     "run_partners": "partners in a run",
     "listed_bills": "bills in lists",
+    "page_partners": "partners behind the pages",
 }
 """The sizes that the targets themselves name, in the targets' words."""
 

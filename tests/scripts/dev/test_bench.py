@@ -181,7 +181,8 @@ def test_what_is_not_built_is_a_row_that_says_so() -> None:
             "Smaller sizes than the targets name, which --full takes: 1,000,000 instead of 10,000,000 actions stored, "
             "20,000 instead of 100,000 actions of one customer, 200 instead of 2,000 partners beside others, "
             "5,000 instead of 100,000 quarantined leads beside others, 24 instead of 100 large bodies beside others, "
-            "200,000 instead of 1,000,000 actions in a report, 1,000 instead of 10,000 partners in a run.",
+            "200,000 instead of 1,000,000 actions in a report, 1,000 instead of 10,000 partners in a run, "
+            "1,000 instead of 10,000 partners behind the pages.",
         ),
     ],
 )
@@ -232,7 +233,7 @@ def test_a_statement_has_one_name_at_both_ends() -> None:
 
 def test_the_page_of_this_repository_has_every_place() -> None:
     text = page.PAGE.read_text()
-    for mark in ("table", "curves", "plans", "profile-worker", "profile-accept"):
+    for mark in ("table", "curves", "pages", "plans", "profile-worker", "profile-accept"):
         assert f"<!-- bench:{mark} -->\n" in text
         assert f"<!-- /bench:{mark} -->" in text
     text = page.SCALING.read_text()
@@ -330,3 +331,30 @@ def test_bench_measures_and_checks_a_row(tmp_path: Path) -> None:
     assert rows[0]["check"] == "all 300 customers and 30 products"
     assert rows[0]["ratios"].keys() == {"COPY", "naive control"}
     assert rows[1]["notes"] == ["not built yet"]
+
+
+@pytest.mark.slow
+def test_bench_asks_for_every_page(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "scripts.dev.bench", "pages", "--quick", "--json"]
+    subprocess.run([*words, tmp_path / "out.json"], cwd=ROOT, env=os.environ | {"CI": "true"}, check=True, timeout=300)
+    content = json.loads((tmp_path / "out.json").read_text())
+    rows = {row["name"].rpartition(": ")[2]: row for row in content["rows"]}
+    assert rows["largest, compressed"]["meets"] is True
+    assert "pages answered" in rows["largest, compressed"]["check"]
+    assert content["texts"].keys() == {"pages"}
+
+
+async def test_partners_that_are_copied_are_like_those_of_the_api(settings: Settings, engine: AsyncEngine) -> None:
+    await create(World(partners=12, products_per_partner=2, customers=1), settings)
+    async with transaction(engine, readonly=True) as connection:
+        rows = await connection.fetch(
+            """
+            SELECT external_id, to_jsonb(terms) - 'partner_id' AS terms, to_jsonb(zones) - 'partner_id' AS zones, (
+                SELECT count(*) FROM products WHERE products.partner_id = partners.id
+            ) AS products
+            FROM partners JOIN partner_terms AS terms ON terms.partner_id = partners.id
+            JOIN partner_time_zones AS zones ON zones.partner_id = partners.id
+            """
+        )
+    assert {row["external_id"] for row in rows} == {World().partner(number) for number in range(12)}
+    assert len({(str(row["terms"]), str(row["zones"]), row["products"]) for row in rows}) == 1

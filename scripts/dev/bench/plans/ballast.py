@@ -8,6 +8,7 @@ import asyncpg
 from billing.leads import Lead, LeadAction
 from db.intake import inbox
 from db.intake.inbox import Accepted
+from db.intake.payloads import payload_from_lead
 from scripts.dev.bench.world import World
 
 _INSTANT = datetime(2024, 4, 28, tzinfo=UTC)
@@ -21,11 +22,12 @@ async def quarantined(connection: asyncpg.Connection, leads: int) -> None:
             payload, resolved_at)
         SELECT md5('lead ' || n)::uuid, md5('content ' || n)::uuid, md5('batch')::uuid, clock_timestamp(),
             (ARRAY['unknown_product', 'unknown_customer', 'conflict'])[n % 3 + 1], 'stored',
-            md5('product ' || n)::uuid, md5('customer ' || n)::uuid, '{}',
+            md5('product ' || n)::uuid, md5('customer ' || n)::uuid, $2,
             CASE WHEN n % 2 = 0 THEN clock_timestamp() END
         FROM generate_series(1, $1::int) AS n
         """,
         leads,
+        payload_from_lead(_lead("stored", "unknown", "unknown")),
     )
     await connection.execute("ANALYZE quarantine")  # they would not have come in an instant
 
@@ -44,7 +46,9 @@ async def nobody_waits(connection: asyncpg.Connection) -> None:
 
 def _alone(world: World, name: str) -> Accepted:
     customer = world.customers - 1
-    action = LeadAction("Click", "Low", _INSTANT)
     product = world.product(world.partner_of(customer), 0)
-    lead = Lead(0, "", name, world.customer(customer), product, "Referral", None, None, [action])
-    return Accepted(uuid4(), "bench", datetime.now(UTC), [lead])
+    return Accepted(uuid4(), "bench", datetime.now(UTC), [_lead(name, world.customer(customer), product)])
+
+
+def _lead(name: str, customer: str, product: str) -> Lead:
+    return Lead(0, "", name, customer, product, "Referral", None, None, [LeadAction("Click", "Low", _INSTANT)])
