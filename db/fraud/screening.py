@@ -154,10 +154,14 @@ async def _found(
     connection: asyncpg.Connection, rule: SetRule, period: int, disposable: Set[str]
 ) -> dict[UUID, tuple[int, int, int]]:
     """Judge the groups of a rule and keep the guilty ones; customers, actions and value by partner."""
-    columns = COLUMNS[rule.rule.subject]
+    columns, is_any_guilty = COLUMNS[rule.rule.subject], False
     async for groups in counted(connection, rule, period, disposable):
         judged = [(group, found) for group, figures in groups if (found := rule.judge(figures))]
-        await _keep(connection, rule, columns, judged)
+        if judged:
+            await _keep(connection, rule, columns, judged)
+            is_any_guilty = True
+    if not is_any_guilty:
+        return {}
     rows = await connection.fetch(
         f"""
         SELECT partner_id, count(*) AS customers, sum(actions)::bigint AS actions,

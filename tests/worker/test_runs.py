@@ -15,6 +15,7 @@ from billing.bills.states import Move
 from billing.contracts.billing_terms import BillingTerms
 from billing.contracts.preferences import Preferences
 from billing.errors import RuleViolation
+from billing.fraud.rules import RULES
 from billing.roles import Role
 from billing.runs import Outcome
 from db.bills import adjusting, creation, moves, reopening
@@ -28,6 +29,8 @@ from db.core.actor import Actor, ActorKind
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.core.tables import metadata
+from db.fraud import set_rules
+from db.fraud.set_rules import RuleChange
 from db.runs import billing as run_billing
 from db.runs import differences, planning, records, scheduler, starting
 from db.runs.records import Asked, Item
@@ -311,6 +314,44 @@ async def test_m3_a_dry_run_writes_nothing_and_has_the_figures_of_the_run_that_f
         (*end, item.bill_state) for end, item in zip(ends(live), live, strict=True)
     ]
     assert {item.outcome for item in live} == {Outcome.SUCCESSFUL}
+
+
+async def armed(world: World) -> None:
+    """Globex has a burst of five in each month and one action beside it, and the rule for bursts is armed."""
+    for month in ("04", "05"):
+        instants = [f"2024-{month}-20T09:{minute}:00Z" for minute in ("00", "07", "13", "40", "58")]
+        await world.accept(*(lead for at in instants for lead in distinct(1, at, customer="bob", product="gps")))
+    async with world.unit_of_work() as uow:
+        await set_rules.change(uow, RULES["customer_burst"], RuleChange(armed=True, limits={"actions": 5}))
+
+
+async def held(runtime: Runtime) -> list[tuple[str, int, int]]:
+    async with transaction(runtime.engine) as connection:
+        rows = await connection.fetch(
+            """
+            SELECT external_id, billing_period, count(*) FROM fraud_holds JOIN actions ON actions.id = action_id
+            JOIN partners ON partners.id = actions.partner_id WHERE standing = 'held' GROUP BY 1, 2 ORDER BY 1, 2
+            """
+        )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def test_m4_a_run_holds_what_armed_rules_find_and_its_dry_run_has_the_same_figures(
+    runtime: Runtime, world: World
+) -> None:
+    await armed(world)
+    await world.work()
+    dry = await finished(runtime, await started(runtime, period=MAY, dry_run=True))
+    assert await held(runtime) == []
+    live = await finished(runtime, await started(runtime, period=MAY))
+    assert ends(dry) == ends(live)
+    assert ends(live) == [
+        ("acme", APRIL, "successful", 2000),
+        ("acme", MAY, "successful", 2000),
+        ("globex", APRIL, "successful", 2000),  # and not 7000
+        ("globex", MAY, "successful", 2000),
+    ]
+    assert await held(runtime) == [("globex", 202406, 10)]  # held actions move on, and nothing of them is billed
 
 
 async def newest(runtime: Runtime) -> list[records.Run]:
