@@ -115,7 +115,7 @@ def other_pages(place: Place) -> list[str]:
     return [
         *(f"/partners/{partner}{tab}" for tab in tabs),
         *("/partners", "/partners/new", "/activity", f"/activity/{lead}", "/people/paged-anna", "/search?q=paged"),
-        *("/month", "/what-if", "/quarantine", "/held", "/dead-letters", "/dead-letters/tasks"),
+        *("/import", "/month", "/what-if", "/quarantine", "/held", "/dead-letters", "/dead-letters/tasks"),
         *(f"/settings/{name}" for name in settings),
     ]
 

@@ -26,7 +26,7 @@ def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def run_of(office: Office, browser: Browser, led: Page) -> Page:
     """The page of a run that was started, once it is done."""
-    assert "looks again by itself" in (await browser.follow(led)).text
+    assert "Look again" in (await browser.follow(led)).text
     await office.work()
     return await browser.follow(led)
 
