@@ -27,7 +27,8 @@ class Route(APIRoute):
         """The handler of the route, which makes our checks before FastAPI's."""
         handle = super().get_route_handler()
         requirements = [each.dependency for each in self.dependencies if isinstance(each.dependency, Requirement)]
-        known = {parameter.alias for parameter in self.dependant.query_params}
+        read_from = (self.dependant, *self.dependant.dependencies)
+        known = {parameter.alias for each in read_from for parameter in each.query_params}
         # What anybody may ask, whether the process lives and is ready, does not wait for those who read.
         reads = requirements and self.methods == {"GET"}
 

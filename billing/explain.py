@@ -10,6 +10,7 @@ from billing.duplicates import winner_over
 from billing.money import amount_from_minor
 from billing.periods import name_of_period
 from billing.terms import CapScope, Terms
+from billing.totals import Totals
 
 STATUS = {
     Outcome.BILLED: "Billed",
@@ -20,6 +21,14 @@ STATUS = {
     Outcome.RETURNED: "Not Billed (Returned)",
 }
 """What a report calls each outcome."""
+_COUNTED = {
+    Outcome.BILLED: "billed",
+    Outcome.PARTLY_BILLED: "partly billed up to the cap",
+    Outcome.CAPPED: "above the cap",
+    Outcome.DUPLICATE: "duplicate",
+    Outcome.HELD: "held",
+    Outcome.RETURNED: "returned",
+}
 _CAPS_CACHED = 1_000  # most lines of a report name the same cap
 
 
@@ -112,6 +121,13 @@ def reason_text(
     if decision.corrects is not None:
         text += f"; it corrects action {decision.corrects}"
     return text + "."
+
+
+def totals_text(totals: Totals) -> str:
+    """What became of the actions of a lead: "12 actions: 10 billed, 1 duplicate, 1 above the cap."."""
+    counts = {outcome: getattr(totals, outcome.value) for outcome in _COUNTED}
+    parts = ", ".join(f"{count:,} {_COUNTED[outcome]}" for outcome, count in counts.items() if count)
+    return f"{totals.actions:,} {'action' if totals.actions == 1 else 'actions'}: {parts or 'nothing is billed'}."
 
 
 def _cap_used(line: Explained, terms: Terms, currency: str, month: str) -> str:

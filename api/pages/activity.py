@@ -1,15 +1,19 @@
 """Activity: leads and what became of them, and one lead with the sentence why of each action."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+import asyncpg
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict
 
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, sees_people
 from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
+from api.pages.exports import KINDS
 from api.pages.forms import Form, submitted
-from api.pages.lists import PER_PAGE, beside, day_in_utc
+from api.pages.lists import PER_PAGE, beside, day_in_utc, link
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import Problem
@@ -18,18 +22,17 @@ from api.routing import Route
 from api.state import state_of
 from billing.actions import Outcome
 from billing.errors import InvalidValue
+from billing.explain import totals_text
 from billing.periods import period_from_text
-from billing.totals import Totals
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid, uuid_from_text
 from db.masters import partners
 from db.reports import leads_on_record
-from db.reports.leads_on_record import LeadRow
+from db.reports.leads_on_record import LeadFilter, LeadOrder, LeadPage
 
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/activity")
 _READ = requires(Permission.READ, within_partner=True)
-Leads = list[tuple[LeadRow, Totals, int]]
-_FIELDS = ("partner", "customer", "product", "lead_type", "outcome", "period", "start", "end")
+_MOST_SEARCHES = 5
 _DONE = {
     "hold": "The action is held: it is not billed until it is released.",
     "release": "The action counts again.",
@@ -37,30 +40,34 @@ _DONE = {
 }
 
 
-@router.get("", dependencies=[_READ])
-async def show_activity(
-    request: Request,
-    partner: str = "",
-    customer: str = "",
-    product: str = "",
-    lead_type: str = "",
-    outcome: str = "",
-    period: str = "",
-    start: str = "",
-    end: str = "",
-    after: After = None,
-) -> Response:
-    """Decided leads, the newest first; with `period`, those of which something is billed in that month.
+class Asked(BaseModel):
+    """The filters, each empty for any. Days are of the leads' creation, in UTC, both included.
 
-    Days are of the leads' creation, in UTC, both included.
+    With `period`, leads of which something is billed in that month.
     """
-    asked = dict(zip(_FIELDS, (partner, customer, product, lead_type, outcome, period, start, end), strict=True))
-    asked = {name: text.strip() for name, text in asked.items()}
-    form = Form()
-    leads: Leads = []
-    following = None
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    partner: str = ""
+    customer: str = ""
+    product: str = ""
+    lead_type: str = ""
+    outcome: str = ""
+    period: str = ""
+    start: str = ""
+    end: str = ""
+
+
+@router.get("", dependencies=[_READ])
+async def show_activity(request: Request, asked: Annotated[Asked, Depends()], after: After = None) -> Response:
+    """Decided leads: of everybody and all times the latest received first, else the latest created."""
+    form, query = Form(), asked.model_dump()
+    found, newest_by = LeadPage([], None), LeadOrder.CREATED
     try:
-        leads, following = await _found(request, asked, after)
+        async with transaction(state_of(request).engine, readonly=True) as connection:
+            only = await filter_from_asked(request, connection, asked)
+            newest_by, before = leads_on_record.order_of(only), place_from_cursor(after, tuple[datetime, UUID])
+            found = await _found(connection, only, before, newest_by)
     except Problem as problem:
         form.refuse(problem)
     return page(
@@ -68,11 +75,13 @@ async def show_activity(
         "activity.html",
         status=form.status,
         form=form,
-        asked=asked,
-        leads=leads,
+        asked=query,
+        leads=[(lead, totals, totals_text(totals)) for lead, totals, _ in found.leads],
+        is_by_receipt=newest_by is LeadOrder.RECEIVED,
         people=sees_people(request),
-        links=beside(request, asked, following),
-        is_filtered=any(asked.values()),
+        links=beside(request, query, cursor_from_place(found.next) if found.next else None),
+        files=[(kind, link("/activity/export", {"kind": kind, **query})) for kind in KINDS],
+        is_filtered=any(query.values()),
     )
 
 
@@ -104,24 +113,31 @@ async def decide_action_here(request: Request, lead_id: str) -> Response:
     return await submitted(request, act, show)
 
 
-async def _found(request: Request, asked: dict[str, str], after: str | None) -> tuple[Leads, str | None]:
-    within, end = own_partner(request), day_in_utc(asked["end"])
-    async with transaction(state_of(request).engine, readonly=True) as connection:
-        only = leads_on_record.LeadFilter(
-            customer_id=await customer_id_of(connection, asked["customer"], within=within)
-            if asked["customer"]
-            else None,
-            partner_id=await partner_id_of(connection, asked["partner"], within=within) if asked["partner"] else within,
-            product_id=await product_id_of(connection, asked["product"], within=within) if asked["product"] else None,
-            lead_type=asked["lead_type"] or None,
-            outcome=asked["outcome"] if asked["outcome"] in set(Outcome) else None,
-            period=_period(asked["period"]),
-            start=day_in_utc(asked["start"]),
-            end=end and end + timedelta(days=1),
-        )
-        before = place_from_cursor(after, tuple[datetime, UUID])
-        found = await leads_on_record.page(connection, only, before=before, limit=PER_PAGE)
-    return found.leads, cursor_from_place(found.next) if found.next else None
+async def _found(
+    connection: asyncpg.Connection, only: LeadFilter, before: tuple[datetime, UUID] | None, newest_by: LeadOrder
+) -> LeadPage:
+    """The first page with leads in it: the leads behind an old bill are not the newest of the partner."""
+    for _ in range(_MOST_SEARCHES):
+        found = await leads_on_record.page(connection, only, before=before, limit=PER_PAGE, newest_by=newest_by)
+        if found.leads or not found.next:
+            break
+        before = found.next
+    return found
+
+
+async def filter_from_asked(request: Request, connection: asyncpg.Connection, asked: Asked) -> LeadFilter:
+    """What is asked for by row keys; Problem 404 for a name that nobody has, or nobody of the person's partner."""
+    within, end = own_partner(request), day_in_utc(asked.end)
+    return LeadFilter(
+        customer_id=await customer_id_of(connection, asked.customer, within=within) if asked.customer else None,
+        partner_id=await partner_id_of(connection, asked.partner, within=within) if asked.partner else within,
+        product_id=await product_id_of(connection, asked.product, within=within) if asked.product else None,
+        lead_type=asked.lead_type or None,
+        outcome=asked.outcome if asked.outcome in set(Outcome) else None,
+        period=_period(asked.period),
+        start=day_in_utc(asked.start),
+        end=end and end + timedelta(days=1),
+    )
 
 
 async def _show_lead(request: Request, form: Form, lead_id: str) -> Response:

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from api.pages import (
     account,
     activity,
+    activity_export,
     assets,
     bill,
     bills,
@@ -42,6 +43,7 @@ _AREAS = (
     prices,
     usage_by_month,
     statement,
+    activity_export,  # before the activity, whose leads have ids
     activity,
     person,
     own_partner,

@@ -14,29 +14,35 @@ from api.pages.forms import Act, Form, number_from_text, submitted
 from api.pages.navigation import paths_of
 from api.pages.rendering import led_to, page
 from api.problems import FieldError, Problem
-from api.routes import credit_notes, payments, write_offs
+from api.routes import credit_notes, mail, payments, write_offs
 from api.routes.bills import check_mover, file_response, found_bill, moved_bill
 from api.routing import Route
 from api.schemas.account import CreditNoteIn, PaymentIn, ReversalIn
 from api.schemas.bills import DisputeIn, MoveIn, ReasonedMoveIn
 from api.schemas.fields import UuidPath
+from api.schemas.mail import SendIn
 from api.state import state_of, unit_of_work
+from billing.bills.account import EntryKind
 from billing.bills.approvals import Review, why_no_approval
 from billing.bills.comparison import causes
 from billing.bills.credit_notes import cancelling_note, left_of_line
 from billing.bills.moves import MoveRefused
 from billing.bills.states import MOVES, Move, State
 from billing.bills.tax import blocks_of, totals_of
+from billing.errors import RuleViolation
 from billing.money import amount_from_minor
 from billing.periods import previous_period
 from db.account import open_items
 from db.bills import credit_notes as notes
-from db.bills import history, issuing, moves, records, reviews
+from db.bills import documents, history, issuing, moves, records, reviews
 from db.bills.files import stored
 from db.bills.files.formats import BillFormat
+from db.bills.mail import sending
 from db.bills.moves import Asked
 from db.bills.records import Bill, BillFilter, BillHead
 from db.core.engine import transaction
+from db.core.row_keys import uuid_from_text
+from db.mail import outgoing
 from db.masters import partners
 
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/bills/{bill_id}")
@@ -120,6 +126,33 @@ async def enter_payment_here(request: Request, bill_id: UuidPath) -> Response:
     return await _submitted(request, bill_id, act)
 
 
+@router.post("/payment/reverse", dependencies=[_BILL])
+async def reverse_payment_here(request: Request, bill_id: UuidPath) -> Response:
+    """Take back a payment that covers the bill."""
+
+    async def act(form: Form) -> Response:
+        reason, payment_id = form.read(ReversalIn).reason, uuid_from_text(form.value("payment"))
+        async with unit_of_work(request) as uow:
+            if not payment_id or not await documents.reverse(
+                uow, EntryKind.PAYMENT, payment_id, reason, datetime.now(UTC)
+            ):
+                raise Problem(404, "There is no such payment.")
+        return led_to(request, f"/bills/{bill_id}", "The payment is taken back; what it covered is open again.")
+
+    return await _submitted(request, bill_id, act)
+
+
+@router.post("/send", dependencies=[_BILL])
+async def send_bill_here(request: Request, bill_id: UuidPath) -> Response:
+    """Send the bill to the partner's addresses, once its mail was shown."""
+
+    async def act(form: Form) -> Response:
+        await mail.send_bill(request, bill_id, form.read(SendIn))
+        return led_to(request, f"/bills/{bill_id}", "The bill is on its way by mail.")
+
+    return await _submitted(request, bill_id, act)
+
+
 @router.post("/credit-note", dependencies=[_BILL])
 async def create_credit_note_here(request: Request, bill_id: UuidPath) -> Response:
     """Make a credit note over some lines of the bill, as a draft."""
@@ -132,7 +165,7 @@ async def create_credit_note_here(request: Request, bill_id: UuidPath) -> Respon
         ]
         if not lines:
             raise Problem(400, "Say how much is taken back of a line.")
-        return await _noted(request, bill_id, form, {"lines": lines})
+        return await _noted(request, bill_id, form, "credit_id", {"lines": lines})
 
     return await _submitted(request, bill_id, act)
 
@@ -145,7 +178,7 @@ async def cancel_bill_here(request: Request, bill_id: UuidPath) -> Response:
         number = (await _read(request, bill_id)).head.number
         if form.value("number").strip() != number:
             raise Problem(400, "The number is another one.", [FieldError("#/number", f"must be {number}")])
-        return await _noted(request, bill_id, form, {"cancel": True})
+        return await _noted(request, bill_id, form, "cancel_id", {"cancel": True})
 
     return await _submitted(request, bill_id, act)
 
@@ -186,11 +219,11 @@ async def _submitted(request: Request, bill_id: UUID, act: Act) -> Response:
     return await submitted(request, act, show)
 
 
-async def _noted(request: Request, bill_id: UUID, form: Form, what: dict[str, Any]) -> Response:
+async def _noted(request: Request, bill_id: UUID, form: Form, id_field: str, what: dict[str, Any]) -> Response:
     sent = {"bill": str(bill_id), "reason": form.value("reason"), **what}
     body = form.read_as(CreditNoteIn, sent)
     async with unit_of_work(request) as uow:
-        note_id = await credit_notes.make_credit_note(uow, body)
+        note_id = await credit_notes.make_credit_note(uow, body, uuid_from_text(form.value(id_field)))
     return led_to(request, f"/bills/{note_id}", "The credit note is a draft; submit it.")
 
 
@@ -253,7 +286,10 @@ async def _facts(connection: asyncpg.Connection, bill: Bill) -> dict[str, Any]:
         "cancelling": None,
         "returned_minor": None,
         "is_ours": False,
-        "payment_id": "",
+        "new_ids": {},
+        "mails": [],
+        "sending": None,
+        "why_not_sent": "",
     }
 
 
@@ -272,6 +308,12 @@ async def _inner(request: Request, connection: asyncpg.Connection, bill: Bill) -
         if not taken.was_written_off:
             cancelling = totals_of(cancelling_note(bill.content, taken, ""))
         returned_minor = sum(taken.returned_minor.values())
+    sent, why_not_sent = None, ""
+    if head.state is State.ISSUED and caller.may(Permission.BILL):
+        try:
+            sent = await sending.preview(connection, head.id, None)
+        except RuleViolation as refusal:
+            why_not_sent = str(refusal)
     return {
         "can": [move.value for move in can],
         "review": review,
@@ -282,7 +324,10 @@ async def _inner(request: Request, connection: asyncpg.Connection, bill: Bill) -
         "cancelling": cancelling,
         "returned_minor": returned_minor,
         "is_ours": True,
-        "payment_id": f"page-{uuid4()}",
+        "new_ids": {"payment": f"page-{uuid4()}", "credit": uuid4(), "cancel": uuid4()},
+        "mails": await outgoing.of_bill(connection, head.id),
+        "sending": sent,
+        "why_not_sent": why_not_sent,
     }
 
 

@@ -1,5 +1,6 @@
 """The bills: which of them needs me, and one move of many at once."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
@@ -12,20 +13,23 @@ from api.access.movers import mover_of
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.ids import partner_id_of
+from api.pages.exports import KINDS, ROWS_AT_ONCE, ExportKind, Rows, all_pages, exported, money
 from api.pages.forms import Form, submitted
 from api.pages.lists import PER_PAGE, beside, link, up_to
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
-from api.problems import Problem
+from api.problems import FieldError, Problem
 from api.routes.bills import moved_bills, waits_for
 from api.routing import Route
 from api.schemas.bills import MovesIn
 from api.state import state_of
 from billing.bills.states import Move
-from billing.periods import period_from_text
+from billing.money import amount_from_minor
+from billing.periods import period_from_text, text_from_period
 from db.bills import moves, records
 from db.bills.records import MOST_COUNTED, BillFilter, BillHead
 from db.core.engine import transaction
+from db.reports.sheets import Cell
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 
@@ -48,8 +52,28 @@ TABS = (
     Tab("issued", "To be paid", for_partners=True),
     Tab("overdue", "Overdue", for_partners=True),
     Tab("paid", "Paid", for_partners=True),
+    Tab("overage", "With overage", for_partners=True),
     Tab("", "All", for_partners=True),
 )
+_COLUMNS = (
+    "number",
+    "kind",
+    "state",
+    "partner",
+    "partner_name",
+    "period",
+    "issued_on",
+    "due_on",
+    "net",
+    "tax",
+    "gross",
+    "open",
+    "currency",
+    "dispute",
+    "bill_id",
+)
+_FILTERS = ("state", "partner", "period", "number")
+_Place = tuple[datetime, UUID]
 _WORDS = {Move.SUBMIT: "Submit", Move.APPROVE: "Approve", Move.ISSUE: "Issue"}
 _DONE = {Move.SUBMIT: "submitted", Move.APPROVE: "approved", Move.ISSUE: "issued"}
 
@@ -68,6 +92,30 @@ async def show_bills(
     return await _show(request, Form(), asked, after)
 
 
+@router.get("/bills/export", dependencies=[requires(Permission.READ, within_partner=True)])
+async def export_bills(
+    request: Request, kind: ExportKind = "csv", state: str = "", partner: str = "", period: str = "", number: str = ""
+) -> Response:
+    """The same bills as a file, all of them."""
+    asked = {"state": state, "partner": partner.strip(), "period": period.strip(), "number": number.strip()}
+    tab, within, engine = _tab(state), own_partner(request), state_of(request).engine
+    async with transaction(engine, readonly=True) as connection:
+        only = await _filter(connection, asked, tab, within)
+
+    async def rows() -> Rows:
+        async with transaction(engine, readonly=True) as connection:
+
+            async def read(before: _Place | None) -> tuple[list[list[Cell]], _Place | None]:
+                found = await records.page(connection, only, before=before, limit=ROWS_AT_ONCE)
+                shown = await those_for(request, connection, found) if tab.name == "mine" else found
+                return [_cells(head) for head in shown], _following(found, ROWS_AT_ONCE)
+
+            async for some in all_pages(read):
+                yield some
+
+    return exported(request, kind, "bills", _COLUMNS, rows())
+
+
 @router.post("/bills", dependencies=[requires(Permission.READ)])
 async def move_many_bills(request: Request) -> Response:
     """Make one move of all bills that were chosen."""
@@ -77,30 +125,33 @@ async def move_many_bills(request: Request) -> Response:
         if not chosen:
             raise Problem(400, "Choose the bills first.")
         body = form.read_as(MovesIn, {"move": form.value("move"), "comment": form.value("comment"), "bills": chosen})
+        if Move(body.move) is Move.ISSUE and form.value("confirmed").strip() != str(len(chosen)):
+            wrong = [FieldError("#/confirmed", f"must be {len(chosen)}")]
+            raise Problem(400, "The count of the bills is another one.", wrong)
         results = await moved_bills(request, body)
         refused = [each["detail"] for each in results if each["status"] != 200]
-        done = len(results) - len(refused)
-        said = f"{done} of {len(results)} bills {_DONE.get(Move(body.move), 'moved')}."
+        done = [each["bill"] for each in results if each["status"] == 200]
+        said = f"{len(done)} of {len(results)} bills {_DONE.get(Move(body.move), 'moved')}{await _sum(request, done)}."
         if refused:
             raise Problem(409, " ".join([said, *dict.fromkeys(refused)][:6]))
-        return led_to(request, link("/bills", {"state": form.value("state")}), said)
+        return led_to(request, link("/bills", {name: form.value(name) for name in _FILTERS}), said)
 
     async def show(asked: Request, form: Form) -> Response:
-        return await _show(asked, form, {"state": form.value("state"), "partner": "", "period": "", "number": ""}, None)
+        return await _show(asked, form, {name: form.value(name) for name in _FILTERS}, None)
 
     return await submitted(request, act, show)
 
 
 async def _show(request: Request, form: Form, asked: dict[str, str], after: str | None) -> Response:
     within = own_partner(request)
-    tab = next((each for each in TABS if each.name == asked["state"]), TABS[-1])
+    tab = _tab(asked["state"])
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = await _filter(connection, asked, tab, within)
         before = place_from_cursor(after, tuple[datetime, UUID])
         found = await records.page(connection, only, before=before, limit=PER_PAGE)
         counted = await records.counts(connection, within)
         shown = await those_for(request, connection, found) if tab.name == "mine" else found
-    following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == PER_PAGE else None
+    following = _following(found, PER_PAGE)
     return page(
         request,
         "bills.html",
@@ -118,7 +169,8 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         currencies={head.currency for head in shown},
         move=tab.move if tab.move and _may(request, tab.move) else None,
         words_of_move=_WORDS,
-        **beside(request, asked, following),
+        files=[(kind, link("/bills/export", {"kind": kind, **asked})) for kind in KINDS],
+        **beside(request, asked, cursor_from_place(following) if following else None),
     )
 
 
@@ -128,8 +180,19 @@ async def those_for(request: Request, connection: asyncpg.Connection, heads: Seq
     return [head for head in heads if waits_for(can[head.id])]
 
 
+async def _sum(request: Request, bill_ids: Sequence[UUID]) -> str:
+    """What bills ask for together: ", 360.00 EUR in all"; nothing of no bill."""
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        heads = await records.read_heads(connection, bill_ids)
+    sums: Counter[str] = Counter()
+    for head in heads:
+        sums[head.currency] += head.totals.gross_minor
+    amounts = [f"{amount_from_minor(minor)} {currency}" for currency, minor in sorted(sums.items())]
+    return f", {' and '.join(amounts)} in all" if amounts else ""
+
+
 async def _filter(connection: asyncpg.Connection, asked: dict[str, str], tab: Tab, within: UUID | None) -> BillFilter:
-    state = tab.name if tab.name not in ("mine", "overdue") else ""
+    state = tab.name if tab.name not in ("mine", "overdue", "overage") else ""
     return BillFilter(
         partner_id=await partner_id_of(connection, asked["partner"], within=within) if asked["partner"] else within,
         period=period_from_text(asked["period"]) if asked["period"] else None,
@@ -139,7 +202,36 @@ async def _filter(connection: asyncpg.Connection, asked: dict[str, str], tab: Ta
         is_note=False if tab.name == "issued" else None,
         issued_only=within is not None,
         unfinished_only=tab.name == "mine",
+        with_overage=tab.name == "overage",
     )
+
+
+def _tab(state: str) -> Tab:
+    return next((each for each in TABS if each.name == state), TABS[-1])
+
+
+def _following(found: Sequence[BillHead], limit: int) -> _Place | None:
+    return (found[-1].created_at, found[-1].id) if len(found) == limit else None
+
+
+def _cells(head: BillHead) -> list[Cell]:
+    return [
+        head.number,
+        "credit note" if head.corrects_id else "bill",
+        head.shown_state,
+        head.partner,
+        head.partner_name,
+        text_from_period(head.period),
+        head.issued_on.isoformat() if head.issued_on else None,
+        head.due_on.isoformat() if head.due_on else None,
+        money(head.totals.net_minor),
+        money(head.totals.tax_minor),
+        money(head.totals.gross_minor),
+        money(head.open_minor),
+        head.currency,
+        head.dispute,
+        str(head.id),
+    ]
 
 
 def _may(request: Request, move: Move) -> bool:

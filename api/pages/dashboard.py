@@ -25,8 +25,12 @@ from db.access import users
 from db.bills import records
 from db.bills.records import BillFilter
 from db.core.engine import transaction
+from db.fraud import held
+from db.fraud.held import HeldFilter
 from db.reports import day_totals
 from db.reports.day_totals import DayTotals
+from db.runs.records import newest as newest_runs
+from db.runs.wire import runs_out
 from db.telemetry import business_figures
 from db.telemetry.business_figures import Figures
 
@@ -39,6 +43,7 @@ PAUSE_S = 2.0
 _RETRY_MS = 1000
 _LOOKED_AT = 30
 _SHOWN = 6
+_RUNS_SHOWN = 3
 _DAYS_KEPT_S = 60.0
 _MOST_MONTHS = 24
 _MOST_CURRENCIES = 3
@@ -56,6 +61,9 @@ async def show_dashboard(request: Request) -> Response:
         period = await day_totals.newest_period(connection, now.year * 100 + now.month)
         people = await _people_who_wait(request, connection)
         figures = await business_figures.read(connection)
+        overage = await records.page(connection, BillFilter(with_overage=True), before=None, limit=_SHOWN)
+        runs = await runs_out(connection, await newest_runs(connection, _RUNS_SHOWN), results=False)
+        worth = await held.at_risk(connection, HeldFilter())
     days = await _days(state, period) if period else []
     return page(
         request,
@@ -63,12 +71,14 @@ async def show_dashboard(request: Request) -> Response:
         mine=mine[:_SHOWN],
         has_more=len(mine) > _SHOWN or len(unfinished) == _LOOKED_AT,
         overdue=overdue,
+        overage=overage,
+        runs=runs,
         people=people,
         month=name_of_period(period) if period else "",
         charts=None if days is None else [_chart(period, each, now.date()) for each in _by_currency(days)],
         health=_health_out(figures),
-        held=sorted((currency, minor) for (currency, kind), minor in figures.money_minor.items() if kind == "held"),
-        violations=figures.violations,
+        held=worth,
+        figures=figures,
     )
 
 

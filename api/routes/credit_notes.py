@@ -32,9 +32,9 @@ async def create_credit_note(request: Request, body: CreditNoteIn) -> Response:
     return json_response(content, 201)
 
 
-async def make_credit_note(uow: UnitOfWork, body: CreditNoteIn) -> UUID:
-    """The draft of a credit note; Problem 404 if there is no such bill."""
+async def make_credit_note(uow: UnitOfWork, body: CreditNoteIn, note_id: UUID | None = None) -> UUID:
+    """The draft of a credit note, one for each `note_id`; Problem 404 if there is no such bill."""
     bill_id = await bill_id_of(uow.connection, body.bill)
-    note_id = await credit_notes.create(uow, bill_id, Wanted(body.amounts(), body.reason))
+    note_id = await credit_notes.create(uow, bill_id, Wanted(body.amounts(), body.reason), note_id)
     assert note_id is not None
     return note_id

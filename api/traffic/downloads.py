@@ -65,7 +65,7 @@ class Downloads:
         finally:
             self._by_key[key_id] -= 1
 
-    async def buffered(self, text: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
+    async def buffered(self, text: AsyncGenerator[str | bytes, None]) -> AsyncIterator[bytes]:
         """The text as it is made, in the thread for reading; what is not taken yet lies in a temporary file."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=self._folder, buffering=0) as file:
@@ -75,7 +75,7 @@ class Downloads:
             async def make(_: AsyncEngine) -> None:
                 async with self._making, aclosing(text):
                     async for block in text:
-                        file.write(block.encode())
+                        file.write(block.encode() if isinstance(block, str) else block)
                         tell()
 
             making = asyncio.create_task(self._reading.run(make))

@@ -27,9 +27,10 @@ class Wanted:
     reason: str
 
 
-async def create(uow: UnitOfWork, bill_id: UUID, wanted: Wanted) -> UUID | None:
+async def create(uow: UnitOfWork, bill_id: UUID, wanted: Wanted, note_id: UUID | None = None) -> UUID | None:
     """Make a credit note of a bill as a draft; returns its id, None if there is no such bill.
 
+    With a `note_id`, made by whoever asks, a second call changes nothing.
     RuleViolation if the bill is not issued or was written off, and for more than notes and returns left of a line.
     """
     connection = uow.connection
@@ -37,10 +38,12 @@ async def create(uow: UnitOfWork, bill_id: UUID, wanted: Wanted) -> UUID | None:
     if partner_id is None:
         return None
     await locks.lock_bills_exclusive(connection, partner_id)
+    if note_id and (note := await records.read(connection, note_id)) and note.head.corrects_id == bill_id:
+        return note_id
     bill = await records.read(connection, bill_id)
     assert bill is not None
     content = await _content(connection, bill, wanted)
-    note_id = uuid4()
+    note_id = note_id or uuid4()
     await records.insert(connection, note_id, partner_id, content, corrects_id=bill_id)
     digest = digest_of(content)
     await history.add(connection, note_id, uow.actor, Move.CREATE, None, State.DRAFT, digest, wanted.reason)

@@ -27,6 +27,7 @@ _WAS_WRITTEN_OFF = """
             AND NOT EXISTS (SELECT FROM account_entries AS mirror WHERE mirror.reverses_id = write_off.id)
     )
 """
+_HAS_OVERAGE = """content LIKE '%"kind":"overage"%'"""  # as an index has it; in texts quotes have a backslash
 _SHOWN = {
     State.ISSUED.value: f"bills.state = 'issued' AND (bills.corrects_id IS NOT NULL OR {_OPEN_MINOR} > 0)",
     PAID: f"bills.state = 'issued' AND bills.corrects_id IS NULL AND {_OPEN_MINOR} = 0 AND NOT {_WAS_WRITTEN_OFF}",
@@ -104,7 +105,8 @@ class Bill:
 class BillFilter:
     """Which bills to list; None is any. `overdue_at` are open ones that were due before that instant's day.
 
-    `state` is the one that is shown. `unfinished_only` are those that are neither issued nor given up.
+    `state` is the one that is shown. `unfinished_only` are those that are neither issued nor given up, `with_overage`
+    those with a line for units above the limit.
     """
 
     partner_id: UUID | None = None
@@ -116,6 +118,7 @@ class BillFilter:
     corrects_id: UUID | None = None
     issued_only: bool = False
     unfinished_only: bool = False
+    with_overage: bool = False
 
 
 async def read(connection: asyncpg.Connection, bill_id: UUID) -> Bill | None:
@@ -206,6 +209,8 @@ async def page(
         where("bills.issued_at IS NOT NULL")
     if only.unfinished_only:
         where("bills.state IN ('draft', 'pending', 'approved', 'rejected')")
+    if only.with_overage:
+        where(_HAS_OVERAGE)
     if before is not None:
         where("(bills.created_at, bills.id) < ({}, {})", *before)
     rows = await connection.fetch(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
@@ -38,6 +39,13 @@ class LeadRow:
     lead_type: str
     created_at: datetime
     received_at: datetime
+
+
+class LeadOrder(StrEnum):
+    """By which of its times a lead is newest."""
+
+    CREATED = "created_at"
+    RECEIVED = "received_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +119,21 @@ def view_from_lines(lead: LeadRow, lines: list[Line]) -> LeadView:
     return LeadView(lead, totals, lines)
 
 
+def order_of(only: LeadFilter) -> LeadOrder:
+    """RECEIVED where leads of everybody and all times are asked for: only these have an index by it."""
+    is_narrow = only.customer_id or only.partner_id or only.product_id or only.start or only.end
+    return LeadOrder.CREATED if is_narrow else LeadOrder.RECEIVED
+
+
 async def page(
-    connection: asyncpg.Connection, only: LeadFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    connection: asyncpg.Connection,
+    only: LeadFilter,
+    *,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+    newest_by: LeadOrder = LeadOrder.CREATED,
 ) -> LeadPage:
-    """Leads before the place `before`.
+    """Leads before the place `before`; RECEIVED is for what `order_of` says so of.
 
     An index finds the leads of a customer, of a partner (or the product's partner) and of a time. The other conditions
     are checked on the next `MOST_LEADS_SEARCHED` of these at most, so a page can hold fewer leads than `limit`, even
@@ -126,7 +145,7 @@ async def page(
         arguments.append(value)
         return f"${len(arguments)}::{kind}"
 
-    first, order = await _in_order(connection, only, before, parameter)
+    first, order = await _in_order(connection, only, before, newest_by, parameter)
     searched_arguments = tuple(arguments)
     searched = f"{first} LIMIT {MOST_LEADS_SEARCHED:d}"
     filtered = []
@@ -159,7 +178,7 @@ async def page(
     totals = await _totals_of_leads(connection, [row["id"] for row in rows])
     return LeadPage(
         leads=[(_lead_from_row(row), *totals[row["id"]]) for row in rows],
-        next=(last["created_at"], last["id"]) if last else None,
+        next=(last[newest_by], last["id"]) if last else None,
     )
 
 
@@ -167,6 +186,7 @@ async def _in_order(
     connection: asyncpg.Connection,
     only: LeadFilter,
     before: tuple[datetime, UUID] | None,
+    newest_by: LeadOrder,
     parameter: Callable[[object, str], str],
 ) -> tuple[str, str]:
     """A query of the leads that one index finds, newest first, and their order.
@@ -180,7 +200,7 @@ async def _in_order(
     elif only.product_id:
         column = "partner_id"
         owner = (await products.partners_of(connection, [only.product_id])).get(only.product_id)
-    columns = [*([column] if column else []), "created_at", "id"]
+    columns = [*([column] if column else []), newest_by, "id"]
     of_owner = [parameter(owner, "uuid")] if column else []
     # One place only: of two, Postgres may begin at the one that is farther away.
     end = min(place for place in ((only.end, _LOWEST_ID) if only.end else None, before, _NEVER) if place)

@@ -80,6 +80,7 @@ sessions = Table(
     Column("used_at", INSTANT, nullable=False, server_default=NOW),
     Column("expires_at", INSTANT, nullable=False),
     Column("ended_at", INSTANT),
+    Column("user_agent", Text),
     Index("ix_sessions_user_id", "user_id", "browser_hash"),
 )
 
@@ -89,6 +90,13 @@ password_links = Table(
     Column("token_hash", LargeBinary, primary_key=True),
     Column("user_id", Uuid, ForeignKey("users.id"), nullable=False, index=True),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("expires_at", INSTANT, nullable=False),
+)
+
+set_up_links = Table(
+    "set_up_links",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
     Column("expires_at", INSTANT, nullable=False),
 )
 

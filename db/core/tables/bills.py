@@ -62,6 +62,7 @@ bills = Table(
     Index("ix_bills_partner_id", "partner_id", "period"),
     Index("ix_bills_created_at", "created_at", "id"),
     Index("ix_bills_state", "state", "created_at", "id"),
+    Index("ix_bills_overage", "created_at", "id", postgresql_where=text('content LIKE \'%"kind":"overage"%\'')),
 )
 
 bill_actions = Table(

@@ -43,6 +43,7 @@ leads = Table(
     Column("created_at", INSTANT, nullable=False),
     Column("received_at", INSTANT, nullable=False),
     Index("ix_leads_created_at", "created_at", "id"),
+    Index("ix_leads_received_at", "received_at", "id"),
     Index("ix_leads_partner_id", "partner_id", "created_at", "id"),
     Index("ix_leads_customer_id", "customer_id", "created_at", "id"),
 )

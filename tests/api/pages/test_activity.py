@@ -1,10 +1,19 @@
 """Activity, a lead and a person as pages: what became of each action and why, and decisions about one."""
 
+import csv
+import html
+import io
+import re
+
 import httpx
 import pytest
+from openpyxl import load_workbook
 
+from api.pages import activity, activity_export
 from billing.roles import Role
+from db.reports import leads_on_record
 from tests.api.office import Office
+from tests.api.pages.browser import Browser
 from tests.api.pages.conftest import BrowserOf
 from tests.api.world import Json, action, bill, get, lead, make
 
@@ -29,6 +38,7 @@ async def test_leads_are_filtered_and_each_action_says_why(
     sam = await browser_of("sam", Role.SALES)
     page = await sam.get("/activity")
     assert "120.00 100.00 EUR 20.00" in page.text
+    assert "12 actions: 10 billed, 1 above the cap, 1 duplicate." in page.text
     assert MARKUP in page.text
     for query, mine, theirs in (
         ("partner=globex", False, True),
@@ -51,6 +61,80 @@ async def test_leads_are_filtered_and_each_action_says_why(
     assert "<script>alert" not in shown.response.text
     assert set(shown.forms) == {"/account/sign-out"}
     assert (await sam.get("/activity/00000000-0000-0000-0000-000000000000")).status == 404
+
+
+async def test_without_filters_the_latest_received_come_first_over_all_months(
+    browser_of: BrowserOf, client: httpx.AsyncClient, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: the latest created came first, and what came in late was far below."""
+    sam = await browser_of("sam", Role.SALES)
+    for name, month in (("first", "2024-05"), ("second", "2024-04"), ("third", "2024-03")):
+        at = f"{month}-02T10:00:00Z"
+        await bill(client, office.engine, office.policies, lead(name, action("Click", at=at), created_at=at))
+    monkeypatch.setattr(activity, "PER_PAGE", 2)
+    newest = await sam.get("/activity")
+    assert re.findall(r'class="row" href="/activity/[^"]+" dir="auto">(\w+)', newest.response.text) == [
+        "third",
+        "second",
+    ]
+    older = re.search(r'href="([^"]+)" rel="next"', newest.response.text)
+    assert older is not None
+    assert re.findall(r'dir="auto">(first|second|third)<', (await sam.get(html.unescape(older[1]))).response.text) == [
+        "first"
+    ]
+    of_acme = await sam.get("/activity?partner=acme")
+    assert re.findall(r'dir="auto">(first|second|third)<', of_acme.response.text) == ["first", "second"]
+
+
+@pytest.mark.slow
+async def test_the_leads_behind_an_old_bill_are_found_behind_newer_ones(
+    browser_of: BrowserOf, client: httpx.AsyncClient, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: the page was empty, with a link to look further."""
+    monkeypatch.setattr(leads_on_record, "MOST_LEADS_SEARCHED", 2)
+    leads = [
+        lead(
+            f"lead {month}",
+            action("Click", at=f"2024-{month:02}-02T10:00:00Z"),
+            created_at=f"2024-{month:02}-02T10:00:00Z",
+        )
+        for month in (1, 4, 5, 6, 7)
+    ]
+    await bill(client, office.engine, office.policies, *leads)
+    sam = await browser_of("sam", Role.SALES)
+    assert "lead 1" in (await sam.get("/activity?partner=acme&period=2024-01")).text
+
+
+async def test_exactly_what_is_filtered_is_exported(
+    browser_of: BrowserOf, found: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_export, "ROWS_AT_ONCE", 1)
+    sam, pat = await browser_of("sam", Role.SALES), await browser_of("pat", Role.PARTNER, "acme")
+    page = await sam.get("/activity?partner=acme&lead_type=")
+    assert "/activity/export?kind=csv&amp;partner=acme" in page.response.text
+
+    async def rows(browser: Browser, query: str) -> list[dict[str, str]]:
+        answer = await browser.client.get(f"/activity/export?kind=csv{query}")
+        assert answer.headers["content-disposition"] == 'attachment; filename="leads.csv"'
+        return list(csv.DictReader(io.StringIO(answer.text)))
+
+    mine, theirs = sorted(await rows(sam, ""), key=lambda each: each["lead"])
+    assert theirs["lead"] == "theirs"
+    assert (mine["gross"], mine["billed"], mine["duplicate_savings"], mine["cap_savings"]) == (
+        *("120.00", "100.00"),
+        *("10.00", "10.00"),
+    )
+    assert (mine["customer_email"], mine["lead_type"]) == ("anna@example.com", MARKUP)
+    assert mine["why"] == "12 actions: 10 billed, 1 above the cap, 1 duplicate."
+    assert [each["lead"] for each in await rows(sam, "&partner=globex")] == ["theirs"]
+    assert await rows(sam, "&outcome=returned") == []
+    (own,) = await rows(pat, "")
+    assert (own["lead"], "customer_email" in own) == ("mine", False)
+    assert (await pat.client.get("/activity/export?kind=csv&partner=globex")).status_code == 404
+    workbook = await sam.client.get("/activity/export?kind=xlsx&partner=acme")
+    head, row = load_workbook(io.BytesIO(workbook.content)).active.values
+    assert dict(zip(head, row, strict=True))["gross"] == 120
+    assert (await sam.client.get("/activity/export?kind=pdf")).status_code == 400
 
 
 async def test_a_person_has_months_with_the_cap_filling_up(

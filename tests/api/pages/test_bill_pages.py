@@ -1,11 +1,17 @@
 """The pages of bills: the same rules as those of the API, in words for people."""
 
 import asyncio
+import csv
+import html
+import io
+import re
 from dataclasses import replace
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.pages import bills
 from billing.bills.states import Move
 from billing.roles import Role
 from db.bills import moves, records
@@ -63,12 +69,56 @@ async def test_many_are_approved_at_once_and_each_refusal_is_said(browser_of: Br
     assert all(each in listed.response.text for each in chosen)
     assert (await sam.send("/bills", form)).status == 400
     partly = await sam.send("/bills", form | {"bill": [chosen[0], chosen[1][:-4] + "0000"]})
-    assert (partly.status, "1 of 2 bills approved." in partly.text) == (409, True)
+    assert (partly.status, "1 of 2 bills approved, 12.00 EUR in all." in partly.text) == (409, True)
     led = await sam.send("/bills", form | {"bill": [chosen[1]]})
-    assert "1 of 1 bills approved." in (await sam.follow(led)).text
+    assert "1 of 1 bills approved, 12.00 EUR in all." in (await sam.follow(led)).text
     assert [(await office.live(month))["state"] for month in ("2024-03", "2024-04")] == ["approved", "approved"]
     finance = await browser_of("fay", Role.FINANCE)
     assert "Approve the chosen bills" not in (await finance.get("/bills?state=pending")).text
+
+
+async def test_whoever_issues_many_bills_says_how_many(browser_of: BrowserOf, office: Office) -> None:
+    await office.lead_in("2024-03")
+    await office.lead_in("2024-04")
+    chosen = []
+    sam = await office.person("sam", Role.SALES)
+    for month in ("2024-03", "2024-04"):
+        bill = await office.moved(await office.moved(await office.make(month), "submit"), "approve", sam)
+        chosen.append(f"{bill['bill_id']}:{bill['digest']}")
+    fay = await browser_of("fay", Role.FINANCE)
+    form = (await fay.get("/bills?state=approved&partner=acme")).form("/bills") | {"bill": chosen}
+    refused = await fay.send("/bills", form | {"confirmed": "1"})
+    assert (refused.status, "must be 2" in refused.text, refused.response.text.count(" checked ")) == (400, True, 2)
+    assert (await office.live("2024-04"))["state"] == "approved"
+    led = await fay.send("/bills", form | {"confirmed": "2"})
+    assert led.response.headers["location"] == "/bills?state=approved&partner=acme"
+    assert "2 of 2 bills issued, 24.00 EUR in all." in (await fay.follow(led)).text
+
+
+async def test_exactly_the_bills_that_are_filtered_are_exported(
+    browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bills, "ROWS_AT_ONCE", 1)
+    await office.lead_in("2024-03")
+    await office.lead_in("2024-04")
+    issued, draft = await office.issued(await office.make("2024-03")), await office.make("2024-04")
+    fay, pat = await browser_of("fay", Role.FINANCE), await browser_of("pat", Role.PARTNER, "acme")
+
+    async def rows(browser: Browser, query: str) -> list[dict[str, str]]:
+        answer = await browser.client.get(f"/bills/export?kind=csv{query}")
+        assert answer.status_code == 200, answer.text
+        return list(csv.DictReader(io.StringIO(answer.text)))
+
+    assert "/bills/export?kind=xlsx&amp;state=draft&amp;partner=acme" in (
+        (await fay.get("/bills?state=draft&partner=acme")).response.text
+    )
+    assert [each["bill_id"] for each in await rows(fay, "")] == [draft["bill_id"], issued["bill_id"]]
+    assert [each["period"] for each in await rows(fay, "&state=draft")] == ["2024-04"]
+    assert [each["period"] for each in await rows(fay, "&period=2024-03")] == ["2024-03"]
+    assert [each["bill_id"] for each in await rows(fay, "&state=mine")] == [draft["bill_id"]]
+    (own,) = await rows(pat, "")
+    assert (own["number"], own["gross"], own["open"], own["currency"]) == ("ACME-0001", "12.00", "12.00", "EUR")
+    assert await rows(pat, "&state=draft") == []
 
 
 async def test_an_admin_approves_with_a_comment_only(browser_of: BrowserOf, office: Office) -> None:
@@ -94,6 +144,11 @@ async def test_an_issued_bill_is_paid_disputed_credited_and_cancelled(browser_of
     for _ in range(2):  # the same form twice
         assert (await fay.send(f"{path}/payment", typed)).status == 303
     assert (await get(office.client, f"/api{path}"))["open"] == "10.00"
+    paid = await fay.get(path)
+    undo = next(each for each in paid.forms[f"{path}/payment/reverse"]) | {"reason": "It was another partner's."}
+    for _ in range(2):
+        assert (await fay.send(f"{path}/payment/reverse", undo)).status == 303
+    assert (await get(office.client, f"/api{path}"))["open"] == "12.00"
     await _sent(fay, path, "dispute", page.form(f"{path}/dispute") | {"reason": "Two leads are ours."})
     assert "Two leads are ours." in (await fay.get(path)).text
     refused = await fay.send(
@@ -107,10 +162,51 @@ async def test_an_issued_bill_is_paid_disputed_credited_and_cancelled(browser_of
     assert returned.json()[0]["state"] == "returned"
     twice = "10.00 EUR of it, before tax, other bills credit already, for returned actions."
     assert twice in (await fay.get(path)).text
-    led = await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0001"})
+    led, again = [await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0001"}) for _ in range(2)]
+    assert led.response.headers["location"] == again.response.headers["location"]
+    assert len(await get_all(office.client, "/api/bills", kind="credit_note")) == 1
     note = await fay.follow(led)
     assert "It takes back from ACME-0001 : Wrong partner." in note.text
     assert f"It cancels the bill. {twice}" in note.text
+
+
+async def test_a_bill_is_sent_once_its_mail_was_shown(browser_of: BrowserOf, office: Office) -> None:
+    await office.lead_in("2024-04")
+    path = f"/bills/{(await office.issued(await office.make()))['bill_id']}"
+    fay = await browser_of("fay", Role.FINANCE)
+    assert "It cannot be sent: " in (await fay.get(path)).text
+    changed = await office.client.patch("/api/partners/acme", json={"preferences": {"emails": ["pay@acme.example"]}})
+    assert changed.status_code == 200, changed.text
+    await office.work()
+    shown = await fay.get(path)
+    assert "To pay@acme.example Subject" in shown.text
+    assert "Attached ACME-0001.pdf" in shown.text
+    for _ in range(2):
+        sent = await fay.send(f"{path}/send", shown.form(f"{path}/send"))
+        assert (sent.status, "The bill is on its way by mail." in (await fay.follow(sent)).text) == (303, True)
+    assert [each["to"][0]["address"] for each in await get_all(office.client, "/api/mails")] == ["pay@acme.example"]
+    again = await fay.get(path)
+    assert "On its way pay@acme.example" in again.text
+    assert "fay sent it" in again.text
+
+
+@pytest.mark.slow
+async def test_an_amount_of_a_bill_leads_to_its_leads_and_they_to_the_sentence_why(
+    browser_of: BrowserOf, office: Office
+) -> None:
+    await office.lead_in("2024-04")
+    fay = await browser_of("fay", Role.FINANCE)
+    shown = await fay.get(f"/bills/{(await office.make())['bill_id']}")
+    of_line, of_all = (
+        "/activity?partner=acme&amp;period=2024-04&amp;product=widget",
+        "/activity?partner=acme&amp;period=2024-04",
+    )
+    assert f'<a href="{of_line}">10.00</a>' in shown.response.text
+    assert f'<a href="{of_all}">12.00</a>' in shown.response.text
+    leads = await fay.get(html.unescape(of_line))
+    lead = re.search(r'class="row" href="([^"]+)"', leads.response.text)
+    assert lead is not None
+    assert "Billed in full: 10.00 EUR by the rate for" in (await fay.get(lead[1])).text
 
 
 async def test_sales_sees_no_form_of_finance_and_is_refused_where_it_sends_one(

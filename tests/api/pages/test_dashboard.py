@@ -1,6 +1,7 @@
 """Home: what waits for me, the days of a month, and the stream of figures."""
 
 import asyncio
+import re
 
 import asyncpg
 import httpx
@@ -77,6 +78,49 @@ async def test_fifty_who_look_cost_one_reading(
     streams = await asyncio.gather(*(sam.client.get("/dashboard/live") for _ in range(50)))
     assert min(stream.text.count("data: ") for stream in streams) == 1
     assert len(readings) == 1
+
+
+async def test_home_shows_what_is_wrong_bills_with_overage_and_the_last_runs(
+    browser_of: BrowserOf, office: Office, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    fay = await browser_of("fay", Role.FINANCE)
+    await office.lead_in("2024-03")
+    agreed = {"overage_unit_cost": "0.50", "monthly_api_limit": 1, "effective_period": "2024-04"}
+    assert (await client.patch("/api/partners/acme", json=agreed)).is_success
+    await bill(client, engine, office.policies, lead("mine", action("Call", at="2024-04-03T00:00:00Z")))
+    await office.make("2024-03")
+    quiet = (await fay.get("/dashboard")).text
+    for words in ("Held:", "could not be decided", "Overage", "Last runs", "do not add up"):
+        assert words not in quiet, words
+    used = {"partner": "acme", "period": "2024-04", "source": "api", "key": "1", "units": 3}
+    assert (await client.post("/api/usage", json=used)).is_success
+    with_overage = await office.make("2024-04")
+    assert [line["kind"] for line in with_overage["lines"]] == ["leads", "overage"]
+    await bill(client, engine, office.policies, lead("late", action("Mail", at="2024-05-03T00:00:00Z")))
+    (late,) = (await get(client, "/leads/late"))["actions"]
+    assert (await client.post(f"/api/actions/{late['action_id']}/hold", json={"reason": "odd"})).is_success
+    started = await client.post(
+        "/api/billing-scheduler/process-monthly-billing", json={"period": "2024-04", "dry_run": True}
+    )
+    assert started.status_code == 202, started.text
+    async with transaction(engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO dead_letters (inbox_id, batch_id, lead_id, payload, received_at, error)
+            VALUES (1, gen_random_uuid(), gen_random_uuid(), '{}', now(), 'odd')
+            """
+        )
+    home = await fay.get("/dashboard")
+    for words in (
+        "Held: 10.00 EUR (1 action).",
+        "1 lead could not be decided.",
+        "The newest runs of the monthly billing",
+    ):
+        assert words in home.text, words
+    overage = home.response.text.partition("<h2>Overage</h2>")[2].partition("</section>")[0]
+    assert re.findall(r'class="row" href="/bills/([^"]+)"', overage) == [with_overage["bill_id"]]
+    listed = await fay.get("/bills?state=overage")
+    assert re.findall(r'class="row" href="/bills/([^"]+)"', listed.response.text) == [with_overage["bill_id"]]
 
 
 async def test_a_stream_tells_figures_and_ends_before_a_gateway_ends_it(
