@@ -8,18 +8,19 @@ from api.access.cookies import clear_session_cookie
 from api.access.permissions import FOR_PEOPLE, caller_of
 from api.pages.forms import Form, submitted
 from api.pages.rendering import led_to, page
-from api.pages.words import brief_day
+from api.pages.words import brief_day, browser_from_user_agent
 from api.problems import FieldError, Problem
 from api.routes import password, session
 from api.routes.users import change_user
 from api.routing import Route
-from api.schemas.fields import Body, Day, Email
+from api.schemas.fields import Body, Day, Email, UuidPath
 from api.schemas.users import DeputyIn, UserChange
-from api.state import state_of
-from db.access import users
+from api.state import state_of, unit_of_work
+from db.access import sessions, users
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, include_in_schema=False)
+_MOST_SESSIONS = 50
 
 
 class _DeputyByEmail(Body):
@@ -82,6 +83,20 @@ async def sign_out_everywhere(request: Request) -> Response:
     return await _end(request, "You have signed out everywhere.", everywhere=True)
 
 
+@router.post("/account/sessions/{session_id}/end", dependencies=[FOR_PEOPLE])
+async def end_session_here(request: Request, session_id: UuidPath) -> Response:
+    """End one of one's sessions, in another browser."""
+
+    async def act(_: Form) -> Response:
+        async with unit_of_work(request) as uow:
+            if not await sessions.is_of(uow.connection, session_id, caller_of(request).id):
+                raise Problem(404, "You have no such session.")
+            await sessions.end(uow, state_of(request).sessions, session_id)
+        return led_to(request, "/account", "That session has ended.")
+
+    return await submitted(request, act, _show)
+
+
 async def _end(request: Request, said: str, *, everywhere: bool) -> Response:
     async def act(_: Form) -> Response:
         await session.sign_out(request, everywhere=everywhere)
@@ -95,7 +110,18 @@ async def _show(request: Request, form: Form) -> Response:
         user = await users.read(connection, caller_of(request).id)
         assert user is not None
         deputy = await users.read(connection, user.deputy.user_id) if user.deputy else None
-    return page(request, "account.html", status=form.status, form=form, user=user, deputy=deputy)
+        open_sessions = await sessions.open_of(connection, user.id, _MOST_SESSIONS)
+    here = caller_of(request).session
+    return page(
+        request,
+        "account.html",
+        status=form.status,
+        form=form,
+        user=user,
+        deputy=deputy,
+        sessions=[(each, browser_from_user_agent(each.user_agent)) for each in open_sessions],
+        here=here and here.id,
+    )
 
 
 def _signed_out(request: Request, said: str) -> Response:

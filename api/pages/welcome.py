@@ -15,7 +15,9 @@ from api.routes.session import SignIn, begin_session
 from api.routing import Route
 from api.schemas.users import SignUp
 from api.state import address_of, state_of, unit_of_work
+from db.access import set_up_links
 from db.access import users as accounts
+from db.core.actor import SYSTEM
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, include_in_schema=False)
@@ -23,14 +25,23 @@ router = APIRouter(route_class=Route, include_in_schema=False)
 _KEPT = "kept."
 _SECRET = ("password", "old", "new")
 _MOST_LETTERS_OF_PATH = 2000
+_LINK_IS_OVER = "This link was used, or is too old. Where there is no Admin yet, leadger migrate prints another one."
 
 
 @router.get("/welcome")
-async def show_welcome(request: Request, next: str = "") -> Response:  # noqa: A002 - the name in the URL
+async def show_welcome(
+    request: Request,
+    next: str = "",  # noqa: A002 - the name in the URL
+    token: str = "",
+) -> Response:
     """Sign in, sign up, ask for another password; on a new installation, become its first Admin."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         needs_admin = not await accounts.has_admin(connection)
-    return welcome_page(request, Form(), target=next, needs_admin=needs_admin)
+        opens = needs_admin and bool(token) and await set_up_links.is_valid(connection, token)
+    form = Form({"token": [token]} if opens else {})
+    if token and not opens:
+        form.refusal = _LINK_IS_OVER
+    return welcome_page(request, form, target=next, needs_admin=needs_admin)
 
 
 def welcome_page(
@@ -102,19 +113,25 @@ async def forgot_password_here(request: Request) -> Response:
 
 @router.post("/welcome/set-up")
 async def set_up_here(request: Request) -> Response:
-    """Make the first Admin, for whoever has a key with the scope admin."""
+    """Make the first Admin, for whoever has a key with the scope admin or the link that the log prints."""
     state = state_of(request)
 
     async def act(form: Form) -> Response:
         address = address_of(request) or ""
         state.sign_ins.count_address(address)
         body = form.read(SignUp)
-        caller = await state.keys.find(form.value("key").strip(), address)
-        if caller is None or not caller.may(Permission.ADMIN):
-            raise Problem(400, "The key is wrong.", [FieldError("#/key", "is no valid key with the scope admin")])
+        actor, token = SYSTEM, form.value("token")
+        if not token:
+            caller = await state.keys.find(form.value("key").strip(), address)
+            if caller is None or not caller.may(Permission.ADMIN):
+                raise Problem(400, "The key is wrong.", [FieldError("#/key", "is no valid key with the scope admin")])
+            actor = caller.actor
         password_hash = await state.sign_ins.hash(body.password)
-        async with unit_of_work(request, caller.actor) as uow:
-            made = await accounts.create_first_admin(uow, body.name, body.email, password_hash)
+        async with unit_of_work(request, actor) as uow:
+            if token and not await set_up_links.is_valid(uow.connection, token):
+                raise Problem(409, _LINK_IS_OVER)
+            if made := await accounts.create_first_admin(uow, body.name, body.email, password_hash):
+                await set_up_links.delete_all(uow.connection)
         if not made:
             raise Problem(409, "There is an Admin already; ask them to invite you.")
         return led_to(request, "/welcome", "You are the first Admin. Sign in with your e-mail and password.")

@@ -45,6 +45,17 @@ ROLES = {
     "partner": "Partner",
 }
 
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    ("iPhone", "an iPhone"),
+    ("iPad", "an iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+_LONGEST_AGENT = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -119,6 +130,14 @@ def instant(value: datetime | str, timezone: str = "UTC") -> Markup:
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S}", shown
     )
+
+
+def browser_from_user_agent(text: str | None) -> str:
+    """What a person calls their browser: "Chrome on Linux"; the text itself where it is no browser that is known."""
+    browser, system = (
+        next((name for sign, name in known if sign in (text or "")), "") for known in (_BROWSERS, _SYSTEMS)
+    )
+    return f"{browser} on {system}" if browser and system else (text or "")[:_LONGEST_AGENT] or "unknown"
 
 
 def ago(value: datetime, now: datetime) -> str:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.access.cookies import browser_cookie, clear_session_cookie, csrf_token, session_cookie, set_cookies
 from api.access.permissions import FOR_PEOPLE, caller_of
+from api.headers import header
 from api.problems import Problem
 from api.routing import Route
 from api.schemas import answers
@@ -20,6 +21,7 @@ from db.core.actor import Actor, ActorKind
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, prefix="/api/session", tags=["people"])
+_LONGEST_AGENT = 300
 
 
 class SignIn(Body):
@@ -71,7 +73,7 @@ async def begin_session(request: Request, body: SignIn) -> tuple[User, NewSessio
     async with unit_of_work(request, Actor(ActorKind.USER, account.user_id, account.name)) as uow:
         if former := await sessions.find_valid(uow.connection, session_cookie(request.scope, state.settings)):
             await sessions.end(uow, state.sessions, former.id)
-        started = await sessions.start(uow, account, browser)
+        started = await sessions.start(uow, account, browser, header(request.scope, b"user-agent")[:_LONGEST_AGENT])
         user = await users.read(uow.connection, account.user_id) if started and account.user_id else None
     if started is None or user is None:
         raise _wrong()

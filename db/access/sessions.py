@@ -52,6 +52,16 @@ class Session:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that a person may still use; `user_agent` is what the browser calls itself, if that was kept."""
+
+    id: UUID
+    user_agent: str | None
+    created_at: datetime
+    used_at: datetime
+
+
 NOBODY = Account(None, "", None, False)
 
 
@@ -72,7 +82,9 @@ async def account_of(connection: asyncpg.Connection, email: str, browser: str) -
     return Account(row["id"], row["name"], row["password_hash"], row["knows_browser"]) if row else NOBODY
 
 
-async def start(uow: UnitOfWork, account: Account, browser: str | None) -> NewSession | None:
+async def start(
+    uow: UnitOfWork, account: Account, browser: str | None, user_agent: str | None = None
+) -> NewSession | None:
     """Begin a session, for which the password was right; None if it has changed since, or the account has."""
     assert account.user_id is not None
     if await locks.lock_user_shared(uow.connection, account.user_id) != account.password_hash:
@@ -80,13 +92,14 @@ async def start(uow: UnitOfWork, account: Account, browser: str | None) -> NewSe
     session_id, token, browser = uuid4(), _PREFIX + secrets.token_urlsafe(32), browser or secrets.token_urlsafe(32)
     expires_at: datetime = await uow.connection.fetchval(
         """
-        INSERT INTO sessions (id, user_id, token_hash, browser_hash, expires_at)
-        VALUES ($1, $2, $3, $4, clock_timestamp() + interval '7 days') RETURNING expires_at
+        INSERT INTO sessions (id, user_id, token_hash, browser_hash, user_agent, expires_at)
+        VALUES ($1, $2, $3, $4, $5, clock_timestamp() + interval '7 days') RETURNING expires_at
         """,
         session_id,
         account.user_id,
         hash_of(token),
         hash_of(browser),
+        user_agent,
     )
     await uow.audit("session.started", account.user_id, after={"session_id": session_id})
     return NewSession(session_id, token, browser, expires_at)
@@ -127,6 +140,29 @@ async def find_valid(connection: asyncpg.Connection, token: str) -> Session | No
     )
 
 
+async def open_of(connection: asyncpg.Connection, user_id: UUID, limit: int) -> list[OpenSession]:
+    """The sessions that a person may still use, the last used first."""
+    rows = await connection.fetch(
+        """
+        SELECT id, user_agent, created_at, used_at FROM sessions
+        WHERE user_id = $1 AND ended_at IS NULL
+            AND expires_at > clock_timestamp() AND used_at > clock_timestamp() - interval '12 hours'
+        ORDER BY used_at DESC, id LIMIT $2
+        """,
+        user_id,
+        limit,
+    )
+    return [OpenSession(**row) for row in rows]
+
+
+async def is_of(connection: asyncpg.Connection, session_id: UUID, user_id: UUID) -> bool:
+    """Whether a session is one of a person."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM sessions WHERE id = $1 AND user_id = $2)", session_id, user_id
+    )
+    return found
+
+
 async def end(uow: UnitOfWork, cache: Cache, session_id: UUID) -> None:
     """End a session."""
     user_id = await uow.connection.fetchval(
@@ -158,6 +194,7 @@ async def delete_old(connection: asyncpg.Connection, older_than_days: int, most:
     Until then they tell the browsers of a person.
     """
     await connection.execute("DELETE FROM password_links WHERE expires_at < clock_timestamp()")
+    await connection.execute("DELETE FROM set_up_links WHERE expires_at < clock_timestamp()")
     status: str = await connection.execute(
         """
         DELETE FROM sessions WHERE id IN (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.console import console, one_message
+from scripts.console import console, note, one_message
 from scripts.errors import CannotStart
 
 
@@ -50,6 +50,7 @@ def _migrate() -> None:
         raise CannotStart("Name the database to migrate with DATABASE_URL; `scripts/run` migrates its own.")
     migrate_database(database_url, "DATABASE_URL")
     console().print("The schema is the newest.")
+    _print_set_up_link(database_url, "DATABASE_URL")
 
 
 def _migrate_as_administrator(rotate: bool) -> None:
@@ -64,3 +65,14 @@ def _migrate_as_administrator(rotate: bool) -> None:
         made = provide(settings, rotate=rotate)
     outcome = "is in the secret now; replace the tasks" if made.changed else "is in the secret and works"
     console().print(f"The schema is the newest. The login {made.login} {outcome}.", soft_wrap=True)
+    _print_set_up_link(settings.admin_url, "LEADGER_DATABASE_HOST")
+
+
+def _print_set_up_link(database_url: str, named_by: str) -> None:
+    from scripts.local.first_admin import set_up_link
+    from scripts.operations.database import database_errors_as_one_message
+
+    with database_errors_as_one_message(named_by):
+        link = set_up_link(database_url)
+    if link:
+        note(f"Nobody can sign in yet. Within a day this link makes the first Admin, once: {link}")

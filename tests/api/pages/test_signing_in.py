@@ -1,11 +1,15 @@
 """Signing in and up by forms, what is kept over a session that has ended, and forms of foreign pages."""
 
+import asyncio
+
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.cookies import csrf_token, form_token, is_form_token
 from billing.roles import Role
+from db.access import set_up_links
 from db.core.engine import transaction
+from db.core.unit_of_work import publish_nothing, unit_of_work
 from tests.api.office import Office
 from tests.api.pages.browser import HTML
 from tests.api.pages.conftest import BrowserOf
@@ -13,6 +17,7 @@ from tests.api.world import row_counts
 from tests.people import PASSWORD, new_person
 
 EVIL = "https://evil.example/"
+MARKUP = "<script>alert(1)</script>"
 
 
 async def test_a_person_signs_in_and_goes_on_where_they_were(browser_of: BrowserOf, engine: AsyncEngine) -> None:
@@ -150,3 +155,49 @@ async def _until_forgotten(client: httpx.AsyncClient, path: str) -> None:
 def _newest(response: httpx.Response) -> str:
     (cookie,) = [each for each in response.headers.get_list("set-cookie") if each.startswith("leadger_session=")]
     return cookie.partition("=")[2].partition(";")[0]
+
+
+async def test_the_link_of_the_log_makes_the_first_admin_and_is_gone_then(
+    browser_of: BrowserOf, engine: AsyncEngine
+) -> None:
+    async with unit_of_work(engine, publish_nothing) as uow:
+        old, link = [await set_up_links.make(uow, "") for _ in range(2)]
+    assert old is not None
+    assert link is not None
+    browser = await browser_of()
+    over = await browser.get(old)
+    assert ("This link was used, or is too old." in over.text, "this link works once" in over.text) == (True, False)
+    page = await browser.get(link)
+    assert ("this link works once" in page.text, 'name="key"' in page.response.text) == (True, False)
+    typed = page.form("/welcome/set-up") | {"name": "Ada", "email": "ada@example.com", "password": PASSWORD}
+    short = await browser.send("/welcome/set-up", typed | {"password": "short"})
+    assert (short.status, short.form("/welcome/set-up")) == (400, page.form("/welcome/set-up"))
+    guessed = await browser.send("/welcome/set-up", typed | {"token": "guessed"})
+    assert (guessed.status, "This link was used, or is too old." in guessed.text) == (409, True)
+    answers = await asyncio.gather(*(browser.send("/welcome/set-up", typed | {"email": f"{n}@b.c"}) for n in "ab"))
+    assert sorted(each.status for each in answers) == [303, 409]
+    assert (await row_counts(engine))["set_up_links"] == 0
+    assert "This link was used" in (await browser.get(link)).text
+    async with unit_of_work(engine, publish_nothing) as uow:
+        assert await set_up_links.make(uow, "") is None
+
+
+async def test_a_person_sees_their_sessions_and_ends_one_of_them(browser_of: BrowserOf, engine: AsyncEngine) -> None:
+    await new_person(engine, "fay", Role.FINANCE)
+    phone, laptop, sam = await browser_of(), await browser_of(), await browser_of("sam", Role.SALES)
+    chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
+    for browser, agent in ((phone, f"{MARKUP} iPhone Safari"), (laptop, chrome)):
+        browser.client.headers["User-Agent"] = agent
+        typed = {"email": "fay@example.com", "password": PASSWORD}
+        assert (await browser.send("/welcome/sign-in", typed)).status == 303
+    account = await laptop.get("/account")
+    assert "Chrome on Linux" in account.text
+    assert "Safari on an iPhone" in account.text
+    (end,) = (path for path in account.forms if path.startswith("/account/sessions/"))
+    assert (await sam.send(end, (await sam.get("/account")).form("/account/sign-out"))).status == 404
+    assert (await phone.get("/account")).status == 200
+    led = await laptop.send(end, account.form(end))
+    left = await laptop.follow(led)
+    assert ("That session has ended." in left.text, "Safari on an iPhone" in left.text) == (True, False)
+    assert (await phone.get("/account")).response.headers["location"] == "/welcome?next=%2Faccount"
+    assert (await laptop.send(end, account.form(end))).status == 303

@@ -411,7 +411,14 @@ def test_without_options_it_migrates_the_database_of_database_url(
     assert run().stderr.startswith("leadger: Name the database to migrate with DATABASE_URL;")
     assert run("--rotate").stderr == "leadger: --rotate goes with --application-login.\n"
     monkeypatch.setenv("DATABASE_URL", deployment.admin_url)
-    assert (run().stdout, run().stdout) == ("The schema is the newest.\n", "The schema is the newest.\n")
+    first, second = run(), run()
+    assert (first.stdout, second.stdout) == ("The schema is the newest.\n", "The schema is the newest.\n")
+    links = [
+        re.findall(r"makes the first Admin, once: http://127.0.0.1:8000/welcome\?token=(\S+)", each.stderr)
+        for each in (first, second)
+    ]
+    assert [len(each) for each in links] == [1, 1]
+    assert links[0] != links[1]
     ask(deployment.admin_url, "UPDATE alembic_version SET version_num = 'of a later release'")
     assert "cannot be migrated by this release: Can't locate revision" in run().stderr
 
