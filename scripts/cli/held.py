@@ -1,6 +1,6 @@
 """`leadger held`: actions that are held, and what becomes of them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -48,39 +48,46 @@ def list_held(
         note(f"{each['actions']:,} held actions are worth {each['value']} {each['currency']}.")
 
 
-@held.command()
-@api_command
-def release(
-    client: Client,
-    reason: Reason,
-    actions: Actions = None,
-    partner: Partner = None,
-    month: Month = None,
-    rule: Rule = None,
-    as_json: Json = False,
-) -> None:
-    """Release held actions for good: they count again, and no fraud rule holds them any more."""
-    _decide(client, "release", reason, actions or [], {"partner": partner, "period": month, "rule": rule}, as_json)
+def _command(decision: str, verb: str, explanation: str) -> None:
+    """Add the command by which such a decision is made."""
+
+    @held.command(decision, help=explanation)
+    @api_command
+    def decide(
+        client: Client,
+        reason: Reason,
+        actions: Actions = None,
+        partner: Partner = None,
+        month: Month = None,
+        rule: Rule = None,
+        as_json: Json = False,
+    ) -> None:
+        only = {"partner": partner, "period": month, "rule": rule}
+        answers = _decided(client, decision, reason, actions or [], only)
+        if as_json:
+            print_json(answers)
+            return
+        refused = [each for each in answers if each["status"] != 200]
+        for each in refused:
+            note(f"{each['action']}: {each['detail']}")
+        console().print(f"{len(answers) - len(refused):,} actions are {verb}.")
 
 
-@held.command()
-@api_command
-def confirm(
-    client: Client,
-    reason: Reason,
-    actions: Actions = None,
-    partner: Partner = None,
-    month: Month = None,
-    rule: Rule = None,
-    as_json: Json = False,
-) -> None:
-    """Confirm that held actions are fraud: they are returned, and never billed."""
-    _decide(client, "confirm", reason, actions or [], {"partner": partner, "period": month, "rule": rule}, as_json)
+_command(
+    "release",
+    "released",
+    "Release held actions for good: they count again, and no fraud rule holds them any more.",
+)
+_command(
+    "confirm",
+    "confirmed and returned",
+    "Confirm that held actions are fraud: they are returned, and never billed.",
+)
 
 
-def _decide(
-    client: Client, decision: str, reason: str, actions: list[UUID], only: dict[str, str | None], as_json: bool
-) -> None:
+def _decided(
+    client: Client, decision: str, reason: str, actions: list[UUID], only: dict[str, str | None]
+) -> list[dict[str, Any]]:
     named = {name: value for name, value in only.items() if value is not None}
     if bool(actions) == bool(named):
         raise CannotStart("Name actions, or say which ones by --partner, --month or --rule; one of both.")
@@ -91,11 +98,4 @@ def _decide(
     for start in range(0, len(ids), _AT_ONCE):
         body = {"actions": ids[start : start + _AT_ONCE], "decision": decision, "reason": reason}
         answers += client.post("/api/held/decide", body)
-    if as_json:
-        print_json(answers)
-        return
-    refused = [each for each in answers if each["status"] != 200]
-    for each in refused:
-        note(f"{each['action']}: {each['detail']}")
-    verb = "released" if decision == "release" else "confirmed and returned"
-    console().print(f"{len(answers) - len(refused):,} actions are {verb}.")
+    return answers

@@ -1,10 +1,11 @@
 """The prices of a partner: the rules that count for it, and a new one with its effect shown before it is set."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
 
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
@@ -26,25 +27,29 @@ from db.tasks.records import Task
 
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/partners/{partner}/prices")
 _SET = requires(Permission.PRICING)
-_NAMES = ("product", "lead_type", "action_type", "engagement_level", "amount", "effective_from")
+
+
+class Typed(BaseModel):
+    """A price as it is typed, each field empty where nothing is."""
+
+    product: str = ""
+    lead_type: str = ""
+    action_type: str = ""
+    engagement_level: str = ""
+    amount: str = ""
+    effective_from: str = ""
 
 
 @router.get("", dependencies=[requires(Permission.READ, within_partner=True)])
 async def show_prices(
     request: Request,
     partner: str,
+    typed: Annotated[Typed, Depends()],
     preview: str = "",
-    product: str = "",
-    lead_type: str = "",
-    action_type: str = "",
-    engagement_level: str = "",
-    amount: str = "",
-    effective_from: str = "",
     after: After = None,
 ) -> Response:
     """The rules in force; with `preview`, the task that computed what a price would change."""
-    texts = (product, lead_type, action_type, engagement_level, amount, effective_from)
-    form = Form({name: [text] for name, text in zip(_NAMES, texts, strict=True)} if preview else {})
+    form = Form({name: [text] for name, text in typed.model_dump().items()} if preview else {})
     return await _show(request, form, partner, preview, after)
 
 
@@ -53,7 +58,7 @@ async def set_price_here(request: Request, partner: str) -> Response:
     """Compute what a price would change; set it once that was shown for this very price."""
 
     async def act(form: Form) -> Response:
-        typed = {name: form.value(name).strip() for name in _NAMES}
+        typed = {name: form.value(name).strip() for name in Typed.model_fields}
         sent: dict[str, Any] = {**typed, "partner": partner, "amount": typed["amount"].replace(",", "") or None}
         body, path = form.read_as(RateIn, sent), f"/partners/{partner}/prices"
         if form.value("shown") != link("", typed):
@@ -102,7 +107,7 @@ async def _show(request: Request, form: Form, partner: str, preview: str, after:
         rules=[(each, rate_out_from_stored_rate(each, calendar)["counts"]) for each in found],
         may_set=caller_of(request).may(Permission.PRICING),
         task=task,
-        shown=link("", {name: form.value(name) for name in _NAMES}) if task and task.result else "",
+        shown=link("", {name: form.value(name) for name in Typed.model_fields}) if task and task.result else "",
         links=beside(request, {}, following),
     )
 
