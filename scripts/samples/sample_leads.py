@@ -10,16 +10,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from scripts.client import Client, Refused
+from scripts.client import Client, Refused, Unfinished
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 _PARTNERS = ("globex", "acme")
 
 
 def load(client: Client) -> None:
-    """Create the sample masters and post the sample leads; doing it again changes nothing.
+    """Create the sample masters, post the sample leads and wait for them; doing it again changes nothing.
 
-    A master that somebody has changed since, or whose e-mail another one has, stays as it is.
+    A master that somebody has changed since, or whose e-mail another one has, stays as it is. Raises Unfinished at once
+    if the workers are paused.
     """
     masters = json.loads((SAMPLES / "masters.json").read_text())
     for kind in ("partners", "products", "customers"):
@@ -31,7 +32,10 @@ def load(client: Client) -> None:
                     raise
     leads = json.loads((SAMPLES / "leads.json").read_text())
     for batch in (leads, leads_from_report_rows(masters)):
-        client.wait_for(client.post("/leads", batch)["status_url"], timeout_s=60)
+        sent = client.post("/leads", batch)
+        if client.get("/api/workers")["pause"]:
+            raise Unfinished("The workers are paused: the sample leads wait until `leadger resume`.")
+        client.wait_for(sent["status_url"], timeout_s=60)
 
 
 def leads_from_report_rows(masters: dict[str, Any]) -> list[dict[str, Any]]:

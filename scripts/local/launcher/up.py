@@ -18,7 +18,7 @@ from rich.console import Console
 from db.core.errors import DATABASE_ERRORS
 from db.core.migrate import upgrade
 from db.core.settings import Settings
-from scripts.client import Client, ClientError
+from scripts.client import Client, ClientError, Unfinished
 from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port, require_free
 from scripts.local.embedded.postgres import prepare_postgres
@@ -93,7 +93,10 @@ def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, 
             add_logins(home, {"admin": admin})
         if is_own if samples is None else samples:
             with Client(env.url, env.api_key) as client:
-                load(client)
+                try:
+                    load(client)
+                except Unfinished as unfinished:  # in a pause, or behind many leads
+                    console.print(str(unfinished), soft_wrap=True, highlight=False)
                 name_seller(client)
                 add_logins(home, make_people(client))
                 print_reports(client, console)

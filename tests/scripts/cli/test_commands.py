@@ -125,6 +125,15 @@ def test_samples_come_again_after_a_sample_customer_was_renamed(stack: Stack, le
         client.patch("/api/customers/john", {"name": "John Doe"})
 
 
+def test_samples_do_not_wait_for_the_end_of_a_pause(leadger: Leadger) -> None:
+    leadger("pause", "new rates")
+    try:
+        said = leadger("samples", status=1).stderr
+        assert said == "leadger: The workers are paused: the sample leads wait until `leadger resume`.\n"
+    finally:
+        leadger("resume")
+
+
 def test_report_of_one_month(leadger: Leadger, partner: str) -> None:
     shown = leadger("report", partner, "--period", "2024-04", "--actions").stdout
     assert "Acme [bold]Corporation :smile: · 2024-04 · EUR" in shown

@@ -12,6 +12,7 @@ from rich.console import Console
 from scripts.local.embedded.ports import free_port
 from scripts.local.launcher.home import hold_home
 from scripts.local.launcher.up import up
+from tests.databases import execute
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,17 @@ def test_an_environment_that_cannot_be_used(
     assert said in error
     assert error.count("\n") == 1
     assert "secret" not in error
+
+
+@pytest.mark.slow
+def test_it_starts_while_the_workers_are_paused(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Failed before: it waited a minute for the sample leads and ended then."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    execute(database_url, "INSERT INTO pauses (paused_by, reason) VALUES ('ann', 'new rates')")
+    assert up(free_port(), tmp_path, once=True, samples=True, reload=False, console=Console()) == 0
+    assert "The workers are paused: the sample leads wait until `leadger resume`.\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("samples", "partners"), [(None, 0), pytest.param(True, 2, marks=pytest.mark.slow)])
