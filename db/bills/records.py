@@ -28,16 +28,24 @@ _WAS_WRITTEN_OFF = """
     )
 """
 _HAS_OVERAGE = """content LIKE '%"kind":"overage"%'"""  # as an index has it; in texts quotes have a backslash
+_IS_OPEN = """
+    (net_minor + tax_minor > 0) = (corrects_id IS NULL)
+    AND id IN (SELECT entry_id FROM account_rests WHERE rest_minor > 0)
+"""
+_WRITTEN_OFF = """
+    SELECT bill_id FROM account_entries AS write_off
+    WHERE kind = 'write_off' AND NOT EXISTS (SELECT FROM account_entries AS mirror WHERE reverses_id = write_off.id)
+"""
 _SHOWN = {
-    State.ISSUED.value: f"bills.state = 'issued' AND (bills.corrects_id IS NOT NULL OR {_OPEN_MINOR} > 0)",
-    PAID: f"bills.state = 'issued' AND bills.corrects_id IS NULL AND {_OPEN_MINOR} = 0 AND NOT {_WAS_WRITTEN_OFF}",
-    WRITTEN_OFF: f"bills.state = 'issued' AND {_OPEN_MINOR} = 0 AND {_WAS_WRITTEN_OFF}",
+    State.ISSUED.value: f"state = 'issued' AND (corrects_id IS NOT NULL OR {_IS_OPEN})",
+    PAID: f"state = 'issued' AND corrects_id IS NULL AND NOT ({_IS_OPEN}) AND id NOT IN ({_WRITTEN_OFF})",
+    WRITTEN_OFF: f"state = 'issued' AND NOT ({_IS_OPEN}) AND id IN ({_WRITTEN_OFF})",
 }
-"""The bills that show a state, where that is not the stored one."""
+"""The bills that show a state, where that is not the stored one; what is open is looked up once and not for each."""
 _OVERDUE = f"""
-    bills.state = 'issued' AND {_OPEN_MINOR} > 0 AND EXISTS (
+    {_IS_OPEN} AND EXISTS (
         SELECT FROM unnest({{}}::text[], {{}}::date[]) AS today (timezone, day)
-        WHERE bills.due_on < day AND timezone = (
+        WHERE due_on < day AND timezone = (
             SELECT timezone FROM partner_time_zones
             WHERE partner_id = bills.partner_id AND from_period <= to_char(day, 'YYYYMM')::int
             ORDER BY from_period DESC LIMIT 1
@@ -189,34 +197,37 @@ async def page(
         arguments.extend(values)
 
     if only.partner_id is not None:
-        where("bills.partner_id = {}", only.partner_id)
+        where("partner_id = {}", only.partner_id)
     if only.period is not None:
-        where("bills.period = {}", only.period)
+        where("period = {}", only.period)
     if only.state in _SHOWN:
         where(_SHOWN[only.state])
     elif only.state is not None:
-        where("bills.state = {}", only.state)
+        where("state = {}", only.state)
     if only.overdue_at is not None:
         today = await today_by_zone(connection, only.overdue_at)
         where(_OVERDUE, list(today), list(today.values()))
     if only.number is not None:
-        where("bills.number = {}", only.number)
+        where("number = {}", only.number)
     if only.is_note is not None:
-        where(f"bills.corrects_id IS {'NOT ' if only.is_note else ''}NULL")
+        where(f"corrects_id IS {'NOT ' if only.is_note else ''}NULL")
     if only.corrects_id is not None:
-        where("bills.corrects_id = {}", only.corrects_id)
+        where("corrects_id = {}", only.corrects_id)
     if only.issued_only:
-        where("bills.issued_at IS NOT NULL")
+        where("issued_at IS NOT NULL")
     if only.unfinished_only:
-        where("bills.state IN ('draft', 'pending', 'approved', 'rejected')")
+        where("state IN ('draft', 'pending', 'approved', 'rejected')")
     if only.with_overage:
         where(_HAS_OVERAGE)
     if before is not None:
-        where("(bills.created_at, bills.id) < ({}, {})", *before)
+        where("(created_at, id) < ({}, {})", *before)
     rows = await connection.fetch(
         f"""
-        SELECT {_HEAD} FROM {_BILLS} WHERE {" AND ".join(conditions)}
-        ORDER BY bills.created_at DESC, bills.id DESC LIMIT {limit:d}
+        SELECT {_HEAD} FROM {_BILLS} WHERE bills.id IN (
+            SELECT id FROM bills WHERE {" AND ".join(conditions)}
+            ORDER BY created_at DESC, id DESC LIMIT {limit:d}
+        )
+        ORDER BY bills.created_at DESC, bills.id DESC
         """,  # noqa: S608 - constants
         *arguments,
     )
@@ -260,9 +271,8 @@ async def counts(connection: asyncpg.Connection, partner_id: UUID | None) -> dic
         """
         SELECT count(*) FROM (
             SELECT FROM account_rests JOIN account_entries ON account_entries.id = entry_id
-            JOIN bills ON bills.id = entry_id
-            WHERE rest_minor > 0 AND amount_minor > 0 AND state = 'issued'
-                AND ($1::uuid IS NULL OR bills.partner_id = $1) LIMIT $2
+            WHERE rest_minor > 0 AND amount_minor > 0 AND kind = 'bill'
+                AND ($1::uuid IS NULL OR account_rests.partner_id = $1) LIMIT $2
         ) AS counted
         """,
         partner_id,

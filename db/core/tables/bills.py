@@ -63,6 +63,7 @@ bills = Table(
     Index("ix_bills_created_at", "created_at", "id"),
     Index("ix_bills_state", "state", "created_at", "id"),
     Index("ix_bills_overage", "created_at", "id", postgresql_where=text('content LIKE \'%"kind":"overage"%\'')),
+    Index("ix_bills_period", "period", "created_at", "id"),
 )
 
 bill_actions = Table(

@@ -24,6 +24,7 @@ from scripts.dev.bench.profiling.worker import profile_worker
 from scripts.dev.bench.rows.accept import accept_batch, accept_single
 from scripts.dev.bench.rows.beside_others import beside_others
 from scripts.dev.bench.rows.bills import bill_files, bills_issued
+from scripts.dev.bench.rows.bills_read import bills_list, statement
 from scripts.dev.bench.rows.curves import Curve, curve_batch, curve_skew, curve_stored
 from scripts.dev.bench.rows.large_tables import large_tables
 from scripts.dev.bench.rows.latency import latency
@@ -61,6 +62,8 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "bills-issued": bills_issued,
     "bill-files": bill_files,
     "pages": pages,
+    "bills-list": bills_list,
+    "statement": statement,
     "memory": memory,
     "scale": scale,
     "storage": storage,

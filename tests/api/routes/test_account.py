@@ -162,6 +162,8 @@ async def test_b09_finance_writes_off_small_amounts_and_an_admin_any(office: Off
     ]
     await office.client.put("/api/seller", json=SELLER | {"small_amount": "12.00"})
     assert (await office.client.post(path, json=reason, headers=finance)).json()["state"] == "written_off"
+    for state, found in (("written_off", [april["bill_id"]]), ("paid", []), ("issued", [])):
+        assert [each["bill_id"] for each in await get_all(office.client, "/api/bills", state=state)] == found
 
 
 async def test_b09_credit_covers_a_disputed_bill_by_hand_only(office: Office) -> None:
