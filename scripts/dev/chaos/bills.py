@@ -1,4 +1,4 @@
-"""Bills while the worker that makes them and their files is killed."""
+"""Bills while the worker that makes them, writes their files and sends them is killed."""
 
 import signal
 import time
@@ -20,11 +20,17 @@ _FILES = """
 """
 
 
+_MAILS = """
+    SELECT count(*) FROM mails JOIN bills ON bills.id = bill_id
+    WHERE partner_id = (SELECT id FROM partners WHERE external_id = $1)
+"""
+
+
 def killed(scene: Scene) -> None:
-    """For as many months as there are rounds: SIGKILL while the bill is made, and while its files are written."""
+    """For as many months as there are rounds: SIGKILL while the bill is made, its files are written, it is sent."""
     partner = scene.world.partners[0]
     scene.client.send("PUT", "/api/seller", json={"name": "Chaos Ltd"})
-    agreed = {"approvals": [], "number_prefix": "CHAOS"}
+    agreed = {"approvals": [], "number_prefix": "CHAOS", "send": True, "emails": ["bills@chaos.example"]}
     scene.client.patch(f"/api/partners/{partner.name}", {"preferences": agreed})
     months = _MONTHS[: scene.times]
     with scene.load():
@@ -40,12 +46,16 @@ def killed(scene: Scene) -> None:
             (found,) = scene.client.get("/api/bills", partner=partner.name, period=period)["items"]
             for move in ("submit", "issue"):
                 scene.client.patch(f"/api/bills/{found['bill_id']}/{move}", {"digest": found["digest"]})
-            _kill(scene)
+            for _ in ("files", "mail"):
+                _kill(scene)
     scene.drain()
     numbers = scene.fetchval(_NUMBERS, partner.name)
     scene.expect(numbers == " ".join(f"CHAOS-{month:04d}" for month in months), f"the numbers are {numbers}")
     files = scene.fetchval(_FILES, partner.name)
     scene.expect(files == 4 * len(months), f"{files} files of {len(months)} bills were written")
+    mails = scene.fetchval(_MAILS, partner.name)
+    sent = [each.stem for each in (scene.place.home.path / "outbox").glob("*.eml")]  # the Message-ID names the file
+    scene.expect(mails == len(sent) == len(months), f"{len(sent)} of {mails} mails of {len(months)} bills were sent")
 
 
 def _closed(scene: Scene, partner: Partner, period: str) -> None:

@@ -38,7 +38,7 @@ FAULTS = (
     Fault("events", "rebuild, close and reopen during ingestion", 3, events.events),
     Fault("rebuild-killed", "kill -9 of one of two workers at a rebuild", 10, events.rebuild_killed, app=_SLOW_REBUILD),
     Fault("monthly-run-killed", "kill -9 at every step of a monthly run", 20, runs.monthly_run_killed, app=_SLOW_RUN),
-    Fault("bills-killed", "kill -9 of a background worker that makes bills and their files", 3, bills.killed),
+    Fault("bills-killed", "kill -9 of a background worker that makes bills and sends them", 3, bills.killed),
 )
 ONLY_FULL = ("redis-frozen-120",)
 """Faults that take minutes by themselves; without `--full` they run when they are named."""

@@ -1,4 +1,4 @@
-"""B7: whatever breaks while bills are made, submitted and issued and their files are written: one number, no gap."""
+"""B7: whatever breaks while bills are made, submitted, issued, written and sent: one number, no gap, one mail."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -13,6 +13,7 @@ import pytest
 from db.account import conservation
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
+from db.core.settings import Settings
 from tests.api.office import Office
 from tests.api.world import Json, get, get_all
 from tests.chaos.statements import Statements, watched
@@ -63,6 +64,12 @@ async def write_files(office: Office) -> httpx.Response:
     return await office.client.get("/health")
 
 
+async def send(office: Office, bill: Json) -> httpx.Response:
+    answer = await office.client.post(f"/api/bills/{bill['bill_id']}/send", json={})
+    await work(office)
+    return answer
+
+
 async def found(office: Office, month: str) -> Json:
     """The bill of a month, once its tasks are done."""
     while not (items := (await get(office.client, "/api/bills", period=month))["items"]):
@@ -73,27 +80,30 @@ async def found(office: Office, month: str) -> Json:
 @pytest.fixture
 async def months(office: Office) -> list[str]:
     """Months of acme with a lead in each, whose bills ask for no approval."""
-    approvals: Json = {"preferences": {"approvals": []}}
-    assert (await office.client.patch("/api/partners/acme", json=approvals)).status_code == 200
+    preferences: Json = {"preferences": {"approvals": [], "emails": ["fin@acme.example"]}}
+    assert (await office.client.patch("/api/partners/acme", json=preferences)).status_code == 200
     return MONTHS
 
 
-async def check(office: Office, bills: int) -> None:
-    """So many bills were issued, each once."""
+async def check(office: Office, bills: int, settings: Settings, *, sent: bool = False) -> None:
+    """So many bills were issued, each once, and sent once if they were to be."""
     await office.work()
     async with transaction(office.engine, readonly=True) as connection:
         rows = await connection.fetch("SELECT id, number FROM bills WHERE number IS NOT NULL ORDER BY period")
         assert [row["number"] for row in rows] == [f"ACME-{number:04d}" for number in range(1, bills + 1)]
-        for table, each in (("account_entries", 1), ("bill_files", 4), ("proofs", 1)):
+        for table, each in (("account_entries", 1), ("bill_files", 4), ("proofs", 1), ("mails", int(sent))):
             assert await connection.fetchval(f"SELECT count(*) FROM {table}") == bills * each
         partner_id = await connection.fetchval("SELECT id FROM partners")
         assert await conservation.difference(connection, partner_id) is None
+    moves = {"create": 1, "submit": 1, "issue": 1} | ({"send": 1} if sent else {})
     for row in rows[-2:]:
         history = await get_all(office.client, f"/api/bills/{row['id']}/actions")
-        assert Counter(each["move"] for each in history) == {"create": 1, "submit": 1, "issue": 1}
+        assert Counter(each["move"] for each in history) == moves
+    outbox = settings.home / "outbox"  # a file is named after the Message-ID
+    assert len(list(outbox.glob("*.eml"))) == bills * sent
 
 
-async def test_b07_postgres_is_away_at_each_commit(office: Office, months: list[str]) -> None:
+async def test_b07_postgres_is_away_at_each_commit(office: Office, months: list[str], settings: Settings) -> None:
     await office.lead_in(months[0])
     await struck(partial(make, office, months[0]), AtCommit("08006", []))
     bill = await found(office, months[0])
@@ -103,12 +113,16 @@ async def test_b07_postgres_is_away_at_each_commit(office: Office, months: list[
             assert (await struck(partial(office.move, bill, move), statements)).status_code == 200
             assert statements.struck is not None
     await struck(partial(write_files, office), AtCommit("08006", []))
-    await check(office, 1)
+    await office.work()
+    assert (await struck(partial(send, office, bill), AtCommit("08006", []))).is_success
+    await check(office, 1, settings, sent=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["make", "submit", "issue", "files"])
-async def test_b07_every_statement_breaks_once(office: Office, months: list[str], step: str) -> None:
+@pytest.mark.parametrize("step", ["make", "submit", "issue", "files", "send"])
+async def test_b07_every_statement_breaks_once(
+    office: Office, months: list[str], settings: Settings, step: str
+) -> None:
     months = months if step == "make" else months[:60]
     await office.lead_in(*months)
     if step != "make":
@@ -132,9 +146,12 @@ async def test_b07_every_statement_breaks_once(office: Office, months: list[str]
             await act(move, partial(office.move, bill, move))
         if step == "files":
             await act("files", partial(write_files, office))
+        if step == "send":
+            await office.work()
+            await act("send", partial(send, office, bill))
         if len(spared) == before:
             break
     else:
         raise AssertionError("there may be statements that were not broken")
     assert "COMMIT;" in spared
-    await check(office, rounds)
+    await check(office, rounds, settings, sent=step == "send")
