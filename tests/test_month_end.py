@@ -63,7 +63,7 @@ def test_the_steps_of_the_workflow_try_on_a_push_and_bill_on_the_schedule(stack:
     assert "1 processed: 1 successful" in billed
     assert "10.00 EUR billed." in billed
     again = _run_steps(stack, EVENT="repository_dispatch", PAYLOAD_DRY_RUN="false", SHOP_IDS=partner)
-    assert "0 processed" in again
+    assert "1 processed: 0 successful, 0 failed, 1 skipped" in again
 
 
 def test_the_workflow_starts_by_hand_by_the_clock_by_a_dispatch_and_on_a_push() -> None:

@@ -29,6 +29,7 @@ from billing.errors import BillingError
 from db.core import locks
 from db.core.engine import autocommit
 from db.core.errors import TRANSIENT, UNFIT_DATABASE
+from db.core.unit_of_work import UnitOfWork
 from db.tasks import records
 from db.tasks.notifications import RUN_TASK
 from db.tasks.pauses import Paused
@@ -80,13 +81,15 @@ Handler = Callable[[Attempt], Awaitable[dict[str, Any]]]
 class Kind:
     """A kind of background task; with `max_failures` unexpected errors it has failed.
 
-    `longest_delay_s` is the longest time between two attempts.
+    `longest_delay_s` is the longest time between two attempts. `when_failed` belongs to the unit of work that stores
+    that a task has failed for good, and gets its error.
     """
 
     name: str
     handler: Handler
     max_failures: int = 1
     longest_delay_s: float = _LONGEST_DELAY_S
+    when_failed: Callable[[UnitOfWork, Task, str], Awaitable[None]] | None = None
 
 
 class Runner:
@@ -143,7 +146,7 @@ class Runner:
             await records.requeue(connection, task.id)
             raise
         except (BillingError, SubtaskFailed) as ended:
-            await records.fail(connection, [task.id], str(ended))
+            await _fail(runtime, kind, task, str(ended))
         except (*TRANSIENT, Interrupted) as error:
             log.warning("task_interrupted", kind=task.kind, error=repr(error))
             with suppress(*_ENVIRONMENT):  # Postgres may be what is away
@@ -162,11 +165,18 @@ class Runner:
             if task.failures + 1 < kind.max_failures:
                 await records.retry_later(connection, task.id, message, delay_s, failures=1)
                 return False
-            await records.fail(connection, [task.id], message)
+            await _fail(runtime, kind, task, message)
         else:
             await records.finish(connection, task.id, result)
             log.info("task_done", kind=task.kind, **{k: v for k, v in result.items() if not isinstance(v, list)})
         return True
+
+
+async def _fail(runtime: Runtime, kind: Kind, task: Task, error: str) -> None:
+    async with runtime.unit_of_work(task.request_id) as uow:
+        await records.fail(uow.connection, [task.id], error)
+        if kind.when_failed:
+            await kind.when_failed(uow, task, error)
 
 
 def retry_delay_s(

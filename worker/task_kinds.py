@@ -46,7 +46,7 @@ RUNNER = Runner(
         Kind(stored_bills.MAKE, bills.make_files, max_failures=5),
         Kind(bill_mail.TASK, mail.send_mail, max_failures=5, longest_delay_s=900.0),
         Kind(bill_reminders.KIND, reminders.remind_now, max_failures=5),
-        Kind(billing_runs.KIND, runs.run_billing, max_failures=5),
+        Kind(billing_runs.KIND, runs.run_billing, max_failures=5, when_failed=runs.end_failed),
         Kind(billing_runs.PORTION, runs.bill_portion),
         Kind(billing_runs.REPORT_TO_GITHUB, commit_status.report_to_github),
         Kind(run_differences.KIND, runs.explain_difference),

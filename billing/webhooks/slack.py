@@ -29,12 +29,14 @@ def _bill(data: Mapping[str, Any], base_url: str) -> str:
 
 
 def _run(data: Mapping[str, Any]) -> str:
-    """A run by its counts, as far as it has them."""
+    """A run by its error and its counts, as far as it has them."""
     counts = ", ".join(
         f"{data[name]} {name}" for name in ("processed", "successful", "failed", "skipped", "waiting") if name in data
     )
     totals = ", ".join(f"{amount} {currency}" for currency, amount in data.get("totals", {}).items())
-    return f"*A billing run has finished*: {', '.join(filter(None, (counts, totals)))}"
+    ended = "failed" if data.get("error") else "finished"
+    error = _escaped(data.get("error") or "")
+    return f"*A billing run has {ended}*: {', '.join(filter(None, (error, counts, totals)))}"
 
 
 def _escaped(text: str) -> str:

@@ -51,7 +51,7 @@ async def due(
 ) -> list[Due]:
     """The periods without a live bill that have ended, from where billing begins, by partner, the oldest first.
 
-    With `through` those up to it. Closed ones that need no bill are left out, unless they are named.
+    Closed ones that need no bill are left out. With `through` those up to it, and that one whatever became of it.
     """
     spans = await _spans(connection, ended_by, enabled_at, through, partner_ids)
     rows = await connection.fetch(
@@ -66,10 +66,10 @@ async def due(
             SELECT month / 12 * 100 + month % 12 + 1 AS period
             FROM generate_series(first / 100 * 12 + first % 100 - 1, last / 100 * 12 + last % 100 - 1) AS month
         ) AS month
-        WHERE NOT EXISTS (
+        WHERE period = $4 OR NOT EXISTS (
             SELECT FROM bills WHERE bills.partner_id = wanted.partner_id AND bills.period = month.period
                 AND corrects_id IS NULL AND state NOT IN ('void', 'cancelled')
-        ) AND (coalesce(closed_through, 0) < period OR period = $4 OR EXISTS (
+        ) AND (coalesce(closed_through, 0) < period OR EXISTS (
             SELECT FROM product_periods AS counted
             WHERE counted.partner_id = wanted.partner_id AND counted.period = month.period
                 AND (billed_minor <> 0 OR credited_minor <> 0)

@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run; `planned_at` is when it was settled what it bills."""
+    """A run; `planned_at` is when it was settled what it bills. With an `error` it ended before all was billed."""
 
     id: UUID
     asked: Asked
@@ -54,12 +54,13 @@ class Run:
     started_at: datetime
     planned_at: datetime | None
     completed_at: datetime | None
+    error: str | None
 
     @property
     def state(self) -> str:
-        """`waiting`, `running` or `done`."""
+        """`waiting`, `running`, `done` or `failed`."""
         if self.completed_at:
-            return "done"
+            return "failed" if self.error else "done"
         return "running" if self.planned_at else "waiting"
 
 
@@ -312,14 +313,15 @@ async def figures(connection: asyncpg.Connection, run_ids: Sequence[UUID]) -> di
     return found
 
 
-async def finish(uow: UnitOfWork, run_id: UUID) -> None:
-    """The run is over. Whoever is to be told of it is told here."""
+async def finish(uow: UnitOfWork, run_id: UUID, error: str | None = None) -> None:
+    """The run is over, with an error if it failed as a whole. Whoever is to be told of it is told here."""
     run = await uow.connection.fetchrow(
         """
-        UPDATE billing_runs SET completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL
+        UPDATE billing_runs SET completed_at = clock_timestamp(), error = $2 WHERE id = $1 AND completed_at IS NULL
         RETURNING dry_run, commit, extract(epoch FROM completed_at - started_at)::float8 AS took_s
         """,
         run_id,
+        error,
     )
     if run and run["commit"]:
         await tasks.start(uow, REPORT_TO_GITHUB, {"run_id": run_id}, dedup_key=str(run_id))
@@ -327,9 +329,13 @@ async def finish(uow: UnitOfWork, run_id: UUID) -> None:
         return
     found = (await figures(uow.connection, [run_id]))[run_id]
     counts = {f"run_items_{outcome}": count for outcome, count in found.ended.items()}
-    await counters.add(uow.connection, {"runs": 1, "run_us": round(run["took_s"] * 1_000_000), **counts})
+    await counters.add(
+        uow.connection,
+        {"runs": 1, "runs_failed": int(bool(error)), "run_us": round(run["took_s"] * 1_000_000), **counts},
+    )
     told: dict[str, Any] = {
         "run_id": run_id,
+        "error": error,
         "processed": found.processed,
         **{outcome.value: count for outcome, count in found.ended.items()},
         "totals": {currency: amount_from_minor(minor) for currency, minor in found.gross_minor.items()},
@@ -353,6 +359,7 @@ def _run_from_row(row: asyncpg.Record) -> Run:
         started_at=row["started_at"],
         planned_at=row["planned_at"],
         completed_at=row["completed_at"],
+        error=row["error"],
     )
 
 

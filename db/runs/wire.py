@@ -36,6 +36,7 @@ def _run_out(run: Run, figures: Figures, items: Sequence[Item], failing: Sequenc
         "started_by": {"kind": run.who.kind.value, "name": run.who.name},
         "started_at": run.started_at,
         "completed_at": run.completed_at,
+        "error": run.error,
         "progress": {"done": figures.processed, "total": figures.total},
         "processed": figures.processed,
         **{outcome.value: count for outcome, count in figures.ended.items()},

@@ -48,6 +48,7 @@ class Figures:
     mails: dict[str, int]
     mails_oldest_s: float
     runs: int
+    runs_failed: int
     run_us: int
     run_items: dict[str, int]
     run_dead_letters: int
@@ -173,6 +174,7 @@ async def read(connection: asyncpg.Connection) -> Figures:
         },
         mails_oldest_s=unsent["oldest_s"],
         runs=counted.get("runs", 0),
+        runs_failed=counted.get("runs_failed", 0),
         run_us=counted.get("run_us", 0),
         run_items={name: counted.get(f"run_items_{name}", 0) for name in RUN_OUTCOMES},
         run_dead_letters=open_rows["run_dead_letters"],

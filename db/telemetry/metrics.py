@@ -100,6 +100,7 @@ def _business_families(figures: Figures) -> Iterable[Metric]:
         "leadger_batch_seconds", "Time spent in worker transactions", value=figures.batch_us / 1_000_000
     )
     yield CounterMetricFamily("leadger_billing_runs", "Runs of the monthly billing that ended", value=figures.runs)
+    yield CounterMetricFamily("leadger_billing_runs_failed", "Runs that failed as a whole", value=figures.runs_failed)
     yield CounterMetricFamily(
         "leadger_billing_run_seconds", "Time from the start of runs to their end", value=figures.run_us / 1_000_000
     )

@@ -147,6 +147,8 @@ def _print_run(run: dict[str, Any]) -> None:
     counts = ", ".join(f"{run[name]:,} {name}" for name in ("successful", "failed", "skipped", "waiting"))
     sums = " and ".join(f"{amount} {currency}" for currency, amount in run["totals"].items()) or "nothing"
     what = "would be billed; nothing was written" if run["dry_run"] else "billed"
+    if run["error"]:
+        console().print(f"The run failed: {run['error']}", markup=False, soft_wrap=True)
     console().print(f"{run['processed']:,} processed: {counts}. {sums} {what}.", markup=False, soft_wrap=True)
 
 

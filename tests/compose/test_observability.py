@@ -36,6 +36,7 @@ def reported_metrics() -> set[str]:
         mails=dict.fromkeys(("sent", "bounced", "waiting", "given_up"), 1),
         mails_oldest_s=1.0,
         runs=1,
+        runs_failed=1,
         run_us=1,
         run_items={"successful": 1},
         run_dead_letters=1,

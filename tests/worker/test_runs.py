@@ -34,7 +34,9 @@ from db.fraud.set_rules import RuleChange
 from db.runs import billing as run_billing
 from db.runs import differences, planning, records, scheduler, starting
 from db.runs.records import Asked, Item
+from db.runs.wire import runs_out
 from db.tasks import records as tasks
+from db.telemetry import counters
 from tests.builders import distinct
 from tests.people import new_person
 from tests.world import World
@@ -119,8 +121,40 @@ async def test_m1_each_partner_gets_its_bills_oldest_first_and_a_second_run_make
     made = await bills(world)
     assert [state for *_, state in made] == ["draft"] * 4  # nobody could approve, and that is said
     assert all(item.note and item.note.startswith("Nobody who is active") for item in items)
-    assert ends(await finished(runtime, await started(runtime, period=MAY))) == []
+    again = await finished(runtime, await started(runtime, period=MAY))
+    assert ends(again) == [("acme", MAY, "skipped", None), ("globex", MAY, "skipped", None)]
+    assert {item.note for item in again} == {"The period has a bill already."}
     assert await bills(world) == made
+
+
+async def test_m1_a_run_whose_task_fails_for_good_ends_as_failed_and_the_next_one_bills_the_rest(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise ValueError("Nobody foresaw this.")
+
+    run_id = await started(runtime, period=MAY, commit="f" * 40)
+    async with transaction(runtime.engine) as connection:
+        task_id = await records.task_of(connection, run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "unfinished", broken)
+        for attempt in range(5):
+            async with transaction(runtime.engine) as connection:
+                run = await records.read(connection, run_id)
+            assert run
+            assert (run.state, run.error) == ("running" if attempt else "waiting", None)
+            await RUNNER.run(runtime, task_id)
+    async with transaction(runtime.engine) as connection:
+        (shown,) = await runs_out(connection, await records.newest(connection, 10), results=True)
+        counted = await counters.read(connection)
+        told = await connection.fetchval("SELECT count(*) FROM tasks WHERE kind = $1", records.REPORT_TO_GITHUB)
+    assert (shown["state"], shown["error"]) == ("failed", "An unexpected error: ValueError('Nobody foresaw this.')")
+    assert shown["completed_at"]
+    assert (shown["processed"], shown["progress"]["total"], await bills(world)) == (0, 4, [])
+    assert (counted["runs"], counted["runs_failed"], told) == (1, 1, 1)
+    assert [end[2:] for end in ends(await finished(runtime, await started(runtime, period=MAY)))] == [
+        ("successful", 2000)
+    ] * 4
 
 
 async def test_m1_a_failure_stops_only_that_partners_later_periods_and_ends_as_a_dead_letter(

@@ -26,7 +26,7 @@ async def report_to_github(attempt: Attempt) -> dict[str, Any]:
         return {"told": False}
     failed, done = figures.ended[Outcome.FAILED], "tried" if run.asked.dry_run else "billed"
     status = {
-        "state": "failure" if failed else "success",
+        "state": "failure" if failed or run.error else "success",
         "context": "leadger/billing",
         "description": f"{figures.processed} months of partners {done}, {failed} failed",
         "target_url": f"{settings.api_base_url}/api/billing-scheduler/status?run={run_id}",

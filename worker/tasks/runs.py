@@ -30,6 +30,7 @@ from db.runs.dry_run import dry_unit_of_work
 from db.runs.records import Item, Result, Run
 from db.tasks import records as tasks
 from db.tasks.notifications import RUN_SUBTASKS, START_DUE_RUN
+from db.tasks.records import Task
 from worker import process
 from worker.runner import Attempt, GoesOnLater, TurnOver
 from worker.runtime import Runtime
@@ -89,6 +90,11 @@ async def run_billing(attempt: Attempt) -> dict[str, Any]:
         await records.finish(uow, run.id)
         found = (await records.figures(uow.connection, [run.id]))[run.id]
     return {"run_id": str(run.id)} | {outcome.value: count for outcome, count in found.ended.items()}
+
+
+async def end_failed(uow: UnitOfWork, task: Task, error: str) -> None:
+    """End a run whose task has failed for good; what it has not billed is due for the next one."""
+    await records.finish(uow, UUID(task.arguments["run_id"]), error)
 
 
 async def bill_portion(attempt: Attempt) -> dict[str, Any]:

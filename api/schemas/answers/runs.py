@@ -51,10 +51,13 @@ class RunError(Answer):
 
 
 class Run(Answer):
-    """A run; the results of each partner's period are shown where the run is named."""
+    """A run; the results of each partner's period are shown where the run is named.
+
+    `error` is why it failed as a whole; what it had not billed then is due for the next one.
+    """
 
     run_id: UUID
-    state: Literal["waiting", "running", "done"]
+    state: Literal["waiting", "running", "done", "failed"]
     trigger: str
     trigger_source: str | None
     period: Month | None
@@ -62,6 +65,7 @@ class Run(Answer):
     started_by: StartedBy
     started_at: datetime
     completed_at: datetime | None
+    error: str | None
     progress: Progress
     processed: int
     successful: int

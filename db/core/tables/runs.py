@@ -22,9 +22,11 @@ billing_runs = Table(
     Column("started_at", INSTANT, nullable=False, server_default=NOW),
     Column("planned_at", INSTANT),
     Column("completed_at", INSTANT),
+    Column("error", Text),
     CheckConstraint("trigger IN ('schedule', 'api', 'cli', 'github', 'python', 'retry')", name="trigger"),
     CheckConstraint(period_check("period"), name="period"),
     CheckConstraint("who_kind IN ('user', 'key', 'system')", name="who_kind"),
+    CheckConstraint("error IS NULL OR completed_at IS NOT NULL", name="error"),
     Index("ix_billing_runs_started_at", "started_at", "id"),
 )
 

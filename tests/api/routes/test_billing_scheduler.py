@@ -77,6 +77,7 @@ async def test_webhooks_are_told_once_of_a_run_that_has_finished_and_not_of_a_dr
     (told,) = (await get(office.client, f"/api/webhooks/{made.json()['webhook_id']}/deliveries"))["items"]
     assert told["body"]["data"] == {
         "run_id": started.json()["run_id"],
+        "error": None,
         "processed": 1,
         "successful": 1,
         "failed": 0,

@@ -79,6 +79,7 @@ async def test_the_figures(client: httpx.AsyncClient, engine: AsyncEngine, polic
         "leadger_proof_differences": 0,
         "leadger_proof_oldest_seconds": 0,
         "leadger_billing_runs_total": 0,
+        "leadger_billing_runs_failed_total": 0,
         "leadger_billing_run_seconds_total": 0,
         "leadger_billing_run_items_total,successful": 0,
         "leadger_billing_run_items_total,failed": 0,

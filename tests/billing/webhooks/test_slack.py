@@ -28,3 +28,9 @@ def test_many_bills_and_a_run_are_one_text() -> None:
         "… and 5 more: https://leadger.example/dashboard",
         "*A billing run has finished*: 25 processed, 24 successful, 1 failed, 300.00 EUR",
     ]
+
+
+def test_a_run_that_failed_says_why_and_marks_nothing_up() -> None:
+    run = {"error": "A <b> & more", "processed": 0}
+    told = "*A billing run has failed*: A &lt;b&gt; &amp; more, 0 processed"
+    assert text_of([(Event.RUN_FINISHED, run)], "https://leadger.example") == told
