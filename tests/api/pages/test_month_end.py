@@ -100,7 +100,7 @@ async def test_what_failed_is_billed_again(browser_of: BrowserOf, office: Office
     async with transaction(office.engine) as connection:
         await connection.execute("UPDATE billing_run_items SET outcome = 'failed', error = 'It <b>broke</b>.'")
     run = await fay.follow(led)
-    assert "acme 2024-04: It <b>broke</b>." in run.text
+    assert "acme April 2024: It <b>broke</b>." in run.text
     path = f"{led.response.headers['location']}/retry"
     nothing = await fay.send(path, run.form("/account/sign-out"))
     assert (nothing.status, "That did not work" in nothing.text or "to be mended" in nothing.text) == (400, True)
