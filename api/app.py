@@ -69,6 +69,7 @@ from api.traffic.body_budget import BodyBudget
 from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.downloads import Downloads
+from api.traffic.leads_first import LeadsFirst
 from api.traffic.rate_limit import RateLimiter
 from api.traffic.sign_ins import SignIns
 from api.traffic.unknown_keys import UnknownKeys
@@ -140,6 +141,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             body_budget=BodyBudget(settings.max_body_bytes),
             body_deadlines=body_deadlines,
             concurrency=ConcurrencyLimit(),
+            leads_first=LeadsFirst(),
             memory=Memory(),
             readiness=Readiness(accepting, settings, backpressure, inbox),
             reading=reading,

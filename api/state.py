@@ -18,6 +18,7 @@ from api.traffic.body_budget import BodyBudget
 from api.traffic.body_deadlines import BodyDeadlines
 from api.traffic.concurrency import ConcurrencyLimit
 from api.traffic.downloads import Downloads
+from api.traffic.leads_first import LeadsFirst
 from api.traffic.rate_limit import RateLimiter
 from api.traffic.sign_ins import SignIns
 from db.core.actor import Actor
@@ -52,6 +53,7 @@ class State:
     body_budget: BodyBudget
     body_deadlines: BodyDeadlines
     concurrency: ConcurrencyLimit
+    leads_first: LeadsFirst
     memory: Memory
     readiness: Readiness
     reading: SideThread
@@ -90,7 +92,8 @@ async def answer_beside(request: Request, handle: Callable[[Request], Awaitable[
         request.scope[_OF_THREAD] = replace(state, engine=engine)
         return await handle(request)
 
-    return await state.reading.run(answer)
+    async with state.leads_first.turn():
+        return await state.reading.run(answer)
 
 
 def state_of(request: Request) -> State:

@@ -348,8 +348,11 @@ async def _read(request: Request, state: State, now: datetime) -> LeadsIn:
     )
     del body
     try:
+        if not is_large:
+            state.leads_first.come()
+            return reading()
         # A large body is read in a thread, so that other requests go on meanwhile.
-        return await asyncio.to_thread(reading) if is_large else reading()
+        return await asyncio.to_thread(reading, rest=state.leads_first.rests())
     except Problem as problem:
         del reading
         raise without_frames(problem) from None

@@ -4,7 +4,7 @@ This is the hot path, so the checks are written out over plain decoded JSON: one
 all its errors.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from api.body import BOM, json_from_body
 from api.problems import MOST_ERRORS, FieldError, Problem
 from api.schemas.crowded import occurrences, refuse_crowded
 from api.schemas.instants import instant_from_text
-from api.schemas.repeated import repeated_names
+from api.schemas.repeated import go_on, repeated_names
 from billing.errors import InvalidValue
 from billing.identity import check_id
 from billing.leads import EngagementLevel, Lead, LeadAction, Person, contradictions, differing_content
@@ -50,8 +50,13 @@ class LeadsIn:
     errors: list[FieldError] = field(default_factory=list)
 
 
-def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int, most_actions: int) -> LeadsIn:
-    """Read one lead, a list of leads, or one lead per line; Problem 400 or 413 for a body that is none of them."""
+def leads_from_body(
+    body: bytes, *, ndjson: bool, now: datetime, most_leads: int, most_actions: int, rest: Callable[[], None] = go_on
+) -> LeadsIn:
+    """Read one lead, a list of leads, or one lead per line; Problem 400 or 413 for a body that is none of them.
+
+    `rest` is called after each lead.
+    """
     result = LeadsIn()
     latest = now + AHEAD
     texts = 0
@@ -63,11 +68,12 @@ def leads_from_body(body: bytes, *, ndjson: bool, now: datetime, most_leads: int
         elif lead is not None:
             result.leads.append(lead)
             texts += _texts(value) + reader.more_texts
+        rest()
     if not result.leads and not result.errors:
         raise Problem(400, "There are no leads in the request.", [FieldError("#", "must not be empty")])
     # A name that is given twice is decoded once, but then the body has more quotes than the decoded leads need.
     if result.leads and (result.errors or occurrences(body, b'"') != 2 * texts):
-        _refuse_repeated(body, ndjson, result)
+        _refuse_repeated(body, ndjson, result, rest)
     return result
 
 
@@ -130,11 +136,11 @@ def _texts(lead: dict[str, Any]) -> int:
     return texts
 
 
-def _refuse_repeated(body: bytes, ndjson: bool, result: LeadsIn) -> None:
+def _refuse_repeated(body: bytes, ndjson: bool, result: LeadsIn, rest: Callable[[], None]) -> None:
     """Refuse the leads in which a name is given twice, because it is unclear which of the values is meant."""
     repeated = {}
     for index, line in enumerate(_full_lines(body)) if ndjson else [(0, body)]:
-        for pointer in repeated_names(line):
+        for pointer in repeated_names(line, rest):
             lead = index if ndjson else int(pointer.split("/")[1]) if body.removeprefix(BOM).lstrip()[:1] == b"[" else 0
             repeated[f"#/{index}{pointer[1:]}" if ndjson else pointer] = lead
     result.errors += [FieldError(pointer, "is given more than once", lead) for pointer, lead in repeated.items()]

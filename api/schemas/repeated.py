@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -22,13 +22,23 @@ class _Object(dict[str, Any]):
             self.repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
 
 
-def repeated_names(body: bytes) -> list[str]:
-    """JSON pointers of all names that are given more than once in a body; empty for one that cannot be decoded."""
-    body = body.removeprefix(BOM)
+def go_on() -> None:
+    """Take no rest."""
+
+
+def repeated_names(body: bytes, rest: Callable[[], None] = go_on) -> list[str]:
+    """JSON pointers of all names that are given more than once in a body; empty for one that cannot be decoded.
+
+    `rest` is called after each element of a list.
+    """
+    found: list[str] = []
     try:
-        return [pointer for start, part in _parts(body) for pointer in _repeated_in(_decode(part), start)]
+        for start, part in _parts(body.removeprefix(BOM)):
+            found += _repeated_in(_decode(part), start)
+            rest()
     except (ValueError, RecursionError):
         return []
+    return found
 
 
 def _parts(body: bytes) -> Iterator[tuple[str, bytes]]:
