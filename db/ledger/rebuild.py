@@ -27,7 +27,7 @@ from db.tasks import records as tasks
 from db.tasks.records import Progress
 
 ACTIONS_PER_RANGE = 40_000
-_ACTIONS_AT_ONCE = 5_000  # more of them no longer fit into the cache of a processor
+ACTIONS_AT_ONCE = 5_000  # more of them no longer fit into the cache of a processor
 MOST_DIFFERENCES = 100
 
 
@@ -153,14 +153,14 @@ async def correct_counters(
 
 
 def _parts(rows: Sequence[asyncpg.Record]) -> Iterator[list[UUID]]:
-    """The customers of (customer, actions) rows, in parts of up to `_ACTIONS_AT_ONCE` actions.
+    """The customers of (customer, actions) rows, in parts of up to `ACTIONS_AT_ONCE` actions.
 
     One with more is alone: leads of all customers of a part wait until it is judged.
     """
     customer_ids: list[UUID] = []
     actions = 0
     for row in rows:
-        if customer_ids and actions + row["actions"] > _ACTIONS_AT_ONCE:
+        if customer_ids and actions + row["actions"] > ACTIONS_AT_ONCE:
             yield customer_ids
             customer_ids, actions = [], 0
         customer_ids.append(row["customer_id"])

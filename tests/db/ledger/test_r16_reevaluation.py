@@ -123,7 +123,7 @@ async def test_a_rebuild_judges_a_customer_with_many_actions_alone(
 ) -> None:
     """Failed before: those before it in the same transaction were locked as long."""
     customers = await many_customers(world, [1, 6, 1, 1])
-    monkeypatch.setattr(rebuild, "_ACTIONS_AT_ONCE", 5)
+    monkeypatch.setattr(rebuild, "ACTIONS_AT_ONCE", 5)
     judged.clear()
     await world.rebuild(world.partners["acme"], 202404)
     assert [customers[1]] in judged
