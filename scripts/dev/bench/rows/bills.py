@@ -91,7 +91,8 @@ def bill_files(bench: Bench) -> list[Figure]:
 def _run(bench: Bench, database: Database) -> None:
     """A run in a process of its own, without workers."""
     env = os.environ | environment(bench.servers, database)
-    subprocess.run([sys.executable, "-c", _RUN], check=True, env=env, timeout=_LONGEST_S)
+    words = [sys.executable, "-c", _RUN]
+    subprocess.run(words, check=True, env=env, timeout=_LONGEST_S, stdout=subprocess.DEVNULL)
 
 
 def _cpu(bench: Bench) -> dict[int, float]:
