@@ -9,6 +9,7 @@ from billing.bills.numbers import bill_number, credit_note_number, prefix_from_i
 from db.contracts import billing_settings
 
 _WRITTEN = {"bill": bill_number, "credit_note": credit_note_number}
+_NOBODY = "no partner here has their prefix, so give whoever had them a number_prefix and first_number"
 
 
 async def take(connection: asyncpg.Connection, partner_id: UUID, external_id: str, kind: str) -> str:
@@ -61,6 +62,7 @@ async def go_on_after(connection: asyncpg.Connection, taken: Mapping[tuple[str, 
         first = here.get((prefix, kind), 0) + 1
         if last < first:
             continue
+        await _give_back(connection, prefix)
         known = await connection.fetchval(
             """
             INSERT INTO bill_numbers (partner_id, kind, next_number)
@@ -72,9 +74,23 @@ async def go_on_after(connection: asyncpg.Connection, taken: Mapping[tuple[str, 
             last,
         )
         lost = f"{written(prefix, kind, first)} to {written(prefix, kind, last)}"
-        what = f"the next is {written(prefix, kind, known)}" if known else "no partner here has their prefix"
+        what = f"the next is {written(prefix, kind, known)}" if known else _NOBODY
         passed.append(f"{lost} may have been given out and are not on record; {what}.")
     return passed
+
+
+async def _give_back(connection: asyncpg.Connection, prefix: str) -> None:
+    """Settle a prefix that nobody has for the partner whose default it is: its first number is gone, too."""
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM billing_settings WHERE number_prefix = $1)", prefix):
+        return
+    rows = await connection.fetch(
+        """
+        SELECT id, external_id FROM partners LEFT JOIN billing_settings ON partner_id = id WHERE number_prefix IS NULL
+        """
+    )
+    owners = [row["id"] for row in rows if prefix_from_id(row["external_id"], ()) == prefix]
+    if len(owners) == 1:
+        await _are_free(connection, {owners[0]: prefix})
 
 
 async def _settle_prefixes(connection: asyncpg.Connection, partners: Mapping[UUID, str]) -> dict[UUID, str]:
