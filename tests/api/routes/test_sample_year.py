@@ -9,7 +9,7 @@ from tests.api.office import Office
 from tests.api.world import get_all
 from tests.billing.bills.test_b02_lines import YEAR
 
-TERMS = {
+TERMS: dict[str, dict[str, object]] = {
     "acme": {
         "monthly_api_limit": 10_000,
         "overage_unit_cost": "0.0125",
