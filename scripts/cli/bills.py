@@ -109,6 +109,7 @@ def download(
     period: Period,
     kind: Annotated[str, typer.Option("--format", help="pdf, csv, json or xlsx.")] = "pdf",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; else its number here.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Write a file of an issued bill; waits until it is made."""
     if kind not in _FORMATS:
@@ -117,7 +118,10 @@ def download(
     target = output or Path(f"{found['number']}.{kind}")
     with client.stream(file["url"]) as blocks, target.open("wb") as written:
         written.writelines(blocks)
-    console().print(f"Wrote {target}.", markup=False)
+    if as_json:
+        print_json(file | {"file": str(target)})
+    else:
+        console().print(f"Wrote {target}.", markup=False)
 
 
 @bills.command("send")

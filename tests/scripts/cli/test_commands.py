@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from db.access import api_keys
@@ -29,6 +30,19 @@ COMMANDS = (
     "up doctor migrate backup restore samples seed pause resume ingest lead explain batch quarantine dead-letters "
     "stuck report rebuild close reopen hold release return correct rates partners usage keys erase"
 ).split()
+
+
+OFFICE = "users bills usage payments credit-notes statement ageing returns".split()
+
+
+def test_every_command_of_the_office_answers_json_and_the_readme_names_all_commands() -> None:
+    whole = get_command(app)
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    assert [name for name in whole.commands if f"`{name}" not in readme] == []  # type: ignore[attr-defined] # it is a group
+    for name in OFFICE:
+        command = whole.commands[name]  # type: ignore[attr-defined] # it is a group
+        for each in getattr(command, "commands", {name: command}).values():
+            assert "--json" in [option for parameter in each.params for option in parameter.opts], (name, each.name)
 
 
 @pytest.fixture
