@@ -94,7 +94,9 @@ async def run_billing(attempt: Attempt) -> dict[str, Any]:
 
 async def end_failed(uow: UnitOfWork, task: Task, error: str) -> None:
     """End a run whose task has failed for good; what it has not billed is due for the next one."""
-    await records.finish(uow, UUID(task.arguments["run_id"]), error)
+    run_id = task.arguments["run_id"]
+    await records.finish(uow, UUID(run_id), error)
+    log.error("billing_run_failed", run_id=run_id, error=error)
 
 
 async def bill_portion(attempt: Attempt) -> dict[str, Any]:
@@ -226,7 +228,7 @@ async def _bill_or_fail(runtime: Runtime, run: Run, items: Sequence[Item], *, is
         if len(items) > 1:
             alone = [await _bill_or_fail(runtime, run, [item], is_screened=is_screened) for item in items]
             return set().union(*alone)
-        await _fail(runtime, items[0], error)
+        await _fail(runtime, run, items[0], error)
         return {items[0].partner_id}
     return set()
 
@@ -302,9 +304,10 @@ async def _freeze(runtime: Runtime, item: Item) -> None:
         await closing.freeze(runtime.engine, unit_of_work, runtime.policies, item.partner_id, month, datetime.now(UTC))
 
 
-async def _fail(runtime: Runtime, item: Item, error: Exception) -> None:
+async def _fail(runtime: Runtime, run: Run, item: Item, error: Exception) -> None:
     text = str(error) if isinstance(error, BillingError) else f"An unexpected error: {error!r}"
     async with transaction(runtime.engine) as connection:
-        is_dead_letter = await records.fail_item(connection, item, text)
+        has_failed = await records.fail_item(connection, item, text)
     fields = {"partner": item.partner, "period": text_from_period(item.period), "error": text}
-    log.warning("billing_run_item_failed", run_id=str(item.run_id), dead_letter=is_dead_letter, **fields)
+    is_dead_letter = has_failed and not run.asked.dry_run
+    log.warning("billing_run_item_failed", run_id=str(run.id), dead_letter=is_dead_letter, **fields)

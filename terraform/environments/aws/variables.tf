@@ -149,7 +149,7 @@ variable "reminder_days" {
 }
 
 variable "secret_settings" {
-  description = "Settings of the API and the workers that are secrets, by name with their ARNs in Secrets Manager: SMTP_URL, SLACK_WEBHOOK_URL, BILLING_NOTIFICATION_WEBHOOK_URL, LEADGER_WEBHOOK_KEY."
+  description = "Settings of the API and the workers that are secrets, by name with their ARNs in Secrets Manager: SMTP_URL, GITHUB_API_TOKEN, SLACK_WEBHOOK_URL, BILLING_NOTIFICATION_WEBHOOK_URL, LEADGER_WEBHOOK_KEY."
   type        = map(string)
   default     = {}
 }

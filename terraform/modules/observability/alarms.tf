@@ -41,6 +41,16 @@ locals {
       says      = "Mail about bills was put off for so long that it is not tried any more"
       see       = "mail-is-not-sent"
     }
+    run-dead-letters = {
+      namespace = local.namespace, metric = "RunDeadLetters", dimensions = {}, statistic = "Sum", over = 0
+      says      = "Months of partners could not be billed; all others were"
+      see       = "a-month-is-not-billed"
+    }
+    run-failed = {
+      namespace = local.namespace, metric = "RunsFailed", dimensions = {}, statistic = "Sum", over = 0
+      says      = "A run of the monthly billing failed as a whole"
+      see       = "a-month-is-not-billed"
+    }
     poison-leads = {
       namespace = local.namespace, metric = "PoisonLeads", dimensions = {}, statistic = "Sum", over = 0
       says      = "Leads could not be decided and lie in the dead letters"

@@ -20,6 +20,8 @@ locals {
       PausedFor            = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"inbox_measured\" }", value = "$.paused_s", unit = "Seconds" }
       LeadsRefused         = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"requests_refused\" }", value = "$.count", unit = "Count" }
       MailGivenUp          = { log_group = var.service_log_groups["background"], pattern = "{ $.event = \"task_done\" && $.kind = \"send_mail\" }", value = "$.given_up", unit = "Count" }
+      RunDeadLetters       = { log_group = var.service_log_groups["background"], pattern = "{ $.event = \"billing_run_item_failed\" && $.dead_letter IS TRUE }", value = "1", unit = "Count" }
+      RunsFailed           = { log_group = var.service_log_groups["background"], pattern = "{ $.event = \"billing_run_failed\" }", value = "1", unit = "Count" }
       NotificationFailures = { log_group = var.service_log_groups["api"], pattern = "{ $.event = \"notification_failed\" }", value = "1", unit = "Count" }
     },
     merge([
