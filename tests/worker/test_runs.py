@@ -388,6 +388,20 @@ async def test_m4_a_run_holds_what_armed_rules_find_and_its_dry_run_has_the_same
     assert await held(runtime) == [("globex", 202406, 10)]  # held actions move on, and nothing of them is billed
 
 
+async def test_m3_a_large_partner_is_tried_while_its_leads_are_decided_and_has_the_figures_of_the_run_that_follows(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "LARGE_ACTIONS", 1)
+    acme = [world.partners["acme"]]
+    await world.work()
+    async with transaction(runtime.engine) as batch:
+        await locks.lock_partners_shared(batch, acme)
+        dry = await finished(runtime, await started(runtime, period=MAY, partner_ids=acme, dry_run=True))
+    live = await finished(runtime, await started(runtime, period=MAY, partner_ids=acme))
+    assert ends(dry) == ends(live) == [("acme", APRIL, "successful", 2000), ("acme", MAY, "successful", 2000)]
+    assert [item.attempts for item in dry] == [1, 1]
+
+
 async def newest(runtime: Runtime) -> list[records.Run]:
     async with transaction(runtime.engine) as connection:
         return await records.newest(connection, 10)
