@@ -110,12 +110,14 @@ def other_pages(place: Place) -> list[str]:
     partner = place.client.get("/api/partners/paged").json()["partner_id"]
     user = place.client.get("/api/users").json()["items"][0]["user_id"]
     lead = place.client.get("/leads/paged-2024-03").json()["id"]
+    batch = place.client.get("/leads/batches").json()["items"][0]["batch_id"]
     tabs = ("", "/terms", "/products", "/prices", "/usage", "/statement", "/months/2024-03")
     settings = ("people", f"people/{user}", "keys", "webhooks", "seller", "audit")
     return [
         *(f"/partners/{partner}{tab}" for tab in tabs),
         *("/partners", "/partners/new", "/activity", f"/activity/{lead}", "/people/paged-anna", "/search?q=paged"),
-        *("/import", "/month", "/what-if", "/quarantine", "/held", "/dead-letters", "/dead-letters/tasks"),
+        *("/import", f"/import/{batch}"),
+        *("/month", "/what-if", "/quarantine", "/held", "/dead-letters", "/dead-letters/tasks"),
         *(f"/settings/{name}" for name in settings),
     ]
 
