@@ -83,6 +83,16 @@ def test_a_bill_is_rejected_on_a_phone_without_script_with_the_keyboard(place: P
     assert place.state(place.bills["2024-04"]) == "rejected"
 
 
+@pytest.mark.slow
+def test_a_page_that_waits_looks_again_by_itself(place: Place) -> None:
+    page = place.page("fay")
+    page.goto("/month?period=2024-05")
+    page.get_by_role("button", name="See what May 2024 comes to").click()
+    page.wait_for_url("**/runs/*")
+    expect(page.locator(".line .chip")).to_have_text("Done")
+    expect(page.get_by_role("link", name="Look again")).to_have_count(0)
+
+
 def test_axe_finds_nothing_serious(place: Place) -> None:
     outside, inside = place.page(), place.page("fay")
     for page, path in (

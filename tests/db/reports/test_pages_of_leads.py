@@ -9,7 +9,7 @@ import pytest
 from db.core.engine import transaction
 from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
 from db.reports import leads_on_record, report_customers
-from db.reports.leads_on_record import LeadFilter, LeadPage
+from db.reports.leads_on_record import LeadFilter, LeadOrder, LeadPage
 from db.reports.report_customers import CustomerTotals
 from tests.rows_read import rows_read
 from tests.world import World
@@ -62,13 +62,19 @@ async def stored(world: World) -> World:
 
 
 async def read(
-    world: World, only: LeadFilter, limit: int = 50, before: tuple[datetime, UUID] | None = None, mode: str = "auto"
+    world: World,
+    only: LeadFilter,
+    limit: int = 50,
+    before: tuple[datetime, UUID] | None = None,
+    mode: str = "auto",
+    newest_by: LeadOrder = LeadOrder.CREATED,
 ) -> tuple[LeadPage, int]:
     """A page, and how many rows were read for it."""
-    pages = []
+    pages: list[LeadPage] = []
 
     async def ask() -> None:
-        pages.append(await leads_on_record.page(connection, only, before=before, limit=limit))
+        found = await leads_on_record.page(connection, only, before=before, limit=limit, newest_by=newest_by)
+        pages.append(found)
 
     async with transaction(world.engine, readonly=True) as connection:
         await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
@@ -191,3 +197,15 @@ async def test_a_page_of_a_report_begins_where_the_one_before_ended(world: World
     assert read_of[0] <= 110
     assert read_of[1] <= read_of[0]
     assert read_of[2] <= 4
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_the_latest_received_of_all_are_found_without_reading_the_others(stored: World, mode: str) -> None:
+    async with transaction(stored.engine) as connection:
+        await connection.execute("UPDATE leads SET received_at = now() + interval '1 day' WHERE customer_id = $1", ANN)
+        await connection.execute("ANALYZE leads")
+    page, count = await read(stored, LeadFilter(), limit=3, mode=mode, newest_by=LeadOrder.RECEIVED)
+    assert sorted(ids(page)) == ["lead-1", "lead-2", "lead-3"]
+    assert count < 30
+    older, count = await read(stored, LeadFilter(), 3, page.next, mode, LeadOrder.RECEIVED)
+    assert (len(older.leads), count < 30) == (3, True)
