@@ -61,7 +61,7 @@ class Scene:
                 f"/api/partners/{external_id}",
                 tax=_TAXED,
                 address="2 Low Street\nBerlin",
-                monthly_api_limit=20,
+                monthly_api_limit=1000 if external_id in ("globex", "umbrella") else 2000,
                 overage_unit_cost="0.125",
                 payment_days=14,
                 effective_period="2024-03",
