@@ -12,11 +12,12 @@ from api.pages.rendering import page
 from api.routing import Route
 from api.state import state_of
 from billing.periods import text_from_period
+from billing.terms import CapScope
 from db.core.engine import transaction
 from db.masters import customers
 from db.reports import customer_months
 from db.reports.customer_months import CustomerMonth
-from db.reports.explained_actions import Line, lines_of_customers
+from db.reports.explained_actions import Line, instant_of_nth, lines_of_customers
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _MONTHS = 60
@@ -37,7 +38,9 @@ async def show_person(request: Request, customer: str, partner: str = "", period
             months[0] if months else None,
         )
         if shown:
-            async for piece in lines_of_customers(connection, shown.partner_id, shown.period, [customer_id]):
+            month = shown.partner_id, shown.period
+            last = await instant_of_nth(connection, *month, customer_id, _MOST_ACTIONS + 1)
+            async for piece in lines_of_customers(connection, *month, [customer_id], until=last):
                 lines += piece
                 if len(lines) > _MOST_ACTIONS:
                     break
@@ -50,7 +53,7 @@ async def show_person(request: Request, customer: str, partner: str = "", period
         shown=shown,
         lines=lines[:_MOST_ACTIONS],
         has_more=len(lines) > _MOST_ACTIONS,
-        cap=_cap(lines),
+        cap=_cap(lines, shown),
     )
 
 
@@ -58,11 +61,16 @@ def _query(month: CustomerMonth) -> dict[str, str]:
     return {"partner": month.partner, "period": text_from_period(month.period)}
 
 
-def _cap(lines: list[Line]) -> dict[str, Any] | None:
-    """The cap, what of it is used, and the action that crossed it; None without a cap."""
+def _cap(lines: list[Line], month: CustomerMonth | None) -> dict[str, Any] | None:
+    """The cap, what of it is used, and the action that crossed it; None without a cap.
+
+    Of a month with more actions than are shown, the total says what is used.
+    """
     with_cap = [line for line in lines if line.explained.cap_after_minor is not None and line.terms.cap_minor]
     if not with_cap:
         return None
     cap_minor, used = with_cap[-1].terms.cap_minor, max(line.explained.cap_after_minor or 0 for line in with_cap)
+    if month is not None and with_cap[-1].terms.cap_scope is CapScope.PERIOD:
+        used = month.totals.billed_minor
     crossing = next((line for line in with_cap if line.explained.verdict.outcome == "partly_billed"), None)
     return {"minor": cap_minor, "used_minor": used, "crossing": crossing}

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import accumulate, groupby
 from operator import itemgetter
 from types import MappingProxyType
@@ -23,6 +24,7 @@ from db.ledger.case import Case, Customer
 from db.ledger.policies import terms_from_row
 
 ACTIONS_AT_ONCE = 2_000
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 _CONDITIONS = ("partner", "product", "lead_type", "action_type", "engagement_level")
 
@@ -73,11 +75,17 @@ class Line(NamedTuple):
 
 
 async def lines_of_customers(
-    connection: asyncpg.Connection, partner_id: UUID, period: int, customer_ids: Sequence[UUID]
+    connection: asyncpg.Connection,
+    partner_id: UUID,
+    period: int,
+    customer_ids: Sequence[UUID],
+    *,
+    until: datetime = _NEVER,
 ) -> AsyncIterator[list[Line]]:
     """All actions of some customers in one billing period, explained, by customer and evaluation order, in pieces.
 
-    About `ACTIONS_AT_ONCE` are in memory at a time, however many a customer has. Call it in a transaction.
+    About `ACTIONS_AT_ONCE` are in memory at a time, however many a customer has. Call it in a transaction. What
+    happened after `until` is left out.
     """
     terms, currency = await _terms(connection, partner_id)
     in_force = terms.at(period)
@@ -87,7 +95,7 @@ async def lines_of_customers(
     used = dict.fromkeys(customer_ids, 0)
     if in_force.cap_scope is CapScope.LIFETIME:
         used = {each: _used_before_period(periods.get((partner_id, each), {}), period) for each in customer_ids}
-    async for rows in _pieces(connection, partner_id, period, customer_ids):
+    async for rows in _pieces(connection, partner_id, period, customer_ids, until):
         # What many actions share is read once, not joined to each of them: a report has up to a million.
         rules = await _rules(connection, {row["rate_rule_id"] for row in rows})
         products = await _products(connection, {row["product_id"] for row in rows})
@@ -126,8 +134,25 @@ async def lines_of_customers(
         yield lines
 
 
+async def instant_of_nth(
+    connection: asyncpg.Connection, partner_id: UUID, period: int, customer_id: UUID, number: int
+) -> datetime:
+    """When the n-th action of a customer in a billing period happened, read from an index alone; after all if fewer."""
+    found: datetime | None = await connection.fetchval(
+        """
+        SELECT occurred_at FROM actions WHERE partner_id = $1 AND billing_period = $2 AND customer_id = $3
+        ORDER BY occurred_at OFFSET $4 LIMIT 1
+        """,
+        partner_id,
+        period,
+        customer_id,
+        number - 1,
+    )
+    return found or _NEVER
+
+
 async def _pieces(
-    connection: asyncpg.Connection, partner_id: UUID, period: int, customer_ids: Sequence[UUID]
+    connection: asyncpg.Connection, partner_id: UUID, period: int, customer_ids: Sequence[UUID], until: datetime
 ) -> AsyncIterator[list[asyncpg.Record]]:
     """Rows of actions by customer, instant and lead. Those that only their texts order stay together."""
     cursor = await connection.cursor(
@@ -138,11 +163,13 @@ async def _pieces(
         FROM actions JOIN leads ON leads.id = actions.lead_id LEFT JOIN credits ON credits.action_id = actions.id
         LEFT JOIN action_external_ids ON action_external_ids.action_id = actions.id
         WHERE actions.partner_id = $1 AND actions.billing_period = $2 AND actions.customer_id = ANY($3::uuid[])
+            AND actions.occurred_at <= $4
         ORDER BY actions.customer_id, actions.occurred_at, actions.lead_id
         """,
         partner_id,
         period,
         list(customer_ids),
+        until,
     )
     rest: list[asyncpg.Record] = []
     more = True

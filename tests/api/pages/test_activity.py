@@ -9,7 +9,7 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
-from api.pages import activity, activity_export
+from api.pages import activity, activity_export, person
 from billing.roles import Role
 from db.reports import leads_on_record
 from tests.api.office import Office
@@ -138,7 +138,7 @@ async def test_exactly_what_is_filtered_is_exported(
 
 
 async def test_a_person_has_months_with_the_cap_filling_up(
-    browser_of: BrowserOf, found: Json, client: httpx.AsyncClient
+    browser_of: BrowserOf, found: Json, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sam = await browser_of("sam", Role.SALES)
     path = f"/people/{(await get(client, '/api/customers/anna'))['customer_id']}"
@@ -148,6 +148,11 @@ async def test_a_person_has_months_with_the_cap_filling_up(
     assert "April 2024 with globex Billed 10.00 EUR" in (await sam.get(f"{path}?partner=globex&period=2024-04")).text
     assert "anna@example.com" in acme.text
     assert (await sam.get("/people/nobody")).status == 404
+    monkeypatch.setattr(person, "_MOST_ACTIONS", 3)
+    first = await sam.get(f"{path}?partner=acme&period=2024-04")
+    assert "The cap of 100.00 EUR 100.00 of 100.00" in first.text
+    assert "These are the first 3;" in first.text
+    assert [f"Click {number:02}" in first.text for number in range(4)] == [True, True, True, False]
 
 
 async def test_an_action_is_held_released_and_returned_for_a_reason(

@@ -51,3 +51,16 @@ async def test_a_customer_of_any_size_is_explained_in_pieces_as_it_is_whole(
         assert max(map(len, pieces)) < AT_ONCE + SAME
         lines = [line for piece in pieces for line in piece]
         assert [*map(repr, lines)] == [*map(repr, whole)] == [*map(repr, streamed)]
+
+
+async def test_what_happened_after_an_instant_is_left_out(world: World) -> None:
+    clicks = ((f"Click {day}", "Low", f"2024-04-{day:02d}T10:00:00Z") for day in range(1, 10))
+    await world.send(lead("nine", *clicks, customer="ann", product="crm"))
+    month, ann = (world.partners["acme"], 202404), customer_uuid("ann")
+    read = []
+    async with transaction(world.engine, readonly=True) as connection:
+        for number in (4, 9, 10):
+            until = await explained_actions.instant_of_nth(connection, *month, ann, number)
+            pieces = explained_actions.lines_of_customers(connection, *month, [ann], until=until)
+            read.append(sum([len(piece) async for piece in pieces]))
+    assert read == [4, 9, 9]
