@@ -21,7 +21,7 @@ from db.reports.explained_actions import Line, instant_of_nth, lines_of_customer
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _MONTHS = 60
-_MOST_ACTIONS = 500
+MOST_ACTIONS = 500
 
 
 @router.get("/people/{customer}", dependencies=[requires(Permission.READ, within_partner=True)])
@@ -39,10 +39,10 @@ async def show_person(request: Request, customer: str, partner: str = "", period
         )
         if shown:
             month = shown.partner_id, shown.period
-            last = await instant_of_nth(connection, *month, customer_id, _MOST_ACTIONS + 1)
+            last = await instant_of_nth(connection, *month, customer_id, MOST_ACTIONS + 1)
             async for piece in lines_of_customers(connection, *month, [customer_id], until=last):
                 lines += piece
-                if len(lines) > _MOST_ACTIONS:
+                if len(lines) > MOST_ACTIONS:
                     break
     return page(
         request,
@@ -51,8 +51,8 @@ async def show_person(request: Request, customer: str, partner: str = "", period
         people=sees_people(request),
         months=[(each, link(request.url.path, _query(each))) for each in months],
         shown=shown,
-        lines=lines[:_MOST_ACTIONS],
-        has_more=len(lines) > _MOST_ACTIONS,
+        lines=lines[:MOST_ACTIONS],
+        has_more=len(lines) > MOST_ACTIONS,
         cap=_cap(lines, shown),
     )
 

@@ -148,7 +148,7 @@ async def test_a_person_has_months_with_the_cap_filling_up(
     assert "April 2024 with globex Billed 10.00 EUR" in (await sam.get(f"{path}?partner=globex&period=2024-04")).text
     assert "anna@example.com" in acme.text
     assert (await sam.get("/people/nobody")).status == 404
-    monkeypatch.setattr(person, "_MOST_ACTIONS", 3)
+    monkeypatch.setattr(person, "MOST_ACTIONS", 3)
     first = await sam.get(f"{path}?partner=acme&period=2024-04")
     assert "The cap of 100.00 EUR 100.00 of 100.00" in first.text
     assert "These are the first 3;" in first.text
