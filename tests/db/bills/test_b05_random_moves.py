@@ -1,4 +1,7 @@
-"""B1, B5, B7, B9: random people move the bills of several partners and months, also two at once; an oracle agrees."""
+"""B1, B5, B7, B9: random people move the bills of several partners and months, also two at once; an oracle agrees.
+
+Who of two at once is first differs from run to run, and so does all that follows; so Hypothesis draws a seed only.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count, permutations, product
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -45,10 +49,9 @@ from tests.people import password_hash
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 MONTHS = (202401, 202402, 202403)
 ROLES = {"fay": Role.FINANCE, "fin": Role.FINANCE, "sam": Role.SALES, "cleo": Role.CUSTOMER_SUCCESS, "ada": Role.ADMIN}
-FINANCE = st.sampled_from(["fay", "fin", "ada"])
+FINANCE = ("fay", "fin", "ada")
 FORWARD = ("submit", "approve", "revise", "issue")
 MOVES = (*FORWARD, "refresh", "recall", "withdraw", "reject", "void")
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Company:
 
     engine: AsyncEngine
     policies: Policies
-    draw: Draw
+    random: Random
     actors: dict[str, Actor]
     partner_id: UUID
     oracle: Bills
@@ -74,10 +77,10 @@ class Company:
 
     async def step(self) -> Step | None:
         """Something that somebody may try now."""
-        kind = self.draw(st.sampled_from(("enter", "take_back", "make", "cancel", *("move",) * 12)))
-        month, who = self.draw(st.sampled_from(MONTHS)), self.draw(FINANCE)
+        kind = self.random.choice(("enter", "take_back", "make", "cancel", *("move",) * 12))
+        month, who = self.random.choice(MONTHS), self.random.choice(FINANCE)
         if kind == "enter":
-            return self.entering(who, month, self.draw(st.integers(-40, 90).filter(bool)))
+            return self.entering(who, month, self.random.choice((-40, -7, 3, 25, 90)))
         if kind == "take_back":
             return await self.taken_back(who)
         if kind == "make":
@@ -113,11 +116,11 @@ class Company:
     def moving(self, bill_id: UUID, digest: str, place: int, said: Says) -> Step:
         """A move, mostly one that leads on; now and then by anybody, who may have seen what the bill never said."""
         leading_on = [each for each in product(FORWARD, sorted(ROLES)) if self.would_be_done(place, *each, said)]
-        if leading_on and self.draw(st.integers(0, 3)):
-            move, who = self.draw(st.sampled_from(leading_on))
+        if leading_on and self.random.randrange(4):
+            move, who = self.random.choice(leading_on)
         else:
-            move, who = self.draw(st.sampled_from(MOVES)), self.draw(st.sampled_from(sorted(ROLES)))
-            if self.draw(st.integers(0, 9)) == 0:
+            move, who = self.random.choice(MOVES), self.random.choice(sorted(ROLES))
+            if self.random.randrange(10) == 0:
                 digest, said = "0" * 64, (("nothing", 0),)
         asked, mover = Asked(Move(move), digest, "because"), Mover(self.actors[who].id, ROLES[who])
         return Step(
@@ -134,7 +137,7 @@ class Company:
         """An amount that stands is taken back."""
         if not self.oracle.entered:
             return None
-        text = self.draw(st.sampled_from(sorted(self.oracle.entered)))
+        text = self.random.choice(sorted(self.oracle.entered))
         async with transaction(self.engine, readonly=True) as connection:
             adjustment_id = await connection.fetchval(
                 "SELECT id FROM adjustments WHERE partner_id = $1 AND text = $2", self.partner_id, text
@@ -223,7 +226,7 @@ def _is_done(of_oracle: Callable[[], object]) -> bool:
     return True
 
 
-async def company(engine: AsyncEngine, policies: Policies, draw: Draw, actors: dict[str, Actor]) -> Company:
+async def company(engine: AsyncEngine, policies: Policies, random: Random, actors: dict[str, Actor]) -> Company:
     name = f"p{uuid4().hex[:11]}"
     async with unit_of_work(engine, publish_nothing) as uow:
         assert await partners.create(uow, NewPartner(external_id=name, name="Acme"))
@@ -235,35 +238,35 @@ async def company(engine: AsyncEngine, policies: Policies, draw: Draw, actors: d
         async with unit_of_work(engine, publish_nothing) as uow:
             assert await closing.close(uow, policies, partner_id, month, NOW)
     return Company(
-        engine, policies, draw, actors, partner_id, Bills({who: role.value for who, role in ROLES.items()}), count(1)
+        engine, policies, random, actors, partner_id, Bills({who: role.value for who, role in ROLES.items()}), count(1)
     )
 
 
-async def any_moves(draw: Draw, engine: AsyncEngine, steps: int) -> None:
+async def any_moves(random: Random, engine: AsyncEngine, steps: int) -> None:
     policies, actors = Policies(), {}
     async with unit_of_work(engine, publish_nothing) as uow:
         await seller.write(uow, Seller("Leadger Ltd", "1 High Street", "GB123"))
         for name, role in ROLES.items():
             user = await users.create(uow, name, f"{uuid4().hex}@example.com", role, None, password_hash())
             actors[name] = Actor(ActorKind.USER, user.id, name)
-    companies = [await company(engine, policies, draw, actors) for _ in range(2)]
+    companies = [await company(engine, policies, random, actors) for _ in range(2)]
     for of in companies:
         for month in MONTHS:
             await of.do(of.entering("fay", month, 100))
     for _ in range(steps):
-        of = draw(st.sampled_from(companies))
-        tried = [step for _ in range(draw(st.integers(1, 2))) if (step := await of.step())]
+        of = random.choice(companies)
+        tried = [step for _ in range(random.choice((1, 2))) if (step := await of.step())]
         await of.do(*tried)
 
 
-@hypothesis_settings(max_examples=2)
-@given(st.data())
-def test_b05_random_people_move_bills_as_the_oracle_says(examples: Examples, data: st.DataObject) -> None:
-    examples.run(any_moves(data.draw, examples.engine, 8))
+@hypothesis_settings(max_examples=1)
+@given(seed=st.integers(0, 2**32))
+def test_b05_random_people_move_bills_as_the_oracle_says(examples: Examples, seed: int) -> None:
+    examples.run(any_moves(Random(seed), examples.engine, 12))
 
 
 @pytest.mark.slow
 @hypothesis_settings(max_examples=20)
-@given(st.data())
-def test_b05_long_histories_of_random_people_are_as_the_oracle_says(examples: Examples, data: st.DataObject) -> None:
-    examples.run(any_moves(data.draw, examples.engine, data.draw(st.integers(20, 40))))
+@given(seed=st.integers(0, 2**32))
+def test_b05_long_histories_of_random_people_are_as_the_oracle_says(examples: Examples, seed: int) -> None:
+    examples.run(any_moves(Random(seed), examples.engine, 30))
