@@ -5,6 +5,7 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, cast
 
 import asyncpg
@@ -17,6 +18,7 @@ from db.core.engine import transaction
 from tests.api.office import SELLER, Office
 from tests.api.world import Json, check_problem, get, get_all, make
 from tests.people import new_person, session_headers
+from tests.rows_read import rows_read
 
 APRIL, MAY = "2024-04", "2024-05"
 
@@ -238,8 +240,13 @@ async def test_a_bill_is_overdue_once_its_due_date_has_passed_where_the_partner_
     # In Auckland the day after begins 11 to 13 hours before it does in UTC.
     assert await overdue(due + timedelta(hours=10)) == []
     assert await overdue(due + timedelta(hours=14)) == ["ACME-0001"]
+    async with transaction(office.engine, readonly=True) as connection:
+        assert (await records.counts(connection, None))["issued"] == 1
     await enter(office, **payment())
     assert await overdue(due + timedelta(hours=14)) == []
+    async with transaction(office.engine, readonly=True) as connection:
+        assert (await records.counts(connection, None))["issued"] == 0
+        assert await rows_read(connection, partial(records.counts, connection, None)) == 0, "nothing that is paid"
     assert (await office.client.get("/api/bills", params={"overdue": "true"})).json()["items"] == []
 
 

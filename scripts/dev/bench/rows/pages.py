@@ -34,9 +34,14 @@ class Answer:
     cpu_ms: float
     size_bytes: int
 
+    @property
+    def path(self) -> str:
+        """What was asked for, without the place where a page in the middle begins."""
+        return self.asked.path.partition("after=")[0] + ("after=…" if "after=" in self.asked.path else "")
+
     def __str__(self) -> str:
         took = f"{median(self.taken_ms):.0f} ms, {self.cpu_ms:.0f} ms of CPU time"
-        return f"{self.asked.path} as {self.asked.role or 'nobody'}: {took}"
+        return f"{self.path} as {self.asked.role or 'nobody'}: {took}"
 
 
 def pages(bench: Bench) -> list[Figure]:
@@ -89,7 +94,7 @@ def pages_table(answers: list[Answer]) -> str:
             head,
             *[
                 [
-                    f"`{each.asked.path}`",
+                    f"`{each.path}`",
                     each.asked.role or "nobody",
                     f"{median(each.taken_ms):.0f} ms",
                     f"{max(each.taken_ms):.0f} ms",
