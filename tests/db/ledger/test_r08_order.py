@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.builders import Wire
+from billing import affected_range
+from tests.builders import Wire, lead
 from tests.db import histories
 from tests.db.conftest import Examples
 from tests.db.histories import Draw
@@ -53,6 +55,26 @@ def test_r8_any_history_gives_what_the_oracle_says(
     examples: Examples, kinds: Sequence[str], data: st.DataObject
 ) -> None:
     examples.run(any_history(data.draw, examples.engine, kinds))
+
+
+@pytest.mark.slow
+@given(st.data())
+def test_r8_many_actions_at_one_instant_give_what_the_oracle_says(examples: Examples, data: st.DataObject) -> None:
+    """With steps so small that the affected range is widened often, and ends within the instant."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(histories, "instant", lambda draw: datetime(2024, draw(st.integers(4, 5)), 1, 12, tzinfo=UTC))
+        patch.setattr(affected_range, "_MORE", 1)
+        examples.run(any_history(data.draw, examples.engine, ["hold", "release", "return", "correct", "rate", "close"]))
+
+
+async def test_r8_a_lead_with_many_actions_at_one_instant_is_judged_as_a_whole(world: World) -> None:
+    """What came later comes first in evaluation order, and so does not lie where an index would stop."""
+    await world.terms("acme", "2024-04", cap="25.00")
+    at = "2024-04-10T09:00:00Z"
+    for types in ("XYZ", "ABC"):
+        await world.send(lead("a", *((kind, "High", at) for kind in types), customer="ann", product="crm"))
+    await world.hold(("", "a", "A", "High", at, 1))
+    await world.check()
 
 
 async def deliver(draw: Draw, world: World, sent: list[Wire]) -> None:
