@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import transaction
 from db.intake import backlog
+from db.tasks.records import Progress
 
 WAITED_S = 0.5
 """A lead that has waited for so long is late: some hundredths of a second are usual."""
@@ -24,7 +25,24 @@ async def leads_first(engine: AsyncEngine) -> AsyncIterator[None]:
     """
     began = time.monotonic()
     yield
-    until = 2 * time.monotonic() - began
+    await _give_way(engine, time.monotonic() - began)
+
+
+def leads_before_each_step(engine: AsyncEngine, progress: Progress) -> Progress:
+    """The same after each step of work that reports its progress."""
+    began = time.monotonic()
+
+    async def report(done: int, total: int) -> None:
+        nonlocal began
+        await progress(done, total)
+        await _give_way(engine, time.monotonic() - began)
+        began = time.monotonic()
+
+    return report
+
+
+async def _give_way(engine: AsyncEngine, longest_s: float) -> None:
+    until = time.monotonic() + longest_s
     while (left_s := until - time.monotonic()) > 0:
         async with transaction(engine, readonly=True) as connection:
             if await backlog.waited_s(connection) < WAITED_S:

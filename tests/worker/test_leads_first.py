@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.core.engine import transaction
 from tests.builders import lead
 from tests.world import World
-from worker.leads_first import leads_first
+from worker.leads_first import leads_before_each_step, leads_first
 
 _WORKED_S = 0.4
+_STEP_S = 0.1
 
 
 async def paused_s(engine: AsyncEngine) -> float:
@@ -44,3 +45,19 @@ async def test_background_judging_goes_on_once_late_leads_are_decided(world: Wor
     giving_way = asyncio.create_task(paused_s(world.engine))
     await world.work()
     assert await giving_way < _WORKED_S * 0.9
+
+
+async def test_a_rebuild_gives_way_to_late_leads_after_each_step(world: World) -> None:
+    reported: list[tuple[int, int]] = []
+
+    async def report(done: int, total: int) -> None:
+        reported.append((done, total))
+
+    await late_lead(world)
+    progress = leads_before_each_step(world.engine, report)
+    for done in (1, 2):
+        await asyncio.sleep(_STEP_S)
+        ended = time.monotonic()
+        await progress(done, 2)
+        assert time.monotonic() - ended > _STEP_S * 0.9
+    assert reported == [(1, 2), (2, 2)]

@@ -16,10 +16,12 @@ from db.core.settings import Settings
 from db.core.unit_of_work import Message
 from db.ledger import rebuild, recount, verdicts
 from db.tasks.notifications import RUN_SUBTASKS, RUN_TASK
+from db.tasks.records import Progress
 from tests.builders import distinct
 from tests.worker.test_background import APRIL, Killed, create, due, spoil, task
 from tests.world import World
 from worker import process
+from worker.leads_first import leads_before_each_step
 from worker.runner import Attempt
 from worker.runtime import Runtime, create_runtime
 from worker.task_kinds import RUNNER
@@ -101,6 +103,23 @@ async def test_two_processes_take_the_subtasks_from_both_ends(
     by_runtime, by_helper = ([first for engine, first in taken if engine is at.engine] for at in (runtime, helper))
     assert (len(by_runtime), len(by_helper)) == (3, 3)
     assert by_runtime + by_helper[::-1] == sorted([*by_runtime, *by_helper])
+    await check_all_is_right(world, task_id)
+
+
+async def test_a_rebuild_lets_late_leads_go_first(
+    runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: only the task for stale customers gave way to leads."""
+    giving_way: list[AsyncEngine] = []
+
+    def noted(engine: AsyncEngine, progress: Progress) -> Progress:
+        giving_way.append(engine)
+        return leads_before_each_step(engine, progress)
+
+    monkeypatch.setattr(rebuilding, "leads_before_each_step", noted)
+    monkeypatch.setattr(rebuilding, "TURN_S", 60.0)
+    await RUNNER.run(runtime, task_id)
+    assert giving_way == [runtime.engine] * len(PEOPLE)
     await check_all_is_right(world, task_id)
 
 

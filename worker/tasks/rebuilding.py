@@ -17,6 +17,7 @@ from db.ledger import rebuild as ledger
 from db.ledger.rebuild import MOST_DIFFERENCES, CustomerRange, RangeResult
 from db.tasks import records
 from db.tasks.notifications import RUN_SUBTASKS
+from worker.leads_first import leads_before_each_step
 from worker.runner import Attempt, SubtaskFailed, TurnOver
 from worker.tasks.reports import written_version
 
@@ -83,7 +84,8 @@ async def judge_customers(attempt: Attempt) -> dict[str, Any]:
         more = {"judged_through": last, "so_far": asdict(so_far)}
         await records.add_arguments(connection, attempt.task.id, more)
 
-    runtime, progress = attempt.runtime, attempt.progress
+    runtime = attempt.runtime
+    progress = leads_before_each_step(runtime.engine, attempt.progress)
     return asdict(
         await ledger.judge_range(
             runtime.engine, runtime.policies, partner_id, period, customers, progress, remember, earlier
