@@ -99,7 +99,10 @@ async def test_what_failed_is_billed_again(browser_of: BrowserOf, office: Office
     run = await run_of(office, fay, led := await fay.send("/month/run", form))
     async with transaction(office.engine) as connection:
         await connection.execute("UPDATE billing_run_items SET outcome = 'failed', error = 'It <b>broke</b>.'")
+        await connection.execute("UPDATE billing_runs SET error = 'All of <i>it</i>.'")
     run = await fay.follow(led)
+    assert "The run failed: All of <i>it</i>." in run.text
+    assert "looks again by itself" not in run.text
     assert "acme April 2024: It <b>broke</b>." in run.text
     path = f"{led.response.headers['location']}/retry"
     nothing = await fay.send(path, run.form("/account/sign-out"))
