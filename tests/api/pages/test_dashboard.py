@@ -114,7 +114,7 @@ async def test_home_shows_what_is_wrong_bills_with_overage_and_the_last_runs(
     for words in (
         "Held: 10.00 EUR (1 action).",
         "1 lead could not be decided.",
-        "The newest runs of the monthly billing",
+        "Last runs",
     ):
         assert words in home.text, words
     overage = home.response.text.partition("<h2>Overage</h2>")[2].partition("</section>")[0]
