@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,16 @@ def test_an_upgrade_under_load_fails_no_request_and_loses_nothing(old: Release, 
         scene.recover()  # yesterday's code on today's schema
         new.start("worker", "background", "beat")
         assert new.readiness().is_success
+        with Client(new.url, scene.place.key) as client:
+            webhook_id = _agree_and_enter(client)
         scene.recover()  # both side by side
     # What is under way at the old address ends before it is closed, as a load balancer has it.
     scene.sender.move_to(new.url)
     scene.place.url = new.url
     with scene.load(), Reading(new.url, scene.place.key, PATHS) as after:
         assert old.stop() == {"worker": 0, "api": 0, "beat": 0}
+        with Client(new.url, scene.place.key) as client:
+            bill_id = _issue(client)
         scene.recover()
     scene.drain()
     assert set(scene.sender.answers) == {"2xx"}, scene.sender.refusals
@@ -88,6 +93,7 @@ def test_an_upgrade_under_load_fails_no_request_and_loses_nothing(old: Release, 
     assert judgement.leads > 100
     with Client(new.url, scene.place.key) as client:
         _is_what_the_first_release_decided(client)
+        _is_what_was_entered_beside_it(client, bill_id, webhook_id)
 
 
 @pytest.mark.slow
@@ -148,6 +154,41 @@ def _is_what_the_first_release_decided(client: Client) -> None:
     assert reports["globex", "2024-04"]["digest"].startswith("159cb59f671284855201f6d9921c3674")
     assert reports["globex", "2024-05"]["credited"] == "2.00"
     assert [item["lead_id"] for item in client.pages("/api/quarantine")] == ["unknown-1"]
+
+
+def _agree_and_enter(client: Client) -> str:
+    """Terms, usage, a payment and a webhook of globex, while the first release still serves; the id of the webhook."""
+    client.send("PUT", "/api/seller", json={"name": "Upgrade Ltd"})
+    terms = {"monthly_api_limit": 100, "overage_unit_cost": "0.010000", "preferences": {"approvals": []}}
+    client.patch("/api/partners/globex", terms | {"effective_period": "2024-04"})
+    client.post("/api/usage", {"partner": "globex", "period": "2024-04", "source": "api", "key": "k", "units": 500})
+    paid = {"external_id": "p-1", "partner": "globex", "amount": "5.00", "paid_on": "2024-05-02", "reference": "early"}
+    client.post("/api/payments", paid)
+    webhook = {"url": "https://hooks.invalid/bills", "events": ["bill.issued"]}
+    return str(client.post("/api/webhooks", webhook)["webhook_id"])
+
+
+def _issue(client: Client) -> str:
+    """The bill of a month that the first release closed; its id."""
+    task = client.post("/api/bills", {"partner": "globex", "period": "2024-04"})
+    made = client.wait_for(task["status_url"], timeout_s=60)["result"]["bills"]
+    bill = client.get(f"/api/bills/{made['2024-04']}")
+    for move in ("submit", "issue"):
+        client.patch(f"/api/bills/{bill['bill_id']}/{move}", {"digest": bill["digest"]})
+    return str(bill["bill_id"])
+
+
+def _is_what_was_entered_beside_it(client: Client, bill_id: str, webhook_id: str) -> None:
+    """19.00 of leads and 400 units above the limit at 0.01, of which 5.00 were paid before."""
+    bill = client.get(f"/api/bills/{bill_id}")
+    leads = [Decimal(line["net"]) for line in bill["lines"] if line["kind"] == "leads"]
+    assert (sum(leads), bill["lines"][-1]["kind"], bill["lines"][-1]["net"]) == (19, "overage", "4.00")
+    assert (bill["number"], bill["total"], bill["applied"], bill["open"]) == ("GLOBEX-0001", "23.00", "5.00", "18.00")
+    statement = client.get("/api/partners/globex/statement", **{"from": "2024-01-01", "to": "2100-01-01"})
+    assert [entry["amount"] for entry in statement["entries"]] == ["-5.00", "23.00"]
+    assert [item["units"] for item in client.pages("/api/usage", partner="globex")] == [500]
+    told = client.pages(f"/api/webhooks/{webhook_id}/deliveries")
+    assert [delivery["event"] for delivery in told] == ["bill.issued"]
 
 
 def _figures(report: dict[str, Any]) -> tuple[Any, ...]:
