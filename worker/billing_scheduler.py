@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from billing.errors import RuleViolation
 from billing.identity import check_id
 from billing.periods import period_from_text
@@ -23,13 +25,14 @@ from db.core.settings import Settings
 from db.core.unit_of_work import publish_nothing
 from db.masters import partners
 from db.runs import records, starting
-from db.runs.records import Asked
+from db.runs.records import Asked, Item, Run
 from db.runs.wire import runs_out
 from worker.runtime import Runtime, create_runtime
 from worker.task_kinds import RUNNER
 
 _POLL_INTERVAL_S = 0.2
 _RUNS_SHOWN = 20
+_RESULTS_AT_ONCE = 1_000
 
 
 async def process_monthly_billing(
@@ -56,9 +59,9 @@ async def get_billing_status(run_id: UUID | str | None = None) -> list[dict[str,
     """The last runs, the newest first; with an id that run alone, with what became of every partner's period."""
     async with _runtime() as runtime, transaction(runtime.engine, readonly=True) as connection:
         if run_id is None:
-            return await runs_out(connection, await records.newest(connection, _RUNS_SHOWN), results=False)
+            return await runs_out(connection, await records.newest(connection, _RUNS_SHOWN))
         run = await records.read(connection, UUID(str(run_id)))
-        return await runs_out(connection, [run] if run else [], results=True)
+        return [await _with_results(connection, run)] if run else []
 
 
 @asynccontextmanager
@@ -80,6 +83,16 @@ async def _finished(runtime: Runtime, run_id: UUID) -> dict[str, Any]:
             run = await records.read(connection, run_id)
             assert run is not None
             if run.completed_at:
-                (finished,) = await runs_out(connection, [run], results=True)
-                return finished
+                return await _with_results(connection, run)
         await asyncio.sleep(_POLL_INTERVAL_S)
+
+
+async def _with_results(connection: asyncpg.Connection, run: Run) -> dict[str, Any]:
+    """A run with what became of every partner's period."""
+    results: list[Item] = []
+    while items := await records.items(
+        connection, run.id, after=results[-1].place if results else None, limit=_RESULTS_AT_ONCE
+    ):
+        results += items
+    (shown,) = await runs_out(connection, [run], results)
+    return shown

@@ -62,7 +62,7 @@ async def show_dashboard(request: Request) -> Response:
         people = await _people_who_wait(request, connection)
         figures = await business_figures.read(connection)
         overage = await records.page(connection, BillFilter(with_overage=True), before=None, limit=_SHOWN)
-        runs = await runs_out(connection, await newest_runs(connection, _RUNS_SHOWN), results=False)
+        runs = await runs_out(connection, await newest_runs(connection, _RUNS_SHOWN))
         worth = await held.at_risk(connection, HeldFilter())
     days = await _days(state, period) if period else []
     return page(

@@ -67,10 +67,10 @@ async def _show_run(request: Request, form: Form, run_id: UUID, after: str | Non
         run = await records.read(connection, run_id)
         if run is None:
             raise Problem(404, f"There is no run {run_id}.")
-        (shown,) = await runs_out(connection, [run], results=False)
+        (shown,) = await runs_out(connection, [run])
         ended = await records.items(connection, run_id, after=place_from_cursor(after, tuple[str, int]), limit=PER_PAGE)
         letters = await records.failing(connection, run_id, PER_PAGE)
-    following = cursor_from_place((ended[-1].partner, ended[-1].period)) if len(ended) == PER_PAGE else None
+    following = cursor_from_place(ended[-1].place) if len(ended) == PER_PAGE else None
     return page(
         request,
         "run.html",
@@ -105,7 +105,7 @@ async def _show(request: Request, form: Form, text: str, after: str | None) -> R
         place = place_from_cursor(after, str) or ""
         found = await pre_close.page(connection, month, after=place, limit=PER_PAGE)
         everybody = await pre_close.of_everybody(connection)
-        runs = await runs_out(connection, await records.newest(connection, _RUNS), results=False)
+        runs = await runs_out(connection, await records.newest(connection, _RUNS))
     following = cursor_from_place(found[-1].partner) if len(found) == PER_PAGE else None
     return page(
         request,

@@ -28,7 +28,7 @@ from db.core.actor import SYSTEM
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
 from db.runs import differences, pre_close, records, scheduler, starting
-from db.runs.records import Asked
+from db.runs.records import Asked, Item
 from db.runs.wire import runs_out
 
 router = APIRouter(route_class=Route, prefix="/api/billing-scheduler", tags=["billing scheduler"])
@@ -37,6 +37,7 @@ _BILL = requires(Permission.BILL)
 
 _FORM = "application/x-www-form-urlencoded"
 _RUNS_SHOWN = 20
+RESULTS_AT_ONCE = 1_000
 _LONGEST_DELIVERY_ID = 200
 
 
@@ -103,18 +104,22 @@ async def github_webhook(request: Request) -> Response:
 
 @router.get("/status", dependencies=[_READ], response_model=answers.SchedulerStatus)
 async def get_scheduler_status(
-    request: Request, run: Annotated[UuidText | None, Query(description="only this one, with its results")] = None
+    request: Request,
+    run: Annotated[UuidText | None, Query(description="only this one, with its results")] = None,
+    after: After = None,
 ) -> Response:
-    """How runs are getting on: the last ones, or one with what became of every partner's period."""
+    """How runs are getting on: the last ones, or one with what became of partners' periods, a thousand at a time."""
     settings, now = state_of(request).settings, datetime.now(UTC)
     async with transaction(state_of(request).engine, readonly=True) as connection:
+        results: list[Item] = []
         if run is None:
             runs = await records.newest(connection, _RUNS_SHOWN)
         elif named := await records.read(connection, run):
-            runs = [named]
+            runs, place = [named], place_from_cursor(after, tuple[str, int])
+            results = await records.items(connection, named.id, after=place, limit=RESULTS_AT_ONCE)
         else:
             raise Problem(404, f"There is no run {run}.")
-        shown = await runs_out(connection, runs, results=run is not None)
+        shown = await runs_out(connection, runs, results)
         last = await scheduler.last_look(connection)
     next_run_at = None
     if settings.billing_scheduler_enabled:
@@ -124,6 +129,7 @@ async def get_scheduler_status(
             "enabled": settings.billing_scheduler_enabled,
             "next_run_at": instant_out(next_run_at),
             "runs": shown,
+            "next": cursor_from_place(results[-1].place) if len(results) == RESULTS_AT_ONCE else None,
         }
     )
 

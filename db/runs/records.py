@@ -85,6 +85,11 @@ class Item:
     error: str | None
     finished_at: datetime | None
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Where it stands among the items of its run."""
+        return self.partner, self.period
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -99,9 +104,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many items a run has, how they ended, and the gross amounts of its bills by currency."""
+    """How many items a run has, how they ended, how many have an error, and the gross amounts by currency."""
 
     total: int
+    failing: int
     ended: Mapping[Outcome, int]
     gross_minor: Mapping[str, int]
 
@@ -293,7 +299,8 @@ async def figures(connection: asyncpg.Connection, run_ids: Sequence[UUID]) -> di
     """The figures of each run."""
     rows = await connection.fetch(
         """
-        SELECT run_id, outcome, currency, count(*) AS items, coalesce(sum(gross_minor), 0)::bigint AS gross_minor
+        SELECT run_id, outcome, currency, count(*) AS items, count(error) AS failing,
+            coalesce(sum(gross_minor), 0)::bigint AS gross_minor
         FROM billing_run_items JOIN partners ON partners.id = partner_id
         WHERE run_id = ANY($1::uuid[]) GROUP BY run_id, outcome, currency ORDER BY currency
         """,
@@ -309,7 +316,8 @@ async def figures(connection: asyncpg.Connection, run_ids: Sequence[UUID]) -> di
                 ended[Outcome(row["outcome"])] += row["items"]
             if row["outcome"] == Outcome.SUCCESSFUL:
                 gross[row["currency"]] = gross.get(row["currency"], 0) + row["gross_minor"]
-        found[run_id] = Figures(sum(row["items"] for row in own), ended, gross)
+        total, failing = (sum(row[name] for row in own) for name in ("items", "failing"))
+        found[run_id] = Figures(total, failing, ended, gross)
     return found
 
 

@@ -10,18 +10,18 @@ from billing.periods import text_from_period
 from db.runs import records
 from db.runs.records import Figures, Item, Run
 
-_MOST_RESULTS = 10_000
-_MOST_ERRORS = 100
+MOST_ERRORS = 100
 
 
-async def runs_out(connection: asyncpg.Connection, runs: Sequence[Run], *, results: bool) -> list[dict[str, Any]]:
-    """Runs with their figures and errors, and with what became of every partner's period."""
+async def runs_out(
+    connection: asyncpg.Connection, runs: Sequence[Run], results: Sequence[Item] = ()
+) -> list[dict[str, Any]]:
+    """Runs with their figures and first errors, and one with what became of some partners' periods."""
     figures = await records.figures(connection, [run.id for run in runs])
     out = []
     for run in runs:
-        items = await records.items(connection, run.id, limit=_MOST_RESULTS) if results else []
-        failing = await records.failing(connection, run.id, _MOST_ERRORS)
-        out.append(_run_out(run, figures[run.id], items, failing))
+        failing = await records.failing(connection, run.id, MOST_ERRORS)
+        out.append(_run_out(run, figures[run.id], results, failing))
     return out
 
 
@@ -45,6 +45,7 @@ def _run_out(run: Run, figures: Figures, items: Sequence[Item], failing: Sequenc
         "errors": [
             {"partner": each.partner, "period": text_from_period(each.period), "error": each.error} for each in failing
         ],
+        "errors_left_out": figures.failing - len(failing),
     }
 
 

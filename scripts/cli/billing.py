@@ -74,7 +74,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show the last runs, or one with what became of every partner's month."""
-    found = client.get(f"{_RUNS}/status", run=run)
+    found = _with_results(client, run) if run else client.get(f"{_RUNS}/status")
     if as_json:
         print_json(found)
     elif run:
@@ -126,13 +126,23 @@ def _month(period: str | None) -> str:
 def _follow(client: Client, started: dict[str, Any], dry_run: bool, as_json: bool) -> None:
     doing = "Trying the billing" if dry_run else "Billing"
     follow_task(client, {"status_url": f"/api/tasks/{started['task_id']}"}, doing)
-    (run,) = client.get(f"{_RUNS}/status", run=started["run_id"])["runs"]
+    (run,) = _with_results(client, started["run_id"])["runs"]
     if as_json:
         print_json(run)
     else:
         _print_run(run)
     if run["failed"]:
         raise typer.Exit(1)
+
+
+def _with_results(client: Client, run_id: str) -> dict[str, Any]:
+    """The status with all results of a run."""
+    status: dict[str, Any] = client.get(f"{_RUNS}/status", run=run_id)
+    while status["next"]:
+        more = client.get(f"{_RUNS}/status", run=run_id, after=status["next"])
+        status["runs"][0]["results"] += more["runs"][0]["results"]
+        status["next"] = more["next"]
+    return status
 
 
 def _print_run(run: dict[str, Any]) -> None:
@@ -147,6 +157,8 @@ def _print_run(run: dict[str, Any]) -> None:
     counts = ", ".join(f"{run[name]:,} {name}" for name in ("successful", "failed", "skipped", "waiting"))
     sums = " and ".join(f"{amount} {currency}" for currency, amount in run["totals"].items()) or "nothing"
     what = "would be billed; nothing was written" if run["dry_run"] else "billed"
+    if run["errors_left_out"]:
+        note(f"{run['errors_left_out']:,} more have an error; it is not shown here.")
     if run["error"]:
         console().print(f"The run failed: {run['error']}", markup=False, soft_wrap=True)
     console().print(f"{run['processed']:,} processed: {counts}. {sums} {what}.", markup=False, soft_wrap=True)

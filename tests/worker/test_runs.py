@@ -32,9 +32,8 @@ from db.core.tables import metadata
 from db.fraud import set_rules
 from db.fraud.set_rules import RuleChange
 from db.runs import billing as run_billing
-from db.runs import differences, planning, records, scheduler, starting
+from db.runs import differences, planning, records, scheduler, starting, wire
 from db.runs.records import Asked, Item
-from db.runs.wire import runs_out
 from db.tasks import records as tasks
 from db.telemetry import counters
 from tests.builders import distinct
@@ -145,7 +144,7 @@ async def test_m1_a_run_whose_task_fails_for_good_ends_as_failed_and_the_next_on
             assert (run.state, run.error) == ("running" if attempt else "waiting", None)
             await RUNNER.run(runtime, task_id)
     async with transaction(runtime.engine) as connection:
-        (shown,) = await runs_out(connection, await records.newest(connection, 10), results=True)
+        (shown,) = await wire.runs_out(connection, await records.newest(connection, 10))
         counted = await counters.read(connection)
         told = await connection.fetchval("SELECT count(*) FROM tasks WHERE kind = $1", records.REPORT_TO_GITHUB)
     assert (shown["state"], shown["error"]) == ("failed", "An unexpected error: ValueError('Nobody foresaw this.')")
@@ -179,6 +178,11 @@ async def test_m1_a_failure_stops_only_that_partners_later_periods_and_ends_as_a
     ]
     assert (items[0].attempts, items[0].error, tries) == (3, "Acme is special.", 3)
     assert items[1].note == "An earlier period of the partner comes first."
+    async with transaction(runtime.engine) as connection:
+        for most, left_out in ((1, 0), (0, 1)):
+            monkeypatch.setattr(wire, "MOST_ERRORS", most)
+            (shown,) = await wire.runs_out(connection, await records.newest(connection, 10))
+            assert (len(shown["errors"]), shown["errors_left_out"]) == (most, left_out)
     assert [partner for partner, *_ in await bills(world)] == ["globex", "globex"]
 
 

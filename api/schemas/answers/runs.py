@@ -75,14 +75,19 @@ class Run(Answer):
     totals: dict[str, Money]
     results: list[RunResult]
     errors: list[RunError]
+    errors_left_out: int
 
 
 class SchedulerStatus(Answer):
-    """Whether months are billed by themselves, when it is looked for ended ones next, and the last runs."""
+    """Whether months are billed by themselves, when it is looked for ended ones next, and the last runs.
+
+    `next` leads to more results of the run that was named.
+    """
 
     enabled: bool
     next_run_at: datetime | None
     runs: list[Run]
+    next: str | None
 
 
 class SchedulerHealth(Answer):

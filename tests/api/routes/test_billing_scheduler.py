@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.github_signature import is_signed
 from api.app import create_app
+from api.routes import billing_scheduler
 from db.core.engine import transaction
 from db.core.settings import Settings
 from tests.api.office import Office
@@ -37,7 +38,7 @@ def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "TURN_S", 60.0)
 
 
-async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
+async def test_a_run_from_its_start_to_its_results(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """What April asks for is less than nothing, so its total is 0.00; the totals of the run add up the gross."""
     await office.lead_in("2024-03", "2024-04")
     less = {"partner": "acme", "period": "2024-04", "text": "Goodwill", "amount": "-15.00", "reason": "Agreed."}
@@ -58,6 +59,11 @@ async def test_a_run_from_its_start_to_its_results(office: Office) -> None:
         ("acme", "2024-03", "12.00", "12.00"),
         ("acme", "2024-04", "-6.00", "0.00"),
     ]
+    assert status["next"] is None
+    monkeypatch.setattr(billing_scheduler, "RESULTS_AT_ONCE", 1)
+    first = await get(office.client, f"{PATH}/status", run=run_id)
+    second = await get(office.client, f"{PATH}/status", run=run_id, after=first["next"])
+    assert first["runs"][0]["results"] + second["runs"][0]["results"] == run["results"]
     bill = await get(office.client, f"/api/bills/{run['results'][0]['bill']}")
     assert bill["gross"] == "12.00"
     (line,) = (await get(office.client, "/api/audit", what="billing_run.started"))["items"]

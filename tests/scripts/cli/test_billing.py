@@ -48,7 +48,7 @@ def test_a_dry_run_then_the_run_then_the_status(stack: Stack, partner: str) -> N
     assert done.exit_code == 0, done.output
     assert "10.00 EUR billed." in done.stdout
     again = json.loads(leadger(stack, "process", partner, "--period", "2024-04", "--json").stdout)
-    assert (again["processed"], again["totals"], again["dry_run"]) == (0, {}, False)
+    assert (again["processed"], again["skipped"], again["totals"], again["dry_run"]) == (1, 1, {}, False)
     shown = leadger(stack, "status").stdout
     assert again["run_id"] in shown
     assert "The scheduler looks next at" in shown
