@@ -15,7 +15,12 @@ from api.problems import Problem
 CSRF_FIELD = "csrf_token"
 _TYPE = "application/x-www-form-urlencoded"
 _TYPE_WITH_FILE = "multipart/form-data"
-_TAKE_FILES = frozenset({"/import"})
+_TAKE_FILES = {
+    "/import": Permission.INGEST,
+    "/partner/reconciliation": Permission.READ,
+    "/partner/returns": Permission.READ,
+}
+"""The paths of forms with a file, each with what its sender must be allowed to do."""
 _MOST_FIELDS = 2000
 MOST_BYTES_WITH_FILE = 8 * 1024 * 1024
 """Of a form with a file, all together; a gateway of AWS takes 10 MB."""
@@ -61,7 +66,8 @@ def sent_file(request: Request, name: str) -> SentFile:
 
 def _has_file(scope: Scope) -> bool:
     caller: Caller = scope["caller"]
-    return _type(scope) == _TYPE_WITH_FILE and scope["path"] in _TAKE_FILES and caller.may(Permission.INGEST)
+    needed = _TAKE_FILES.get(scope["path"])
+    return _type(scope) == _TYPE_WITH_FILE and needed is not None and caller.may(needed, caller.partner_id)
 
 
 def _type(scope: Scope) -> str:

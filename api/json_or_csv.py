@@ -31,7 +31,11 @@ async def json_form(request: Request, model: type[Model]) -> Model:
 
 async def csv_text(request: Request, read: Callable[[str], Rows], most_bytes: int = _MOST_BYTES) -> Rows:
     """What `read` makes of a CSV body; Problem 400 that names the line of every bad row."""
-    body = await read_body(request, most_bytes)
+    return await csv_rows(await read_body(request, most_bytes), read)
+
+
+async def csv_rows(body: bytes, read: Callable[[str], Rows]) -> Rows:
+    """What `read` makes of a CSV file; Problem 400 that names the line of every bad row."""
     try:
         return await run_in_threadpool(read, body.decode())  # a large file takes a while
     except UnicodeDecodeError:

@@ -14,16 +14,19 @@ from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id
 from api.pages.exports import KINDS
 from api.pages.forms import Form, submitted
 from api.pages.lists import PER_PAGE, beside, day_in_utc, link
+from api.pages.own_returns import reason_from_form, reasons_of, said_of
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routes.actions import ReasonIn, ReturnIn, hold_action, release_action, return_action
+from api.routes.returns import returned
 from api.routing import Route
 from api.state import state_of
 from billing.actions import Outcome
 from billing.errors import InvalidValue
 from billing.explain import totals_text
 from billing.periods import period_from_text
+from db.bills import return_records
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid, uuid_from_text
 from db.masters import partners
@@ -113,6 +116,23 @@ async def decide_action_here(request: Request, lead_id: str) -> Response:
     return await submitted(request, act, show)
 
 
+@router.post("/{lead_id}/ask-return", dependencies=[_READ])
+async def ask_return_here(request: Request, lead_id: str) -> Response:
+    """Ask for the return of an action of the lead; asked again, nothing changes."""
+
+    async def act(form: Form) -> Response:
+        if (action_id := uuid_from_text(form.value("action"))) is None:
+            raise Problem(400, "Choose an action.")
+        body = form.read_as(ReturnIn, {"reason": reason_from_form(form)})
+        results = await returned(request, [("The action", [action_id], False, body.reason)])
+        return led_to(request, f"/activity/{lead_id}", said_of(results))
+
+    async def show(asked: Request, form: Form) -> Response:
+        return await _show_lead(asked, form, lead_id)
+
+    return await submitted(request, act, show)
+
+
 async def _found(
     connection: asyncpg.Connection, only: LeadFilter, before: tuple[datetime, UUID] | None, newest_by: LeadOrder
 ) -> LeadPage:
@@ -147,7 +167,9 @@ async def _show_lead(request: Request, form: Form, lead_id: str) -> Response:
         view = await leads_on_record.view(connection, next(iter(found))) if found else None
         if view is None or within not in (None, partner_uuid(view.lead.partner)):
             raise Problem(404, "There is no such lead on record.")
-        partner = await partners.read(connection, partner_uuid(view.lead.partner))
+        partner_id = partner_uuid(view.lead.partner)
+        partner, reasons = await partners.read(connection, partner_id), await reasons_of(connection, partner_id)
+        returns = await return_records.of_lead(connection, view.lead.id)
     assert partner is not None
     return page(
         request,
@@ -157,6 +179,8 @@ async def _show_lead(request: Request, form: Form, lead_id: str) -> Response:
         view=view,
         partner=partner,
         people=sees_people(request),
+        reasons=reasons,
+        returns=returns,
         may_decide=caller_of(request).may(Permission.BILL),
     )
 

@@ -69,7 +69,7 @@ async def start_reconciliation(
 async def get_reconciliation(request: Request, reconciliation_id: UuidPath) -> Response:
     """What matched, what is missing on either side and what differs, each with money and its first rows."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        task = await _found(request, connection, reconciliation_id)
+        task = await known_reconciliation(request, connection, reconciliation_id)
         of = await partners.read(connection, UUID(task.arguments["partner_id"]))
         assert of is not None
         content: dict[str, Any] = {
@@ -101,10 +101,18 @@ async def list_reconciled_rows(
     """The rows of a part, as they stand in the list; those that only we have at the end."""
     place = place_from_cursor(after, int) or 0
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        await _found(request, connection, reconciliation_id)
+        await known_reconciliation(request, connection, reconciliation_id)
         return json_response(
             await _rows(connection, reconciliation_id, Part(part), after=place, limit=limit, under="items")
         )
+
+
+async def known_reconciliation(request: Request, connection: asyncpg.Connection, task_id: UUID) -> Task:
+    """The task; Problem 404 if there is none, or if it is about another partner than the caller's."""
+    task, within = await records.read(connection, task_id), own_partner(request)
+    if task is None or task.kind != reconciliation.KIND or within not in (None, UUID(task.arguments["partner_id"])):
+        raise Problem(404, f"There is no reconciliation {task_id}.")
+    return task
 
 
 async def _rows(
@@ -113,11 +121,3 @@ async def _rows(
     found = await reconciliation.page(connection, task_id, part, after=after, limit=limit)
     following = cursor_from_place(found[-1].position) if len(found) == limit else None
     return {under: [entry_out(entry) for entry in found], "next": following}
-
-
-async def _found(request: Request, connection: asyncpg.Connection, task_id: UUID) -> Task:
-    """The task; Problem 404 if there is none, or if it is about another partner than the caller's."""
-    task, within = await records.read(connection, task_id), own_partner(request)
-    if task is None or task.kind != reconciliation.KIND or within not in (None, UUID(task.arguments["partner_id"])):
-        raise Problem(404, f"There is no reconciliation {task_id}.")
-    return task

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
@@ -42,7 +42,7 @@ from db.ledger import reading
 
 router = APIRouter(route_class=Route, prefix="/api/returns", tags=["bills"])
 
-_Named = tuple[str, list[UUID], bool, ReturnReason]
+Named = tuple[str, list[UUID], bool, ReturnReason]
 """Where somebody named an action or a lead, the keys that this may be, whether it is a lead, and the reason."""
 
 
@@ -58,7 +58,11 @@ async def post_returns(request: Request) -> Response:
     Who may bill, and is not bound to a partner, returns; others ask, and Finance decides. Sent again it changes
     nothing. 404 without any effect if something named is not there.
     """
-    named = await _named(request)
+    return json_response([returned_out(each) for each in await returned(request, await _named(request))])
+
+
+async def returned(request: Request, named: list[Named]) -> list[Returned]:
+    """Return what is named, or ask for that if the caller may no more; the errors are those of `post_returns`."""
     within, now, policies = own_partner(request), datetime.now(UTC), state_of(request).policies
     async with transaction(state_of(request).engine, readonly=True) as connection:
         wanted = await _actions(connection, named, within)
@@ -68,6 +72,11 @@ async def post_returns(request: Request) -> Response:
         return await decide(uow, policies, action_id, wanted[action_id], now)
 
     return await _each(request, list(wanted), one)
+
+
+def named_in_rows(rows: list[tuple[CsvRow, ReturnReason]]) -> list[Named]:
+    """What a CSV file names."""
+    return [_from_row(row, reason) for row, reason in rows]
 
 
 @router.get(
@@ -118,28 +127,27 @@ async def decide_returns(request: Request, body: DecisionIn) -> Response:
             return await returning.accept(uow, policies, action_id, body.reason, now)
         return await returning.refuse(uow, action_id, body.reason, now)
 
-    return await _each(request, actions, one)
+    return json_response([returned_out(each) for each in await _each(request, actions, one)])
 
 
 async def _each(
     request: Request, actions: list[UUID], one: Callable[[UnitOfWork, UUID], Awaitable[Returned]]
-) -> Response:
+) -> list[Returned]:
     """What became of each action, in its own transaction."""
-    results: list[dict[str, Any]] = []
+    results: list[Returned] = []
     for action_id in actions:
         try:
             async with unit_of_work(request) as uow:
-                returned = await one(uow, action_id)
+                results.append(await one(uow, action_id))
         except RuleViolation as error:
-            returned = Returned(action_id, ReturnState.REFUSED, str(error))
-        results.append(returned_out(returned))
-    return json_response(results)
+            results.append(Returned(action_id, ReturnState.REFUSED, str(error)))
+    return results
 
 
-async def _named(request: Request) -> list[_Named]:
+async def _named(request: Request) -> list[Named]:
     """What the body names; Problem 400 for a body that is wrong."""
     if content_type(request, JSON_TYPES | CSV_TYPES) in CSV_TYPES:
-        return [_from_row(row, reason) for row, reason in await csv_text(request, rows_of_returns)]
+        return named_in_rows(await csv_text(request, rows_of_returns))
     body = await json_form(request, ReturnsIn)
     if body.actions is not None:
         return [(f"#/actions/{place}", [key], False, body.reason) for place, key in enumerate(body.actions)]
@@ -149,7 +157,7 @@ async def _named(request: Request) -> list[_Named]:
     ]
 
 
-def _from_row(row: CsvRow, reason: ReturnReason) -> _Named:
+def _from_row(row: CsvRow, reason: ReturnReason) -> Named:
     where, cells = f"line:{row.line}", row.cells
     if "lead_id" in cells:
         return where, possible_lead_ids(cells.get("source", ""), cells["lead_id"]), True, reason
@@ -158,7 +166,7 @@ def _from_row(row: CsvRow, reason: ReturnReason) -> _Named:
 
 
 async def _actions(
-    connection: asyncpg.Connection, named: list[_Named], within: UUID | None
+    connection: asyncpg.Connection, named: list[Named], within: UUID | None
 ) -> Mapping[UUID, ReturnReason]:
     """The actions that are named, with the reason given first; of a partner if the caller is bound to one.
 

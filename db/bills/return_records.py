@@ -118,6 +118,12 @@ async def read(connection: asyncpg.Connection, action_id: UUID) -> ReturnRecord 
     return _record_from_row(row) if row else None
 
 
+async def of_lead(connection: asyncpg.Connection, lead_id: UUID) -> list[ReturnRecord]:
+    """The returns of a lead's actions, those asked for last first."""
+    rows = await connection.fetch(f"SELECT {_COLUMNS} WHERE actions.lead_id = $1 ORDER BY asked_at DESC", lead_id)
+    return [_record_from_row(row) for row in rows]
+
+
 async def page(
     connection: asyncpg.Connection,
     *,

@@ -51,9 +51,13 @@ class Entry:
     ours_minor: int | None
 
 
-async def start(uow: UnitOfWork, partner_id: UUID, period: int, given: PartnersList) -> UUID:
-    """Store a list and start the task that compares it."""
-    task_id = await tasks.start(uow, KIND, {"partner_id": partner_id, "period": period, "by": given.by})
+async def start(
+    uow: UnitOfWork, partner_id: UUID, period: int, given: PartnersList, *, task_id: UUID | None = None
+) -> UUID:
+    """Store a list and start the task that compares it; with the id of a task that is there, nothing happens."""
+    task_id = task_id or uuid4()
+    if not await tasks.start_once(uow, task_id, KIND, {"partner_id": partner_id, "period": period, "by": given.by}):
+        return task_id
     people = await _people(uow.connection, given.rows) if given.by is By.PERSON else {}
     await uow.connection.copy_records_to_table(
         "reconciliation_entries",

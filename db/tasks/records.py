@@ -88,6 +88,15 @@ async def start(uow: UnitOfWork, kind: str, arguments: Mapping[str, Any], *, ded
     return task_id
 
 
+async def start_once(uow: UnitOfWork, task_id: UUID, kind: str, arguments: Mapping[str, Any]) -> bool:
+    """Start a task with an id that follows from what was asked; False, and nothing happens, if it is there."""
+    connection = uow.connection
+    is_new = await _insert(connection, kind, arguments, uow.request_id, actor=uow.actor, task_id=task_id) is not None
+    if is_new:
+        uow.notify(RUN_TASK, str(task_id))
+    return is_new
+
+
 async def create(
     connection: asyncpg.Connection,
     kind: str,
@@ -303,19 +312,20 @@ async def _insert(
     total: int = 0,
     parent_id: UUID | None = None,
     dedup_key: str | None = None,
+    task_id: UUID | None = None,
 ) -> UUID | None:
-    """The id of the new task; None if an unfinished one of the kind has the key."""
-    task_id: UUID | None = await connection.fetchval(
+    """The id of the new task; None if an unfinished one of the kind has the key, or any one the id."""
+    inserted: UUID | None = await connection.fetchval(
         """
         INSERT INTO tasks (
             id, kind, arguments, request_id, total, parent_id, dedup_key,
             requested_by_kind, requested_by_id, requested_by_name
         )
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-        ON CONFLICT (kind, dedup_key) WHERE dedup_key IS NOT NULL AND finished_at IS NULL DO NOTHING
+        ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        uuid4(),
+        task_id or uuid4(),
         kind,
         _json(arguments).decode(),
         request_id,
@@ -326,7 +336,7 @@ async def _insert(
         actor.id,
         actor.name,
     )
-    return task_id
+    return inserted
 
 
 def _task_from_row(row: asyncpg.Record) -> Task:

@@ -359,6 +359,8 @@ _WITHOUT_DATABASE = {
     "show_import",
     "show_new_partner",
     "show_own_partner",
+    "show_reconciliations",
+    "show_returns",
     "show_settings",
     "show_what_if",
     "stream_health",

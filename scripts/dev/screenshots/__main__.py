@@ -73,6 +73,8 @@ def _records(scene: Scene) -> Iterator[Picture]:
     yield Picture("partner-long", "finance", scene.path_of("partner", "umbrella"))
     yield Picture("partner-terms-sales", "sales", f"{acme}/terms")
     yield Picture("own-partner", "partner", "/partner")
+    yield Picture("own-partner-list", "partner", "/partner/reconciliation")
+    yield Picture("own-partner-returns", "partner", "/partner/returns")
     yield Picture("own-partner-terms", "partner", f"{acme}/terms")
     yield Picture("own-partner-month", "partner", f"{acme}/months/2024-04")
     yield Picture("activity", "finance", "/activity")

@@ -121,6 +121,7 @@ NOT_AUDITED = {
     "explain_difference",
     "replay_bill",
     "start_reconciliation",
+    "reconcile_here",
     "start_what_if",
     "cancel_what_if",
     "start_what_if_here",

@@ -250,6 +250,13 @@ NEEDED: dict[str, Permission | Anybody] = {
     "close_period_here": Permission.BILL,
     "reopen_period_here": Permission.BILL,
     "show_own_partner": Permission.READ,
+    "show_reconciliations": Permission.READ,
+    "reconcile_here": Permission.READ,
+    "show_reconciliation": Permission.READ,
+    "export_reconciliation": Permission.READ,
+    "show_returns": Permission.READ,
+    "ask_returns_here": Permission.READ,
+    "ask_return_here": Permission.READ,
     "show_activity": Permission.READ,
     "export_activity": Permission.READ,
     "export_bills": Permission.READ,
@@ -321,6 +328,8 @@ BY_FORM = {
     "end_price_here": "rate.ended",
     "enter_usage_here": "usage.entered",
     "decide_action_here": "action.held",
+    "ask_return_here": "return.asked",
+    "ask_returns_here": "return.asked",
     "close_period_here": "period.closed",
     "reopen_period_here": "period.reopened",
     "start_run_here": "billing_run.started",
@@ -390,6 +399,13 @@ OPEN: dict[str, Json | str | None] = {
     "show_quarantine": None,
     "show_month_of_partner": None,
     "show_own_partner": None,
+    "show_reconciliations": None,
+    "reconcile_here": {"period": "2024-04", "file": "lead_id,amount\n{lead_id},9.00\n"},
+    "show_reconciliation": None,
+    "export_reconciliation": None,
+    "show_returns": None,
+    "ask_returns_here": {"leads": "{lead_id}", "reason": "invalid"},
+    "ask_return_here": {"action": "{action_id}", "reason": "invalid"},
     "search": None,
     "show_activity": None,
     "export_activity": None,
@@ -426,6 +442,10 @@ OPEN: dict[str, Json | str | None] = {
     "list_quarantine": None,
 }
 """The routes that keep to the partner of a bound key, each with a body (a text is CSV). All others refuse such keys."""
+OPEN_FORMS = {"reconcile_here", "ask_returns_here", "ask_return_here"}
+"""Those that are forms; what is under `file` is one."""
+NAME_NOBODY = {"reconcile_here"}
+"""Those that are about the caller's own partner, whatever they say."""
 ASKED = {"start_reconciliation": "?partner={partner}&period=2024-04"}
 """The queries of those that need one."""
 
