@@ -150,3 +150,27 @@ def test_nothing_scrolls_sideways(place: Place, width: int, scheme: Any) -> None
     for path in ("/dashboard", *bills, "/account", "/no", *other_pages(place)):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_partners_own_people_compare_their_list_and_ask_for_a_return(place: Place, scheme: Any) -> None:
+    """Also on a phone, where nothing scrolls sideways; axe finds nothing on any of it."""
+    place.person(f"pat-{scheme}", role="partner", partner="paged")
+    page = place.page(f"pat-{scheme}", color_scheme=scheme, viewport={"width": 390, "height": 844})
+    page.goto("/partner/reconciliation")
+    page.get_by_label("Month").fill("2024-04")
+    rows = b"lead_id,amount\npaged-2024-04,12.00\nnobody's,1.00\n"
+    page.get_by_label("List").set_input_files({"name": "list.csv", "mimeType": "text/csv", "buffer": rows})
+    page.get_by_role("button", name="Compare the list").click()
+    expect(page.get_by_role("row").filter(has_text="In both, with other amounts")).to_contain_text("−2.00")
+    result = page.url.removeprefix(place.url)
+    page.goto("/partner/returns")
+    page.get_by_label("Leads (optional)").fill("paged-2024-04")
+    page.get_by_role("button", name="Ask for the return").click()
+    expect(page.get_by_role("status")).to_have_text("Asked for the return of 1 action.")
+    expect(page.get_by_role("row").filter(has_text="paged-2024-04")).to_contain_text("Asked")
+    lead = place.client.get("/leads/paged-2024-04").json()["id"]
+    for path in ("/partner", "/partner/reconciliation", result, "/partner/returns", f"/activity/{lead}"):
+        assert wrong_in(page, path) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
