@@ -11,6 +11,7 @@ from api.pages.lists import PER_PAGE, beside, link
 from api.pages.rendering import led_to, page
 from api.pages.words import ROLES
 from api.paging import After, cursor_from_place, place_from_cursor
+from api.problems import Problem
 from api.routes.users import change_user, invited_user, known_user, link_for_user
 from api.routing import Route
 from api.schemas.fields import UuidPath
@@ -73,10 +74,14 @@ async def change_role_here(request: Request, user_id: UuidPath) -> Response:
 
 @router.post("/{user_id}/active")
 async def change_active_here(request: Request, user_id: UuidPath) -> Response:
-    """Let a person sign in no more, or again."""
+    """Let a person sign in no more, if their e-mail was typed, or again."""
 
     async def act(form: Form) -> Response:
         active = form.value("active") == "true"
+        async with transaction(state_of(request).engine, readonly=True) as connection:
+            user = await known_user(connection, user_id)
+        if not active and form.value("email").strip().lower() != user.email.lower():
+            raise Problem(400, f"Nothing is changed: type the e-mail of the person, {user.email}, to deactivate them.")
         await change_user(request, user_id, form.read_as(UserChange, {"active": active}))
         said = "The person may sign in again." if active else "The person cannot sign in any more."
         return led_to(request, f"/settings/people/{user_id}", said)

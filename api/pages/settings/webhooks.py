@@ -77,9 +77,13 @@ async def act_on_webhook_here(request: Request, webhook_id: UuidPath) -> Respons
 
 @router.post("/{webhook_id}/remove")
 async def remove_webhook_here(request: Request, webhook_id: UuidPath) -> Response:
-    """Remove a webhook; what waits for it is not sent."""
+    """Remove a webhook, if its URL was typed; what waits for it is not sent."""
 
     async def act(form: Form) -> Response:
+        async with transaction(state_of(request).engine, readonly=True) as connection:
+            webhook = await routes.known_webhook(connection, webhook_id)
+        if form.value("url").strip() != webhook.url:
+            raise Problem(400, f"Nothing is removed: type the URL of the webhook, {webhook.url}, to remove it.")
         await routes.remove_webhook(request, webhook_id)
         return led_to(request, "/settings/webhooks", "The webhook is removed.")
 

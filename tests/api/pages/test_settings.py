@@ -87,10 +87,11 @@ async def test_the_secret_of_a_webhook_is_shown_once(browser_of: BrowserOf, offi
     assert "Waiting" in tested.text
     (again,) = [each for each in tested.forms if each.endswith("/redeliver")]
     assert (await ada.send(again, tested.form(again))).status == 303
-    assert (
-        "The webhook is removed."
-        in (await ada.follow(await ada.send(f"{mine}/remove", tested.form(f"{mine}/remove")))).text
-    )
+    removal = tested.form(f"{mine}/remove") | {"url": "https://hooks.example.com"}
+    refused = await ada.send(f"{mine}/remove", removal)
+    assert (refused.status, "Nothing is removed" in refused.text) == (400, True)
+    removed = await ada.send(f"{mine}/remove", removal | {"url": "https://hooks.example.com/x"})
+    assert "The webhook is removed." in (await ada.follow(removed)).text
     assert (await ada.get(mine)).status == 404
 
 
@@ -120,8 +121,10 @@ async def test_a_person_is_invited_given_a_role_and_let_go(
     changed = await ada.get(mine)
     assert "Role Partner Partner acme" in changed.text
     assert "/password?token=" in await shown_once(ada, await ada.send(f"{mine}/reset", changed.filled(f"{mine}/reset")))
+    unsure = await ada.send(f"{mine}/active", changed.filled(f"{mine}/active") | {"email": "ida@example.com"})
+    assert (unsure.status, "May sign in yes" in unsure.text) == (400, True)
     for word in ("no", "yes"):
-        form = (await ada.get(mine)).filled(f"{mine}/active")
+        form = (await ada.get(mine)).filled(f"{mine}/active") | {"email": "nora@example.com"}
         assert f"May sign in {word}" in (await ada.follow(await ada.send(f"{mine}/active", form))).text
 
 
