@@ -47,11 +47,11 @@ async def create_key(request: Request, body: KeyIn) -> Response:
     return json_response(content | {"key": made.secret}, 201)
 
 
-async def made_key(request: Request, body: KeyIn) -> NewKey:
-    """Make a key; with `partner` it is bound to that one."""
+async def made_key(request: Request, body: KeyIn, key_id: UUID | None = None) -> NewKey:
+    """Make a key; with `partner` it is bound to that one. RuleViolation if one has the id."""
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, body.partner) if body.partner else None
-        return await api_keys.create(uow, body.name, body.wanted(), partner_id)
+        return await api_keys.create(uow, body.name, body.wanted(), partner_id, key_id=key_id)
 
 
 @router.get("", response_model=answers.Page[answers.Key])

@@ -54,16 +54,18 @@ async def create_webhook(request: Request, body: WebhookIn) -> Response:
     return json_response({**_webhook_out(made), "secret": secret}, 201)
 
 
-async def made_webhook(request: Request, body: WebhookIn) -> tuple[Webhook, str]:
-    """Make a webhook; it and its secret."""
+async def made_webhook(request: Request, body: WebhookIn, webhook_id: UUID | None = None) -> tuple[Webhook, str]:
+    """Make a webhook; it and its secret. RuleViolation if one has the id."""
     settings = state_of(request).settings
     async with unit_of_work(request) as uow:
         partner_id = await partner_id_of(uow.connection, body.partner) if body.partner else None
         try:
-            webhook_id, secret = await webhooks.create(uow, settings, body.url, body.events, partner_id)
+            made_id, secret = await webhooks.create(
+                uow, settings, body.url, body.events, partner_id, webhook_id=webhook_id
+            )
         except InvalidValue as error:
             raise Problem(400, f"The URL {error}.", [FieldError("#/url", str(error))]) from None
-        return await known_webhook(uow.connection, webhook_id), secret
+        return await known_webhook(uow.connection, made_id), secret
 
 
 @router.get("", response_model=answers.Page[answers.Webhook])

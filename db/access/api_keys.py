@@ -47,12 +47,17 @@ class NewKey:
     secret: str
 
 
-async def create(uow: UnitOfWork, name: str, scopes: Sequence[str], partner_id: UUID | None = None) -> NewKey:
-    """Make a key, or one that is bound to a partner. RuleViolation for a bound one with other scopes than those."""
+async def create(
+    uow: UnitOfWork, name: str, scopes: Sequence[str], partner_id: UUID | None = None, *, key_id: UUID | None = None
+) -> NewKey:
+    """Make a key, or one that is bound to a partner, with an id that whoever asks may have chosen.
+
+    RuleViolation for a bound one with other scopes than those, and for an id that a key has.
+    """
     if partner_id and not set(scopes) <= set(SCOPES_OF_BOUND_KEYS):
         *others, last = SCOPES_OF_BOUND_KEYS
         raise RuleViolation(f"A key that is bound to a partner has no scopes but {', '.join(others)} and {last}.")
-    made = await _make(uow, name, scopes, partner_id)
+    made = await _make(uow, name, scopes, partner_id, key_id=key_id or uuid4())
     await uow.audit("key.created", made.id, after={"name": name, "scopes": scopes, "partner_id": partner_id})
     return made
 
@@ -65,7 +70,8 @@ async def create_first(uow: UnitOfWork, name: str, scopes: Sequence[str], key_ha
     await locks.lock_api_keys_exclusive(uow.connection)
     if await _admin_keys(uow.connection):
         return False
-    key_id = await _insert(uow.connection, name, scopes, key_hash)
+    key_id = uuid4()
+    await _insert(uow.connection, key_id, name, scopes, key_hash)
     await uow.audit("key.created", key_id, after={"name": name, "scopes": scopes})
     return True
 
@@ -84,7 +90,7 @@ async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta
     if row is None:
         return None
     uow.after_commit(cache.clear)
-    made = await _make(uow, row["name"], row["scopes"], row["partner_id"], replaces=key_id)
+    made = await _make(uow, row["name"], row["scopes"], row["partner_id"], key_id=uuid4(), replaces=key_id)
     facts = {"name": row["name"], "scopes": row["scopes"], "new_id": made.id, "overlap_s": overlap.total_seconds()}
     await uow.audit("key.rotated", key_id, after=facts)
     return made
@@ -170,7 +176,13 @@ async def _admin_keys(connection: asyncpg.Connection) -> list[UUID]:
 
 
 async def _make(
-    uow: UnitOfWork, name: str, scopes: Sequence[str], partner_id: UUID | None, *, replaces: UUID | None = None
+    uow: UnitOfWork,
+    name: str,
+    scopes: Sequence[str],
+    partner_id: UUID | None,
+    *,
+    key_id: UUID,
+    replaces: UUID | None = None,
 ) -> NewKey:
     """Store a key. It stands for the person who makes it, or else for whom the key stands that makes it or it replaces.
 
@@ -178,7 +190,10 @@ async def _make(
     """
     connection = uow.connection
     secret = new_secret(_BOUND_PREFIX if partner_id else _PREFIX)
-    key_id = await _insert(connection, name, scopes, hash_of(secret))
+    if not await _insert(connection, key_id, name, scopes, hash_of(secret)):
+        raise RuleViolation(
+            "This key is made already, and its secret was shown then; if you missed it, rotate the key."
+        )
     if partner_id:
         await connection.execute("INSERT INTO key_partners (key_id, partner_id) VALUES ($1, $2)", key_id, partner_id)
     await connection.execute(
@@ -197,16 +212,18 @@ async def _make(
     return NewKey(key_id, secret)
 
 
-async def _insert(connection: asyncpg.Connection, name: str, scopes: Sequence[str], key_hash: bytes) -> UUID:
-    key_id = uuid4()
-    await connection.execute(
-        "INSERT INTO api_keys (id, name, key_hash, scopes) VALUES ($1, $2, $3, $4)",
+async def _insert(
+    connection: asyncpg.Connection, key_id: UUID, name: str, scopes: Sequence[str], key_hash: bytes
+) -> bool:
+    """Store a key; False if there is one with this id."""
+    status: str = await connection.execute(
+        "INSERT INTO api_keys (id, name, key_hash, scopes) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
         key_id,
         name,
         key_hash,
         list(scopes),
     )
-    return key_id
+    return status.endswith(" 1")
 
 
 def _key_from_row(row: asyncpg.Record) -> ApiKey:

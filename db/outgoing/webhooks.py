@@ -50,26 +50,39 @@ def secret_from_seed(seed: bytes, webhook_key: str) -> str:
 
 
 async def create(
-    uow: UnitOfWork, settings: Settings, url: str, events: Sequence[Event], partner_id: UUID | None = None
+    uow: UnitOfWork,
+    settings: Settings,
+    url: str,
+    events: Sequence[Event],
+    partner_id: UUID | None = None,
+    *,
+    webhook_id: UUID | None = None,
 ) -> tuple[UUID, str]:
-    """Make a webhook; returns its id and its secret, which is shown nowhere else.
+    """Make a webhook; returns its id, which whoever asks may choose, and its secret, which is shown nowhere else.
 
-    InvalidValue for a URL where none may go, RuleViolation for events that a webhook of a partner may not tell.
+    InvalidValue for a URL where none may go, RuleViolation for events that a webhook of a partner may not tell, and for
+    an id that a webhook has.
     """
     check_url(url, settings.own_networks)
     if partner_id and (others := sorted(set(events) - OF_PARTNERS)):
         raise RuleViolation(
             f"A webhook of a partner tells {', '.join(sorted(OF_PARTNERS))}, and not {', '.join(others)}."
         )
-    webhook_id, seed = uuid4(), secrets.token_bytes(_SEED_BYTES)
-    await uow.connection.execute(
-        "INSERT INTO webhooks (id, url, events, partner_id, seed) VALUES ($1, $2, $3, $4, $5)",
+    webhook_id, seed = webhook_id or uuid4(), secrets.token_bytes(_SEED_BYTES)
+    status: str = await uow.connection.execute(
+        """
+        INSERT INTO webhooks (id, url, events, partner_id, seed) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING
+        """,
         webhook_id,
         url,
         sorted(set(events)),
         partner_id,
         seed,
     )
+    if status.endswith(" 0"):
+        raise RuleViolation(
+            "This webhook is made already, and its secret was shown then; if you missed it, make another secret."
+        )
     facts = {"host": urlsplit(url).hostname, "events": events, "partner_id": partner_id}
     await uow.audit("webhook.created", webhook_id, after=facts)
     return webhook_id, secret_from_seed(seed, settings.webhook_key)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
@@ -15,6 +16,7 @@ from api.schemas.fields import UuidPath
 from api.state import state_of
 from db.access import api_keys
 from db.core.engine import transaction
+from db.core.row_keys import uuid_from_text
 
 router = APIRouter(
     route_class=Route, include_in_schema=False, prefix="/settings/keys", dependencies=[requires(Permission.ADMIN)]
@@ -45,7 +47,7 @@ async def create_key_here(request: Request) -> Response:
         if not form.all("scopes"):
             raise Problem(400, "Choose a scope.", [FieldError("#/scopes", "are missing: choose one at least")])
         body = form.read_as(routes.KeyIn, sent | {"scopes": list(form.all("scopes"))})
-        made = await routes.made_key(request, body)
+        made = await routes.made_key(request, body, uuid_from_text(form.value("key_id")))
         return led_to(request, "/settings/keys", f"The key “{body.name}” is made:", shown_once=made.secret)
 
     return await submitted(request, act, _show)
@@ -92,4 +94,5 @@ async def _show(request: Request, form: Form) -> Response:
         keys=valid,
         ended=ended,
         scopes=_WHAT_SCOPES_DO,
+        new_id=uuid4(),
     )

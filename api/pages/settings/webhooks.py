@@ -1,7 +1,7 @@
 """Webhooks: who is told of what, what was sent to each, and sending it again."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Request, Response
 
@@ -17,6 +17,7 @@ from api.schemas.fields import UuidPath
 from api.state import state_of
 from billing.webhooks.events import Event
 from db.core.engine import transaction
+from db.core.row_keys import uuid_from_text
 from db.outgoing import deliveries, webhooks
 
 router = APIRouter(
@@ -38,9 +39,8 @@ async def create_webhook_here(request: Request) -> Response:
         if not form.all("events"):
             raise Problem(400, "Choose an event.", [FieldError("#/events", "are missing: choose one at least")])
         sent: dict[str, Any] = {name: form.value(name).strip() for name in ("url", "partner")}
-        made, secret = await routes.made_webhook(
-            request, form.read_as(routes.WebhookIn, sent | {"events": list(form.all("events"))})
-        )
+        body = form.read_as(routes.WebhookIn, sent | {"events": list(form.all("events"))})
+        made, secret = await routes.made_webhook(request, body, uuid_from_text(form.value("webhook_id")))
         said = "The webhook is made. Its messages are signed with this secret:"
         return led_to(request, f"/settings/webhooks/{made.id}", said, shown_once=secret)
 
@@ -112,7 +112,15 @@ async def _show_all(request: Request, form: Form) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         found = await webhooks.list_all(connection)
     events = [event.value for event in Event]
-    return page(request, "settings/webhooks.html", status=form.status, form=form, webhooks=found, events=events)
+    return page(
+        request,
+        "settings/webhooks.html",
+        status=form.status,
+        form=form,
+        webhooks=found,
+        events=events,
+        new_id=uuid4(),
+    )
 
 
 async def _show(request: Request, form: Form, webhook_id: UUID, after: str | None) -> Response:

@@ -45,9 +45,11 @@ async def test_a_key_is_shown_once_rotated_and_revoked(browser_of: BrowserOf, of
     assert (unknown.status, unknown.filled(path)["partner"]) == (404, "nobody")
     assert unknown.filled(path)["scopes"] == ["ingest"]
     secret = await shown_once(ada, await ada.send(path, form | {"scopes": ["read"]}))
+    twice = await ada.send(path, form | {"scopes": ["read"]})
+    assert (twice.status, "This key is made already" in twice.text) == (409, True)
     page = await ada.get(path)
     assert (MARKUP in page.text, "<script>alert" in page.response.text) == (True, False)
-    key = next(each for each in (await get(office.client, "/api/keys"))["items"] if each["name"] == MARKUP)
+    (key,) = [each for each in (await get(office.client, "/api/keys"))["items"] if each["name"] == MARKUP]
     assert await may_read(office.client, secret)
     mine = f"{path}/{key['key_id']}"
     other = await shown_once(ada, await ada.send(f"{mine}/rotate", page.form(f"{mine}/rotate")))
@@ -78,6 +80,9 @@ async def test_the_secret_of_a_webhook_is_shown_once(browser_of: BrowserOf, offi
     made = await ada.send(path, form)
     secret = await shown_once(ada, made)
     assert secret.startswith("whsec_")
+    twice = await ada.send(path, form)
+    assert (twice.status, "This webhook is made already" in twice.text) == (409, True)
+    assert len(await get_all(office.client, "/api/webhooks")) == 1
     mine = made.response.headers["location"]
     acts = await ada.follow(made)
     assert await shown_once(ada, await ada.send(f"{mine}/act", acts.form(f"{mine}/act") | {"do": "rotate"})) != secret
