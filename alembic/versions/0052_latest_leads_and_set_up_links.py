@@ -27,8 +27,9 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_set_up_links")),
+        if_not_exists=True,
     )
-    op.add_column("sessions", sa.Column("user_agent", sa.Text(), nullable=True))
+    op.add_column("sessions", sa.Column("user_agent", sa.Text(), nullable=True), if_not_exists=True)
 
 
 def downgrade() -> None:

@@ -54,15 +54,16 @@ async def export_activity(request: Request, asked: Annotated[Asked, Depends()], 
     people, state = sees_people(request), state_of(request)
     async with transaction(state.engine, readonly=True) as connection:
         only = await filter_from_asked(request, connection, asked)
+        order = leads_on_record.order_of(only)
+        # what fails is told before a file begins
+        await leads_on_record.page(connection, only, before=None, limit=1, newest_by=order)
     head = tuple(name for name in _COLUMNS if people or name not in _OF_PEOPLE)
 
     async def rows() -> Rows:
         async with transaction(state.engine, readonly=True) as connection:
 
             async def read(before: _Place | None) -> tuple[list[list[Cell]], _Place | None]:
-                found = await leads_on_record.page(
-                    connection, only, before=before, limit=ROWS_AT_ONCE, newest_by=leads_on_record.order_of(only)
-                )
+                found = await leads_on_record.page(connection, only, before=before, limit=ROWS_AT_ONCE, newest_by=order)
                 return [_cells(head, *each) for each in found.leads], found.next
 
             async for some in all_pages(read):

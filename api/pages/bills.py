@@ -101,6 +101,7 @@ async def export_bills(
     tab, within, engine = _tab(state), own_partner(request), state_of(request).engine
     async with transaction(engine, readonly=True) as connection:
         only = await _filter(connection, asked, tab, within)
+        await records.page(connection, only, before=None, limit=1)  # what fails is told before a file begins
 
     async def rows() -> Rows:
         async with transaction(engine, readonly=True) as connection:

@@ -215,7 +215,7 @@ def test_a_database_that_is_not_empty_is_left_alone_unless_told(
     assert everything(settings.database_url) == before
     execute(settings.database_url, "UPDATE customers SET name = 'Somebody else'")
     execute(settings.database_url, "DELETE FROM quarantine")
-    leadger("restore", taken, "--replace", url=settings.database_url, home=settings.home)
+    leadger("restore", taken, "--replace", url=settings.database_url, home=tmp_path / "new")
     assert everything(settings.database_url) == before
 
 
