@@ -6,11 +6,14 @@ it would go by the signal handlers that it inherited and ignore SIGTERM, and the
 Connections cost nothing but a file each, so thousands may be open: those that say nothing must not keep out the others.
 """
 
+import _thread
 import os
 import resource
 import signal
+from typing import Any
 
 from granian.cli import entrypoint
+from granian.server.common import AbstractServer
 
 _MOST_CONNECTIONS = 16_384
 _OTHER_FILES = 512
@@ -30,6 +33,16 @@ def _use_default_signal_handlers() -> None:
         signal.signal(each, signal.SIG_DFL)
 
 
+def interrupt(server: Any, *_: Any) -> None:
+    """Tell the server to end, from a thread of its own.
+
+    The thread that a signal interrupts may hold the lock of the event, as in the moment of another signal, and would
+    wait for itself for ever. A thread that is started like this takes no lock.
+    """
+    server.interrupt_signal = True
+    _thread.start_new_thread(server.main_loop_interrupt.set, ())
+
+
 def _allow_many_connections() -> int:
     """Raise the limit of open files as far as we may; returns how many connections fit in it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -41,6 +54,7 @@ def _allow_many_connections() -> int:
 
 
 if __name__ == "__main__":
+    AbstractServer.signal_handler_interrupt = interrupt  # type: ignore[method-assign]
     os.register_at_fork(after_in_child=_use_default_signal_handlers)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)

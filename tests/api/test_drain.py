@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import pytest
 
+from api.__main__ import interrupt
 from db.core.settings import Settings
 from scripts.local.embedded.ports import free_port
 from scripts.local.processes.keeper import descendants
@@ -33,6 +35,22 @@ def api(settings: Settings) -> Iterator[tuple[str, Process]]:
     port = free_port()
     with api_process(settings, port) as process:
         yield f"http://127.0.0.1:{port}", process
+
+
+def test_a_signal_in_the_moment_of_another_one_waits_for_nobody() -> None:
+    """Failed before: `make` hands on the signal that its group has, and the server waited for itself for ever."""
+    is_free, told = threading.Event(), threading.Event()
+
+    class Held:
+        def set(self) -> None:
+            is_free.wait()
+            told.set()
+
+    server = SimpleNamespace(interrupt_signal=False, main_loop_interrupt=Held())
+    interrupt(server)
+    assert server.interrupt_signal
+    is_free.set()
+    assert told.wait(_ENDS_S)
 
 
 def _client(url: str, key: str) -> httpx.Client:
