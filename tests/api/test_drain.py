@@ -43,12 +43,13 @@ def test_a_signal_in_the_moment_of_another_one_waits_for_nobody() -> None:
 
     class Held:
         def set(self) -> None:
-            is_free.wait()
+            is_free.wait(_ENDS_S)
             told.set()
 
     server = SimpleNamespace(interrupt_signal=False, main_loop_interrupt=Held())
     interrupt(server)
     assert server.interrupt_signal
+    assert not told.is_set()
     is_free.set()
     assert told.wait(_ENDS_S)
 
