@@ -75,10 +75,11 @@ from api.traffic.sign_ins import SignIns
 from api.traffic.unknown_keys import UnknownKeys
 from db.access import api_keys, sessions
 from db.core.engine import create_engine
-from db.core.garbage_collector import tune_garbage_collector
+from db.core.garbage_collector import OF_THE_DOOR, tune_garbage_collector
 from db.core.settings import Settings
 from db.core.version import version
 from db.intake.group_commit import InboxWriter
+from db.intake.partitions import PartitionStarts
 from db.intake.waiting_leads import WaitingLeads
 from db.ledger.policies import Policies
 from db.tasks.notifications import Notifier
@@ -110,7 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logging(settings.log_level)
         tracing.start("leadger-api")
-        tune_garbage_collector()
+        tune_garbage_collector(OF_THE_DOOR)
         sys.setswitchinterval(TURN_S)
         connect = partial(create_engine, settings, "leadger-api", connection_class=connection_class())
         half = max(settings.database_pool_size // 2, 1)
@@ -121,7 +122,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         reading = SideThread("reading", connect(half, lock_timeout_s=LOCK_TIMEOUT_S, most_age_s=_READING_CONNECTION_S))
         dry_runs = SideThread("dry-runs", connect(_DRY_RUNS, most_age_s=_READING_CONNECTION_S))
         notifier = Notifier(settings)
-        backpressure = Backpressure(accepting, settings)
+        starts = PartitionStarts()
+        backpressure = Backpressure(accepting, settings, starts)
         inbox = InboxWriter(accepting, notifier.announce_leads)
         unknown_keys = UnknownKeys()
         sign_ins = SignIns()
@@ -143,7 +145,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             concurrency=ConcurrencyLimit(),
             leads_first=LeadsFirst(),
             memory=Memory(),
-            readiness=Readiness(accepting, settings, backpressure, inbox),
+            readiness=Readiness(accepting, settings, backpressure, inbox, starts),
             reading=reading,
             dry_runs=dry_runs,
             downloads=Downloads(settings.home, reading, max(half // 2, 1), settings.answer_timeout_s),

@@ -26,6 +26,7 @@ from db.core.errors import (
 from db.core.settings import Settings
 from db.intake import backlog
 from db.intake.group_commit import InboxWriter
+from db.intake.partitions import PartitionStarts
 from db.tasks import pauses
 from db.telemetry import health
 
@@ -50,8 +51,16 @@ class Ready:
 class Readiness:
     """Finds out whether leads can be accepted. Those who ask at the same time get the same answer."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings, backpressure: Backpressure, inbox: InboxWriter) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        settings: Settings,
+        backpressure: Backpressure,
+        inbox: InboxWriter,
+        starts: PartitionStarts,
+    ) -> None:
         self._engine = engine
+        self._starts = starts
         self._settings = settings
         self._backpressure = backpressure
         self._inbox = inbox
@@ -75,8 +84,8 @@ class Readiness:
                 if missing:
                     return Ready(f"The database schema is not up to date: {missing}. Run `alembic upgrade head`.")
                 await health.refuse_read_only(connection)
-                waited_s = await backlog.waited_s(connection)
-                waiting = await backlog.leads(connection, _MOST_ROWS_COUNTED)
+                waited_s = await backlog.waited_s(connection, self._starts)
+                waiting = await backlog.leads(connection, _MOST_ROWS_COUNTED, self._starts)
                 pause = await pauses.current(connection)
         except (*OUTDATED_CONNECTION, *UNFIT_DATABASE, UnusableDatabase) as error:
             return Ready(f"{unavailable_because(error)}.")

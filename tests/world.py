@@ -32,6 +32,7 @@ from db.core.row_keys import customer_uuid, partner_uuid, product_uuid
 from db.core.unit_of_work import Message, UnitOfWork, unit_of_work
 from db.intake import inbox, quarantine, worker_batch
 from db.intake.inbox import Accepted
+from db.intake.partitions import FIRST_LARGE
 from db.ledger import (
     cap_used,
     closing,
@@ -312,7 +313,7 @@ class World:
     async def scatter(self) -> None:
         """Put what waits into partitions at random, so that batches at work at the same time share customers."""
         async with transaction(self.engine) as connection:
-            await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", inbox.FIRST_LARGE)
+            await connection.execute("UPDATE inbox SET lane = id % $1::int WHERE done_at IS NULL", FIRST_LARGE)
 
     async def work(self, workers: int = 1, most_leads: int = 1000) -> None:
         """Decide everything that waits, by workers that do not know of each other."""

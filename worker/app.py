@@ -17,7 +17,7 @@ from db.core.settings import Settings
 from db.tasks.notifications import START_DUE_RUN, broker_configuration
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
-from worker import process
+from worker import priority, process
 from worker.follow_up import from_beat
 from worker.schedule import beat_schedule
 from worker.traced import TracedCelery, TracedTask
@@ -75,8 +75,10 @@ def _is_not_a_failure(record: logging.LogRecord) -> bool:
 
 @celeryd_after_setup.connect
 def _note_queues(instance: Any, **_: Any) -> None:
-    """Children inherit what their parent consumes, and name their connections after it."""
-    process.consume(instance.app.amqp.queues.consume_from)
+    """Children inherit what their parent consumes, name their connections after it, and let others go first by it."""
+    queues = instance.app.amqp.queues.consume_from
+    process.consume(queues)
+    priority.let_the_door_go_first(queues)
 
 
 @worker_process_init.connect

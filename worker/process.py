@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import uvloop
 
-from db.core.garbage_collector import tune_garbage_collector
+from db.core.garbage_collector import OF_A_WORKER, tune_garbage_collector
 from db.core.settings import Settings
 from db.tasks.notifications import BACKGROUND
 from db.telemetry import tracing
@@ -21,7 +21,7 @@ class Process:
 
     def __init__(self, settings: Settings, name: str) -> None:
         tracing.start("leadger-worker")
-        tune_garbage_collector()
+        tune_garbage_collector(OF_A_WORKER)
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._runtime = create_runtime(settings, name)
 

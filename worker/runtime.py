@@ -9,6 +9,7 @@ from db.core.actor import SYSTEM, Actor
 from db.core.engine import create_engine
 from db.core.settings import Settings
 from db.core.unit_of_work import Publish, UnitOfWork, unit_of_work
+from db.intake.partitions import PartitionStarts
 from db.ledger.policies import Policies
 from db.tasks.notifications import publish
 from db.telemetry.traced_connection import connection_class
@@ -25,6 +26,7 @@ class Runtime:
     engine: AsyncEngine
     policies: Policies = field(default_factory=Policies)
     publish: Publish = publish
+    starts: PartitionStarts = field(default_factory=PartitionStarts)
 
     def unit_of_work(self, request_id: str = "", actor: Actor = SYSTEM) -> AbstractAsyncContextManager[UnitOfWork]:
         """A transaction on behalf of a request and its actor; its messages are sent after the commit."""

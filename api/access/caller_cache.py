@@ -16,6 +16,8 @@ from db.access import api_keys
 from db.core.engine import transaction
 
 TIME_TO_LIVE_S = 2.0
+_AHEAD_S = 1.0
+"""So long before its end a secret that is in use is looked up again, so that no request waits for that."""
 _MOST_KEYS = 10_000
 
 Find = Callable[[asyncpg.Connection, str], Awaitable[Caller | None]]
@@ -42,7 +44,10 @@ class CallerCache:
         """
         key_hash = api_keys.hash_of(secret)
         cached = self._callers.get(key_hash)
-        if cached and cached[0] > time.monotonic():
+        left_s = cached[0] - time.monotonic() if cached else 0.0
+        if cached and left_s > 0:
+            if left_s < _AHEAD_S and key_hash not in self._look_ups:
+                self._begin_look_up(secret, key_hash, None)
             return cached[1]
         if self._unknown.get(key_hash, 0.0) > time.monotonic():
             return None
@@ -54,12 +59,14 @@ class CallerCache:
             except Problem:
                 if not await self._valid.has(key_hash):
                     raise
-        look_up = self._look_ups.get(key_hash)
-        if look_up is None:
-            look_up = asyncio.create_task(self._look_up(secret, key_hash, spent_by))
-            self._look_ups[key_hash] = look_up
-            look_up.add_done_callback(lambda done: self._forget_look_up(key_hash, done))
+        look_up = self._look_ups.get(key_hash) or self._begin_look_up(secret, key_hash, spent_by)
         return await asyncio.shield(look_up)
+
+    def _begin_look_up(self, secret: str, key_hash: bytes, spent_by: str | None) -> "asyncio.Task[Caller | None]":
+        look_up = asyncio.create_task(self._look_up(secret, key_hash, spent_by))
+        self._look_ups[key_hash] = look_up
+        look_up.add_done_callback(lambda done: self._forget_look_up(key_hash, done))
+        return look_up
 
     async def _look_up(self, secret: str, key_hash: bytes, spent_by: str | None) -> Caller | None:
         """Ask the database, once for all requests that come with a key meanwhile."""

@@ -21,6 +21,7 @@ from api.traffic.fair_share import FairShare
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.intake import backlog
+from db.intake.partitions import PartitionStarts
 
 log = structlog.get_logger()
 
@@ -59,9 +60,10 @@ class Level:
 class Backpressure:
     """The backlog as this process knows it: as measured about once a second, and what it accepted since."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+    def __init__(self, engine: AsyncEngine, settings: Settings, starts: PartitionStarts) -> None:
         self._engine = engine
         self._settings = settings
+        self._starts = starts
         self._leads = 0
         self._waited_s = 0.0
         self._accepted_since = 0
@@ -95,8 +97,8 @@ class Backpressure:
         counted_before = self._accepted_since
         try:
             async with transaction(self._engine, readonly=True) as connection:
-                self._leads = await backlog.leads(connection, self._settings.max_inbox_leads)
-                self._waited_s = await backlog.waited_s(connection)
+                self._leads = await backlog.leads(connection, self._settings.max_inbox_leads, self._starts)
+                self._waited_s = await backlog.waited_s(connection, self._starts)
         except Exception as error:
             log.warning("inbox_not_measured", error=repr(error))
             self._leads, self._waited_s = 0, 0.0

@@ -24,11 +24,13 @@ _BY_KEY = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
 }
 """For connections that decide batches: whatever the statistics say, no plan scans a whole table.
 
 For a thousand customers Postgres prefers to scan all of fifty thousand. A cached plan was made for tables as small as
-they were then; planning again for each batch costs less than one wrong index.
+they were then; planning again for each batch costs less than one wrong index. Nor does a batch start processes of the
+server for a thousand rows: that takes longer than reading them, and as many cores from who accepts.
 """
 
 

@@ -70,9 +70,9 @@ SHARED_S = 0.1
 """For so long whoever shares a partner's lock waits for one customer, and then lets those pass who want it alone."""
 
 # A range over both columns of the index, in its order, so that no plan reads what waits in other partitions, or all of
-# this one. The statement around it calls the partition `one.lane`.
+# this one. The statement around it calls the partition `one.lane` and the id from which it looks `one.start`.
 IN_PARTITION = """
-    done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, 0) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
+    done_at IS NULL AND (inbox.lane, inbox.id) >= (one.lane, one.start) AND (inbox.lane, inbox.id) < (one.lane + 1, 0)
 """
 
 _RESOLVABLE = """
@@ -106,11 +106,16 @@ async def try_lock_partition(connection: asyncpg.Connection, partition: int) -> 
 
 
 async def lock_inbox_rows(
-    connection: asyncpg.Connection, partitions: Sequence[int], most_leads: int, most_bytes: int
+    connection: asyncpg.Connection,
+    partitions: Sequence[int],
+    starts: Sequence[int],
+    most_leads: int,
+    most_bytes: int,
 ) -> list[asyncpg.Record]:
     """Lock and read waiting rows of the inbox, oldest first, until they hold `most_leads` or `most_bytes`.
 
-    `locked_by` is the transaction that locked a row last, 0 if none did.
+    Each partition is looked through from its start on. `locked_by` is the transaction that locked a row last, 0 if none
+    did.
     """
     # What waits has no result. By `done_at`, a plan could look for the ids in the index of what waits, one partition
     # after the other.
@@ -123,7 +128,7 @@ async def lock_inbox_rows(
             SELECT id FROM (
                 SELECT id, sum(lead_count) OVER (ORDER BY id) - lead_count AS leads_before,
                     sum(bytes) OVER (ORDER BY id) - bytes AS bytes_before
-                FROM unnest($1::int[]) AS one (lane), LATERAL (
+                FROM unnest($1::int[], $4::bigint[]) AS one (lane, start), LATERAL (
                     SELECT id, lead_count, octet_length(payload) AS bytes FROM inbox
                     WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
                 ) AS first
@@ -135,6 +140,7 @@ async def lock_inbox_rows(
         partitions,
         most_leads,
         most_bytes,
+        starts,
     )
 
 

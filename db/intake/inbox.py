@@ -14,19 +14,11 @@ from billing.leads import Lead
 from db.core import locks
 from db.core.locks import IN_PARTITION
 from db.core.row_keys import lead_uuid
+from db.intake.partitions import FIRST_LARGE, FROM_THE_BEGINNING, PARTITIONS, PartitionStarts
 from db.intake.payloads import leads_from_payload, payload_from_leads
-
-PARTITIONS = 16
-"""A customer's leads lie in one of eight partitions, its large rows in one of eight others, from FIRST_LARGE on. One
-batch at a time works in a partition, so batches do not wait for each other. Partitions are for speed only: the locks of
-customers keep verdicts right, whatever partition a row lies in.
-"""
 
 LARGE_BYTES = 20_000
 """A row with a larger payload is a large one: what is small does not wait behind it."""
-
-FIRST_LARGE = PARTITIONS // 2
-"""The first of the partitions of large rows."""
 
 CHUNK_LEADS = 500
 """Leads in one row at most, so that several workers share one large request."""
@@ -151,23 +143,35 @@ def partition_of(lead: Lead) -> int:
     return crc32(name.encode()) % FIRST_LARGE
 
 
-async def claim(connection: asyncpg.Connection, most_leads: int, most_actions: int = MOST_ACTIONS) -> list[Chunk]:
+async def claim(
+    connection: asyncpg.Connection,
+    most_leads: int,
+    most_actions: int = MOST_ACTIONS,
+    starts: PartitionStarts | None = None,
+) -> list[Chunk]:
     """Lock waiting rows, oldest first, until they hold `most_leads`, in partitions that no other batch has locked.
+
+    They are looked for from the `starts` that the process knows, or from the beginning.
 
     They also end with about as many bytes as `most_actions` have; the caller counts the actions, and takes them in this
     order: one large row, so that these go on, then what is small, then other large ones. Either size may fill a batch.
     """
+    first = await starts.now(connection) if starts else FROM_THE_BEGINNING
     claimed = [
-        await locks.lock_inbox_rows(connection, partitions, most_leads, most_actions * BYTES_PER_ACTION)
+        await locks.lock_inbox_rows(
+            connection, partitions, [first[each] for each in partitions], most_leads, most_actions * BYTES_PER_ACTION
+        )
         if partitions
         else []
-        for partitions in await _lock_partitions(connection, most_leads)
+        for partitions in await _lock_partitions(connection, first, most_leads)
     ]
     small, large = ([Chunk(**row) for row in rows] for rows in claimed)
     return [*large[:1], *small, *large[1:]]
 
 
-async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> tuple[list[int], list[int]]:
+async def _lock_partitions(
+    connection: asyncpg.Connection, starts: Sequence[int], most_leads: int
+) -> tuple[list[int], list[int]]:
     """Lock unlocked partitions of small and of large rows, those with the oldest rows first.
 
     Of each size up to _MOST_PARTITIONS, or until they hold enough.
@@ -175,15 +179,16 @@ async def _lock_partitions(connection: asyncpg.Connection, most_leads: int) -> t
     waiting = await connection.fetch(
         f"""
         SELECT lane, rows, leads
-        FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
+        FROM unnest($1::int[], $3::bigint[]) AS one (lane, start), LATERAL (
             SELECT min(id) AS oldest, count(*) AS rows, sum(lead_count)::int AS leads FROM (
                 SELECT id, lead_count FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane, inbox.id LIMIT $2
             ) AS first
         ) AS waiting
         WHERE rows > 0 ORDER BY oldest
         """,  # noqa: S608 - IN_PARTITION is a constant
-        PARTITIONS,
+        range(PARTITIONS),
         _MANY_ROWS,
+        starts,
     )
     taken: tuple[list[int], list[int]] = ([], [])
     leads = [0, 0]
@@ -239,11 +244,12 @@ async def newest_waiting(connection: asyncpg.Connection) -> int:
     """The highest row id that waits now; 0 if nothing waits."""
     newest: int = await connection.fetchval(
         f"""
-        SELECT coalesce(max(id), 0) FROM generate_series(0, $1::int - 1) AS one (lane), LATERAL (
+        SELECT coalesce(max(id), 0) FROM unnest($1::int[], $2::bigint[]) AS one (lane, start), LATERAL (
             SELECT id FROM inbox WHERE {IN_PARTITION} ORDER BY inbox.lane DESC, inbox.id DESC LIMIT 1
         ) AS newest
         """,  # noqa: S608 - IN_PARTITION is a constant
-        PARTITIONS,
+        range(PARTITIONS),
+        FROM_THE_BEGINNING,
     )
     return newest
 

@@ -22,6 +22,7 @@ from db.intake import claim_limits, dead_letters, inbox, quarantine, quarantine_
 from db.intake.arrival import Arrival
 from db.intake.dead_letters import Failure
 from db.intake.inbox import Chunk
+from db.intake.partitions import PartitionStarts
 from db.intake.payloads import lead_from_payload, leads_from_payload, payload_from_lead, payload_from_leads
 from db.intake.poison_search import Decide, Decided, run_isolating_poison
 from db.intake.request_result import result_from_arrivals
@@ -38,7 +39,11 @@ _LOST = f"Whoever decided this lead alone was lost or ran out of time, {claim_li
 
 
 async def process_inbox(
-    engine: AsyncEngine, policies: Policies, most_leads: int, most_actions: int = inbox.MOST_ACTIONS
+    engine: AsyncEngine,
+    policies: Policies,
+    most_leads: int,
+    most_actions: int = inbox.MOST_ACTIONS,
+    starts: PartitionStarts | None = None,
 ) -> int:
     """Decide waiting leads in a transaction of its own; returns of how many rows of the inbox.
 
@@ -51,7 +56,7 @@ async def process_inbox(
     async def attempt(connection: asyncpg.Connection, decide: Decide) -> int:
         nonlocal was_lost
         await commit_asynchronously(connection)
-        chunks = await inbox.claim(connection, most.leads, most.actions)
+        chunks = await inbox.claim(connection, most.leads, most.actions, starts)
         rows = list(take(chunks, most))
         if was_lost is None:
             was_lost = await claim_limits.was_lost(connection, (row.chunk.locked_by for row in rows))

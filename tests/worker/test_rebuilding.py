@@ -110,16 +110,16 @@ async def test_a_rebuild_lets_late_leads_go_first(
     runtime: Runtime, world: World, task_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Failed before: only the task for stale customers gave way to leads."""
-    giving_way: list[AsyncEngine] = []
+    giving_way: list[Runtime] = []
 
-    def noted(engine: AsyncEngine, progress: Progress) -> Progress:
-        giving_way.append(engine)
-        return leads_before_each_step(engine, progress)
+    def noted(runtime: Runtime, progress: Progress) -> Progress:
+        giving_way.append(runtime)
+        return leads_before_each_step(runtime, progress)
 
     monkeypatch.setattr(rebuilding, "leads_before_each_step", noted)
     monkeypatch.setattr(rebuilding, "TURN_S", 60.0)
     await RUNNER.run(runtime, task_id)
-    assert giving_way == [runtime.engine] * len(PEOPLE)
+    assert giving_way == [runtime] * len(PEOPLE)
     await check_all_is_right(world, task_id)
 
 

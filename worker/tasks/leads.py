@@ -56,7 +56,7 @@ async def empty_inbox(runtime: Runtime) -> bool:
     while time.monotonic() < slice_ends:
         try:
             await pauses.refuse_if_paused(engine)
-            decided = await worker_batch.process_inbox(engine, runtime.policies, most_leads)
+            decided = await worker_batch.process_inbox(engine, runtime.policies, most_leads, starts=runtime.starts)
         except Paused:
             return True
         except TRANSIENT as error:

@@ -85,7 +85,7 @@ async def judge_customers(attempt: Attempt) -> dict[str, Any]:
         await records.add_arguments(connection, attempt.task.id, more)
 
     runtime = attempt.runtime
-    progress = leads_before_each_step(runtime.engine, attempt.progress)
+    progress = leads_before_each_step(runtime, attempt.progress)
     return asdict(
         await ledger.judge_range(
             runtime.engine, runtime.policies, partner_id, period, customers, progress, remember, earlier

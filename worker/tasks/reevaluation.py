@@ -47,7 +47,7 @@ async def rejudge_stale(attempt: Attempt, partner_ids: Sequence[UUID], before: i
     waiting, judged = list(partner_ids), 0
     while waiting:
         some, waiting = waiting[: reevaluation.PARTNERS_AT_ONCE], waiting[reevaluation.PARTNERS_AT_ONCE :]
-        async with leads_first(engine):
+        async with leads_first(attempt.runtime):
             customers = await reevaluation.rejudge_some_stale(engine, policies, some)
         judged += len(customers)
         found = {partner_id for partner_id, _ in customers}

@@ -53,6 +53,7 @@ async def test_both_figures_come_from_the_index_of_what_waits(engine: AsyncEngin
         assert await backlog.leads(connection, 1_000_000) == 350
         assert 10 <= await backlog.waited_s(connection) < 20
         await asyncio.sleep(0)
+    plans = [plan for plan in plans if "inbox" in plan]  # the driver asks for the types of arrays once
     assert len(plans) == 2
     for plan in plans:
         assert "ix_inbox_waiting_in_lane" in plan
