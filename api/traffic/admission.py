@@ -43,7 +43,7 @@ class AdmissionMiddleware:
             raise
         length, encoding = header(scope, b"content-length"), header(scope, b"content-encoding")
         small = length.isdecimal() and int(length) < LARGE_BYTES and not encoding
-        if small or not caller.may(Permission.INGEST):
+        if small or not caller.may(Permission.INGEST, caller.partner_id):
             await self._app(scope, receive, send)
             return
         # The body is read before the request counts, so that a slow sender does not hold up the others of its key.

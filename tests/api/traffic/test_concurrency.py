@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import api.routes.leads as leads_route
 from api.schemas.leads import leads_from_body
 from api.traffic.concurrency import LARGE_BYTES, ConcurrencyLimit
-from tests.api.world import lead
+from tests.api.world import lead, make, make_masters
 from tests.keys import new_key
 
 ONE, ANOTHER = uuid4(), uuid4()
@@ -156,9 +156,22 @@ async def test_a_quiet_key_is_served_while_large_requests_of_a_noisy_one_wait(
     assert most == [1]
 
 
+@pytest.fixture
+async def bound(app: FastAPI, client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose key is bound to a partner."""
+    await make_masters(client)
+    made = await make(client, "keys", name="bound", scopes=["ingest"], partner="acme")
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://leadger", headers=headers) as client:
+        yield client
+
+
+@pytest.mark.parametrize("who", ["client", "bound"])
 async def test_a_compressed_body_counts_with_the_size_it_unpacks_to(
-    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, client: httpx.AsyncClient, bound: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
+    sender = client if who == "client" else bound
     sizes, limit = [], app.state.leadger.concurrency.limit
 
     def noting(key_id: Any, size: int) -> Any:
@@ -169,7 +182,7 @@ async def test_a_compressed_body_counts_with_the_size_it_unpacks_to(
     compressed = {"content-encoding": "gzip"}
     for size in (LARGE_BYTES - 1, LARGE_BYTES, MEGABYTE):
         for body, headers in ((b"?" * size, {}), (gzip.compress(b"?" * size), compressed)):
-            assert (await client.post("/leads", content=body, headers=headers)).status_code == 400
+            assert (await sender.post("/leads", content=body, headers=headers)).status_code == 400
     assert sizes == [LARGE_BYTES, LARGE_BYTES, MEGABYTE, MEGABYTE]
 
 
