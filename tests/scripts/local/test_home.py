@@ -48,6 +48,39 @@ def test_a_link_in_a_folder_that_others_could_write_to_is_refused(tmp_path: Path
             pass
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize("planted", ["flower-password", "postgres", "reports/2024", "logs"])
+def test_what_another_user_left_in_a_folder_that_others_could_write_to_is_refused(tmp_path: Path, planted: str) -> None:
+    (tmp_path / planted).mkdir(parents=True)
+    os.chown(tmp_path / planted, 65534, 65534)
+    tmp_path.chmod(0o1777)
+    for _ in range(2):  # a second start is no way around it
+        assert _refusal(tmp_path) == (
+            f"{tmp_path / planted} belongs to another user, and others could write to {tmp_path}: "
+            "remove what you did not put there, then start again."
+        )
+        assert tmp_path.stat().st_mode & 0o7777 == 0o1777
+    assert not (tmp_path / "lock").exists()
+    tmp_path.chmod(0o755)  # where only the owner could write, it is there with the owner's will
+    with hold_home(tmp_path, _URL):
+        pass
+
+
+def test_a_folder_is_closed_before_anybody_looks_for_what_others_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes, iterdir = [], Path.iterdir
+
+    def noting(folder: Path) -> Iterator[Path]:
+        modes.append(tmp_path.stat().st_mode & 0o777)
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", noting)
+    tmp_path.chmod(0o777)
+    with hold_home(tmp_path, _URL):
+        assert set(modes) == {0o700}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
 def test_the_home_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
