@@ -93,6 +93,20 @@ def test_a_page_that_waits_looks_again_by_itself(place: Place) -> None:
     expect(page.get_by_role("link", name="Look again")).to_have_count(0)
 
 
+def test_filters_are_folded_on_a_phone_which_says_how_many_are_set(place: Place) -> None:
+    page = place.page("fay", viewport={"width": 390, "height": 844})
+    page.goto("/activity?partner=paged&outcome=billed")
+    partner = page.get_by_label("Partner", exact=True)
+    expect(page.get_by_text("2 set")).to_be_visible()
+    expect(partner).to_be_hidden()
+    page.get_by_text("Filters").click()
+    expect(partner).to_have_value("paged")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.reload()
+    expect(partner).to_be_visible()
+    expect(page.get_by_text("2 set")).to_be_hidden()
+
+
 def test_axe_finds_nothing_serious(place: Place) -> None:
     outside, inside = place.page(), place.page("fay")
     for page, path in (

@@ -64,3 +64,8 @@ def test_light_and_dark_have_the_same_names() -> None:
 def test_nothing_else_names_a_colour() -> None:
     for path in (*STYLES.glob("pages.css"), *(ROOT / "api/pages/templates").rglob("*.html")):
         assert re.findall(r"#[0-9a-fA-F]{3,8}\b(?![^<]*>)|rgb\(|hsl\(", path.read_text()) == [], path
+
+
+def test_nothing_else_names_a_size() -> None:
+    style = "\n".join(line for line in (STYLES / "pages.css").read_text().splitlines() if not line.startswith("@media"))
+    assert re.findall(r"[^;{]*\d(?:px|rem|em|ch|ms)\b", style) == []
