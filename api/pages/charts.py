@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-WIDTH, HEIGHT = 720, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 96, 12, 24
+WIDTH, HEIGHT = 720, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 96, 26, 30
 _STEPS = (1, 2, 5, 10)
 _LINES = 4
-_NEAREST = 20
-_DIGIT = 12
+_NEAREST = 24
+_DIGIT = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Chart:
     today_x: float | None
     left: float
     right: float = WIDTH - _RIGHT
+    top: float = _TOP
     bottom: float = HEIGHT - _BOTTOM
     width: int = WIDTH
     height: int = HEIGHT
@@ -79,12 +80,12 @@ def _apart(lines: Sequence[Line]) -> list[Line]:
 
 
 def _scale(most: int) -> tuple[int, int]:
-    """The top of the axis and the step of its marks: round figures of whole units of the currency."""
+    """The top of the axis and the step of its marks: round figures of whole units, `most` at most one step below."""
     size = 100
     while True:
         for step in _STEPS:
             if step * size * _LINES >= most:
-                return step * size * _LINES, step * size
+                return max(-(-most // (step * size)), 1) * step * size, step * size
         size *= 10
 
 

@@ -1,5 +1,6 @@
 """Usage of a partner by month, against its limit, and a new entry."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +15,7 @@ from api.routing import Route
 from api.schemas.contracts import UsageIn
 from api.state import state_of
 from billing.contracts.usage import units_charged
-from billing.periods import text_from_period
+from billing.periods import name_of_period
 from db.contracts import usage
 from db.core.engine import transaction
 
@@ -53,9 +54,9 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         months = await usage.units_by_period(connection, heading.partner.id, _MONTHS)
     terms = heading.contract.terms
     charged = {period: units_charged(units, terms.usage_sources) for period, units in months.items()}
-    series = [Series("units", "billed", [units * _HUNDREDTHS for units in charged.values()])]
+    series = [Series("Units", "billed", [units * _HUNDREDTHS for units in charged.values()])]
     if terms.monthly_api_limit is not None:
-        series.append(Series("limit", "saved", [terms.monthly_api_limit * _HUNDREDTHS] * len(charged)))
+        series.append(Series("Limit", "saved", [terms.monthly_api_limit * _HUNDREDTHS] * len(charged)))
     return page(
         request,
         "partners/usage.html",
@@ -65,6 +66,16 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         months=list(months.items())[::-1],
         charged=charged,
         limit=terms.monthly_api_limit,
-        chart=line_chart([text_from_period(period) for period in charged], series) if len(charged) > 1 else None,
+        chart=line_chart(_labels(list(charged)), series) if len(charged) > 1 else None,
         may_enter=caller_of(request).may(Permission.BILL),
     )
+
+
+def _labels(periods: Sequence[int]) -> list[str]:
+    """Mar 2024, Apr, May; the first of a year names it."""
+    years = [period // 100 for period in periods]
+    months = [name_of_period(period)[:3] for period in periods]
+    return [
+        f"{month} {year}" if year not in years[:at] else month
+        for at, (month, year) in enumerate(zip(months, years, strict=True))
+    ]
