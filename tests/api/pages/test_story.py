@@ -42,7 +42,7 @@ def test_from_the_lead_to_the_payment(place: Place) -> None:
     rejected_on_a_phone_without_script(place, path)
     finance.reload()
     expect(finance.get_by_text(f"{MARKUP} is missing.")).to_be_visible()
-    finance.get_by_role("button", name="Take it up again").click()
+    finance.get_by_role("button", name="Take bill up again").click()
     ask(
         place.client,
         "POST",
@@ -53,7 +53,7 @@ def test_from_the_lead_to_the_payment(place: Place) -> None:
         amount="-2.50",
         reason=MARKUP,
     )
-    finance.get_by_role("button", name="Make it anew").click()
+    finance.get_by_role("button", name="Make bill anew").click()
     expect(finance.locator(".figures .first dd")).to_have_text("7.50")
     finance.get_by_role("button", name="Submit bill").click()
     assert place.state(bill_id) == "pending"
