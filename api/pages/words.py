@@ -69,11 +69,15 @@ class Words:
 
     def written(self, amount: str) -> str:
         """Money as it is on the wire, -1250.00, for a reader."""
-        return self.amount(-minor_from_amount(amount[1:]) if amount.startswith("-") else minor_from_amount(amount))
+        return self.amount(_minor_from_written(amount))
 
     def difference(self, minor: int) -> str:
         """A signed amount."""
         return f"+{self.language.amount(minor)}" if minor > 0 else self.language.amount(minor)
+
+    def written_difference(self, amount: str) -> str:
+        """A signed amount as it is on the wire, for a reader."""
+        return self.difference(_minor_from_written(amount))
 
     def number(self, value: int) -> str:
         """A count."""
@@ -95,6 +99,10 @@ class Words:
     def amount_to_type(self, minor: int) -> str:
         """Money as forms take it, whatever the language: 1250.00."""
         return amount_from_minor(minor)
+
+
+def _minor_from_written(amount: str) -> int:
+    return -minor_from_amount(amount[1:]) if amount.startswith("-") else minor_from_amount(amount)
 
 
 def words_for(accept_language: str) -> Words:
