@@ -46,7 +46,7 @@ async def ask_returns_here(request: Request) -> Response:
 
     async def act(form: Form) -> Response:
         if own_partner(request) is None:
-            raise Problem(403, "Here a partner's own people ask for returns.")
+            raise Problem(403, "Here a partner's own people ask for returns; return an action on the page of its lead.")
         if sent_file(request, "file").name:
             named = named_in_rows(await sent_csv(request, rows_of_returns))
         else:

@@ -29,7 +29,7 @@ async def put_seller_here(request: Request) -> Response:
 
     async def act(form: Form) -> Response:
         await put_seller(request, form.read(SellerIn))
-        return led_to(request, "/settings/seller", "The seller is kept. Issued bills say what they said before.")
+        return led_to(request, "/settings/seller", "The seller is saved. Issued bills say what they said before.")
 
     return await submitted(request, act, _show)
 
