@@ -73,7 +73,7 @@ async def test_a_price_is_shown_before_it_is_set(browser_of: BrowserOf, office: 
     assert "Look again" in (await ada.follow(led)).text
     await office.work()
     shown = await ada.follow(led)
-    assert "-6.00 EUR" in shown.text
+    assert "−6.00 EUR" in shown.text
     assert await billed(office) == "10.00"
     seen = {"shown": shown.response.text.partition('name="shown" value="')[2].partition('"')[0].replace("&amp;", "&")}
     other = await ada.send(path, shown.filled(path) | seen | {"amount": "5.00"})
