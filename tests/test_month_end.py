@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from kubernetes_validate.utils import ValidationError, latest_version, major_minor, validate
 
 from billing.periods import previous_period, text_from_period
 from scripts.client import Client
@@ -73,11 +73,15 @@ def test_the_workflow_starts_by_hand_by_the_clock_by_a_dispatch_and_on_a_push() 
     assert (starts["repository_dispatch"], starts["push"]) == ({"types": ["billing"]}, {"branches": ["main"]})
 
 
-def test_the_cron_job_is_valid_by_its_schema_and_its_command_works(stack: Stack, partner: str) -> None:
-    schema = _ROOT / "tests/fixtures/kubernetes/cronjob.schema.json"
-    words = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(schema), str(_MANIFEST)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+@pytest.mark.parametrize("kubernetes", ["1.27", latest_version()])  # the first with time zones for all, and the last
+def test_the_cron_job_is_valid_by_the_schemas_of_kubernetes(kubernetes: str) -> None:
+    manifest = yaml.safe_load(_MANIFEST.read_text())
+    assert validate(manifest, kubernetes, strict=True) == major_minor(kubernetes)
+    with pytest.raises(ValidationError, match="'timezone' was unexpected"):
+        validate(manifest | {"spec": manifest["spec"] | {"timezone": "Etc/UTC"}}, kubernetes, strict=True)
+
+
+def test_the_command_of_the_cron_job_works(stack: Stack, partner: str) -> None:
     (container,) = yaml.safe_load(_MANIFEST.read_text())["spec"]["jobTemplate"]["spec"]["template"]["spec"][
         "containers"
     ]
