@@ -9,7 +9,7 @@ def _score(figures: Figures, limits: Figures) -> int:
 
 RULE = Rule(
     name="many_partners",
-    version=1,
+    version=2,
     about="a customer with actions at very many partners in the same month",
     subject=Subject.CUSTOMER,
     limits={"partners": 8},

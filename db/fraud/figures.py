@@ -63,12 +63,17 @@ _REGULAR_INTERVALS = """
 """
 _IMPOSSIBLE_INSTANTS = "SELECT action_id, early_s, ahead_s FROM screened WHERE early_s >= $1 OR ahead_s >= $2"
 _MANY_PARTNERS = f"""
-    SELECT listed.partner_id, listed.customer_id, count(*) AS partners
+    SELECT listed.partner_id, listed.customer_id, count(DISTINCT known.partner_id) AS partners
     FROM {_LISTED} JOIN customer_states AS known ON known.customer_id = listed.customer_id
     JOIN customer_periods AS counted
-        ON counted.partner_id = known.partner_id AND counted.customer_id = known.customer_id AND period = $2
-    WHERE actions > 0 GROUP BY listed.partner_id, listed.customer_id HAVING count(*) >= $1
+        ON counted.partner_id = known.partner_id AND counted.customer_id = known.customer_id AND period >= $2
+    WHERE actions > 0 AND (period = $2 OR held > 0 AND EXISTS (
+        SELECT FROM actions WHERE actions.partner_id = known.partner_id AND billing_period = period
+            AND actions.customer_id = known.customer_id AND own_period <= $2 AND standing = 'held'
+    ))
+    GROUP BY listed.partner_id, listed.customer_id HAVING count(DISTINCT known.partner_id) >= $1
 """  # noqa: S608 - _LISTED is a constant
+"""What is held moved on with the close of its month; or partners would find less, the later they are screened."""
 _DUPLICATE_RATE = """
     SELECT partner_id, customer_id, sum(same)::bigint AS actions,
         (100 * (sum(same) - count(*)) / sum(same))::int AS percent

@@ -184,6 +184,18 @@ async def test_m4_of_a_closed_month_findings_are_counted_and_nothing_is_held(wor
         assert (await set_rules.tallies(connection))["customer_burst"].actions == 5
 
 
+async def test_m4_a_partner_whose_month_is_closed_still_counts_among_many(world: World) -> None:
+    await world.partner("globex")
+    await world.product("gps", "globex")
+    at_globex = [each | {"product_id": "gps"} for each in clicks("ann", (5,))]
+    await world.send(*clicks("ann", (0, 9)), *at_globex)
+    await set_rule(world, "many_partners", partners=2)
+    assert (await screen(world)).held == 2
+    assert await world.close("acme", "2024-04")  # what is held moves to May
+    assert (await screen(world, "globex")).held == 1
+    assert (await screen(world, "globex", 202405)).actions == 0
+
+
 async def test_m4_what_is_closed_between_finding_and_holding_is_not_held(world: World, burst: list[Wire]) -> None:
     assert burst
     async with world.unit_of_work() as uow:
