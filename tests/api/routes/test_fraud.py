@@ -73,6 +73,14 @@ async def test_m4_what_an_armed_rule_finds_is_held_and_a_person_decides(
     confirmed = {"actions": burst, "decision": "confirm", "reason": "A script."}
     statuses = [each["status"] for each in (await client.post("/api/held/decide", json=confirmed)).json()]
     assert statuses == [409, 409, 200, 200, 200]
+    audited = [
+        (line["what"], line["subject"], line["after"]["reason"])
+        for what in ("action.released", "action.returned")
+        for line in (await get(client, "/api/audit", what=what))["items"]
+        if line["who"]["kind"] == "key"
+    ]
+    released = [("action.released", each, "Ann called.") for each in burst[:2]]
+    assert sorted(audited) == sorted(released + [("action.returned", each, "A script.") for each in burst[2:]])
     report = (await get(client, "/billing/reports", partner="acme", period="2024-04"))["items"][0]
     assert [report["totals"][name] for name in ("held", "returned", "billed")] == ["0.00", "30.00", "30.00"]
     assert (await screen(client, engine, policies, settings))["held"] == 0

@@ -56,6 +56,39 @@ def test_m4_a_finding_has_the_figures_and_the_limits_and_says_why() -> None:
     )
 
 
+SUSPICIOUS = {
+    "customer_burst": {"actions": 1},
+    "source_burst": {"actions": 1, "usual": -1},
+    "regular_intervals": {"actions": 1, "interval_s": 0, "spread_permille": -1},
+    "impossible_instants": {"early_s": 1, "ahead_s": 1},
+    "disposable_domain": {"disposable": 1},
+    "many_partners": {"partners": 1},
+    "mailbox_family": {"customers": 1},
+    "duplicate_rate": {"actions": 1, "percent": 1},
+    "night_only": {"actions": 1, "percent": 1},
+    "test_row": {"test": 1},
+}
+"""The figures of each rule: 1 if more of it is more suspicious, -1 if less is, 0 if neither."""
+
+
+@given(data=st.data(), name=st.sampled_from(sorted(RULES)))
+def test_m4_a_score_is_from_0_to_100_and_never_falls_as_figures_grow_more_suspicious(
+    data: st.DataObject, name: str
+) -> None:
+    rule = RULES[name]
+    limits = {each: data.draw(st.integers(1, 100), label=each) for each in rule.limits}
+    less, more = {}, {}
+    for figure, direction in SUSPICIOUS[name].items():
+        most = 1 if not rule.limits else 100 if figure == "percent" else 300
+        low, high = sorted(data.draw(st.tuples(st.integers(0, most), st.integers(0, most)), label=figure))
+        less[figure], more[figure] = (low, high) if direction > 0 else (high, low) if direction < 0 else (low, low)
+    scores = [rule.score(figures, limits) for figures in (less, more)]
+    assert 0 <= scores[0] <= scores[1] <= 100
+    threshold = data.draw(st.integers(1, 100), label="threshold")
+    found = SetRule(rule, armed=True, threshold=threshold, limits=limits).judge(more)
+    assert (found.score if found else None) == (scores[1] if scores[1] >= threshold else None)
+
+
 @given(threshold=st.integers(1, 100), limit=st.integers(1, 500), figure=st.integers(1, 2000))
 def test_m4_what_a_query_leaves_out_no_rule_would_find(threshold: int, limit: int, figure: int) -> None:
     burst = SetRule(RULES["customer_burst"], armed=True, threshold=threshold, limits={"actions": limit})
