@@ -3,10 +3,8 @@
 import itertools
 import logging
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
@@ -22,13 +20,11 @@ from db.core.migrate import upgrade
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from scripts.local.embedded import postgres, valkey
-from tests.databases import execute, url_of_database
+from tests.databases import execute, server_folder, url_of_database
 from tests.keys import new_key
 from tests.stack import Stack, running_stack
 
 _numbers = itertools.count(1)
-_MEMORY = Path("/dev/shm")
-_LEAST_FREE = 4 * 1024**3
 
 # The emulator of AWS logs each request to standard error, where tests read what Leadger logs.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -74,15 +70,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL for this test process, in memory where there is room.
-
-    A database has 650 files, and ext4 looks at every file that was removed within a minute before it makes one: a new
-    database took 400 ms there.
-    """
-    has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _LEAST_FREE
+    """A PostgreSQL for this test process."""
     with (
-        TemporaryDirectory(dir=_MEMORY if has_room else tmp_path_factory.mktemp("postgres")) as folder,
-        postgres(Path(folder) / "data", durable=False) as url,
+        server_folder(tmp_path_factory.mktemp("postgres")) as folder,
+        postgres(folder / "data", durable=False) as url,
     ):
         yield url
 

@@ -6,7 +6,7 @@ import pytest
 
 from db.core.migrate import upgrade
 from tests.api.conftest import shared_client, shared_engine, shared_key, shared_settings
-from tests.databases import execute, url_of_database
+from tests.databases import execute, server_folder, url_of_database
 from tests.db.conftest import examples
 from tests.oldest_postgres.server import SUPPORTED, oldest_programs, running_server
 
@@ -21,7 +21,10 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             f"an older PostgreSQL was not tried: no programs of {SUPPORTED[0]} to {SUPPORTED[-1]} found "
             "(on Debian 12: apt-get install postgresql-15)"
         )
-    with running_server(programs, tmp_path_factory.mktemp("oldest_postgres") / "data") as url:
+    with (
+        server_folder(tmp_path_factory.mktemp("oldest_postgres")) as folder,
+        running_server(programs, folder / "data") as url,
+    ):
         yield url
 
 
