@@ -21,6 +21,7 @@ from db.bills import reopening
 from db.core.engine import transaction
 from db.intake import undecided
 from db.intake.closing_request import request_close
+from db.ledger import after_end
 from db.ledger.periods import PeriodFigures, figures
 
 router = APIRouter(route_class=Route, prefix="/api/partners/{partner:path}/periods", tags=["periods"])
@@ -79,16 +80,22 @@ async def list_periods(request: Request, partner: IdPath) -> Response:
 
 @router.get("/{period}", dependencies=[_READ], response_model=answers.PeriodToClose)
 async def get_period(request: Request, partner: IdPath, period: PeriodPath) -> Response:
-    """A period with its figures, and what was accepted for it and would not be billed in it if it closed now."""
+    """A period with its figures, what was accepted for it and would not be billed in it if it closed now.
+
+    And how many actions it bills that happened after the end of the contract.
+    """
     state, month = state_of(request), period_from_text(period)
     async with transaction(state.engine, readonly=True) as connection:
         partner_id = await partner_id_of(connection, partner, within=own_partner(request))
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         found = await figures(connection, policy, month, month) or [PeriodFigures(month, 0, 0)]
         left = await undecided.count(connection, policy, month)
-    return json_response(
-        _period_fields(policy, found[0]) | {"undecided": without_names(request, asdict(left), *_OF_ALL_PARTNERS)}
-    )
+        ended = await after_end.count(connection, [partner_id], month)
+    shown = {
+        "undecided": without_names(request, asdict(left), *_OF_ALL_PARTNERS),
+        "after_end": ended[partner_id],
+    }
+    return json_response(_period_fields(policy, found[0]) | shown)
 
 
 def _period_fields(policy: Policy, figures: PeriodFigures) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """What would surprise somebody once a month is closed, partner by partner: looked at before, it can still be mended."""
 
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 import asyncpg
+
+from db.ledger import after_end
 
 MOST_COUNTED = 10_000
 """Of each kind no more rows are counted."""
@@ -13,7 +17,8 @@ class Findings:
     """What to look at before a month of a partner closes; counts of all months but for `held`.
 
     `stale` customers are being judged by new terms or rates. `usage_missing`: overage is agreed, and nobody has
-    reported usage. `only_shipped_prices`: no price of its own was agreed. `dead_letters` are those of runs.
+    reported usage. `only_shipped_prices`: no price of its own was agreed. `dead_letters` are those of runs. `after_end`
+    are actions of the month after the end of the contract, which are billed.
     """
 
     partner: str
@@ -21,20 +26,22 @@ class Findings:
     held: int
     stale: int
     dead_letters: int
+    after_end: int
     usage_missing: bool
     only_shipped_prices: bool
 
     @property
     def is_fine(self) -> bool:
         """Whether nothing must be looked at; shipped prices may be what was agreed."""
-        return not (self.quarantined or self.held or self.stale or self.dead_letters or self.usage_missing)
+        counts = (self.quarantined, self.held, self.stale, self.dead_letters, self.after_end)
+        return not (any(counts) or self.usage_missing)
 
 
 async def page(connection: asyncpg.Connection, period: int, *, after: str, limit: int) -> list[Findings]:
     """The partners after one, by their ids."""
     rows = await connection.fetch(
         """
-        SELECT external_id AS partner, (
+        SELECT partners.id, external_id AS partner, (
             SELECT count(*) FROM (
                 SELECT FROM products JOIN quarantine ON product_id = products.id
                 WHERE products.partner_id = partners.id AND resolved_at IS NULL LIMIT $4
@@ -67,7 +74,13 @@ async def page(connection: asyncpg.Connection, period: int, *, after: str, limit
         limit,
         MOST_COUNTED,
     )
-    return [Findings(**row) for row in rows]
+    ended = await after_end.count(connection, [row["id"] for row in rows], period)
+    return [Findings(after_end=ended[partner_id], **found) for partner_id, found in map(_id_and_rest, rows)]
+
+
+def _id_and_rest(row: asyncpg.Record) -> tuple[UUID, dict[str, Any]]:
+    found = dict(row)
+    return found.pop("id"), found
 
 
 async def of_everybody(connection: asyncpg.Connection) -> dict[str, int]:

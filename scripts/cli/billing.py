@@ -91,8 +91,8 @@ def check(client: Client, period: Month = None, limit: Limit = 0, as_json: Json 
     of_everybody = client.get(path, period=asked, limit=1)["of_everybody"]
     items, more = some_pages(client, path, limit, period=asked)
     found = [each for each in items if not each["is_fine"]]
-    names = ("quarantined", "held", "stale", "dead_letters")
-    table = new_table(("Partner", "Quarantined", "Held", "Stale", "Dead letters", "Usage"), right=names)
+    names = ("quarantined", "held", "stale", "dead_letters", "after_end")
+    table = new_table(("Partner", "Quarantined", "Held", "Stale", "Dead letters", "After end", "Usage"), right=names)
     for each in found:
         add_row(table, each["partner"], *(each[name] for name in names), "missing" if each["usage_missing"] else None)
     print_list(found, more, table, f"No partner has findings for {asked}.", as_json=as_json)

@@ -126,6 +126,8 @@ def _warn(client: Client, partner: str, period: str, *, ask: bool) -> None:
         note(f"{left['waiting']:,} leads wait to be decided; closing waits for them.")
     if left["held"]:
         note(f"{left['held']:,} actions of {period} are held; they move to the next month.")
+    if shown["after_end"]:
+        note(f"{shown['after_end']:,} actions of {period} are after the end of the contract, and are billed.")
     if not left["complete"]:
         note("Only the first 10,000 rows of each kind were looked through; there may be more than is named here.")
     late = [

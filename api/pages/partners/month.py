@@ -21,6 +21,7 @@ from billing.periods import name_of_period, period_from_text
 from db.bills import records
 from db.core.engine import transaction
 from db.intake import undecided
+from db.ledger import after_end
 from db.reports import live_report, report_customers
 
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/partners/{partner}/months/{period}")
@@ -79,6 +80,7 @@ async def _show(request: Request, form: Form, partner: str, period: str, after: 
         customers = await report_customers.page(connection, partner_id, month, after=place, limit=PER_PAGE)
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         left = await undecided.count(connection, policy, month) if within is None and not report.final else None
+        ended = 0 if left is None else (await after_end.count(connection, [partner_id], month))[partner_id]
         bill = await _bill(connection, partner_id, month, is_inner=within is None)
     following = cursor_from_place(customers[-1].customer_id) if len(customers) == PER_PAGE else None
     return page(
@@ -93,6 +95,7 @@ async def _show(request: Request, form: Form, partner: str, period: str, after: 
         customers=customers,
         people=sees_people(request),
         left=left,
+        after_end=ended,
         bill=bill,
         may_close=caller_of(request).may(Permission.BILL),
         is_newest_closed=heading.partner.closed_through == month,

@@ -59,6 +59,7 @@ class Undecided(Answer):
 
 
 class PeriodToClose(Period):
-    """A month, and what would not be billed in it if it closed now."""
+    """A month, what would not be billed in it if it closed now, and what would be though the contract has ended."""
 
     undecided: Undecided
+    after_end: int = Field(description="actions billed in it after the end of the contract; up to 10,000 are counted")

@@ -120,6 +120,7 @@ class Findings(Answer):
     held: int
     stale: int
     dead_letters: int
+    after_end: int = Field(description="actions of the month after the end of the contract; they are billed")
     usage_missing: bool
     only_shipped_prices: bool
     is_fine: bool

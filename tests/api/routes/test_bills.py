@@ -77,6 +77,18 @@ async def test_b01_earlier_months_get_their_bills_first_and_empty_ones_are_skipp
     assert (await office.moved(approved, "issue"))["number"] == "ACME-0002"
 
 
+async def test_b02_leads_after_the_end_of_the_contract_are_billed_and_named_before_closing(office: Office) -> None:
+    await office.lead_in("2024-04")
+    for last_day, actions in (("2024-04-10", 0), ("2024-04-09", 1), ("2024-03-31", 1)):
+        agreed = {"end_date": last_day, "effective_period": "2024-04"}
+        assert (await office.client.patch("/api/partners/acme", json=agreed)).status_code == 200
+        period = await get(office.client, "/api/partners/acme/periods/2024-04")
+        assert (period["after_end"], period["billed"]) == (actions, "10.00"), last_day
+        (found,) = await get_all(office.client, "/api/billing-scheduler/pre-close", period="2024-04")
+        assert (found["after_end"], found["is_fine"]) == (actions, not actions), last_day
+    assert [(line["actions"], line["net"]) for line in (await office.make())["lines"]] == [(1, "10.00")]
+
+
 async def test_b05_makers_never_approve(office: Office) -> None:
     await office.lead_in("2024-04")
     finance, admin = await office.person("fin", Role.FINANCE), await office.person("ada", Role.ADMIN)

@@ -20,7 +20,7 @@ from db.contracts.changes import ContractUpdate
 from db.contracts.seller import Seller
 from db.core import locks
 from db.core.engine import transaction
-from db.ledger import holds, policy_changes
+from db.ledger import after_end, holds, policy_changes
 from db.ledger.policy_changes import PartnerUpdate
 from tests.builders import lead
 from tests.db.contracts.issued import issue_bill
@@ -284,6 +284,17 @@ async def test_b7_one_prefix_is_of_one_partner(world: World) -> None:
         return_exceptions=True,
     )
     assert sorted(map(str, outcomes)) == ["Another partner's bills have the prefix ACME.", "None"]
+
+
+async def test_b2_a_contract_ends_with_its_last_day_where_the_partner_is(world: World) -> None:
+    kiwi = await world.partner("kiwi", timezone="Pacific/Auckland")
+    await world.product("wool", "kiwi")
+    last, first = ("Click", "High", "2024-05-10T11:59:59Z"), ("Call", "High", "2024-05-10T12:00:00Z")
+    await world.send(lead(None, last, first, customer="ann", product="wool"))
+    await change(world, "kiwi", MAY, end_date=date(2024, 5, 10))
+    async with transaction(world.engine, readonly=True) as connection:
+        counted = [await after_end.count(connection, [kiwi], period) for period in (APRIL, MAY, JUNE)]
+    assert [each[kiwi] for each in counted] == [0, 1, 0]
 
 
 async def test_b5_a_csm_is_an_active_person_who_may_approve(engine: AsyncEngine) -> None:

@@ -56,11 +56,13 @@ def test_a_dry_run_then_the_run_then_the_status(stack: Stack, partner: str) -> N
 
 def test_what_to_look_at_before_and_why_a_month_differs(stack: Stack, partner: str) -> None:
     with Client(stack.url, stack.key) as client:
-        terms = {"monthly_api_limit": 1, "overage_unit_cost": "1.00", "effective_period": "2024-04"}
+        terms = {"monthly_api_limit": 1, "overage_unit_cost": "1.00", "end_date": "2024-03-31"}
+        terms |= {"effective_period": "2024-04"}
         client.patch(f"/api/partners/{partner}", terms)
     found = json.loads(leadger(stack, "check", "--period", "2024-04", "--json").stdout)
     (own,) = [each for each in found if each["partner"] == partner]
     assert (own["usage_missing"], own["held"], own["quarantined"], own["dead_letters"]) == (True, 0, 0, 0)
+    assert (own["after_end"], own["is_fine"]) == (1, False)
     explained = json.loads(leadger(stack, "difference", partner, "2024-04", "--json").stdout)
     assert (explained["before"], explained["now"]) == ("0.00", "10.00")
     assert {cause: amount for cause, amount in explained["causes"].items() if amount != "0.00"} == {
