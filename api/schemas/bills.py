@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api.schemas.fields import Body, Digest, Id, LongText, Period, Text, UuidText
 from api.schemas.mail import mail_out
@@ -15,7 +15,7 @@ from billing.bills.lines import Adjustment
 from billing.bills.states import Move
 from billing.bills.values import LineTax
 from billing.bills.wire import json_from_content
-from billing.contracts.tax import TaxCategory, rate_bp_from_wire
+from billing.contracts.tax import Tax, TaxCategory, rate_bp_from_wire
 from billing.errors import InvalidValue
 from billing.money import MOST_MINOR, amount_up_to
 from billing.periods import text_from_period
@@ -93,6 +93,11 @@ class TaxIn(Body):
 
     category: TaxCategory
     rate: Annotated[int, BeforeValidator(rate_bp_from_wire), WithJsonSchema({"type": "string", "examples": ["20.00"]})]
+
+    @model_validator(mode="after")
+    def _is_a_tax(self) -> Self:
+        Tax(self.category, self.rate)
+        return self
 
 
 class AdjustmentIn(Body):

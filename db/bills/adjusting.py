@@ -9,7 +9,6 @@ from billing.errors import RuleViolation
 from billing.money import amount_from_minor
 from billing.periods import name_of_period, text_from_period
 from db.bills import adjustments, creation, facts, history, records
-from db.contracts.billing_settings import first_billed_period
 from db.contracts.issued_periods import issued_periods
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
@@ -17,12 +16,14 @@ from db.ledger.policies import Policies
 
 
 async def enter(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int, adjustment: Adjustment) -> UUID:
-    """Enter an adjustment of an existing partner; returns its id. RuleViolation if the period's bill was issued.
+    """Enter an adjustment of an existing partner; returns its id.
 
-    A closed period without a bill gets one by it (B1).
+    A closed period without a live bill gets one by it (B1). RuleViolation if the period's bill was issued, or if the
+    period lies before the first one that is billed.
     """
     await locks.lock_partners_shared(uow.connection, [partner_id])
     await _lock_unissued(uow, partner_id, period)
+    await creation.first_to_bill(uow.connection, partner_id, period)
     adjustment_id = await adjustments.insert(uow.connection, uow.actor, partner_id, period, adjustment)
     facts_of_it = {
         "period": text_from_period(period),
@@ -50,12 +51,9 @@ async def take_back(uow: UnitOfWork, adjustment_id: UUID) -> bool:
 
 
 async def _lacks_bill(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int) -> bool:
-    """Whether a period is closed, is billed at all and never had a bill; what was void or cancelled is for people."""
+    """Whether a period is closed and has no live bill."""
     policy = (await policies.load(uow.connection, [partner_id]))[partner_id]
-    if policy.is_open(period) or await records.had_bill(uow.connection, partner_id, period):
-        return False
-    first = await first_billed_period(uow.connection, partner_id)
-    return first is not None and period >= first
+    return not policy.is_open(period) and await records.live_of(uow.connection, partner_id, period) is None
 
 
 async def _lock_unissued(uow: UnitOfWork, partner_id: UUID, period: int) -> None:

@@ -152,16 +152,6 @@ async def find(connection: asyncpg.Connection, number: str, bill_id: UUID | None
     return found
 
 
-async def had_bill(connection: asyncpg.Connection, partner_id: UUID, period: int) -> bool:
-    """Whether a period has a bill, or had one that is void or cancelled."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM bills WHERE partner_id = $1 AND period = $2 AND corrects_id IS NULL)",
-        partner_id,
-        period,
-    )
-    return found
-
-
 async def live_of(connection: asyncpg.Connection, partner_id: UUID, period: int) -> UUID | None:
     """The one bill of a period that is neither void nor cancelled (B1)."""
     return (await live_of_partners(connection, [partner_id], period)).get(partner_id)

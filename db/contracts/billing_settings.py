@@ -68,7 +68,7 @@ async def first_billed_period(connection: asyncpg.Connection, partner_id: UUID) 
     """The period with which a partner's bills begin (B1); None as long as nothing says it.
 
     `billing_from`; by default the period of the earliest `start_date` that was ever agreed, so that a renewal moves
-    nothing; else the first period that has actions.
+    nothing; else the first period that has actions, or an adjustment that was there before them.
     """
     return (await first_billed_periods(connection, [partner_id]))[partner_id]
 
@@ -78,27 +78,54 @@ async def first_billed_periods(connection: asyncpg.Connection, partner_ids: Iter
     rows = await connection.fetch(
         """
         SELECT id, coalesce(
-            (SELECT billing_from FROM billing_settings WHERE partner_id = id),
-            (SELECT to_char(min(start_date), 'YYYYMM')::int FROM billing_terms WHERE partner_id = id),
-            (SELECT min(period) FROM product_periods WHERE partner_id = id AND actions > 0)
+            (SELECT billing_from FROM billing_settings WHERE partner_id = asked.id),
+            (SELECT to_char(min(start_date), 'YYYYMM')::int FROM billing_terms WHERE partner_id = asked.id),
+            least(
+                (SELECT min(period) FROM product_periods WHERE partner_id = asked.id AND actions > 0),
+                (SELECT min(period) FROM adjustments WHERE partner_id = asked.id AND taken_back_at IS NULL)
+            )
         ) AS period
-        FROM unnest($1::uuid[]) AS id
+        FROM unnest($1::uuid[]) AS asked (id)
         """,
         list(partner_ids),
     )
     return {row["id"]: row["period"] for row in rows}
 
 
-async def check_credited_is_billed(connection: asyncpg.Connection, partner_id: UUID) -> None:
-    """RuleViolation if something was credited of a period that has no bill."""
-    credited: int | None = await connection.fetchval(
+async def settle_first_period(connection: asyncpg.Connection, partner_id: UUID) -> None:
+    """Let bills begin where they do once one was issued, whatever start dates are agreed from now on."""
+    if await ever_issued(connection, partner_id):
+        await connection.execute(
+            """
+            INSERT INTO billing_settings (partner_id, billing_from) VALUES ($1, $2)
+            ON CONFLICT (partner_id) DO UPDATE
+                SET billing_from = coalesce(billing_settings.billing_from, excluded.billing_from)
+            """,
+            partner_id,
+            await first_billed_period(connection, partner_id),
+        )
+
+
+async def check_all_is_billed(connection: asyncpg.Connection, partner_id: UUID) -> None:
+    """RuleViolation if something was credited of a period that has no bill, or an adjustment of one stands."""
+    row = await connection.fetchrow(
         """
-        SELECT min(billing_period) FROM credits JOIN actions ON actions.id = action_id WHERE credits.partner_id = $1
+        SELECT (
+            SELECT min(billing_period) FROM credits JOIN actions ON actions.id = action_id WHERE credits.partner_id = $1
+        ) AS credited, (
+            SELECT min(period) FROM adjustments WHERE partner_id = $1 AND taken_back_at IS NULL
+        ) AS adjusted
         """,
         partner_id,
     )
-    first = await first_billed_period(connection, partner_id)
+    assert row is not None
+    first, credited, adjusted = await first_billed_period(connection, partner_id), row["credited"], row["adjusted"]
     if credited is not None and first is not None and credited < first:
         raise RuleViolation(
             f"Bills cannot begin with {name_of_period(first)}: leads of {name_of_period(credited)} were credited."
+        )
+    if adjusted is not None and first is not None and adjusted < first:
+        raise RuleViolation(
+            f"Bills cannot begin with {name_of_period(first)}: there is an adjustment of {name_of_period(adjusted)}; "
+            "take it back first."
         )

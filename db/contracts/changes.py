@@ -35,8 +35,8 @@ async def change(uow: UnitOfWork, partner_id: UUID, update: ContractUpdate, effe
     """Change the contract of an existing partner, its terms from a period on that is not issued (B3).
 
     The period is by default the first open one. RuleViolation if it is issued, for settings that are settled, and if
-    bills would begin after a period of which something was credited. What moves the first bill needs the partner's
-    exclusive lock.
+    bills would begin after a period of which something was credited or adjusted. What moves the first bill needs the
+    partner's exclusive lock.
     """
     await locks.lock_bills_exclusive(uow.connection, partner_id)
     if update.settings:
@@ -44,9 +44,11 @@ async def change(uow: UnitOfWork, partner_id: UUID, update: ContractUpdate, effe
         was = {name: getattr(before, name) for name in update.settings}
         await uow.audit("billing_settings.changed", partner_id, before=was, after=update.settings)
     if update.terms:
+        if "start_date" in update.terms:
+            await billing_settings.settle_first_period(uow.connection, partner_id)
         await _change_terms(uow, partner_id, update.terms, effective_period)
     if update.moves_first_bill:
-        await billing_settings.check_credited_is_billed(uow.connection, partner_id)
+        await billing_settings.check_all_is_billed(uow.connection, partner_id)
 
 
 async def _change_terms(

@@ -89,13 +89,12 @@ class Bills:
         return tuple((text, minor) for text, (of, minor) in self.entered.items() if of == period)
 
     def enter(self, who: str, period: int, text: str, minor: int) -> None:
-        """Somebody of Finance adds an amount; a month that never had a bill gets one."""
+        """Somebody of Finance adds an amount; a month without a live bill gets one."""
         self._check_not_issued(period)
         self.entered[text] = period, minor
         self.entered_by.add((period, who))
         self._adjust(who, period)
-        if not self._bills(period):
-            self.make(who, period)
+        self.make(who, period)
 
     def take_back(self, who: str, text: str) -> None:
         """Somebody of Finance takes an amount back, once."""

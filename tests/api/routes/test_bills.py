@@ -227,9 +227,31 @@ async def test_b01_an_adjustment_to_a_closed_period_without_a_bill_makes_the_bil
     assert (await office.client.post("/api/adjustments", json=adjustment)).status_code == 201
     live = await office.live("2024-04")
     assert (live["state"], live["gross"], [line["kind"] for line in live["lines"]]) == ("draft", "3.00", ["adjustment"])
+    await office.moved(live, "void", reason="Another text.")
+    assert (await office.client.post("/api/adjustments", json=adjustment)).status_code == 201
+    live = await office.live("2024-04")
+    assert (live["state"], live["gross"]) == ("draft", "6.00")
     before_billing = await office.client.post("/api/adjustments", json=adjustment | {"period": "2024-02"})
-    assert before_billing.status_code == 201
-    assert await get_all(office.client, "/api/bills", partner="acme", period="2024-02") == []
+    assert check_problem(before_billing, 409)["detail"] == "Billing of this partner begins with March 2024."
+    for tax in ({"category": "AE", "rate": "20.00"}, {"category": "S", "rate": "0.00"}):
+        refused = await office.client.post("/api/adjustments", json=adjustment | {"tax": tax})
+        assert check_problem(refused, 400)["errors"][0]["pointer"] == "#/tax"
+
+
+async def test_b01_billing_begins_with_an_adjustment_that_was_there_before_the_first_lead(office: Office) -> None:
+    """Else nobody would ever be asked for it."""
+    set_up = {"partner": "acme", "period": "2024-03", "text": "Set-up", "amount": "2.50", "reason": "agreed"}
+    entered = (await office.client.post("/api/adjustments", json=set_up)).json()
+    later = await office.client.patch("/api/partners/acme", json={"billing_from": "2024-04"})
+    assert check_problem(later, 409)["detail"] == (
+        "Bills cannot begin with April 2024: there is an adjustment of March 2024; take it back first."
+    )
+    await office.lead_in("2024-04")
+    await office.make("2024-04")
+    assert (await office.live("2024-03"))["gross"] == "3.00"
+    assert (await office.client.delete(f"/api/adjustments/{entered['adjustment_id']}")).status_code == 204
+    moved = await office.client.patch("/api/partners/acme", json={"billing_from": "2024-04"})
+    assert moved.status_code == 200, moved.text
 
 
 async def test_reopening_voids_a_bill_and_adjustments_outlive_it(office: Office) -> None:

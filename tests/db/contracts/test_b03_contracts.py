@@ -201,6 +201,19 @@ async def test_b1_billing_begins_as_agreed_or_with_the_contract_or_with_the_firs
     assert await first() == APRIL
 
 
+async def test_b1_where_bills_begin_is_settled_with_the_first_issued_one(world: World) -> None:
+    """A contract that is renewed says another start date; months in between would never be billed."""
+    acme = world.partners["acme"]
+    await world.send(lead("april", customer="ann", product="crm"))
+    await issue(world, APRIL)
+    await change(world, period=202409, start_date=date(2024, 9, 1))
+    async with transaction(world.engine, readonly=True) as connection:
+        assert await billing_settings.first_billed_period(connection, acme) == APRIL
+    await change(world, settings={"billing_from": APRIL})
+    with pytest.raises(RuleViolation, match="settled with its first issued bill"):
+        await change(world, settings={"billing_from": MAY})
+
+
 async def test_b1_nothing_is_credited_of_a_period_without_a_bill(world: World) -> None:
     """An open action is returned all the same: it was not billed yet."""
     await world.send(
