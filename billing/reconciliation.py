@@ -1,6 +1,5 @@
 """A partner's own list of what it owes: rows of a file, each for an action, a lead, or a person and a day."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,6 +8,7 @@ from enum import StrEnum
 from billing.csv_rows import CsvRow, InvalidRows, rows_from_csv
 from billing.errors import InvalidValue
 from billing.local_amounts import decimal_sign, minor_from_local
+from billing.local_days import day_from_local
 
 MOST_ROWS = 100_000
 
@@ -17,7 +17,6 @@ _COLUMNS |= {"action": "action_id", "lead": "lead_id", "id": "lead_id", "custome
 _COLUMNS |= {"date": "day", "price": "amount"}
 _OTHER_ROWS = {"credit", "product total", "total"}
 """Rows of our own report that are no actions, as its column `row` says."""
-_GERMAN_DAY = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 
 
 class By(StrEnum):
@@ -102,18 +101,9 @@ def _listed(row: CsvRow, by: By, amount: str, sign: str) -> ListedRow:
     if by is By.PERSON:
         if not {"email", "day"} <= cells.keys():
             raise InvalidValue("must have an action_id, a lead_id, or an email and a day")
-        return ListedRow(row.line, amount_minor, email=cells["email"], day=_day(cells["day"]))
+        return ListedRow(row.line, amount_minor, email=cells["email"], day=day_from_local(cells["day"]))
     if f"{by}_id" not in cells:
         raise InvalidValue(f"must have the {by}_id that other rows have")
     if by is By.ACTION:
         return ListedRow(row.line, amount_minor, action_id=cells["action_id"])
     return ListedRow(row.line, amount_minor, lead_id=cells["lead_id"], source=cells.get("source", ""))
-
-
-def _day(text: str) -> date:
-    """A day like "2024-04-10" or "10.04.2024"; "10/04/2024" is April to some and October to others."""
-    german = _GERMAN_DAY.fullmatch(text)
-    try:
-        return date(*map(int, reversed(german.groups()))) if german else date.fromisoformat(text)
-    except ValueError:
-        raise InvalidValue('must have a day like "2024-04-10" or "10.04.2024"') from None

@@ -56,6 +56,12 @@ _ZERO = amount_from_minor(0)
 _Cells = tuple[str, ...]
 
 
+class Number(str):
+    """A cell that we have computed; however it begins, it is no formula."""
+
+    __slots__ = ()
+
+
 def head(_: Report) -> str:
     """The names of the columns."""
     return csv_row(COLUMNS)
@@ -117,7 +123,7 @@ def _quoted(cells: Sequence[str]) -> str:
 
 
 def _defused(cell: str) -> str:
-    return cell if _AMOUNT.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
+    return cell if isinstance(cell, Number) or _AMOUNT.fullmatch(cell) else _FORMULA.sub(r"\1'", cell)
 
 
 def _cells(line: Line) -> _Cells:

@@ -1,17 +1,25 @@
 """The payments of a bank's CSV file, and the numbers of bills in what payers wrote."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
+from billing.csv_rows import CsvRow, InvalidRows, rows_from_csv
+from billing.errors import InvalidValue
+from billing.local_amounts import decimal_sign, minor_from_local
+from billing.local_days import day_from_local
 from scripts.errors import CannotStart
 
 COLUMNS = ("paid_on", "amount", "reference")
+MOST_ROWS = 100_000
+_HEADINGS = {name: name for name in (*COLUMNS, "external_id")}
+_HEADINGS |= {"date": "paid_on", "booking_date": "paid_on", "buchungstag": "paid_on", "betrag": "amount"}
+_HEADINGS |= {"purpose": "reference", "verwendungszweck": "reference"}
 _NUMBER = re.compile(r"(?<![A-Z0-9-])[A-Z0-9]{2,12}-[0-9]{4,9}(?![0-9])")
 
 
@@ -21,7 +29,7 @@ class BankPayment:
 
     line: int
     external_id: str
-    paid_on: str
+    paid_on: date
     amount: Decimal
     reference: str
 
@@ -32,27 +40,36 @@ class BankPayment:
 
 
 def read_payments(path: Path) -> Iterator[BankPayment]:
-    """The rows of a file; raises CannotStart for one without the columns, or with an amount that is none.
+    """The rows of a file; raises CannotStart for one without the columns, or with a day or an amount that is none.
 
     A column `external_id` names a payment; without it the row itself does, so that a file is safe to import again.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        rows = rows_from_csv(path.read_text("utf-8-sig"), _HEADINGS, MOST_ROWS)
+        sign = decimal_sign(row.cells.get("amount", "") for row in rows)
     except (OSError, UnicodeDecodeError) as error:
         raise CannotStart(f"{path} cannot be read: {error}") from None
-    rows = csv.DictReader(text.splitlines(), delimiter=";" if ";" in text.partition("\n")[0] else ",")
-    missing = [name for name in COLUMNS if name not in (rows.fieldnames or [])]
+    except InvalidRows as error:
+        line, fault = error.faults[0]
+        raise CannotStart(f"{path}, line {line}: it {fault}.") from None
+    except InvalidValue as error:
+        raise CannotStart(f"{path}: its amounts {error}.") from None
+    missing = [name for name in COLUMNS if not any(name in row.cells for row in rows)]
     if missing:
         raise CannotStart(f"{path} has no column {' and '.join(missing)}; it needs {', '.join(COLUMNS)}.")
     seen: Counter[str] = Counter()
     for row in rows:
-        paid_on, amount, reference = ((row[name] or "").strip() for name in COLUMNS)
-        content = "\x1f".join((paid_on, amount, reference))
+        content = "\x1f".join(row.cells.get(name, "") for name in COLUMNS)
         seen[content] += 1
-        name = (row.get("external_id") or "").strip()
         digest = sha256(f"{content}\x1f{seen[content]}".encode()).hexdigest()
-        try:
-            value = Decimal(amount)
-        except InvalidOperation:
-            raise CannotStart(f"{path}, line {rows.line_num}: {amount!r} is no amount like 12.50.") from None
-        yield BankPayment(rows.line_num, name or f"bank-{digest[:32]}", paid_on, value, reference)
+        yield _payment(path, row, sign, f"bank-{digest[:32]}")
+
+
+def _payment(path: Path, row: CsvRow, sign: str, name: str) -> BankPayment:
+    cells = row.cells
+    try:
+        paid_on, minor = day_from_local(cells.get("paid_on", "")), minor_from_local(cells.get("amount", ""), sign)
+    except InvalidValue as error:
+        raise CannotStart(f"{path}, line {row.line}: it {error}.") from None
+    amount = Decimal(minor) / 100
+    return BankPayment(row.line, cells.get("external_id", name), paid_on, amount, cells.get("reference", ""))

@@ -1,6 +1,7 @@
 """`leadger payments`: what partners paid, and which bills that is for."""
 
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,6 +13,8 @@ from scripts.cli.connection import api_command
 from scripts.client import Client, Refused
 from scripts.console import Json, Limit, add_row, console, new_table, note, print_json, print_list, some_pages
 from scripts.errors import CannotStart
+
+_BEFORE = "was entered before"
 
 payments = typer.Typer(help="Payments: what partners paid, and which bills that is for.", no_args_is_help=True)
 
@@ -82,7 +85,8 @@ def import_file(
 ) -> None:
     """Enter the payments of a bank's file, each for the bills whose numbers its reference names.
 
-    What names no bill is left out and said; a file that is imported again enters nothing twice.
+    What names no bill is left out and said; a file that is imported again enters nothing twice. Headings may be German,
+    too: Buchungstag, Betrag, Verwendungszweck.
     """
     results = [_imported(client, each, dry_run) for each in read_payments(file)]
     table = new_table(("Line", "Amount", "Reference", "Partner", "For", "Result"), right=("Line", "Amount"))
@@ -90,7 +94,7 @@ def import_file(
         bills = ", ".join(f"{one['bill']} {one['amount']}" for one in each["allocations"])
         add_row(table, each["line"], each["amount"], each["reference"], each["partner"], bills, each["result"])
     print_list(results, False, table, "The file has no payments.", as_json=as_json)
-    left_out = sum(each["result"] not in ("entered", "would be entered") for each in results)
+    left_out = sum(each["result"] not in ("entered", "would be entered", _BEFORE) for each in results)
     if left_out and not as_json:
         note(f"{left_out} of {len(results)} rows were left out.")
 
@@ -109,13 +113,28 @@ def _imported(client: Client, row: BankPayment, dry_run: bool) -> dict[str, Any]
     elif partner is None:
         result = "names bills of several partners"
     named = _divided(row.amount, known) if partner and row.amount > 0 else []
-    if result == "entered":
-        body = {"external_id": row.external_id, "partner": partner, "amount": shown["amount"], "paid_on": row.paid_on}
+    if partner and row.amount > 0 and _is_entered(client, row, partner):
+        result, named = _BEFORE, []
+    elif result == "entered":
+        body = {"external_id": row.external_id, "partner": partner, "amount": shown["amount"]}
+        rest = {"paid_on": row.paid_on.isoformat(), "reference": row.reference, "allocations": named}
         try:
-            client.post("/api/payments", body | {"reference": row.reference, "allocations": named})
+            client.post("/api/payments", body | rest)
         except Refused as error:
             result = str(error)
     return shown | {"partner": partner, "external_id": row.external_id, "allocations": named, "result": result}
+
+
+def _is_entered(client: Client, row: BankPayment, partner: str) -> bool:
+    """Whether this payment was entered before; what it is for may be another bill by now."""
+    try:
+        found = client.get(f"/api/payments/{quote(row.external_id, safe='')}")
+    except Refused as refused:
+        if refused.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    entered = (found["partner"], found["amount"], found["paid_on"], found["reference"])
+    return bool(entered == (partner, f"{row.amount:.2f}", row.paid_on.isoformat(), row.reference))
 
 
 def _divided(amount: Decimal, bills: list[dict[str, Any]]) -> list[dict[str, str]]:

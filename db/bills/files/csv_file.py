@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from billing.bills.values import Content, Issue
 from billing.bills.wire import json_from_line
 from billing.periods import text_from_period
-from db.reports.csv_format import csv_row
+from db.reports.csv_format import Number, csv_row
 
 COLUMNS = ("document", "partner", "period", "currency", "issued_on", "due_on")
 LINE_COLUMNS = (
@@ -42,4 +42,5 @@ def _rows(content: Content, issue: Issue) -> Iterator[tuple[str, ...]]:
         corrected = "" if line.corrects is None else issue.corrected.get(line.corrects, "")
         cells = ["" if values[name] is None else str(values[name]) for name in LINE_COLUMNS]
         cells[LINE_COLUMNS.index("corrects")] = corrected
+        cells[LINE_COLUMNS.index("quantity")] = Number(line.quantity)
         yield (issue.number, content.partner, period, content.currency, *dates, *cells)

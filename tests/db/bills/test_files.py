@@ -184,6 +184,7 @@ def test_b07_the_csv_has_a_row_for_each_line_and_the_rows_add_up() -> None:
     assert {row["document"] for row in rows} == {"ACME-0007"}
     assert [row["corrects"] for row in rows if row["kind"] == "credit"] == ["ACME-0006"]
     assert [row["unit_price"] for row in rows if row["kind"] == "overage"] == ["0.012500"]
+    assert [row["quantity"] for row in rows] == ["1", "1", "-1", "1330", "-1", "1"]
 
 
 def test_b07_the_json_is_proven_by_verify() -> None:

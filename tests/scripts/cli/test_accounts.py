@@ -1,6 +1,8 @@
 """`leadger payments`, `credit-notes`, `statement` and `ageing`, as a person types them."""
 
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -53,9 +55,8 @@ def test_a_bill_is_paid_from_the_bank_and_a_part_is_credited(stack: Stack, tmp_p
         (4, "no payment to us"),
     ]
     assert as_json(stack, "payments", "list", "--partner", partner) == []
-    for _ in range(2):
-        done = as_json(stack, "payments", "import", str(file))
-        assert [each["result"] for each in done] == ["entered", "names no bill", "no payment to us"]
+    done = as_json(stack, "payments", "import", str(file))
+    assert [each["result"] for each in done] == ["entered", "names no bill", "no payment to us"]
     assert done[0]["partner"] == partner
     (paid,) = as_json(stack, "payments", "list", "--partner", partner)
     assert (paid["amount"], paid["left"], paid["allocations"][0]["document"]) == ("12.00", "0.00", number)
@@ -73,6 +74,9 @@ def test_a_bill_is_paid_from_the_bank_and_a_part_is_credited(stack: Stack, tmp_p
     assert undone["reversed"]["reason"] == "Bounced."
     paying = ("payments", "add", partner, "30.00", "--id", partner, "--paid-on", "2024-06-03")
     assert "5.00 left" in leadger(stack, *paying, "--for", f"{number}=25.00")
+    for more in ((), ("--dry-run",)):  # now nothing of the bill is open
+        again = as_json(stack, "payments", "import", str(file), *more)
+        assert [each["result"] for each in again] == ["was entered before", "names no bill", "no payment to us"]
 
 
 def test_a_row_of_the_bank_keeps_its_name_and_a_twin_gets_its_own(tmp_path: Path) -> None:
@@ -81,8 +85,15 @@ def test_a_row_of_the_bank_keeps_its_name_and_a_twin_gets_its_own(tmp_path: Path
     again, _ = read_payments(bank_file(tmp_path, *rows))
     assert (first.external_id, first.numbers) == (again.external_id, ["ACME-0001", "AC-0002"])
     assert first.external_id != twin.external_id
-    with pytest.raises(CannotStart, match="line 2: 'x' is no amount"):
+    with pytest.raises(CannotStart, match="line 2: it must be an amount"):
         list(read_payments(bank_file(tmp_path, "2024-06-01,x,y")))
+    with pytest.raises(CannotStart, match="line 3: it must have a day"):
+        list(read_payments(bank_file(tmp_path, "2024-06-01,1.00,y", "06/01/2024,1.00,y")))
+    (tmp_path / "bank.csv").write_text(
+        '"Buchungstag";Betrag;Saldo;Verwendungszweck\n01.06.2024;"1.234,50 €";1,00;ACME-0001'
+    )
+    (german,) = read_payments(tmp_path / "bank.csv")
+    assert (german.paid_on, german.amount, german.numbers) == (date(2024, 6, 1), Decimal("1234.50"), ["ACME-0001"])
     (tmp_path / "bank.csv").write_text("amount\n1.00")
     with pytest.raises(CannotStart, match="no column paid_on and reference"):
         list(read_payments(tmp_path / "bank.csv"))
