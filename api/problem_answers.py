@@ -33,6 +33,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
         document["errors"] = [error.to_wire() for error in problem.errors[:MOST_ERRORS]]
         if len(problem.errors) > MOST_ERRORS:
             document["errors_left_out"] = len(problem.errors) - MOST_ERRORS
+    document |= problem.members
     return Response(msgspec.json.encode(document), problem.status_code, headers=problem.headers, media_type=MEDIA_TYPE)
 
 

@@ -1,6 +1,6 @@
 """Problems: refused requests and errors, each with one clear message. How they are answered: `api.problem_answers`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
+from billing.bills.moves import MoveRefused
 from billing.errors import InvalidValue, RuleViolation
+from db.bills.moves import StaleBill
 from db.core.errors import DATABASE_UNAVAILABLE, UNFIT_DATABASE, BeingReevaluated, FileUnavailable, unavailable_because
 
 log = structlog.get_logger()
@@ -39,7 +41,7 @@ class FieldError:
 
 
 class Problem(HTTPException):
-    """A refused request: the status, one message, and the bad fields if there are any.
+    """A refused request: the status, one message, the bad fields if there are any, and members of its own.
 
     It is an HTTPException because FastAPI turns every other exception into a 400 while it reads a body.
     """
@@ -50,9 +52,11 @@ class Problem(HTTPException):
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: dict[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(status, detail, headers or {})
         self.errors = errors
+        self.members = members or {}
 
 
 def without_frames(problem: Problem) -> Problem:
@@ -70,6 +74,11 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
     match error:
         case Problem():
             return error
+        case MoveRefused():
+            return Problem(409, str(error), members={"state": error.state, "moves": error.moves})
+        case StaleBill():
+            where, bill, now = error.difference
+            return Problem(409, str(error), members={"stale": {"where": where, "bill": bill, "now": now}})
         case RuleViolation():
             return Problem(409, str(error))
         case InvalidValue():

@@ -106,6 +106,17 @@ _PROBLEM: dict[str, Any] = {
             },
         },
         "errors_left_out": {"type": "integer"},
+        "state": {"type": ["string", "null"], "description": "of the bill that a move was refused of"},
+        "moves": {"type": "array", "items": {"type": "string"}, "description": "of that bill, open to the caller"},
+        "stale": {
+            "type": "object",
+            "description": "the first difference between a bill and what holds now",
+            "properties": {
+                "where": {"type": "string", "examples": ["net of line 2"]},
+                "bill": {"type": ["string", "null"]},
+                "now": {"type": ["string", "null"]},
+            },
+        },
     },
 }
 _PROBLEM_RESPONSE = {

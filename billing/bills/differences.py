@@ -11,7 +11,10 @@ _ABSENT = object()
 
 
 class Difference(NamedTuple):
-    """Where two values differ, in words, and how each reads there; None if it is not there."""
+    """Where two values differ, in words, and how each reads there; None if it is not there.
+
+    What has parts of its own reads "there".
+    """
 
     where: str
     one: str | None
@@ -49,4 +52,6 @@ def _named(where: str, name: str) -> str:
 def _read(value: object) -> str | None:
     if value is _ABSENT:
         return None
+    if isinstance(value, Mapping | list):
+        return "there"
     return "nothing" if value is None else str(value)

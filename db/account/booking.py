@@ -97,9 +97,27 @@ async def booking_day(connection: asyncpg.Connection, partner_id: UUID, now: dat
 
 async def booking_days(connection: asyncpg.Connection, partner_ids: Iterable[UUID], now: datetime) -> dict[UUID, date]:
     """The same of each partner."""
+    today = await days_at(connection, partner_ids, now)
     rows = await connection.fetch(
         """
-        SELECT id, (SELECT max(booked_on) FROM account_entries WHERE partner_id = id) AS last, (
+        SELECT id, (SELECT max(booked_on) FROM account_entries WHERE partner_id = id) AS last
+        FROM unnest($1::uuid[]) AS id
+        """,
+        list(today),
+    )
+    return {row["id"]: max(today[row["id"]], row["last"] or today[row["id"]]) for row in rows}
+
+
+async def day_at(connection: asyncpg.Connection, partner_id: UUID, now: datetime) -> date:
+    """The day of an instant in the partner's time zone."""
+    return (await days_at(connection, [partner_id], now))[partner_id]
+
+
+async def days_at(connection: asyncpg.Connection, partner_ids: Iterable[UUID], now: datetime) -> dict[UUID, date]:
+    """The same of each partner."""
+    rows = await connection.fetch(
+        """
+        SELECT id, (
             SELECT timezone FROM partner_time_zones WHERE partner_id = id AND from_period <= $2
             ORDER BY from_period DESC LIMIT 1
         ) AS timezone
@@ -108,18 +126,4 @@ async def booking_days(connection: asyncpg.Connection, partner_ids: Iterable[UUI
         list(partner_ids),
         now.year * 100 + now.month,
     )
-    today = {row["id"]: now.astimezone(zone(row["timezone"])).date() for row in rows}
-    return {row["id"]: max(today[row["id"]], row["last"] or today[row["id"]]) for row in rows}
-
-
-async def day_at(connection: asyncpg.Connection, partner_id: UUID, now: datetime) -> date:
-    """The day of an instant in the partner's time zone."""
-    timezone = await connection.fetchval(
-        """
-        SELECT timezone FROM partner_time_zones WHERE partner_id = $1 AND from_period <= $2
-        ORDER BY from_period DESC LIMIT 1
-        """,
-        partner_id,
-        now.year * 100 + now.month,
-    )
-    return now.astimezone(zone(timezone)).date()
+    return {row["id"]: now.astimezone(zone(row["timezone"])).date() for row in rows}

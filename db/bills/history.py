@@ -68,10 +68,15 @@ async def read(connection: asyncpg.Connection, bill_id: UUID, *, after: int = 0,
     return [_action_from_row(row) for row in rows]
 
 
-async def newest(connection: asyncpg.Connection, bill_id: UUID, most: int = 50) -> list[BillAction]:
-    """The last moves of a bill, the newest first."""
+async def newest(
+    connection: asyncpg.Connection, bill_id: UUID, moves: Iterable[Move], most: int = 50
+) -> list[BillAction]:
+    """The last actions of a bill that are such moves, the newest first."""
     rows = await connection.fetch(
-        "SELECT * FROM bill_actions WHERE bill_id = $1 ORDER BY position DESC LIMIT $2", bill_id, most
+        "SELECT * FROM bill_actions WHERE bill_id = $1 AND move = ANY($2::text[]) ORDER BY position DESC LIMIT $3",
+        bill_id,
+        list(moves),
+        most,
     )
     return [_action_from_row(row) for row in rows]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from billing.bills.callers import Caller
-from billing.bills.differences import first_difference
+from billing.bills.differences import Difference, first_difference
 from billing.bills.digest import digest_of
 from billing.bills.history import is_repeated
 from billing.bills.moves import Moving, moved, open_moves
@@ -24,7 +24,8 @@ from db.core import locks
 from db.core.actor import Actor
 from db.core.unit_of_work import UnitOfWork
 
-_KNOWN_MOVES = frozenset(Move)
+_TOLD = {(Move.SUBMIT, State.PENDING), (Move.REJECT, State.REJECTED), (Move.APPROVE, State.APPROVED)}
+"""Moves after which a bill waits for somebody else, who is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,12 @@ class Mover:
 
 
 class StaleBill(RuleViolation):
-    """A bill whose figures are not what holds now; it is refreshed first (B3)."""
+    """A bill whose figures are not what holds now: the first difference. It is refreshed first (B3)."""
+
+    def __init__(self, difference: Difference) -> None:
+        self.difference = difference
+        said = difference.sentence("on the bill", "now")
+        super().__init__(f"The bill is stale, because {said}; recall and refresh it first.")
 
 
 async def move(uow: UnitOfWork, bill_id: UUID, asked: Asked, mover: Mover, now: datetime) -> Bill | None:
@@ -90,7 +96,7 @@ async def _make(uow: UnitOfWork, bill: Bill, asked: Asked, mover: Mover, now: da
     caller = await reviews.caller(connection, uow.actor, mover.person, mover.role, head)
     digest = head.digest
     if asked.move is Move.SUBMIT:
-        after = await _submitted(connection, bill, before, caller, asked)
+        after = await _submitted(connection, bill, before, caller, asked, now)
     else:
         after = moved(before, asked.move, caller, asked.digest, asked.comment)
     if asked.move is Move.REFRESH:
@@ -107,18 +113,18 @@ async def _make(uow: UnitOfWork, bill: Bill, asked: Asked, mover: Mover, now: da
     if asked.move is not Move.ISSUE:
         await records.write_state(connection, head.id, after.state)
     await history.add(connection, head.id, uow.actor, asked.move, head.state, after.state, digest, asked.comment)
-    if (after.state is State.PENDING and asked.move is Move.SUBMIT) or after.state is State.REJECTED:
+    if (asked.move, after.state) in _TOLD:
         await notices.note(connection, [head.id])
     facts_after = {"state": after.state, "digest": digest}
     await uow.audit(f"bill.{asked.move}", head.id, before={"state": head.state}, after=facts_after)
 
 
 async def _submitted(
-    connection: asyncpg.Connection, bill: Bill, before: Moving, caller: Caller, asked: Asked
+    connection: asyncpg.Connection, bill: Bill, before: Moving, caller: Caller, asked: Asked, now: datetime
 ) -> Moving:
     """The bill once it is submitted, with the approvals that the terms of today ask for (B5)."""
     head = bill.head
-    terms = await reviews.terms_of_today(connection, head.partner_id)
+    terms = await reviews.terms_of_today(connection, head.partner_id, now)
     places = reviews.asked_by(terms, head.totals.gross_minor)
     people = await reviews.active_people(connection, terms.csm_id)
     after = moved(before, asked.move, caller, asked.digest, asked.comment, places, people)
@@ -152,8 +158,7 @@ async def _check_fresh(connection: asyncpg.Connection, bill: Bill) -> None:
     now = await _content_now(connection, bill)
     difference = first_difference(json_from_content(bill.content), json_from_content(now))
     if difference:
-        said = difference.sentence("on the bill", "now")
-        raise StaleBill(f"The bill is stale, because {said}; recall and refresh it first.")
+        raise StaleBill(difference)
     await conservation.check(connection, bill)
 
 
@@ -164,9 +169,8 @@ async def _content_now(connection: asyncpg.Connection, bill: Bill) -> Content:
 
 
 async def _is_repeated(uow: UnitOfWork, head: BillHead, asked: Asked) -> bool:
-    newest = await history.newest(uow.connection, head.id)
-    moves = [each for each in newest if each.move in _KNOWN_MOVES]
+    newest = await history.newest(uow.connection, head.id, Move)
     return is_repeated(
-        (history.made(Move(each.move), each.who, each.digest) for each in moves),
+        (history.made(Move(each.move), each.who, each.digest) for each in newest),
         history.made(asked.move, uow.actor, asked.digest),
     )

@@ -12,6 +12,7 @@ from billing.bills.callers import Caller
 from billing.contracts.billing_terms import BillingTerms
 from billing.contracts.preferences import Approver, AskedApproval
 from billing.roles import Role
+from db.account import booking
 from db.bills import adjustments
 from db.bills.records import BillHead
 from db.contracts import reading, usage
@@ -50,16 +51,24 @@ async def write(connection: asyncpg.Connection, bill_id: UUID, before: Review, a
     )
 
 
-async def terms_of_today(connection: asyncpg.Connection, partner_id: UUID) -> BillingTerms:
-    """The terms that say who approves: those of today's period, whatever the period of the bill (B5)."""
-    return (await terms_of_today_of(connection, [partner_id]))[partner_id]
+async def terms_of_today(connection: asyncpg.Connection, partner_id: UUID, now: datetime | None = None) -> BillingTerms:
+    """The terms that say who approves: those of the period where the partner is today, not of the bill's (B5)."""
+    return (await terms_of_today_of(connection, [partner_id], now))[partner_id]
 
 
-async def terms_of_today_of(connection: asyncpg.Connection, partner_ids: Iterable[UUID]) -> dict[UUID, BillingTerms]:
+async def terms_of_today_of(
+    connection: asyncpg.Connection, partner_ids: Iterable[UUID], now: datetime | None = None
+) -> dict[UUID, BillingTerms]:
     """The same of each partner."""
-    today = datetime.now(UTC)
-    found = await reading.read_many(connection, list(set(partner_ids)), today.year * 100 + today.month)
-    return {partner_id: contract.terms for partner_id, contract in found.items()}
+    days = await booking.days_at(connection, set(partner_ids), now or datetime.now(UTC))
+    partners_in: dict[int, list[UUID]] = defaultdict(list)
+    for partner_id, day in days.items():
+        partners_in[day.year * 100 + day.month].append(partner_id)
+    found: dict[UUID, BillingTerms] = {}
+    for period, those in partners_in.items():
+        contracts = await reading.read_many(connection, those, period)
+        found |= {partner_id: contract.terms for partner_id, contract in contracts.items()}
+    return found
 
 
 def asked_by(terms: BillingTerms, gross_minor: int) -> tuple[Approver, ...]:
@@ -94,14 +103,19 @@ async def callers(
 
 
 async def active_people(connection: asyncpg.Connection, csm_id: UUID | None) -> list[Caller]:
-    """Everybody active who might approve, as callers; `csm_id` is the partner's CSM of today."""
+    """Everybody active who might approve, as callers; `csm_id` is the partner's CSM of today.
+
+    Of Finance it is only whom the CSM has named as deputy.
+    """
+    standing_in = await _standing_in(connection, csm_id)
     rows = await connection.fetch(
         """
         SELECT id, role FROM users
-        WHERE deactivated_at IS NULL AND role IN ('admin', 'customer_success', 'sales')
-        """
+        WHERE deactivated_at IS NULL
+            AND (role IN ('admin', 'customer_success', 'sales') OR (role = 'finance' AND id = ANY($1::uuid[])))
+        """,
+        list(standing_in),
     )
-    standing_in = await _standing_in(connection, csm_id)
     return [Caller("user", row["id"], Role(row["role"]), row["id"] in standing_in) for row in rows]
 
 

@@ -19,7 +19,6 @@ from db.bills.creation import Draft
 from db.bills.mail import notices
 from db.bills.moves import Asked, Mover
 from db.bills.moves import move as move_one
-from db.contracts import reading
 from db.core.unit_of_work import UnitOfWork
 
 
@@ -33,13 +32,13 @@ class Submitted(NamedTuple):
 async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int) -> dict[UUID, Submitted]:
     """Submit the drafts of partners, whose locks are held, as a run does; one that cannot be stays a draft."""
     connection, now = uow.connection, datetime.now(UTC)
-    contracts = await reading.read_many(connection, list(drafts), now.year * 100 + now.month)
+    agreed = await reviews.terms_of_today_of(connection, drafts)
     by_people = await _entered_by_people(connection, list(drafts), period)
     people: dict[UUID | None, list[Caller]] = {}
     results: dict[UUID, Submitted] = {}
     submitted: list[tuple[Draft, Moving, UUID | None]] = []
     for partner_id, draft in drafts.items():
-        terms = contracts[partner_id].terms
+        terms = agreed[partner_id]
         try:
             if partner_id in by_people:
                 bill = await move_one(uow, draft.bill_id, Asked(Move.SUBMIT, draft.digest), Mover(), now)

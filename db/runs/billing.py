@@ -11,17 +11,20 @@ from billing.bills.tax import totals_of
 from billing.errors import RuleViolation
 from billing.periods import name_of_period, previous_period
 from billing.runs import Outcome, exceeds
-from db.bills import creation, issuing_drafts, moves, submitting
+from db.bills import creation, issuing_drafts, moves, reviews, submitting
 from db.bills.creation import Draft
+from db.bills.mail import notices
 from db.bills.moves import Asked, Mover
 from db.bills.submitting import Submitted
-from db.contracts import reading
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
 from db.ledger import closing
 from db.ledger.policies import Policies
 from db.reports import live_report, report_versions
 from db.runs.records import Result
+
+_FOR_FINANCE = (State.DRAFT, State.APPROVED)
+"""Where a bill of a run waits for Finance, who is told."""
 
 
 class PartnersBusy(Exception):
@@ -59,6 +62,9 @@ async def bill(
     drafts = await creation.make_locked(uow, policies, rest, period)
     states = await _submit(uow, drafts, period, threshold_percent)
     await _issue(uow, drafts, states, period, now)
+    await notices.note(
+        uow.connection, [drafts[of].bill_id for of, each in states.items() if each.state in _FOR_FINANCE]
+    )
     return results | {partner_id: _result(drafts.get(partner_id), states.get(partner_id)) for partner_id in rest}
 
 
@@ -146,8 +152,8 @@ async def _issue(
 ) -> None:
     """Issue what is approved and may be issued by a run; one that cannot be stays approved."""
     approved = [partner_id for partner_id, submitted in states.items() if submitted.state is State.APPROVED]
-    contracts = await reading.read_many(uow.connection, approved, now.year * 100 + now.month) if approved else {}
-    wanted = {of: drafts[of] for of in approved if contracts[of].terms.preferences.auto_issue}
+    agreed = await reviews.terms_of_today_of(uow.connection, approved, now) if approved else {}
+    wanted = {of: drafts[of] for of in approved if agreed[of].preferences.auto_issue}
     issued = await issuing_drafts.issue_all(uow, wanted, period, now) if wanted else set()
     for partner_id, draft in wanted.items():
         try:

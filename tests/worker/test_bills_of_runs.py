@@ -120,9 +120,30 @@ async def test_b07_a_bill_of_a_run_waits_for_those_of_earlier_months(runtime: Ru
 async def test_whoever_a_bill_of_a_run_waits_for_is_told(runtime: Runtime, world: World, settings: Settings) -> None:
     await world.accept(*distinct(2, "2024-04-10T09:00:00Z", customer="ann", product="crm"))
     await world.work()
+    acme, told = world.partners["acme"], []
+
+    async def billed(preferences: Preferences) -> None:
+        """What a run leaves to people; it is rolled back."""
+        with suppress(RolledBack):
+            async with runtime.unit_of_work() as uow:
+                await webhooks.create(uow, settings, "https://example.com/bills", [Event.BILL_PENDING])
+                await billing_terms.write(uow.connection, acme, 0, BillingTerms(preferences=preferences))
+                await billing.bill(uow, runtime.policies, [acme], APRIL, datetime.now(UTC))
+                (row,) = await uow.connection.fetch(
+                    """
+                    SELECT bills.state, (SELECT count(*) FROM bill_notices WHERE bill_id = bills.id),
+                        (SELECT count(*) FROM deliveries)
+                    FROM bills
+                    """
+                )
+                told.append(tuple(row))
+                raise RolledBack
+
+    await billed(Preferences())  # nobody could approve it
     await new_person(runtime.engine, "sam", Role.SALES)
+    await billed(Preferences())
+    await billed(Preferences(approvals=()))
     async with runtime.unit_of_work() as uow:
-        await webhooks.create(uow, settings, "https://example.com/bills", [Event.BILL_PENDING])
-        await billing.bill(uow, runtime.policies, [world.partners["acme"]], APRIL, datetime.now(UTC))
-        assert await uow.connection.fetchval("SELECT count(*) FROM bill_notices") == 1
-        assert await uow.connection.fetchval("SELECT count(*) FROM deliveries") == 1
+        await seller.write(uow, Seller("Leadger Ltd"))
+    await billed(Preferences(approvals=(), auto_issue=True))
+    assert told == [("draft", 1, 0), ("pending", 1, 1), ("approved", 1, 0), ("issued", 0, 0)]

@@ -1,4 +1,4 @@
-"""Telling people of ours of bills that wait for them: who can approve what was submitted, who made what was rejected.
+"""Telling people of ours of bills that wait for them: who can approve, who revises what was rejected, who issues.
 
 A move leaves a row; every now and then the rows are collected, so that many bills of one run make one mail a person.
 """
@@ -13,6 +13,7 @@ from billing.bills.approvals import waited_for
 from billing.bills.states import Move, State
 from billing.money import amount_from_minor
 from billing.periods import name_of_period
+from billing.roles import Role
 from db.bills import history, records, reviews
 from db.bills.mail import composing
 from db.bills.mail.letters import Letter
@@ -25,6 +26,8 @@ MOST_COLLECTED = 500
 """Bills that one collection takes; the next one takes more."""
 MOST_LISTED = 50
 """Bills that one mail names; it counts the others."""
+_FOR_FINANCE = (State.DRAFT, State.APPROVED, State.REJECTED)
+"""States in which a bill waits for Finance, to be submitted, issued or revised."""
 
 
 async def note(connection: asyncpg.Connection, bill_ids: Sequence[UUID]) -> None:
@@ -58,21 +61,22 @@ async def collect(uow: UnitOfWork, base_url: str) -> int:
 
 
 async def _people(connection: asyncpg.Connection, head: BillHead) -> Iterable[UUID]:
-    """Whom a bill waits for: of a pending one, who could approve it; of a rejected one its makers, or else Finance."""
+    """Whom a bill waits for: of a pending one, who could approve it; of others its makers in Finance, or all of it.
+
+    An Admin who made it is one of them, and where nobody is Finance, all are.
+    """
     if head.state is State.PENDING:
         review = await reviews.read(connection, head)
         people = await reviews.active_people(connection, head.csm_id)
         return [each.person for each in waited_for(review, people) if each.person]
-    if head.state is not State.REJECTED:
+    if head.state not in _FOR_FINANCE:
         return []
     rows = await connection.fetch(
-        """
-        SELECT id, id = ANY($1::uuid[]) AS is_maker FROM users
-        WHERE deactivated_at IS NULL AND (id = ANY($1::uuid[]) OR role = 'finance')
-        """,
-        list((await reviews.read(connection, head)).makers),
+        "SELECT id, role FROM users WHERE deactivated_at IS NULL AND role IN ('finance', 'admin') ORDER BY id"
     )
-    return [row["id"] for row in rows if row["is_maker"]] or [row["id"] for row in rows]
+    makers = (await reviews.read(connection, head)).makers
+    finance = [row["id"] for row in rows if row["role"] == Role.FINANCE]
+    return [row["id"] for row in rows if row["id"] in makers] or finance or [row["id"] for row in rows]
 
 
 async def _line(connection: asyncpg.Connection, head: BillHead, base_url: str) -> str:
@@ -82,7 +86,11 @@ async def _line(connection: asyncpg.Connection, head: BillHead, base_url: str) -
     url = f"{base_url}/bills/{head.id}"
     if head.state is State.PENDING:
         return f"{about}, waits for your approval:\n{url}"
-    rejected = next(each for each in await history.newest(connection, head.id) if each.move == Move.REJECT)
+    if head.state is State.APPROVED:
+        return f"{about}, is approved and can be issued:\n{url}"
+    if head.state is State.DRAFT:
+        return f"{about}, is a draft that its run did not submit:\n{url}"
+    (rejected,) = await history.newest(connection, head.id, [Move.REJECT], 1)
     return f"{about}, was rejected by {rejected.who.name}: {rejected.comment}\n{url}"
 
 

@@ -82,7 +82,7 @@ async def due(connection: asyncpg.Connection, bill_id: UUID, steps: Sequence[int
     overdue = (await booking.day_at(connection, head.partner_id, now) - head.due_on).days
     reminded = await connection.fetchval("SELECT max(days) FROM reminders WHERE bill_id = $1", bill_id)
     days = step_due(steps, overdue, reminded)
-    if days is None or not (await reviews.terms_of_today(connection, head.partner_id)).preferences.remind:
+    if days is None or not (await reviews.terms_of_today(connection, head.partner_id, now)).preferences.remind:
         return None
     try:
         return Reminder(bill, days, await composing.compose(connection, bill, reminder_letter(bill)))

@@ -4,12 +4,16 @@ import asyncio
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import cast
+from uuid import UUID
 
 import asyncpg
 import pytest
 
+from billing.bills.states import State
 from billing.bills.verify import difference_in_file
 from billing.roles import Role
+from db.bills import history as bill_history
+from db.core.actor import SYSTEM
 from db.core.engine import transaction
 from tests.api.access.test_audit import OF_BILLS
 from tests.api.office import Office
@@ -95,8 +99,9 @@ async def test_b05_makers_never_approve(office: Office) -> None:
     await office.person("sam", Role.SALES)
     draft = await office.make()
     pending = await office.moved(draft, "submit", admin)
-    refused = await office.move(pending, "approve", admin, comment="I am the boss.")
-    assert "You made this bill" in check_problem(refused, 409)["detail"]
+    problem = check_problem(await office.move(pending, "approve", admin, comment="I am the boss."), 409)
+    assert "You made this bill" in problem["detail"]
+    assert (problem["state"], problem["moves"]) == ("pending", ["recall", "void"])
     key = await office.move(pending, "approve")
     assert check_problem(key, 403)["detail"] == "This is for people who have signed in, and not for keys."
     refused = await office.move(pending, "approve", finance)
@@ -139,6 +144,24 @@ async def test_b05_who_entered_usage_or_an_adjustment_is_a_maker(office: Office)
     assert "You made this bill" in check_problem(refused, 409)["detail"]
 
 
+async def test_b05_a_deputy_of_the_csm_approves_whoever_it_is(office: Office) -> None:
+    await office.lead_in("2024-04")
+    csm = await new_person(office.engine, "cesar", Role.CUSTOMER_SUCCESS)
+    deputy = await new_person(office.engine, "fay", Role.FINANCE)
+    agreed = {"csm": str(csm.id), "require_csm_approval": True}
+    assert (await office.client.patch("/api/partners/acme", json=agreed)).status_code == 200
+    draft = await office.make()
+    gone = await office.client.patch(f"/api/users/{csm.id}", json={"active": False})
+    assert gone.status_code == 200
+    refused = await office.move(draft, "submit")
+    assert "Nobody who is active could give the approvals" in check_problem(refused, 409)["detail"]
+    named = {"deputy": {"user": str(deputy.id), "until": "2100-01-01T00:00:00Z"}}
+    assert (await office.client.patch(f"/api/users/{csm.id}", json=named)).status_code == 200
+    pending = await office.moved(draft, "submit")
+    fay = {**await session_headers(office.engine, deputy), "Authorization": ""}
+    assert (await office.moved(pending, "approve", fay))["approvals"]["given"][0]["by"] == "csm"
+
+
 async def test_b03_a_draft_takes_adjustments_over_and_what_is_reviewed_gets_stale(office: Office) -> None:
     await office.lead_in("2024-04")
     await office.person("sam", Role.SALES)
@@ -156,10 +179,9 @@ async def test_b03_a_draft_takes_adjustments_over_and_what_is_reviewed_gets_stal
     assert (await office.client.post("/api/adjustments", json=goodwill)).status_code == 201
     assert await office.live("2024-04") == pending
     recalled = await office.moved(pending, "recall")
-    refused = await office.move(recalled, "submit")
-    assert check_problem(refused, 409)["detail"] == (
-        "The bill is stale, because line 2 is there only now; recall and refresh it first."
-    )
+    problem = check_problem(await office.move(recalled, "submit"), 409)
+    assert problem["detail"] == "The bill is stale, because line 2 is there only now; recall and refresh it first."
+    assert problem["stale"] == {"where": "line 2", "bill": None, "now": "there"}
     fresh = await office.moved(recalled, "refresh")
     assert (fresh["gross"], (await office.moved(fresh, "submit"))["state"]) == ("9.00", "pending")
 
@@ -188,6 +210,11 @@ async def test_b06_of_two_at_once_one_wins_and_the_same_again_changes_nothing(of
     history = await get_all(office.client, path)
     assert (await office.moved(pending, "approve", winner[0]))["state"] == "approved"
     assert await get_all(office.client, path) == history
+    issued = await office.moved(pending, "issue")
+    sent = [(UUID(pending["bill_id"]), State.ISSUED, State.ISSUED, pending["digest"], None)] * 60
+    async with transaction(office.engine) as connection:
+        await bill_history.add_all(connection, SYSTEM, "send", sent)
+    assert (await office.moved(pending, "issue"))["number"] == issued["number"]
 
 
 async def test_b07_what_the_blocks_lack_is_named(office: Office) -> None:

@@ -1,7 +1,7 @@
 """B1, B3: contracts against batches, issuing and each other."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +14,7 @@ from billing.contracts.billing_terms import BillingTerms
 from billing.contracts.preferences import Approver, AskedApproval, Paper, Preferences
 from billing.contracts.tax import Tax, TaxCategory
 from billing.errors import RuleViolation
+from db.bills import reviews
 from db.contracts import agreed_terms, billing_settings, billing_terms, changes, csm, reading, seller
 from db.contracts.agreed_terms import AgreedTerms, PartnerBlock
 from db.contracts.changes import ContractUpdate
@@ -308,6 +309,16 @@ async def test_b2_a_contract_ends_with_its_last_day_where_the_partner_is(world: 
     async with transaction(world.engine, readonly=True) as connection:
         counted = [await after_end.count(connection, [kiwi], period) for period in (APRIL, MAY, JUNE)]
     assert [each[kiwi] for each in counted] == [0, 1, 0]
+
+
+async def test_b5_todays_terms_are_those_of_the_day_where_the_partner_is(world: World) -> None:
+    await world.partner("kiwi", timezone="Pacific/Auckland")
+    partners = [world.partners[name] for name in ("acme", "kiwi")]
+    for name in ("acme", "kiwi"):
+        await change(world, name, MAY, payment_days=7)
+    async with transaction(world.engine, readonly=True) as connection:
+        found = await reviews.terms_of_today_of(connection, partners, datetime(2024, 4, 30, 13, tzinfo=UTC))
+    assert [found[partner_id].payment_days for partner_id in partners] == [30, 7]
 
 
 async def test_b5_a_csm_is_an_active_person_who_may_approve(engine: AsyncEngine) -> None:
