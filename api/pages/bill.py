@@ -34,7 +34,7 @@ from billing.money import amount_from_minor
 from billing.periods import previous_period
 from db.account import open_items
 from db.bills import credit_notes as notes
-from db.bills import documents, history, issuing, moves, records, reviews
+from db.bills import documents, history, issuing, moves, overdue, records, reviews
 from db.bills.files import stored
 from db.bills.files.formats import BillFormat
 from db.bills.mail import sending
@@ -264,7 +264,6 @@ async def _facts(connection: asyncpg.Connection, bill: Bill) -> dict[str, Any]:
     partner = await partners.read(connection, head.partner_id)
     assert partner is not None
     covered = await open_items.other_sides(connection, [head.id])
-    now = datetime.now(UTC)
     return {
         "blocks": blocks_of(bill.content),
         "applied_minor": bill.issue.applied_minor if bill.issue else 0,
@@ -276,7 +275,7 @@ async def _facts(connection: asyncpg.Connection, bill: Bill) -> dict[str, Any]:
         "corrected": await issuing.numbers_of_corrected(connection, bill),
         "corrects": await records.read(connection, head.corrects_id) if head.corrects_id else None,
         "notes": await records.page(connection, BillFilter(corrects_id=head.id), before=None, limit=50),
-        "is_overdue": bool(head.due_on and head.open_minor and head.due_on < now.date()),
+        "is_overdue": head.id in await overdue.among(connection, [head], datetime.now(UTC)),
         "can": (),
         "review": None,
         "actions": [],

@@ -26,7 +26,7 @@ from api.state import state_of
 from billing.bills.states import Move
 from billing.money import amount_from_minor
 from billing.periods import period_from_text, text_from_period
-from db.bills import moves, records
+from db.bills import moves, overdue, records
 from db.bills.records import MOST_COUNTED, BillFilter, BillHead
 from db.core.engine import transaction
 from db.reports.sheets import Cell
@@ -152,6 +152,7 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         found = await records.page(connection, only, before=before, limit=PER_PAGE)
         counted = await records.counts(connection, within)
         shown = await those_for(request, connection, found) if tab.name == "mine" else found
+        overdue_ids = await overdue.among(connection, shown, datetime.now(UTC))
     following = _following(found, PER_PAGE)
     return page(
         request,
@@ -166,7 +167,7 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
             if within is None or each.for_partners
         ],
         bills=shown,
-        today=datetime.now(UTC).date(),
+        overdue=overdue_ids,
         currencies={head.currency for head in shown},
         move=tab.move if tab.move and _may(request, tab.move) else None,
         words_of_move=_WORDS,

@@ -24,17 +24,18 @@ _READ = requires(Permission.READ)
 @router.get("/ageing", dependencies=[_READ], response_model=answers.Page[answers.Ageing])
 async def list_ageing(
     request: Request,
-    as_of: Annotated[Day | None, Query(description="at the end of this day; default: today")] = None,
+    as_of: Annotated[
+        Day | None, Query(description="at the end of this day; default: today, where each partner is")
+    ] = None,
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
     """What each partner owes, by how many days it has been due; what is left of credits stands beside."""
-    day = as_of or datetime.now(UTC).date()
     place = place_from_cursor(after, str)
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        found = await ageing.page(connection, day, after=place, limit=limit)
+        found = await ageing.page(connection, as_of or datetime.now(UTC), after=place, limit=limit)
     following = cursor_from_place(found[-1].partner) if len(found) == limit else None
-    return json_response({"items": [ageing_out(each, day) for each in found], "next": following})
+    return json_response({"items": [ageing_out(each) for each in found], "next": following})
 
 
 @router.get("/ledger", dependencies=[_READ], responses={200: {"content": {"text/csv": {}}}}, response_class=Response)

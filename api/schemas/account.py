@@ -172,9 +172,9 @@ def statement_out(partner: Partner, start: date | None, end: date, found: Statem
     }
 
 
-def ageing_out(found: PartnerAgeing, as_of: date) -> dict[str, Any]:
+def ageing_out(found: PartnerAgeing) -> dict[str, Any]:
     """What a partner owes at the end of a day."""
-    columns = found.at(as_of)
+    columns = found.columns
     return {
         "partner": found.partner,
         "currency": found.currency,

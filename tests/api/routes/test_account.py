@@ -12,6 +12,7 @@ import pytest
 
 from billing.roles import Role
 from db.bills import records
+from db.bills.overdue import among as among_overdue
 from db.bills.records import BillFilter
 from db.core.engine import transaction
 from tests.api.office import SELLER, Office
@@ -233,6 +234,8 @@ async def test_a_bill_is_overdue_once_its_due_date_has_passed_where_the_partner_
     async def overdue(at: datetime) -> list[str | None]:
         async with transaction(office.engine, readonly=True) as connection:
             found = await records.page(connection, BillFilter(overdue_at=at), before=None, limit=10)
+            listed = await records.page(connection, BillFilter(), before=None, limit=10)
+            assert await among_overdue(connection, listed, at) == {head.id for head in found}
         return [head.number for head in found]
 
     # In Auckland the day after begins 11 to 13 hours before it does in UTC.

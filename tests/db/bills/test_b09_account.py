@@ -22,7 +22,7 @@ from db.bills import credit_notes, disputes, documents, issuing, records, write_
 from db.bills.credit_notes import Wanted
 from db.bills.documents import Document
 from db.core.engine import transaction
-from db.core.row_keys import document_uuid
+from db.core.row_keys import document_uuid, partner_uuid
 from db.core.unit_of_work import UnitOfWork, publish_nothing, unit_of_work
 from db.masters import partners
 from db.masters.partners import NewPartner
@@ -226,12 +226,28 @@ class History:
             assert first.closing_minor == second.opening_minor == self.oracle.balance_on(middle)
             for day in (middle, self.today):
                 pages = await ageing.page(connection, day, after=None, limit=500)
-                columns = [each.at(day) for each in pages if each.partner == self.partner]
+                columns = [each.columns for each in pages if each.partner == self.partner]
                 assert sum(each.open_minor - each.left_minor for each in columns) == self.oracle.balance_on(day)
             if columns:
                 assert columns[0].open_minor == self.oracle.open
             await check_uses(connection, self.partner_id)
             assert await conservation.difference(connection, self.partner_id) is None
+
+
+async def test_b09_ageing_is_of_the_day_on_which_each_partner_books(engine: AsyncEngine) -> None:
+    """Late in the evening there is a partner for whom it is tomorrow, and what was booked there is open."""
+    evening, zones = datetime(2024, 5, 31, 20, tzinfo=UTC), ("UTC", "Pacific/Kiritimati")
+    async with unit_of_work(engine, publish_nothing) as uow:
+        for zone in zones:
+            assert await partners.create(uow, NewPartner(external_id=zone, name=zone, timezone=zone))
+            item = Document(EntryKind.OPENING_ITEM, zone, partner_uuid(zone), 500, "old", due_on=date(2024, 5, 31))
+            assert await documents.enter(uow, item, evening)
+        found = [
+            [(each.partner, each.columns.not_due_minor, each.columns.days_1_30_minor) for each in pages]
+            for as_of in (evening, evening.date())
+            if (pages := await ageing.page(uow.connection, as_of, after=None, limit=9))
+        ]
+    assert found == [[("Pacific/Kiritimati", 0, 500), ("UTC", 500, 0)], [("Pacific/Kiritimati", 0, 0), ("UTC", 500, 0)]]
 
 
 async def check_uses(connection: Any, partner_id: UUID) -> None:
