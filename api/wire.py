@@ -1,6 +1,6 @@
 """Values in JSON, the same everywhere: money as decimal strings, instants in UTC, periods as "2024-04"."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,11 @@ _encode = msgspec.json.Encoder().encode
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response encoded by msgspec, so `content` holds only what that encodes: wire values, dicts and lists."""
     return _JsonResponse(_encode(content), status, headers or {})
+
+
+def list_response(items: Sequence[Any]) -> Response:
+    """A list that is whole, in the form of a page."""
+    return json_response({"items": items, "next": None})
 
 
 def instant_out(instant: datetime | None) -> str | None:

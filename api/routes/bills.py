@@ -21,7 +21,7 @@ from api.schemas import answers
 from api.schemas.bills import BillIn, MoveIn, MovesIn, ReasonedMoveIn, action_out, bill_out, head_out
 from api.schemas.fields import PeriodQuery, QueryId, UuidPath
 from api.state import state_of, unit_of_work
-from api.wire import json_response
+from api.wire import json_response, list_response
 from billing.bills.states import Move
 from billing.periods import period_from_text
 from db.bills import creation, credit_notes, history, issuing, moves, records, replay, reviews
@@ -210,10 +210,10 @@ async def reject_bill(request: Request, bill_id: UuidPath, body: ReasonedMoveIn)
     return await _moved(request, bill_id, Asked(Move.REJECT, body.digest, body.reason))
 
 
-@router.post("/moves", dependencies=[requires(Permission.READ)], response_model=list[answers.MovedBill])
+@router.post("/moves", dependencies=[requires(Permission.READ)], response_model=answers.Page[answers.MovedBill])
 async def move_bills(request: Request, body: MovesIn) -> Response:
     """Make one move of many bills, each in a transaction of its own; the answer says how each went."""
-    return json_response(await moved_bills(request, body))
+    return list_response(await moved_bills(request, body))
 
 
 async def moved_bills(request: Request, body: MovesIn) -> list[dict[str, Any]]:

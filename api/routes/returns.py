@@ -28,7 +28,7 @@ from api.schemas.returns import (
     rows_of_returns,
 )
 from api.state import state_of, unit_of_work
-from api.wire import json_response
+from api.wire import json_response, list_response
 from billing.bills.return_reasons import ReturnReason
 from billing.csv_rows import CsvRow
 from billing.errors import RuleViolation
@@ -50,7 +50,7 @@ Named = tuple[str, list[UUID], bool, ReturnReason]
     "",
     dependencies=[requires(Permission.BILL, within_partner=True, or_else=Permission.READ)],
     openapi_extra=RETURNS_BODY,
-    response_model=list[answers.ReturnedAction],
+    response_model=answers.Page[answers.ReturnedAction],
 )
 async def post_returns(request: Request) -> Response:
     """Return actions, all actions of leads, or the rows of a CSV file, each in a transaction of its own.
@@ -58,7 +58,7 @@ async def post_returns(request: Request) -> Response:
     Who may bill, and is not bound to a partner, returns; others ask, and Finance decides. Sent again it changes
     nothing. 404 without any effect if something named is not there.
     """
-    return json_response([returned_out(each) for each in await returned(request, await _named(request))])
+    return list_response([returned_out(each) for each in await returned(request, await _named(request))])
 
 
 async def returned(request: Request, named: list[Named]) -> list[Returned]:
@@ -104,7 +104,7 @@ async def list_returns(
     return json_response({"items": shown, "next": following})
 
 
-@router.post("/decide", dependencies=[requires(Permission.BILL)], response_model=list[answers.ReturnedAction])
+@router.post("/decide", dependencies=[requires(Permission.BILL)], response_model=answers.Page[answers.ReturnedAction])
 async def decide_returns(request: Request, body: DecisionIn) -> Response:
     """Accept or refuse returns that were asked for, each in a transaction of its own.
 
@@ -127,7 +127,7 @@ async def decide_returns(request: Request, body: DecisionIn) -> Response:
             return await returning.accept(uow, policies, action_id, body.reason, now)
         return await returning.refuse(uow, action_id, body.reason, now)
 
-    return json_response([returned_out(each) for each in await _each(request, actions, one)])
+    return list_response([returned_out(each) for each in await _each(request, actions, one)])
 
 
 async def _each(

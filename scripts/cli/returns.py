@@ -29,7 +29,7 @@ def ask(
 ) -> None:
     """Ask for actions to be returned; where you are Finance, they are returned at once."""
     body: dict[str, Any] = {"leads" if leads else "actions": names, "reason": {"reason": reason, "text": text}}
-    _print(client.post("/api/returns", body | ({"source": source} if source else {})), as_json)
+    _print(client.post("/api/returns", body | ({"source": source} if source else {}))["items"], as_json)
 
 
 @returns.command("list")
@@ -80,12 +80,12 @@ def import_file(
     except OSError as error:
         raise CannotStart(f"{file} cannot be read: {error.strerror}.") from None
     sent = client.send("POST", "/api/returns", content=content, headers={"Content-Type": "text/csv"})
-    _print(sent.json(), as_json)
+    _print(sent.json()["items"], as_json)
 
 
 def _decide(client: Client, decision: str, actions: list[str], reason: str, as_json: bool) -> None:
     body = {"actions": actions, "decision": decision, "reason": reason}
-    _print(client.post("/api/returns/decide", body), as_json)
+    _print(client.post("/api/returns/decide", body)["items"], as_json)
 
 
 def _print(results: list[dict[str, Any]], as_json: bool) -> None:

@@ -159,7 +159,7 @@ async def test_an_issued_bill_is_paid_disputed_credited_and_cancelled(browser_of
     wrong = await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0009"})
     assert (wrong.status, "must be ACME-0001" in wrong.text) == (400, True)
     returned = await office.client.post("/api/returns", json={"leads": ["lead-2024-04"], "reason": "invalid"})
-    assert returned.json()[0]["state"] == "returned"
+    assert returned.json()["items"][0]["state"] == "returned"
     twice = "10.00 EUR of it, before tax, other bills credit already, for returned actions."
     assert twice in (await fay.get(path)).text
     led, again = [await fay.send(f"{path}/cancel", cancel | {"number": "ACME-0001"}) for _ in range(2)]

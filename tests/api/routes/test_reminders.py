@@ -202,7 +202,8 @@ async def test_b08_finance_is_told_once_of_returns_that_are_asked_for(posting: O
     await posting.person("ada", Role.ADMIN)
     asked = {"leads": ["lead-2024-04"], "reason": "invalid"}
     partner = {**pat, "Authorization": ""}
-    assert (await posting.client.post("/api/returns", json=asked, headers=partner)).json()[0]["state"] == "asked"
+    (answer,) = (await posting.client.post("/api/returns", json=asked, headers=partner)).json()["items"]
+    assert answer["state"] == "asked"
     assert (await mailed(posting, server)).keys() == {"ada@example.com"}  # nobody is Finance yet
     await posting.person("fay", Role.FINANCE)
     asked = {"leads": ["lead-2024-04", "lead-2024-05"], "reason": "invalid"}

@@ -51,14 +51,14 @@ async def post(office: Office, body: Json | str, who: dict[str, str] | None = No
 async def posted(office: Office, body: Json | str, who: dict[str, str] | None = None) -> list[Json]:
     response = await post(office, body, who)
     assert response.status_code == 200, response.text
-    return cast(list[Json], response.json())
+    return cast(list[Json], response.json()["items"])
 
 
 async def decided(office: Office, decision: str, *actions: str) -> list[Json]:
     body = {"actions": actions, "decision": decision, "reason": "We looked it up."}
     response = await office.client.post("/api/returns/decide", json=body)
     assert response.status_code == 200, response.text
-    return cast(list[Json], response.json())
+    return cast(list[Json], response.json()["items"])
 
 
 def states(results: Sequence[Json]) -> list[tuple[str, str | None]]:
