@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Request, Response
 
-from api.access.permissions import Permission, requires
+from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.problems import FieldError, Problem
 from api.routing import Route
@@ -79,9 +79,12 @@ async def release_action(request: Request, action_id: UuidPath, body: ReasonIn) 
 
 @router.post("/{action_id}/return", dependencies=[_BILL], response_model=answers.Action)
 async def return_action(request: Request, action_id: UuidPath, body: ReturnIn) -> Response:
-    """Take an action back: not billed if its period is open, credited once in the open period if it is closed."""
-    now = datetime.now(UTC)
-    return await _change(request, action_id, partial(returning.return_action, given=body.reason, now=now))
+    """Take an action back: not billed if its period is open, credited once in the open period if it is closed.
+
+    A key that is bound to a partner asks for that, and Finance decides.
+    """
+    decide = returning.return_action if caller_of(request).may(Permission.BILL) else returning.ask
+    return await _change(request, action_id, partial(decide, given=body.reason, now=datetime.now(UTC)))
 
 
 @router.post("/{action_id}/correct", dependencies=[_BILL], response_model=answers.Action)

@@ -142,6 +142,18 @@ async def test_b08_a_partner_asks_and_finance_decides(office: Office, actions: l
     check_problem(refused, 403)
 
 
+async def test_b08_a_key_of_a_partner_only_asks_whichever_way(office: Office, actions: list[str]) -> None:
+    wanted = {"name": "acme", "scopes": ["read", "bill"], "partner": "acme"}
+    key = (await office.client.post("/api/keys", json=wanted)).json()["key"]
+    bound = {"Authorization": f"Bearer {key}"}
+    assert states(await posted(office, {"actions": actions[:1], "reason": "invalid"}, bound)) == [("asked", None)]
+    path, body = f"/api/actions/{actions[1]}/return", {"reason": "invalid"}
+    answer = await office.client.post(path, json=body, headers=bound)
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "billed")
+    assert {each["state"] for each in await get_all(office.client, "/api/returns")} == {"asked"}
+    assert await returned(office) == "0.00"
+
+
 async def test_b08_accepted_twice_and_released_between_it_stays_released(
     office: Office, actions: list[str], pat: dict[str, str]
 ) -> None:
