@@ -23,7 +23,12 @@ MOST_ERRORS = 10_000
 """So many bad fields are named at most."""
 _RETRY_AFTER_S = 2
 
-_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "too_short": "must have {min_length} or more items, and has {actual_length}",
+    "too_long": "must have at most {max_length} items",
+}
 
 
 @dataclass(slots=True)
@@ -127,7 +132,8 @@ def _database_unavailable(error: Exception) -> Problem:
 
 def _field_error_from_pydantic(error: dict[str, Any]) -> FieldError:
     where, *path = error["loc"]
-    detail = _MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    detail = _MESSAGES.get(error["type"], "").format(**error.get("ctx", {}))
+    detail = detail or str(error["msg"]).removeprefix("Value error, ")
     detail = detail.replace("Input should be", "must be").replace("String should", "must")
     if where == "body":
         pointer = "#/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -314,6 +314,8 @@ async def test_many_bills_are_moved_at_once(office: Office) -> None:
     assert [each["status"] for each in approved.json()["items"]] == [200, 200, 404]
     refused = await office.client.post("/api/bills/moves", json={"move": "issue", "bills": wanted}, headers=sales)
     check_problem(refused, 403)
+    none = await office.client.post("/api/bills/moves", json={"move": "issue", "bills": []})
+    assert check_problem(none, 400)["detail"] == "#/bills must have 1 or more items, and has 0."
 
 
 async def test_p1_a_partner_sees_its_issued_bills_only(office: Office) -> None:
