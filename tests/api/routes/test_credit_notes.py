@@ -146,9 +146,11 @@ async def test_b08_cancelling_leaves_the_period_closed_and_a_person_makes_the_re
         "/api/credit-notes", json={"bill": april["bill_id"], "cancel": True, "reason": "Again."}
     )
     assert "The bill is cancelled" in check_problem(refused, 409)["detail"]
+    bills = await get_all(office.client, "/api/bills", partner="acme", period=APRIL, kind="bill")
+    assert [each["state"] for each in bills] == ["cancelled"]
     goodwill = {"partner": "acme", "period": APRIL, "text": "Goodwill", "amount": "-2.00", "reason": "late"}
-    assert (await office.client.post("/api/adjustments", json=goodwill)).status_code == 201
-    replacement = await office.make(APRIL)
+    assert (await office.client.post("/api/adjustments", json=goodwill)).status_code == 201  # and makes the bill (B1)
+    replacement = await office.live(APRIL)
     assert (replacement["state"], replacement["gross"]) == ("draft", "21.60")
     issued = await issue(office, replacement, sales)
     assert (issued["number"], issued["applied"], issued["due"]) == ("ACME-0002", "18.00", "3.60")
