@@ -30,8 +30,8 @@ _JOIN_WHOLE_TABLES = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin
 async def fill(connection: asyncpg.Connection, policies: Sequence[Policy], period: int) -> dict[UUID, int]:
     """Fill `screened` with what is billed in a period and not returned, and make an empty `guilty`.
 
-    Returns how many actions each partner has. Both tables last until the transaction ends, so it screens one month. A
-    lead that came without an instant of creation has that of its receipt, so nothing of it is early.
+    Returns how many actions each partner has. Both tables last until `drop`, or until the transaction ends. A lead that
+    came without an instant of creation has that of its receipt, so nothing of it is early.
     """
     await connection.execute("SET LOCAL work_mem = '64MB'")
     for table in _TABLES:
@@ -64,7 +64,17 @@ async def fill(connection: asyncpg.Connection, policies: Sequence[Policy], perio
 async def in_pieces(
     connection: asyncpg.Connection, query: str, *arguments: object, most: int = 5_000
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """The rows of a query, so many at a time."""
-    cursor = await connection.cursor(query, *arguments)
-    while rows := await cursor.fetch(most):
-        yield rows
+    """The rows of a query, so many at a time; after the last one it uses its tables no more."""
+    piece = []
+    async for row in connection.cursor(query, *arguments, prefetch=most):
+        piece.append(row)
+        if len(piece) == most:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+async def drop(connection: asyncpg.Connection) -> None:
+    """Remove the tables, so that the transaction can screen another month."""
+    await connection.execute("DROP TABLE screened, guilty")

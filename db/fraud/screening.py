@@ -97,8 +97,7 @@ async def find(
 ) -> dict[UUID, Screened]:
     """Count what the rules find of each partner, and write down what armed ones would hold.
 
-    It screens one month in a transaction. An action that several armed rules find is held by the one with the highest
-    score.
+    An action that several armed rules find is held by the one with the highest score.
     """
     rules = await set_rules.read_all(connection)
     actions = await screened.fill(connection, policies, period)
@@ -112,6 +111,7 @@ async def find(
     armed = [rule for rule in rules if rule.armed]
     if armed:
         await _write_down(connection, armed)
+    await screened.drop(connection)
     return results
 
 

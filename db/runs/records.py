@@ -23,6 +23,9 @@ KIND = "billing_run"
 PORTION = "billing_run_portion"
 """The kind of the tasks that a run is divided into."""
 
+LARGE_ACTIONS = 10_000
+"""A partner with more actions in a month is billed by itself; its leads are kept out only while the month closes."""
+
 REPORT_TO_GITHUB = "report_to_github"
 """The kind of the task that tells GitHub how a run ended."""
 
@@ -57,6 +60,11 @@ class Run:
     error: str | None
 
     @property
+    def request_id(self) -> str:
+        """What its transactions are done on behalf of."""
+        return f"billing-run-{self.id}"
+
+    @property
     def state(self) -> str:
         """`waiting`, `running`, `done` or `failed`."""
         if self.completed_at:
@@ -89,6 +97,11 @@ class Item:
     def place(self) -> tuple[str, int]:
         """Where it stands among the items of its run."""
         return self.partner, self.period
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is of a partner with very many actions in the month."""
+        return self.actions > LARGE_ACTIONS
 
 
 @dataclass(frozen=True, slots=True)

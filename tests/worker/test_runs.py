@@ -1,6 +1,7 @@
 """Runs of the monthly billing (M1 to M3): each partner's period once, whatever fails, is killed or comes twice."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
@@ -36,10 +37,10 @@ from db.runs import differences, planning, records, scheduler, starting, wire
 from db.runs.records import Asked, Item
 from db.tasks import records as tasks
 from db.telemetry import counters
-from tests.builders import distinct
+from tests.builders import distinct, lead
 from tests.people import new_person
 from tests.world import World
-from worker.runtime import Runtime, create_runtime
+from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
 from worker.tasks import runs
 from worker.tasks.reports import snapshot_changed
@@ -261,12 +262,11 @@ async def test_m1_a_run_submits_and_issues_where_the_terms_say_so(runtime: Runti
     assert [row["who_kind"] for row in kinds] == ["system"]
 
 
-async def test_m1_a_bill_that_differs_too_much_waits_for_a_person(world: World, settings: Settings) -> None:
-    strict = create_runtime(settings.model_copy(update={"billing_threshold_percent": 10.0}))
+async def test_m1_a_bill_that_differs_too_much_waits_for_a_person(runtime: Runtime, world: World) -> None:
+    strict = replace(runtime, settings=runtime.settings.model_copy(update={"billing_threshold_percent": 10.0}))
     await new_person(strict.engine, "sam", Role.SALES)
     await world.accept(*distinct(1, "2024-05-20T09:00:00Z", customer="ann", product="gps"))
     items = await finished(strict, await started(strict, period=MAY))
-    await strict.engine.dispose()
     assert [(item.partner, item.period, item.bill_state) for item in items] == [
         ("acme", APRIL, "pending"),
         ("acme", MAY, "pending"),
@@ -327,6 +327,39 @@ async def test_m2_what_ended_before_the_scheduler_was_enabled_waits_and_the_rest
         assert await scheduler.enabled_at(connection) == datetime(2024, 5, 3, tzinfo=UTC)
 
 
+async def test_m2_three_months_without_beat_are_caught_up_by_one_run_the_oldest_first(
+    runtime: Runtime, world: World
+) -> None:
+    async def look(now: datetime) -> bool:
+        async with runtime.unit_of_work() as uow:
+            return await scheduler.start_if_due(uow, runtime.settings, now)
+
+    async with runtime.unit_of_work() as uow:
+        await seller.write(uow, Seller("Leadger Ltd"))
+        for partner_id in world.partners.values():
+            terms = BillingTerms(preferences=Preferences(approvals=(), auto_issue=True))
+            await billing_terms.write(uow.connection, partner_id, 0, terms)
+    await world.accept(*distinct(1, "2024-06-10T09:00:00Z", customer="ann", product="crm"))
+    await world.work()
+    assert not await look(datetime(2024, 4, 3, tzinfo=UTC))
+    back = datetime(2024, 7, 2, tzinfo=UTC)
+    assert sorted(await asyncio.gather(look(back), look(back))) == [
+        False,
+        True,
+    ]  # and by one, though beat is there twice
+    (run,) = await newest(runtime)
+    await finished(runtime, run.id)
+    async with transaction(runtime.engine) as connection:
+        issued = await connection.fetch("SELECT number, period FROM bills ORDER BY number")
+    assert [tuple(row) for row in issued] == [
+        ("ACME-0001", APRIL),
+        ("ACME-0002", MAY),
+        ("ACME-0003", 202406),
+        ("GLOBEX-0001", APRIL),
+        ("GLOBEX-0002", MAY),
+    ]
+
+
 async def test_m2_a_disabled_scheduler_starts_nothing(world: World, settings: Settings) -> None:
     disabled = settings.model_copy(update={"billing_scheduler_enabled": False})
     async with world.unit_of_work() as uow:
@@ -341,24 +374,32 @@ async def test_m3_a_dry_run_writes_nothing_and_has_the_figures_of_the_run_that_f
     await world.work()
     before, sequences = await rows(runtime.engine), await sequence_values(runtime.engine)
     dry = await finished(runtime, await started(runtime, period=MAY, dry_run=True))
-    after = await rows(runtime.engine)
-    own = {"billing_runs", "billing_run_items", "tasks", "audit"}
-    assert {table for table in after if after[table] != before[table]} == own
-    assert len(after["audit"]) == len(before["audit"]) + 1
-    changed = {name for name, value in (await sequence_values(runtime.engine)).items() if value != sequences[name]}
-    assert changed <= {"audit_id_seq", "report_changes_id_seq"}
+    await check_nothing_is_written(runtime.engine, before, sequences)
     live = await finished(runtime, await started(runtime, period=MAY))
     assert [(*end, item.bill_state) for end, item in zip(ends(dry), dry, strict=True)] == [
         (*end, item.bill_state) for end, item in zip(ends(live), live, strict=True)
     ]
     assert {item.outcome for item in live} == {Outcome.SUCCESSFUL}
+    assert [(item.bill_id is None) for item in (*dry, *live)] == [True] * 4 + [False] * 4
+
+
+async def check_nothing_is_written(
+    engine: AsyncEngine, before: dict[str, list[str]], sequences: dict[str, int | None], *moved_on: str
+) -> None:
+    """Nothing but the dry run itself: its row and result, its tasks and its line of the audit."""
+    after = await rows(engine)
+    own = {"billing_runs", "billing_run_items", "tasks", "audit"}
+    assert {table for table in after if after[table] != before[table]} == own
+    assert len(after["audit"]) == len(before["audit"]) + 1
+    changed = {name for name, value in (await sequence_values(engine)).items() if value != sequences[name]}
+    assert changed <= {"audit_id_seq", "report_changes_id_seq", *moved_on}
 
 
 async def armed(world: World) -> None:
     """Globex has a burst of five in each month and one action beside it, and the rule for bursts is armed."""
     for month in ("04", "05"):
         instants = [f"2024-{month}-20T09:{minute}:00Z" for minute in ("00", "07", "13", "40", "58")]
-        await world.accept(*(lead for at in instants for lead in distinct(1, at, customer="bob", product="gps")))
+        await world.accept(*(each for at in instants for each in distinct(1, at, customer="bob", product="gps")))
     async with world.unit_of_work() as uow:
         await set_rules.change(uow, RULES["customer_burst"], RuleChange(armed=True, limits={"actions": 5}))
 
@@ -392,18 +433,55 @@ async def test_m4_a_run_holds_what_armed_rules_find_and_its_dry_run_has_the_same
     assert await held(runtime) == [("globex", 202406, 10)]  # held actions move on, and nothing of them is billed
 
 
-async def test_m3_a_large_partner_is_tried_while_its_leads_are_decided_and_has_the_figures_of_the_run_that_follows(
-    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch
+async def test_m3_a_dry_run_of_several_months_has_the_figures_and_states_of_the_run_that_follows(
+    runtime: Runtime, world: World
 ) -> None:
-    monkeypatch.setattr(runs, "LARGE_ACTIONS", 1)
+    """What April's screen holds leaves its key to an action of May; May is compared with April, and issued after it."""
+    strict = replace(runtime, settings=runtime.settings.model_copy(update={"billing_threshold_percent": 60.0}))
+    terms = BillingTerms(preferences=Preferences(approvals=(), auto_issue=True))
+    async with strict.unit_of_work() as uow:
+        await seller.write(uow, Seller("Leadger Ltd"))
+        for partner_id in world.partners.values():
+            await billing_terms.write(uow.connection, partner_id, 0, terms)
+    await armed(world)
+    held_in_april = [("Demo", "High", f"2024-04-21T09:{minute}:00Z") for minute in ("00", "07", "13", "40", "58")]
+    await world.accept(lead(None, *held_in_april, customer="bob", product="gps"))
+    await world.accept(lead(None, ("Demo", "High", "2024-05-25T09:00:00Z"), customer="bob", product="gps"))
+    await world.accept(*distinct(3, "2024-05-25T09:00:00Z", customer="ann", product="crm"))
+    await world.work()
+    before, sequences = await rows(strict.engine), await sequence_values(strict.engine)
+    dry = await finished(strict, await started(strict, period=MAY, dry_run=True))
+    await check_nothing_is_written(strict.engine, before, sequences, "currency_totals_id_seq")
+    live = await finished(strict, await started(strict, period=MAY))
+    assert [(*end, item.bill_state, item.note) for end, item in zip(ends(dry), dry, strict=True)] == [
+        (*end, item.bill_state, item.note) for end, item in zip(ends(live), live, strict=True)
+    ]
+    too_different = "It differs by more than 60 % from that of April 2024."
+    assert [(item.partner, item.period, item.gross_minor, item.bill_state, item.note) for item in live] == [
+        ("acme", APRIL, 2000, "issued", None),
+        ("acme", MAY, 5000, "draft", too_different),
+        ("globex", APRIL, 2000, "issued", None),
+        ("globex", MAY, 3000, "issued", None),
+    ]
+
+
+@pytest.mark.parametrize(("large_actions", "more"), [(1, 0), pytest.param(10_000, 10_500, marks=pytest.mark.slow)])
+async def test_m3_a_large_partner_is_tried_while_its_leads_are_decided_and_has_the_figures_of_the_run_that_follows(
+    runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch, large_actions: int, more: int
+) -> None:
+    monkeypatch.setattr(records, "LARGE_ACTIONS", large_actions)
     acme = [world.partners["acme"]]
+    if more:
+        await world.accept(*distinct(more, "2024-04-20T09:00:00Z", customer="bob", product="crm", level="Low"))
     await world.work()
     async with transaction(runtime.engine) as batch:
         await locks.lock_partners_shared(batch, acme)
         dry = await finished(runtime, await started(runtime, period=MAY, partner_ids=acme, dry_run=True))
     live = await finished(runtime, await started(runtime, period=MAY, partner_ids=acme))
-    assert ends(dry) == ends(live) == [("acme", APRIL, "successful", 2000), ("acme", MAY, "successful", 2000)]
+    capped = 10_000 if more else 0
+    assert ends(dry) == ends(live) == [("acme", APRIL, "successful", 2000 + capped), ("acme", MAY, "successful", 2000)]
     assert [item.attempts for item in dry] == [1, 1]
+    assert [item.is_large for item in live] == [True, not more]
 
 
 async def newest(runtime: Runtime) -> list[records.Run]:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -11,11 +10,9 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from celery import shared_task
 
-from billing.errors import BillingError, RuleViolation
 from billing.periods import text_from_period
 from db.core import locks
 from db.core.engine import commit_asynchronously, transaction
@@ -26,15 +23,14 @@ from db.intake.closing_request import decide_accepted_before
 from db.ledger import closing, reevaluation
 from db.runs import billing, differences, planning, records, scheduler
 from db.runs.billing import CustomersStale
-from db.runs.dry_run import dry_unit_of_work
-from db.runs.records import Item, Result, Run
+from db.runs.records import Item, Run
 from db.tasks import records as tasks
 from db.tasks.notifications import RUN_SUBTASKS, START_DUE_RUN
 from db.tasks.records import Task
 from worker import process
 from worker.runner import Attempt, GoesOnLater, TurnOver
 from worker.runtime import Runtime
-from worker.tasks import fraud
+from worker.tasks import dry_runs, fraud, run_failures
 
 log = structlog.get_logger()
 
@@ -43,9 +39,6 @@ TURN_S = 2.0
 
 PARTNERS_AT_ONCE = 20
 """So many small partners share a transaction: each statement then bills all of them."""
-
-LARGE_ACTIONS = 10_000
-"""A partner with more actions in a month is billed by itself; its leads are kept out only while the month closes."""
 
 _POLL_INTERVAL_S = 0.1
 _NEWEST = "newest_waiting"
@@ -119,21 +112,24 @@ async def explain_difference(attempt: Attempt) -> dict[str, Any]:
 
 async def bill_items(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:
     """Bill items, the oldest period first; a failure stops only that partner's later periods."""
+    if run.asked.dry_run:
+        await dry_runs.try_items(runtime, run, items)
+        return
     stopped: set[UUID] = set()
-    at_once = 1 if run.asked.dry_run else PARTNERS_AT_ONCE
     async with transaction(runtime.engine, readonly=True) as connection:
         await runtime.policies.load(connection, {item.partner_id for item in items})  # in few statements
     for period, of_period in groupby(items, attrgetter("period")):
         free = [item for item in of_period if item.partner_id not in stopped]
-        is_screened = not run.asked.dry_run and await _screen_together(runtime, run, free, period)
-        for start in range(0, len(free), at_once):
-            stopped |= await _bill_or_fail(runtime, run, free[start : start + at_once], is_screened=is_screened)
+        is_screened = await _screen_together(runtime, run, free, period)
+        for start in range(0, len(free), PARTNERS_AT_ONCE):
+            together = free[start : start + PARTNERS_AT_ONCE]
+            stopped |= await _bill_or_fail(runtime, run, together, is_screened=is_screened)
 
 
 async def _screen_together(runtime: Runtime, run: Run, items: Sequence[Item], period: int) -> bool:
     """Screen a month of many partners at once; False if each is to be screened by itself, so that one fails alone."""
     try:
-        await fraud.screen(runtime, [item.partner_id for item in items], period, _request_id(run))
+        await fraud.screen(runtime, [item.partner_id for item in items], period, run.request_id)
     except TRANSIENT:
         raise
     except Exception:
@@ -217,82 +213,57 @@ async def _try_again(runtime: Runtime, run: Run) -> None:
 async def _bill_or_fail(runtime: Runtime, run: Run, items: Sequence[Item], *, is_screened: bool) -> set[UUID]:
     """Bill a period of some partners together, or of each by itself if that fails; returns whose later ones stop."""
     try:
-        if not (is_screened or run.asked.dry_run):
+        if not is_screened:
             ids = [item.partner_id for item in items]
-            await fraud.screen(runtime, ids, items[0].period, _request_id(run))
+            await fraud.screen(runtime, ids, items[0].period, run.request_id)
         while not await _bill_together(runtime, run, items):
-            await _judge_stale(runtime, run, items)
+            await _judge_stale(runtime, items)
     except Exception as error:
-        if isinstance(error, TRANSIENT) and not isinstance(error, _OF_THE_PARTNER):
+        if not run_failures.is_of_the_partner(error):
             raise
         if len(items) > 1:
             alone = [await _bill_or_fail(runtime, run, [item], is_screened=is_screened) for item in items]
             return set().union(*alone)
-        await _fail(runtime, run, items[0], error)
+        await run_failures.note(runtime, run, items[0], error)
         return {items[0].partner_id}
     return set()
 
 
-async def _judge_stale(runtime: Runtime, run: Run, items: Sequence[Item]) -> None:
-    """Judge stale customers of partners by the present terms; a dry run leaves it to the task that does."""
-    if run.asked.dry_run:
-        raise RuleViolation("Its customers are being judged by new terms or rates; try again soon.")
+async def _judge_stale(runtime: Runtime, items: Sequence[Item]) -> None:
+    """Judge stale customers of partners by the present terms."""
     while await reevaluation.rejudge_some_stale(runtime.engine, runtime.policies, [item.partner_id for item in items]):
         pass
     await asyncio.sleep(_POLL_INTERVAL_S)  # others may have the last ones
 
 
-_OF_THE_PARTNER = (asyncpg.exceptions.TransactionRollbackError, asyncpg.exceptions.LockNotAvailableError)
-"""Faults of the environment that concern one partner: a deadlock, a lock that others hold."""
-
-
 async def _bill_together(runtime: Runtime, run: Run, items: Sequence[Item]) -> bool:
-    """Bill a period of some partners in one transaction; False if customers of theirs must be judged first."""
-    period, dry = items[0].period, run.asked.dry_run
-    is_large = items[0].actions > LARGE_ACTIONS
-    if is_large and not dry:
-        await _freeze(runtime, items[0])
-    results: dict[UUID, Result] = {}
+    """Bill a period of some partners in one transaction; False if customers of theirs must be judged first.
+
+    What a run makes has the system as its maker, whoever started it.
+    """
+    if items[0].is_large:
+        await _freeze(runtime, run, items[0])
     try:
-        async with _unit_of_work(runtime, run) as uow:
-            if not dry:
-                await commit_asynchronously(uow.connection)  # what a crash undoes is open again
+        async with runtime.unit_of_work(run.request_id) as uow:
+            await commit_asynchronously(uow.connection)  # what a crash undoes is open again
             free = await locks.lock_run_items(uow.connection, [item.id for item in items])
             ids = {item.partner_id: item.id for item in items if item.id in free}
-            if ids and dry:
-                await fraud.screen_within(uow, runtime.policies, sorted(ids), period)
             if ids:
                 billed = await billing.bill(
                     uow,
                     runtime.policies,
                     sorted(ids),
-                    period,
+                    items[0].period,
                     datetime.now(UTC),
                     threshold_percent=runtime.settings.billing_threshold_percent,
-                    keeps_batches_out=not (dry and is_large),
                 )
-                results = {ids[partner_id]: result for partner_id, result in billed.items()}
-            if not dry:
-                await records.finish_items(uow.connection, results)
+                await records.finish_items(uow.connection, {ids[of]: result for of, result in billed.items()})
     except CustomersStale:
         return False
-    if dry:
-        async with transaction(runtime.engine) as connection:
-            await records.finish_items(connection, results)
     return True
 
 
-def _unit_of_work(runtime: Runtime, run: Run) -> AbstractAsyncContextManager[UnitOfWork]:
-    """What a run makes has the system as its maker, whoever started it."""
-    request_id = _request_id(run)
-    return dry_unit_of_work(runtime.engine, request_id) if run.asked.dry_run else runtime.unit_of_work(request_id)
-
-
-def _request_id(run: Run) -> str:
-    return f"billing-run-{run.id}"
-
-
-async def _freeze(runtime: Runtime, item: Item) -> None:
+async def _freeze(runtime: Runtime, run: Run, item: Item) -> None:
     """Close the months of a large partner in a transaction of their own, so that its leads wait only for that."""
     async with transaction(runtime.engine, readonly=True) as connection:
         policy = (await runtime.policies.load(connection, [item.partner_id]))[item.partner_id]
@@ -300,14 +271,5 @@ async def _freeze(runtime: Runtime, item: Item) -> None:
         if policy.is_open(item.period) and not await billing.without_bill(connection, [item.partner_id], item.period):
             months = await closing.periods_to_close(connection, policy, item.period, datetime.now(UTC))
     for month in months:
-        unit_of_work = partial(runtime.unit_of_work, f"billing-run-{item.run_id}")
+        unit_of_work = partial(runtime.unit_of_work, run.request_id)
         await closing.freeze(runtime.engine, unit_of_work, runtime.policies, item.partner_id, month, datetime.now(UTC))
-
-
-async def _fail(runtime: Runtime, run: Run, item: Item, error: Exception) -> None:
-    text = str(error) if isinstance(error, BillingError) else f"An unexpected error: {error!r}"
-    async with transaction(runtime.engine) as connection:
-        has_failed = await records.fail_item(connection, item, text)
-    fields = {"partner": item.partner, "period": text_from_period(item.period), "error": text}
-    is_dead_letter = has_failed and not run.asked.dry_run
-    log.warning("billing_run_item_failed", run_id=str(run.id), dead_letter=is_dead_letter, **fields)

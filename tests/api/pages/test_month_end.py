@@ -43,6 +43,7 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
     assert "Would be billed 1" in dry.text
     assert "12.00 EUR" in dry.text
     assert await get_all(office.client, "/api/bills") == []
+    assert 'href="/bills/' not in dry.response.text
     for confirmed in ("", "2024-03", "April"):
         refused = await fay.send("/month/run", form | {"confirmed": confirmed})
         assert (refused.status, "must be 2024-04" in refused.text) == (400, True)
