@@ -92,9 +92,12 @@ def check(client: Client, period: Month = None, limit: Limit = 0, as_json: Json 
     items, more = some_pages(client, path, limit, period=asked)
     found = [each for each in items if not each["is_fine"]]
     names = ("quarantined", "held", "stale", "dead_letters", "after_end")
-    table = new_table(("Partner", "Quarantined", "Held", "Stale", "Dead letters", "After end", "Usage"), right=names)
+    words = ("Partner", "Quarantined", "Held", "Stale", "Dead letters", "After end", "Usage", "Prices")
+    table = new_table(words, right=names)
     for each in found:
-        add_row(table, each["partner"], *(each[name] for name in names), "missing" if each["usage_missing"] else None)
+        usage = "missing" if each["usage_missing"] else None
+        prices = "shipped" if each["only_shipped_prices"] else None
+        add_row(table, each["partner"], *(each[name] for name in names), usage, prices)
     print_list(found, more, table, f"No partner has findings for {asked}.", as_json=as_json)
     for name, count in of_everybody.items():
         if count:
@@ -151,7 +154,8 @@ def _print_run(run: dict[str, Any]) -> None:
     for each in run["results"]:
         gross = f"{each['gross']} {each['currency']}" if each["gross"] else None
         remark = errors.get((each["partner"], each["period"])) or each["note"]
-        add_row(table, each["partner"], each["period"], each["outcome"], each["bill"] and each["state"], gross, remark)
+        bill = each["state"] if each["state"] != each["outcome"] else None
+        add_row(table, each["partner"], each["period"], each["outcome"], bill, gross, remark)
     if run["results"]:
         console().print(table)
     counts = ", ".join(f"{run[name]:,} {name}" for name in ("successful", "failed", "skipped", "waiting"))

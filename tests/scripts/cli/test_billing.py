@@ -63,6 +63,8 @@ def test_what_to_look_at_before_and_why_a_month_differs(stack: Stack, partner: s
     (own,) = [each for each in found if each["partner"] == partner]
     assert (own["usage_missing"], own["held"], own["quarantined"], own["dead_letters"]) == (True, 0, 0, 0)
     assert (own["after_end"], own["is_fine"]) == (1, False)
+    shown = [line.split() for line in leadger(stack, "check", "--period", "2024-04").stdout.splitlines()]
+    assert [line[-2:] for line in shown if line and line[0] == partner] == [["missing", "shipped"]]
     explained = json.loads(leadger(stack, "difference", partner, "2024-04", "--json").stdout)
     assert (explained["before"], explained["now"]) == ("0.00", "10.00")
     assert {cause: amount for cause, amount in explained["causes"].items() if amount != "0.00"} == {
