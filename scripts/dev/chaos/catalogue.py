@@ -5,6 +5,7 @@ from scripts.dev.chaos.scene import Fault
 
 _SLOW_REBUILD = "scripts.dev.chaos.slow_rebuild"
 _SLOW_RUN = "scripts.dev.chaos.slow_run"
+_HASTY_BEAT = "scripts.dev.chaos.hasty_beat"
 
 FAULTS = (
     Fault("worker-child-killed", "kill -9 of a child of the worker", 50, kills.worker_child),
@@ -38,6 +39,7 @@ FAULTS = (
     Fault("events", "rebuild, close and reopen during ingestion", 3, events.events),
     Fault("rebuild-killed", "kill -9 of one of two workers at a rebuild", 10, events.rebuild_killed, app=_SLOW_REBUILD),
     Fault("monthly-run-killed", "kill -9 at every step of a monthly run", 20, runs.monthly_run_killed, app=_SLOW_RUN),
+    Fault("months-without-beat", "beat absent for three months", 1, runs.months_without_beat, app=_HASTY_BEAT),
     Fault("bills-killed", "kill -9 of a background worker that makes bills and sends them", 3, bills.killed),
 )
 ONLY_FULL = ("redis-frozen-120",)

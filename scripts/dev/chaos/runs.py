@@ -1,12 +1,16 @@
-"""The monthly run, killed again and again while it bills."""
+"""The monthly run, killed again and again while it bills; and months that beat was away for."""
 
 import signal
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from scripts.dev.chaos import trees
+from scripts.dev.chaos.load import Stuck
 from scripts.dev.chaos.scene import Scene
 
 _PERIOD = "2024-01"
+_MISSED = (1, 2, 3)
 _LEADS = 30
 _RUN_S = 240.0
 _BILLS = """
@@ -20,6 +24,15 @@ _WRONG = """
         SELECT sum(billed_minor) FROM product_periods
         WHERE product_periods.partner_id = partners.id AND product_periods.period = 202401
     )
+"""
+_ENABLED = """
+    INSERT INTO billing_scheduler (enabled_at, looked_at) VALUES ('2024-01-01Z', '2024-01-01Z')
+    ON CONFLICT (only_one) DO UPDATE SET enabled_at = excluded.enabled_at
+"""
+_BILLED = """
+    SELECT string_agg(external_id || ' ' || bills.period, ', ' ORDER BY external_id, bills.created_at)
+    FROM bills JOIN partners ON partners.id = partner_id
+    WHERE external_id = ANY($1::text[]) AND bills.period BETWEEN 202401 AND 202403
 """
 
 
@@ -53,3 +66,53 @@ def monthly_run_killed(scene: Scene) -> None:
     scene.expect(found == f"{len(billed)} bills of {len(billed)} partners", f"{found}, and {len(billed)} were billed")
     wrong = scene.fetchval(_WRONG, names)
     scene.expect(wrong == 0, f"{wrong} bills ask for something else than the report")
+
+
+def months_without_beat(scene: Scene) -> None:
+    """Beat is away while three months end, and then there twice; one run bills them, the oldest first, each once."""
+    names = sorted(partner.name for partner in scene.world.partners)
+    scene.stack.stop("beat")
+    for month in _MISSED:
+        leads = scene.world.leads(_LEADS * len(names), months=[month], fresh=True)
+        scene.sender.wait_until_done(scene.sender.post(leads))
+    scene.drain()
+    scene.execute(_ENABLED)  # as if the scheduler had been enabled before they began
+    began = time.monotonic()
+    for beat in ("beat", "second beat"):
+        scene.stack.start(beat)
+    try:
+        run = _wait_for_run(scene)
+    finally:
+        scene.stack.stop("second beat")
+    scene.recoveries_s.append(time.monotonic() - began)
+    scene.expect(run["failed"] + run["waiting"] == 0, f"a partner was not billed: {run}")
+    ended = [(each["period"], each["partner"]) for each in _results(scene, run["run_id"])]
+    for period, name in sorted(ended):
+        scene.history.happened(lambda oracle, name=name, period=period: oracle.close(name, period))  # type: ignore[misc]
+    found, wanted = (
+        scene.fetchval(_BILLED, names),
+        ", ".join(f"{name} 20240{month}" for name in names for month in _MISSED),
+    )
+    scene.expect(found == wanted, f"these bills were made, in this order: {found}")
+    runs = [each for each in scene.client.get("/api/billing-scheduler/status")["runs"] if each["processed"]]
+    scene.expect(len(runs) == 1, f"{len(runs)} runs billed something")
+    scene.recover()
+
+
+def _wait_for_run(scene: Scene) -> dict[str, Any]:
+    deadline = time.monotonic() + _RUN_S
+    while time.monotonic() < deadline:
+        for run in scene.client.get("/api/billing-scheduler/status")["runs"]:
+            if run["state"] == "done" and run["processed"]:
+                return dict(run)
+        time.sleep(0.5)
+    raise Stuck(f"no run has ended after {_RUN_S:.0f} s")
+
+
+def _results(scene: Scene, run_id: str) -> Iterator[dict[str, Any]]:
+    status: dict[str, Any] = {"next": None}
+    while True:
+        status = scene.client.get("/api/billing-scheduler/status", run=run_id, after=status["next"])
+        yield from status["runs"][0]["results"]
+        if not status["next"]:
+            return
