@@ -27,6 +27,8 @@ async def test_a_partner_is_found_and_created(browser_of: BrowserOf, office: Off
     refused = await ada.send("/partners/new", form | {"currency": "Euros"})
     assert (refused.status, 'id="currency-error"' in refused.response.text) == (400, True)
     assert refused.filled("/partners/new")["name"] == MARKUP
+    empty = await ada.send("/partners/new", form | {"external_id": "", "name": ""})
+    assert "There is a problem Name is required. Own id is required." in empty.text
     created = await ada.follow(await ada.send("/partners/new", form))
     assert MARKUP in created.text
     assert "<script>alert" not in created.response.text
