@@ -26,7 +26,7 @@ run "alarms_and_a_dashboard" {
   assert {
     condition = length(setsubtract([
       "inbox-age", "poison-leads", "leads-refused", "paused", "batches-fail", "quarantine", "notifications",
-      "invariants", "proofs", "errors-api", "errors-worker", "errors-background", "tasks-fail", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "background-absent", "beat-absent",
+      "invariants", "proofs", "errors-api", "errors-worker", "errors-background", "tasks-fail", "run-failed", "run-dead-letters", "gateway-5xx", "api-5xx", "api-unhealthy", "worker-absent", "background-absent", "beat-absent",
       "api-CPUUtilization", "api-MemoryUtilization", "worker-CPUUtilization", "worker-MemoryUtilization", "background-CPUUtilization", "background-MemoryUtilization", "api-latency",
       "cache-memory-leadger-test-001", "cache-memory-leadger-test-002", "cache-cpu-leadger-test-001", "cache-cpu-leadger-test-002",
       "database-cpu", "database-storage", "database-memory", "database-connections", "database-write-latency",
@@ -55,6 +55,13 @@ run "alarms_and_a_dashboard" {
       && aws_cloudwatch_metric_alarm.main["beat-absent"].dimensions == tomap({ ClusterName = "leadger-test", ServiceName = "beat" })
     )
     error_message = "The alarm is raised when beat does not run."
+  }
+
+  assert {
+    condition = alltrue([for alarm in [aws_cloudwatch_metric_alarm.main["run-failed"], aws_cloudwatch_metric_alarm.main["run-dead-letters"]] :
+      alarm.threshold == 0 && alarm.comparison_operator == "GreaterThanThreshold" && endswith(alarm.alarm_description, "docs/operations.md#a-month-is-not-billed")
+    ])
+    error_message = "One run that failed, or one month that could not be billed, raises an alarm."
   }
 
   assert {
