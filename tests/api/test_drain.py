@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -52,6 +54,32 @@ def test_a_signal_in_the_moment_of_another_one_waits_for_nobody() -> None:
     assert not told.is_set()
     is_free.set()
     assert told.wait(_ENDS_S)
+
+
+_SIGNALLED = """
+import runpy
+import threading
+from types import SimpleNamespace
+
+import granian.cli
+from granian.server.common import AbstractServer
+
+def serve() -> None:
+    event, told = threading.Event(), []
+    held = SimpleNamespace(set=lambda: told.append(event.wait(2)))
+    AbstractServer.signal_handler_interrupt(SimpleNamespace(main_loop_interrupt=held), 15, None)
+    print("waited" if told else "went on")
+    event.set()
+
+granian.cli.entrypoint = serve
+runpy.run_module("api", run_name="__main__")
+"""
+"""What `python -m api` makes of a server's answer to a signal, where the server holds its lock."""
+
+
+def test_the_server_of_the_api_answers_signals_so() -> None:
+    run = subprocess.run([sys.executable, "-c", _SIGNALLED], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout == "went on\n"
 
 
 def _client(url: str, key: str) -> httpx.Client:
