@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from billing.errors import InvalidValue
 
 EARLIEST = datetime(1901, 1, 1, tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)  # the driver stores it as Postgres' infinity, and reads that without a zone
 
 _EXAMPLE = '"2024-04-01T10:00:00Z"'
 _MOST_DIGITS = 6
@@ -27,7 +28,7 @@ _MAIL_DATE = re.compile(r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\
 
 
 def instant_from_text(value: object) -> datetime:
-    """Read an instant of 1901 or later, as UTC; raises InvalidValue for every other value."""
+    """Read an instant of 1901 or later, as UTC; raises InvalidValue for every other value, and for the last instant."""
     match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise InvalidValue(_why_no_instant(value))
@@ -42,6 +43,8 @@ def instant_from_text(value: object) -> datetime:
         raise InvalidValue(_LEAP_SECOND if ":60" in match[0][:19] else "is not a date and time that exists") from None
     if instant < EARLIEST:
         raise InvalidValue("lies before 1901")
+    if instant == _NEVER:
+        raise InvalidValue("is the last instant there is, which cannot be kept")
     return instant
 
 

@@ -154,6 +154,7 @@ async def test_every_fault_is_named(refused: Callable[..., Any], sent: Any, faul
         ("0001-01-01T00:00:00+14:00", "is not a date and time that exists"),
         ("1900-12-31T23:59:59.999999Z", "lies before 1901"),
         ("9999-12-31T23:59:59Z", "lies more than 24 hours ahead"),
+        ("9999-12-31T23:59:59.999999Z", "is the last instant there is, which cannot be kept"),
         ("9999-12-31T23:59:59-14:00", "is not a date and time that exists"),
     ],
 )

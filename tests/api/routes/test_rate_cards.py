@@ -114,6 +114,8 @@ async def test_a_rule_prices_what_is_open_again_and_null_ends_it(
         ({"amount": "5", "effective_from": 1704067200}, "#/effective_from"),
         ({"amount": "5", "effective_from": "1900-01-01T00:00:00Z"}, "#/effective_from"),
         ({"amount": "5", "effective_from": "2024-01-01T00:00:00.1234567Z"}, "#/effective_from"),
+        # Postgres would keep it as infinity, and nothing could be priced any more.
+        ({"amount": "5", "effective_from": "9999-12-31T23:59:59.999999Z"}, "#/effective_from"),
         ({"amount": "5", "until": "2024-01-01T00:00:00Z"}, "#/until"),
     ],
 )
