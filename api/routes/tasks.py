@@ -33,7 +33,10 @@ State = Literal["waiting", "running", "done", "failed"]
 async def list_tasks(
     request: Request, state: State | None = None, kind: str | None = None, limit: Limit = 50, after: After = None
 ) -> Response:
-    """Background tasks, the newest first; those that are done are kept for a while, see the settings."""
+    """Background tasks, the newest first; those that are done are kept for a while, see the settings.
+
+    A long result is left out here (`result_left_out`); the task itself has it.
+    """
     before = place_from_cursor(after, tuple[datetime, UUID])
     async with transaction(state_of(request).engine, readonly=True) as connection:
         page = await records.page(
@@ -77,7 +80,7 @@ def _task_out(request: Request, task: Task) -> dict[str, Any]:
     if own_partner(request) is None:
         return content
     if task.kind in (reevaluation.KIND, screening.KIND):
-        content["result"] = None
+        content |= {"result": None, "result_left_out": False}
     elif task.result and "undecided" in task.result:
         of_all_partners = {"unknown_product": None, "dead_letters": None}
         content["result"] = task.result | {"undecided": task.result["undecided"] | of_all_partners}
@@ -96,6 +99,7 @@ def _task_fields(task: Task) -> dict[str, Any]:
         "next_attempt_at": instant_out(task.next_attempt_at),
         "last_error": task.last_error,
         "result": task.result,
+        "result_left_out": task.result_left_out,
         "error": task.error,
         "requested_by": {"kind": asked.kind, "name": asked.name} if asked else None,
         "created_at": instant_out(task.created_at),

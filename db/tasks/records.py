@@ -32,6 +32,11 @@ _COLUMNS = """
 """
 
 
+_LISTED = _COLUMNS.replace(" result,", " CASE WHEN octet_length(result::text) <= $7 THEN result END AS result,")
+
+MOST_LISTED_BYTES = 10_000
+"""A longer result is left out of a list: that of a preview over all partners takes a megabyte."""
+
 _PARTNER = """
     coalesce(arguments ->> 'partner_id', arguments -> 'rate' ->> 'partner_id', (
         SELECT partner_id::text FROM rates WHERE rates.id = (arguments ->> 'rule_id')::bigint
@@ -65,6 +70,7 @@ class Task:
     finished_at: datetime | None
     parent_id: UUID | None
     failures: int
+    result_left_out: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -144,22 +150,26 @@ async def page(
     limit: int,
     partner_id: UUID | None = None,
 ) -> list[Task]:
-    """Tasks that are no part of another one, the newest first; of a partner, those that are about it alone."""
+    """Tasks that are no part of another one, the newest first; of a partner, those that are about it alone.
+
+    Results of more than MOST_LISTED_BYTES are left out.
+    """
     created_at, task_id = before or (None, None)
     rows = await connection.fetch(
         f"""
-        SELECT {_COLUMNS} FROM tasks
+        SELECT {_LISTED}, coalesce(octet_length(result::text) > $7, false) AS result_left_out FROM tasks
         WHERE parent_id IS NULL AND ($6::uuid IS NULL OR {_PARTNER} = $6::uuid)
             AND ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
             AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid))
         ORDER BY created_at DESC, id DESC LIMIT $5
-        """,  # noqa: S608 - _COLUMNS is a constant
+        """,  # noqa: S608 - _LISTED is a constant
         state,
         kind,
         created_at,
         task_id,
         limit,
         partner_id,
+        MOST_LISTED_BYTES,
     )
     return [_task_from_row(row) for row in rows]
 

@@ -32,6 +32,7 @@ class Task(Answer):
     """A background task.
 
     `last_error` ended the attempt before, and `next_attempt_at` says when it is tried again; `error` ended the task.
+    `result_left_out` says that a list left out a long `result`.
     """
 
     task_id: UUID
@@ -42,6 +43,7 @@ class Task(Answer):
     next_attempt_at: datetime | None
     last_error: str | None
     result: dict[str, Any] | None
+    result_left_out: bool
     error: str | None
     requested_by: Requester | None
     created_at: datetime

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.routes import reports
 from billing.identity import partner_of_report, report_uuid
 from db.core.engine import transaction
 from db.core.settings import Settings
@@ -259,7 +260,7 @@ async def test_customers_go_by_pages(client: httpx.AsyncClient, engine: AsyncEng
 
 
 async def test_reports_are_found_by_partner_and_date(
-    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_masters(client)
     await make(client, "partners", external_id="globex", name="Globex")
@@ -274,11 +275,15 @@ async def test_reports_are_found_by_partner_and_date(
     )
 
     async def found(**query: str) -> list[str]:
-        items = await get_all(client, "/billing/reports", limit=2, **query)
+        items = await get_all(client, "/billing/reports", **{"limit": "5"} | query)
         return [f"{item['partner'][0]} {item['period']}" for item in items]
 
     everything = await found()
     assert len(everything) == 12
+    monkeypatch.setattr(reports, "MOST_PARTS", 3)  # each of these has two: a customer and a product
+    page = await get(client, "/billing/reports")
+    assert (len(page["items"]), page["next"] is None) == (2, False)
+    assert await found() == everything
     assert [each[2:] for each in everything] == sorted([*months, *months], reverse=True)
     assert await found(partner="acme") == [f"a {month}" for month in sorted(months, reverse=True)]
     assert await found(partner="acme", period="2024-03") == ["a 2024-03"]

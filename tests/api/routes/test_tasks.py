@@ -72,6 +72,28 @@ async def test_tasks_are_listed_newest_first_page_by_page_without_the_parts_of_o
         assert ([task["task_id"] for task in page["items"]], page["next"]) == (expected, None)
 
 
+async def test_a_list_of_tasks_leaves_long_results_out_and_says_so(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    short, long = {"released": 3}, {"differences": ["x" * 100] * 100}
+    ids = [str(await _start(engine)) for _ in range(3)]
+    async with transaction(engine) as connection:
+        await records.finish(connection, UUID(ids[0]), short)
+        await records.finish(connection, UUID(ids[1]), long)
+    listed = {each["task_id"]: each for each in (await get(client, "/api/tasks"))["items"]}
+    shown = [await get(client, f"/api/tasks/{task_id}") for task_id in ids]
+    assert [(listed[i]["result"], listed[i]["result_left_out"]) for i in ids] == [
+        (short, False),
+        (None, True),
+        (None, False),
+    ]
+    assert [(each["result"], each["result_left_out"]) for each in shown] == [
+        (short, False),
+        (long, False),
+        (None, False),
+    ]
+
+
 @pytest.mark.parametrize("query", ["state=over", "after=x", "limit=0", "state=done&state=failed"])
 async def test_a_list_of_tasks_that_cannot_be(client: httpx.AsyncClient, query: str) -> None:
     check_problem(await client.get(f"/api/tasks?{query}"), 400)
