@@ -178,7 +178,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(AdmissionMiddleware)
     app.add_middleware(AuthenticationMiddleware)
     writes_access_log = settings.access_log and settings.log_level in {"DEBUG", "INFO"}
-    app.add_middleware(RequestContextMiddleware, writes_access_log=writes_access_log)
+    app.add_middleware(
+        RequestContextMiddleware, answer_timeout_s=settings.answer_timeout_s, writes_access_log=writes_access_log
+    )
     if tracing.is_configured():
         app.add_middleware(TracingMiddleware)
     problem_answers.install(app)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.headers import header
 from api.problem_answers import problem_response
 from api.problems import Problem, log_failure, problem_from
-from api.traffic.downloads import ReadingStopped
+from api.traffic.answers_in_time import PART_BYTES, ReadingStopped, send_in_parts
 from db.telemetry import access_log
 
 log = structlog.get_logger()
@@ -24,12 +24,14 @@ _VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class RequestContextMiddleware:
     """Reads X-Request-ID or makes one, binds it to the log, and sends it back.
 
-    No browser guesses an answer's type. With `writes_access_log`, every answer is a line in the log, found by the
-    request id that the answer carries. It has the route, not the path or the query: these hold ids of people.
+    No browser guesses an answer's type, and no client that stops reading holds a large one. With `writes_access_log`,
+    every answer is a line in the log, found by the request id that the answer carries. It has the route, not the path
+    or the query: these hold ids of people.
     """
 
-    def __init__(self, app: ASGIApp, writes_access_log: bool = False) -> None:
+    def __init__(self, app: ASGIApp, answer_timeout_s: float, writes_access_log: bool = False) -> None:
         self._app = app
+        self._answer_timeout_s = answer_timeout_s
         self._writes_access_log = writes_access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +57,8 @@ class RequestContextMiddleware:
                     (b"x-request-id", request_id.encode()),
                     _NO_GUESSING,
                 ]
+            elif len(message.get("body", b"")) > PART_BYTES:
+                return send_in_parts(send, message, self._answer_timeout_s)
             return send(message)
 
         try:

@@ -14,24 +14,18 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from uuid import UUID
 
-import structlog
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from api.problems import Problem
 from api.side_thread import SideThread
-
-log = structlog.get_logger()
+from api.traffic.answers_in_time import send_in_time
 
 _MOST = 128
 _MOST_OF_KEY = 32
 _BLOCK_BYTES = 64 * 1024
 _RETRY_AFTER_S = 5
-
-
-class ReadingStopped(Exception):
-    """A client has read nothing for a while; its answer does not end as if it were complete."""
 
 
 class Downloads:
@@ -115,14 +109,6 @@ class Download(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; raises ReadingStopped if nobody takes it, so that it does not end as if it were complete."""
-
-        async def send_in_time(message: Message) -> None:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    await send(message)
-            except TimeoutError:
-                log.warning("download_cut", timeout_s=self._timeout_s)
-                raise ReadingStopped from None
-
+        in_time = partial(send_in_time, send, timeout_s=self._timeout_s)
         async with self._downloads.counted(self._key_id):
-            await super().__call__(scope, receive, send_in_time)
+            await super().__call__(scope, receive, in_time)

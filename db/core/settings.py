@@ -83,7 +83,9 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="largest request body, after decompression")
     body_timeout_s: float = Field(30.0, gt=0, description="longest wait for the next bytes of a request body")
-    answer_timeout_s: float = Field(30.0, gt=0, description="longest that a download waits for its client to read on")
+    answer_timeout_s: float = Field(
+        30.0, gt=0, description="longest that a large answer waits for its client to read on"
+    )
     max_batch_leads: int = Field(10_000, ge=1, description="most leads in one request")
     max_lead_actions: int = Field(1_000, ge=1, description="most actions in one lead")
     converting_actions: str = Field(

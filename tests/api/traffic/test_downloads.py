@@ -13,7 +13,8 @@ from starlette.types import Message
 
 from api.app import create_app
 from api.side_thread import SideThread
-from api.traffic.downloads import Downloads, ReadingStopped
+from api.traffic.answers_in_time import ReadingStopped
+from api.traffic.downloads import Downloads
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
