@@ -77,7 +77,8 @@ async def list_reports(
             after=place_from_cursor(after, tuple[int, UUID]),
             limit=limit,
         )
-        items, parts = [], 0
+        items: list[dict[str, Any]] = []
+        parts = 0
         while len(items) < len(page) and parts < MOST_PARTS:
             report = await live_report.read(connection, *page[len(items)])
             items.append(await _with_customers(request, connection, report, only))
