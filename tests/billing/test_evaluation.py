@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.actions import WINNING, Action, HoldStatus, Outcome, Verdict, in_evaluation_order
+from billing.duplicates import winner_from_action
 from billing.evaluate import State, evaluate
 from billing.terms import CapScope, DuplicateWindow, Terms, TermsHistory, window_from_wire
 from billing.totals import Totals
@@ -64,6 +65,22 @@ def test_r6_days_count_in_both_directions() -> None:
     assert [verdict.outcome for verdict in verdicts] == [Outcome.BILLED, Outcome.DUPLICATE]
 
 
+@pytest.mark.parametrize(
+    ("winner_at", "winner_billed_in", "outcome"),
+    [
+        (NOON - DAY, 202401, Outcome.DUPLICATE),
+        (NOON + DAY, 202401, Outcome.BILLED),
+        (NOON - DAY, 202402, Outcome.BILLED),
+    ],
+)
+def test_r6_only_a_winner_that_is_earlier_in_the_order_makes_a_duplicate(
+    winner_at: datetime, winner_billed_in: int, outcome: Outcome
+) -> None:
+    action = make_action(0, 0, NOON, 10, None)
+    winner = winner_from_action(replace(make_action(1, 0, winner_at, 10, None), billing_period=winner_billed_in))
+    assert [v.outcome for v in evaluate([action], history(), State(winners={action.key: [winner]}))] == [outcome]
+
+
 def test_r6_a_winner_capped_to_nothing_still_holds_its_key() -> None:
     actions = [make_action(0, 1, NOON, 10, None), *(make_action(n, 2, NOON + n * DAY, 10, None) for n in (1, 2))]
     assert outcomes(evaluate(actions, history(cap_minor=10), State())) == [
@@ -85,6 +102,12 @@ def test_r7_the_action_that_crosses_the_cap_is_billed_in_part() -> None:
 def test_r7_caps(cap: int | None, billed: list[int]) -> None:
     actions = clicks(*(NOON + n * DAY for n in range(3)), keys=3)
     assert [v.billed_minor for v in evaluate(actions, history(cap_minor=cap), State())] == billed
+
+
+def test_r7_more_used_than_the_cap_allows_bills_nothing() -> None:
+    """As after terms with a smaller cap, or a return that was taken back."""
+    verdicts = evaluate(clicks(NOON), history(cap_minor=10), State(used_minor={202401: 15}))
+    assert outcomes(verdicts) == [("capped", 0)]
 
 
 def test_r7_a_lifetime_cap_adds_up_over_periods_and_credits_give_room_back() -> None:
