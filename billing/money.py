@@ -54,8 +54,13 @@ def amount_from_minor(minor: int) -> str:
 
 def minor_from_exact(exact: Fraction) -> int:
     """Round an exact number of minor units half away from zero, so that what is reversed mirrors what was billed."""
-    magnitude = (2 * abs(exact.numerator) + exact.denominator) // (2 * exact.denominator)
-    return magnitude if exact > 0 else -magnitude
+    return minor_from_ratio(exact.numerator, exact.denominator)
+
+
+def minor_from_ratio(numerator: int, denominator: int) -> int:
+    """The same of a ratio, whose denominator is above zero."""
+    magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return magnitude if numerator > 0 else -magnitude
 
 
 def check_currency(code: str) -> str:

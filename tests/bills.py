@@ -29,5 +29,5 @@ async def issued_bill(engine: AsyncEngine, partner: str, settings: Settings, per
         await records.write_issue(connection, bill, issue)
         issued = await records.read(connection, bill_id)
         assert issued is not None
-        await stored.remember(connection, bill_id, await stored.make(settings, issued, BillFormat.JSON))
+        await stored.remember(connection, bill_id, await stored.make(settings, issued, [BillFormat.JSON]))
     return bill_id

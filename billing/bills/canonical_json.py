@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from billing.errors import InvalidValue
@@ -31,11 +32,13 @@ def _ordered(value: Json) -> Json:
             raise InvalidValue(f"must not have integers beyond {_LARGEST}")
         return value
     if isinstance(value, Mapping):
-        return {name: _ordered(value[name]) for name in sorted(value, key=_utf_16)}
+        return {name: _ordered(value[name]) for name in _sorted(tuple(value))}
     if isinstance(value, list | tuple):
         return [_ordered(each) for each in value]
     raise InvalidValue(f"must not have a {type(value).__name__}: amounts are decimal strings")
 
 
-def _utf_16(name: str) -> bytes:
-    return name.encode("utf-16-be", "surrogatepass")
+@lru_cache
+def _sorted(names: tuple[str, ...]) -> tuple[str, ...]:
+    """By their UTF-16 code units; most objects of a bill have the names of one before."""
+    return tuple(sorted(names, key=lambda name: name.encode("utf-16-be", "surrogatepass")))

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 
 from billing.contracts.tax import TaxCategory
-from billing.money import minor_from_exact
+from billing.money import minor_from_ratio
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,7 +60,8 @@ class Line:
     @property
     def net_minor(self) -> int:
         """The amount of the line before tax, rounded once."""
-        return minor_from_exact(self.quantity * Fraction(self.unit_price) * 100)
+        numerator, denominator = self.unit_price.as_integer_ratio()
+        return minor_from_ratio(100 * self.quantity * numerator, denominator)
 
 
 @dataclass(frozen=True, slots=True)

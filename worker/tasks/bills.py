@@ -9,10 +9,9 @@ from billing.errors import RuleViolation
 from billing.periods import text_from_period
 from db.bills import creation, records, replay
 from db.bills.files import stored
-from db.bills.files.formats import BillFormat
 from db.bills.mail import sending
 from db.core.actor import SYSTEM
-from db.core.engine import transaction
+from db.core.engine import commit_asynchronously, transaction
 from db.intake.closing_request import decide_accepted_before
 from db.ledger import closing
 from db.reports import snapshots
@@ -67,18 +66,18 @@ async def make_files(attempt: Attempt) -> dict[str, Any]:
     async with transaction(runtime.engine, readonly=True) as connection:
         bill = await records.read(connection, bill_id)
     assert bill is not None
-    checksums = {}
-    for number, kind in enumerate(BillFormat, 1):
-        file = await stored.make(runtime.settings, bill, kind)
-        async with transaction(runtime.engine) as connection:
-            await stored.remember(connection, bill_id, file)
-        checksums[kind.value] = file.sha256
-        await attempt.progress(number, len(BillFormat))
-    try:
-        async with runtime.unit_of_work(attempt.task.request_id, attempt.task.requested_by or SYSTEM) as uow:
-            await sending.send_if_wanted(uow, bill_id)
-    except RuleViolation as refused:
-        return {"files": checksums, "not_sent": str(refused)}
+    files = await stored.make(runtime.settings, bill)
+    async with transaction(runtime.engine) as connection:
+        await commit_asynchronously(connection)  # what a crash undoes the task does again
+        await stored.remember(connection, bill_id, files)
+        is_wanted = await sending.is_wanted(connection, bill.head.partner_id)
+    checksums = {file.format.value: file.sha256 for file in files}
+    if is_wanted:
+        try:
+            async with runtime.unit_of_work(attempt.task.request_id, attempt.task.requested_by or SYSTEM) as uow:
+                await sending.send_once(uow, bill_id)
+        except RuleViolation as refused:
+            return {"files": checksums, "not_sent": str(refused)}
     return {"files": checksums}
 
 

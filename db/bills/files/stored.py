@@ -1,6 +1,7 @@
 """The files of issued bills as they are stored: made once, by a task, from what the seal proves."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
@@ -26,28 +27,33 @@ class StoredFile:
     sha256: str
 
 
-async def make(settings: Settings, bill: Bill, kind: BillFormat) -> StoredFile:
-    """Make and write one file of an issued bill; the same bytes every time. Raises FileUnavailable."""
+async def make(settings: Settings, bill: Bill, kinds: Iterable[BillFormat] = BillFormat) -> list[StoredFile]:
+    """Make and write files of an issued bill; the same bytes every time. Raises FileUnavailable."""
+    return await asyncio.to_thread(lambda: [_make(settings, bill, kind) for kind in kinds])
+
+
+def _make(settings: Settings, bill: Bill, kind: BillFormat) -> StoredFile:
     assert bill.issue is not None
-    content = await asyncio.to_thread(file_from_bill, bill.content, bill.issue, kind)
+    content = file_from_bill(bill.content, bill.issue, kind)
     url = f"{folder_url(settings)}/bills/{bill.head.id}/{bill.issue.number}.{kind}"
-    await asyncio.to_thread(write_file, url, [content])
+    write_file(url, [content])
     return StoredFile(kind, url, len(content), sha256(content).hexdigest())
 
 
-async def remember(connection: asyncpg.Connection, bill_id: UUID, file: StoredFile) -> None:
-    """Store where a file is; made again, it is the same file in the same or another place."""
+async def remember(connection: asyncpg.Connection, bill_id: UUID, files: Sequence[StoredFile]) -> None:
+    """Store where files are; made again, each is the same file in the same or another place."""
     await connection.execute(
         """
-        INSERT INTO bill_files (bill_id, format, url, size_bytes, sha256) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO bill_files (bill_id, format, url, size_bytes, sha256)
+        SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[])
         ON CONFLICT (bill_id, format) DO UPDATE SET url = excluded.url, size_bytes = excluded.size_bytes,
             sha256 = excluded.sha256
         """,
         bill_id,
-        file.format,
-        file.url,
-        file.size_bytes,
-        file.sha256,
+        [file.format for file in files],
+        [file.url for file in files],
+        [file.size_bytes for file in files],
+        [file.sha256 for file in files],
     )
 
 

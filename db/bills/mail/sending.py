@@ -61,14 +61,18 @@ async def send(uow: UnitOfWork, bill_id: UUID, seen_digest: str | None = None) -
     return Sending(sending.mail, sending.sent_before, mail_id)
 
 
-async def send_if_wanted(uow: UnitOfWork, bill_id: UUID) -> None:
-    """Send a bill once whose partner wants bills to be sent by themselves; raises as `send` does."""
+async def is_wanted(connection: asyncpg.Connection, partner_id: UUID) -> bool:
+    """Whether a partner wants bills to be sent by themselves."""
+    return (await reviews.terms_of_today(connection, partner_id)).preferences.send
+
+
+async def send_once(uow: UnitOfWork, bill_id: UUID) -> None:
+    """Send a bill unless it was sent before; raises as `send` does."""
     connection = uow.connection
     partner_id = await records.partner_of(connection, bill_id)
     assert partner_id is not None
     await locks.lock_bills_exclusive(connection, partner_id)
-    wanted = (await reviews.terms_of_today(connection, partner_id)).preferences.send
-    if wanted and not await times_sent(connection, bill_id):
+    if not await times_sent(connection, bill_id):
         await send(uow, bill_id)
 
 

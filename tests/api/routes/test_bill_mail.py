@@ -178,6 +178,9 @@ async def test_a_bill_that_cannot_be_sent_by_itself_has_its_files_and_the_task_s
     (task,) = (await get(office.client, "/api/tasks", kind="bill_files"))["items"]
     assert (task["state"], len(bill["files"])) == ("done", 4)
     assert task["result"]["not_sent"].startswith("There is no address to send bills of acme to")
+    async with transaction(office.engine, readonly=True) as connection:
+        commits = await connection.fetchval("SELECT count(DISTINCT xmin::text) FROM bill_files")
+    assert commits == 1
 
 
 async def test_credit_notes_are_sent_like_bills(posting: Office, server: MailServer) -> None:

@@ -153,7 +153,7 @@ async def _make_files(bench: Bench, database: Database) -> tuple[float, float, f
             bills = [bill for task in tasks if (bill := await records.read(connection, task["bill_id"]))]
         started, used_s = time.perf_counter(), time.process_time()
         for bill in bills:
-            await stored.make(runtime.settings, bill, BillFormat.PDF)
+            await stored.make(runtime.settings, bill, [BillFormat.PDF])
         pdfs = len(bills) / (time.perf_counter() - started)
         cpu_ms = (time.process_time() - used_s) * 1000 / len(bills)
         waiting = [task["id"] for task in tasks if task["state"] == "waiting"][: len(tasks) // bench.repeats]
