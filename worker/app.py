@@ -13,6 +13,7 @@ from billiard.util import get_logger
 from celery import Celery
 from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_process_init, worker_process_shutdown
 
+from db.core.garbage_collector import tune_garbage_collector
 from db.core.settings import Settings
 from db.tasks.notifications import START_DUE_RUN, broker_configuration
 from db.telemetry import tracing
@@ -89,6 +90,12 @@ def _start(**_: Any) -> None:
 @worker_process_shutdown.connect
 def _stop(**_: Any) -> None:
     process.stop()
+
+
+@celeryd_after_setup.connect
+def _share_memory(**_: Any) -> None:
+    """Children share what their parent has imported, as long as none of them searches it for cycles."""
+    tune_garbage_collector()
 
 
 @beat_init.connect

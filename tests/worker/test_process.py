@@ -1,5 +1,8 @@
-"""Connections say what kind of worker they belong to."""
+"""What a process of a worker begins with: the names of its connections, and the memory that it shares."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 
 import pytest
@@ -32,3 +35,27 @@ def test_connections_are_named_after_the_queues(settings: Settings, queues: Iter
     finally:
         process.stop()
         process.consume([])
+
+
+_FORKED = """
+import os, resource
+from types import SimpleNamespace
+from celery.signals import celeryd_after_setup
+from worker import process
+from worker.app import app
+app.loader.import_default_modules()
+celeryd_after_setup.send(sender="test", instance=SimpleNamespace(app=app))
+if os.fork() == 0:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    process.start()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_child_that_starts_shares_the_memory_of_its_parent() -> None:
+    """It copied fourteen thousand pages: all that was imported, once that was searched for cycles."""
+    env = {"DATABASE_URL": "postgresql://127.0.0.1/leadger", "REDIS_URL": "redis://127.0.0.1"}
+    done = subprocess.run([sys.executable, "-c", _FORKED], env=os.environ | env, capture_output=True, check=True)
+    assert int(done.stdout) < 9_000

@@ -31,7 +31,7 @@ def background(env: dict[str, str]) -> Command:
 
 def beat(home: Home, env: dict[str, str]) -> Command:
     """Beat: it starts the sweeper, snapshots and invariants when they are due."""
-    return _celery("beat", "--schedule", str(home.beat_schedule), "--pidfile=", env=env)
+    return _worker_command("beat", "--schedule", str(home.beat_schedule), "--pidfile=", env=env)
 
 
 def flower(port: int, login: str, env: dict[str, str]) -> Command:
@@ -40,7 +40,7 @@ def flower(port: int, login: str, env: dict[str, str]) -> Command:
     # asked to stop; it holds nothing that is worth waiting for.
     secret = env | {"FLOWER_BASIC_AUTH": login}
     options = ("--address=127.0.0.1", f"--port={port}", "--conf=worker/flower_config.py")
-    return _celery("flower", *options, env=secret, grace_s=3)
+    return _python("celery", "--quiet", "-A", "worker.app", "flower", *options, env=secret, grace_s=3)
 
 
 def _worker(name: str, queues: str, *, processes: int, env: dict[str, str]) -> Command:
@@ -48,11 +48,11 @@ def _worker(name: str, queues: str, *, processes: int, env: dict[str, str]) -> C
     names = ("--hostname", f"{name}@%h", "--queues", queues)
     options = ("--concurrency", str(processes), "--without-mingle", "--without-gossip")
     # A batch that is being billed may end; one that is cut off is billed again later, at the price of the time.
-    return _celery("worker", *names, *options, env=env, grace_s=30)
+    return _worker_command("worker", *names, *options, env=env, grace_s=30)
 
 
-def _celery(*words: str, env: dict[str, str], grace_s: float = 10) -> Command:
-    return _python("celery", "--quiet", "-A", "worker.app", *words, env=env, grace_s=grace_s)
+def _worker_command(*words: str, env: dict[str, str], grace_s: float = 10) -> Command:
+    return _python("worker.command", "worker.app", *words, env=env, grace_s=grace_s)
 
 
 def _python(module: str, *words: str, env: dict[str, str], grace_s: float = 10) -> Command:
