@@ -33,13 +33,16 @@ def of_folder(folder: Path) -> list[int]:
 
 
 def cpu_s(pids: Iterable[int]) -> dict[int, float]:
-    """The CPU time that processes have used so far, in steps of 10 ms; it hardly depends on who else is busy."""
-    return {pid: sum(map(int, _stat(pid)[11:13])) / _TICKS_PER_S for pid in pids}
+    """The CPU time that processes and their ended children have used so far, in steps of 10 ms.
+
+    It hardly depends on who else is busy. A backend of Postgres ends with its connection.
+    """
+    return {pid: sum(map(int, _stat(pid)[11:15])) / _TICKS_PER_S for pid in pids}
 
 
 def used_s(before: dict[int, float], after: dict[int, float]) -> float:
-    """The CPU time between two readings; a process that is new in the second one counts whole."""
-    return sum(spent - before.get(pid, 0.0) for pid, spent in after.items())
+    """The CPU time between two readings, also of processes that began or ended meanwhile, if their parent is there."""
+    return sum(after.values()) - sum(before.values())
 
 
 def _stat(pid: int) -> list[str]:

@@ -33,6 +33,7 @@ from scripts.dev.bench.sizes import FULL, Sizes
 from scripts.dev.bench.stored import Fill, fill
 from scripts.dev.bench.svg import svg
 from scripts.dev.bench.traffic import Traffic, from_plain, to_plain
+from scripts.dev.bench.usage import cpu_s, used_s
 from scripts.dev.bench.weights import Weight
 from scripts.dev.bench.world import World
 
@@ -220,6 +221,13 @@ def test_the_page_keeps_what_was_not_measured_now(monkeypatch: pytest.MonkeyPatc
     assert "| one | t | 1 ms |" in text
     assert "| row | t |" not in text  # it could be measured this time
     assert "| two | t | 3 ms |" in text
+
+
+def test_the_time_of_processes_that_have_ended_counts() -> None:
+    before = cpu_s([os.getpid()])
+    code = "import time\nwhile time.process_time() < 0.5: pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert used_s(before, cpu_s([os.getpid()])) > 0.45  # read in steps of 10 ms
 
 
 def test_months_before() -> None:
