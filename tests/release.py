@@ -35,9 +35,9 @@ class Release:
         env = {**self.env, "LEADGER_HOME": str(self.home)}
         known = {
             "api": self._api(env),
-            "worker": commands.worker(env),
-            "background": commands.background(env),
-            "beat": commands.beat(Home(self.home), env),
+            "worker": self._as_known(commands.worker(env)),
+            "background": self._as_known(commands.background(env)),
+            "beat": self._as_known(commands.beat(Home(self.home), env)),
         }
         self.home.mkdir(exist_ok=True)
         for part in parts:
@@ -51,6 +51,13 @@ class Release:
             return now
         # The first release was started as granian itself.
         return replace(now, argv=tuple("granian" if word == "api" else word for word in now.argv))
+
+    def _as_known(self, now: Command) -> Command:
+        """The command of a worker or beat; an older release knows only that of Celery."""
+        if (self.code / "worker/command.py").exists():
+            return now
+        python, _, _, *words = now.argv
+        return replace(now, argv=(python, "-m", "celery", "--quiet", "-A", *words))
 
     def stop(self, *parts: str) -> dict[str, int]:
         """SIGTERM; the exit status of each, 137 for one that had to be killed."""
