@@ -5,12 +5,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 
 from db.account import conservation
+from db.bills import numbers
 from db.core.engine import transaction
 from db.core.errors import TRANSIENT
 from db.core.settings import Settings
@@ -103,7 +105,8 @@ async def check(office: Office, bills: int, settings: Settings, *, sent: bool = 
     assert len(list(outbox.glob("*.eml"))) == bills * sent
 
 
-async def test_b07_postgres_is_away_at_each_commit(office: Office, months: list[str], settings: Settings) -> None:
+async def away_at_each_commit(office: Office, months: list[str], settings: Settings) -> None:
+    """A bill is made, submitted, issued, written and sent, and Postgres is away at each COMMIT of it once."""
     await office.lead_in(months[0])
     await struck(partial(make, office, months[0]), AtCommit("08006", []))
     bill = await found(office, months[0])
@@ -116,6 +119,30 @@ async def test_b07_postgres_is_away_at_each_commit(office: Office, months: list[
     await office.work()
     assert (await struck(partial(send, office, bill), AtCommit("08006", []))).is_success
     await check(office, 1, settings, sent=True)
+
+
+async def test_b07_postgres_is_away_at_each_commit(office: Office, months: list[str], settings: Settings) -> None:
+    await away_at_each_commit(office, months, settings)
+
+
+@pytest.mark.slow
+async def test_b07_a_number_that_is_taken_apart_from_the_issue_leaves_a_gap(
+    office: Office, months: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = numbers.take
+    prefix: Json = {"preferences": {"number_prefix": "ACME"}}
+    assert (await office.client.patch("/api/partners/acme", json=prefix)).status_code == 200
+
+    async def taken_apart(_: asyncpg.Connection, partner_id: UUID, external_id: str, kind: str) -> str:
+        connection = await asyncpg.connect(settings.database_url)  # whose statements are never taken back
+        try:
+            return await take(connection, partner_id, external_id, kind)
+        finally:
+            await connection.close()
+
+    monkeypatch.setattr(numbers, "take", taken_apart)
+    with pytest.raises(AssertionError, match="ACME-000"):
+        await away_at_each_commit(office, months, settings)
 
 
 @pytest.mark.slow

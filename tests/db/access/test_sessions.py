@@ -1,11 +1,15 @@
 """P2 on two connections: no session that began with the old password outlives the new one."""
 
 import asyncio
+from uuid import UUID
 
+import asyncpg
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.roles import Role
 from db.access import sessions, users
+from db.core import locks
 from db.core.engine import transaction
 from db.core.unit_of_work import publish_nothing, unit_of_work
 from tests.db.access.test_api_keys import CountingCache
@@ -33,6 +37,25 @@ async def test_p2_a_sign_in_beside_a_new_password_leaves_no_session(engine: Asyn
         assert await sessions.find_valid(connection, started.token) is None
     async with unit_of_work(engine, publish_nothing) as uow:
         assert await sessions.start(uow, account, None) is None
+
+
+async def test_p2_without_the_lock_of_the_person_a_session_outlives_the_password_that_began_it(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_lock(connection: asyncpg.Connection, user_id: UUID) -> object:
+        return await connection.fetchval("SELECT password_hash FROM users WHERE id = $1", user_id)
+
+    monkeypatch.setattr(locks, "lock_user_shared", no_lock)
+    fin = await new_person(engine, "fin", Role.FINANCE)
+    async with transaction(engine, readonly=True) as connection:
+        account = await sessions.account_of(connection, fin.email, "")
+    async with unit_of_work(engine, publish_nothing) as signing_in:
+        started = await sessions.start(signing_in, account, None)
+        async with unit_of_work(engine, publish_nothing) as uow:
+            await users.set_password(uow, CountingCache(), fin.id, "another")
+    assert started is not None
+    async with transaction(engine) as connection:
+        assert await sessions.find_valid(connection, started.token) is not None
 
 
 async def test_old_sessions_and_links_are_deleted(engine: AsyncEngine) -> None:

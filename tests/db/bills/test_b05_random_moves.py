@@ -64,6 +64,7 @@ FINANCE = ("fay", "fin", "ada")
 FORWARD = ("submit", "approve", "revise", "issue")
 MOVES = (*FORWARD, "refresh", "recall", "withdraw", "reject", "void")
 KINDS = ("enter", "take_back", "make", "note", "note", "note", "pay", "reverse")
+SELDOM = ("limit", "maker", "order", "stale")
 ENDED = ("issued", "void", "cancelled")
 NOTHING: tuple[str, Says] = "0" * 64, (("nothing", 0),)
 
@@ -93,6 +94,7 @@ class Company:
     async def steps(self) -> list[Step]:
         """What somebody tries now, or two at once, mostly on one bill."""
         moved = [place for place, life in enumerate(self.oracle.lives) if life.state not in ENDED]
+        moved += [place for place in moved if self.oracle.lives[place].of]  # notes come late, so they are hurried
         if moved and self.random.randrange(4):
             place, many = self.random.choice(moved), self.random.choice((1, 2))
             return [await self.moving(place) for _ in range(many)]
@@ -142,9 +144,9 @@ class Company:
                 (move, who, seen)
             )
         leads_on = "done" in possible and self.random.randrange(2)
-        move, who, (digest, said) = self.random.choice(
-            possible["done" if leads_on else self.random.choice(sorted(possible))]
-        )
+        seldom = [why_not for why_not in SELDOM if why_not in possible]
+        kind = "done" if leads_on else self.random.choice(sorted(possible) + 3 * seldom)
+        move, who, (digest, said) = self.random.choice(possible[kind])
         asked, mover = Asked(Move(move), digest, "because"), Mover(self.actors[who].id, ROLES[who])
         return Step(
             who,
@@ -328,7 +330,7 @@ async def any_moves(random: Random, engine: AsyncEngine, steps: int) -> None:
 async def histories(seed: int, engine: AsyncEngine, many: int = 2) -> None:
     random = Random(seed)
     for _ in range(many):
-        await any_moves(random, engine, 100)
+        await any_moves(random, engine, 130)
 
 
 @hypothesis_settings(max_examples=1)
@@ -338,7 +340,7 @@ def test_b05_random_people_move_bills_as_the_oracle_says(examples: Examples, see
 
 
 @pytest.mark.slow
-@hypothesis_settings(max_examples=20)
+@hypothesis_settings(max_examples=10)
 @given(seed=st.integers(0, 2**32))
 def test_b05_long_histories_of_random_people_are_as_the_oracle_says(examples: Examples, seed: int) -> None:
     examples.run(any_moves(Random(seed), examples.engine, 150))
@@ -377,9 +379,9 @@ RULES: dict[str, tuple[object, str, object]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
-def test_b05_without_a_rule_the_histories_of_every_run_go_wrong(
+def test_b05_without_a_rule_random_histories_go_wrong(
     examples: Examples, monkeypatch: pytest.MonkeyPatch, rule: str
 ) -> None:
     monkeypatch.setattr(*RULES[rule])
     with pytest.raises((AssertionError, PostgresError)):
-        examples.run(histories(0, examples.engine))
+        examples.run(histories(0, examples.engine, 4))
