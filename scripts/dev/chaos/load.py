@@ -10,7 +10,7 @@ import httpx
 from scripts.dev.chaos.history import History
 from scripts.dev.chaos.world import Lead, World
 
-_ANSWER_S = 20.0
+ANSWER_S = 20.0
 _PATIENCE_S = 150.0
 _PAUSE_S = 0.1
 
@@ -22,12 +22,12 @@ class Stuck(Exception):
 class Sender:
     """Posts batches until they are acknowledged. Several threads may use one sender."""
 
-    def __init__(self, url: str, key: str, history: History) -> None:
+    def __init__(self, url: str, key: str, history: History, answer_s: float = ANSWER_S) -> None:
         self._history = history
         self._http = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {key}"},
-            timeout=_ANSWER_S,
+            timeout=answer_s,
             limits=httpx.Limits(max_connections=80, max_keepalive_connections=80),
             trust_env=False,
         )
@@ -56,7 +56,7 @@ class Sender:
                 raise Stuck(f"a batch was not acknowledged within {_PATIENCE_S:.0f} s: {dict(self.answers)}")
             time.sleep(_PAUSE_S)
 
-    def wait_until_done(self, batch_id: str, timeout_s: float = 120.0) -> None:
+    def wait_until_done(self, batch_id: str, timeout_s: float = 300.0) -> None:
         """Follow a batch until it is decided, whatever the API answers meanwhile."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -1,6 +1,7 @@
 """One fault from beginning to end: a world, a client, the harm, the wait until nothing waits, the judgement."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,7 @@ import asyncpg
 from scripts.client import Client, ClientError
 from scripts.dev.chaos.history import History
 from scripts.dev.chaos.judgement import Judgement, judge
-from scripts.dev.chaos.load import Load, Sender, Stuck
+from scripts.dev.chaos.load import ANSWER_S, Load, Sender, Stuck
 from scripts.dev.chaos.stack import Place, Stack
 from scripts.dev.chaos.world import World
 
@@ -73,12 +74,14 @@ class Scene:
         count: int = self.fetchval(_WAITING)
         return count
 
-    def drain(self, timeout_s: float = _DRAIN_S) -> None:
-        """Wait until nothing waits; raises Stuck if that does not come."""
-        deadline = time.monotonic() + timeout_s
+    def drain(self, patience_s: float = _DRAIN_S) -> None:
+        """Wait until nothing waits, however slow the machine is; raises Stuck if it has become no less for so long."""
+        least, deadline = math.inf, math.inf
         while waiting := self.waiting():
+            if waiting < least:
+                least, deadline = waiting, time.monotonic() + patience_s
             if time.monotonic() > deadline:
-                raise Stuck(f"{waiting} rows still wait after {timeout_s:.0f} s")
+                raise Stuck(f"{waiting} rows still wait, and none less for {patience_s:.0f} s")
             time.sleep(0.1)
 
 
@@ -129,10 +132,13 @@ class Outcome:
 
 
 @contextmanager
-def opened_scene(place: Place, *, times: int, seed: int, name: str) -> Iterator[Scene]:
-    """A new world on a running Leadger, its first leads decided. `name` is new for every scene on a place."""
+def opened_scene(place: Place, *, times: int, seed: int, name: str, answer_s: float = ANSWER_S) -> Iterator[Scene]:
+    """A new world on a running Leadger, its first leads decided. `name` is new for every scene on a place.
+
+    A request that is not answered within `answer_s` counts as failed.
+    """
     history, world = History(), World(name, seed)
-    sender = Sender(place.url, place.key, history)
+    sender = Sender(place.url, place.key, history, answer_s)
     dice = random.Random(f"{name} {seed}")  # noqa: S311 - to be repeated, not to be secret
     try:
         with Client(place.url, place.key) as client:
