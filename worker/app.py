@@ -13,7 +13,7 @@ from billiard.util import get_logger
 from celery import Celery
 from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_process_init, worker_process_shutdown
 
-from db.core.garbage_collector import tune_garbage_collector
+from db.core.garbage_collector import OF_A_WORKER, tune_garbage_collector
 from db.core.settings import Settings
 from db.tasks.notifications import START_DUE_RUN, broker_configuration
 from db.telemetry import tracing
@@ -95,7 +95,7 @@ def _stop(**_: Any) -> None:
 @celeryd_after_setup.connect
 def _share_memory(**_: Any) -> None:
     """Children share what their parent has imported, as long as none of them searches it for cycles."""
-    tune_garbage_collector()
+    tune_garbage_collector(OF_A_WORKER)
 
 
 @beat_init.connect

@@ -3,6 +3,7 @@
 from fastapi import Request
 
 from api.access.permissions import Permission, caller_of
+from billing.bills.callers import Caller
 from billing.roles import Role
 from db.bills.moves import Mover
 
@@ -15,3 +16,9 @@ def mover_of(request: Request) -> Mover:
     if caller.may(Permission.ADMIN, caller.partner_id):
         return Mover(caller.person_id, Role.ADMIN)
     return Mover(caller.person_id, Role.FINANCE if caller.may(Permission.BILL, caller.partner_id) else None)
+
+
+def waiting_caller(request: Request) -> Caller:
+    """The caller as the list of what waits for them knows it."""
+    mover = mover_of(request)
+    return Caller("key" if caller_of(request).session is None else "user", mover.person, mover.role)

@@ -37,9 +37,10 @@ from db.bills import credit_notes as notes
 from db.bills import documents, history, issuing, moves, overdue, records, reviews
 from db.bills.files import stored
 from db.bills.files.formats import BillFormat
+from db.bills.filters import BillFilter
 from db.bills.mail import sending
 from db.bills.moves import Asked
-from db.bills.records import Bill, BillFilter, BillHead
+from db.bills.records import Bill, BillHead
 from db.core.engine import transaction
 from db.core.row_keys import uuid_from_text
 from db.mail import outgoing

@@ -1,7 +1,7 @@
 """The bills: which of them needs me, and one move of many at once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 
-from api.access.movers import mover_of
+from api.access.movers import waiting_caller
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.ids import partner_id_of
@@ -19,15 +19,16 @@ from api.pages.lists import PER_PAGE, beside, link, up_to
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
-from api.routes.bills import moved_bills, waits_for
+from api.routes.bills import moved_bills
 from api.routing import Route
 from api.schemas.bills import MovesIn
 from api.state import state_of
 from billing.bills.states import Move
 from billing.money import amount_from_minor
 from billing.periods import period_from_text, text_from_period
-from db.bills import moves, overdue, records
-from db.bills.records import MOST_COUNTED, BillFilter, BillHead
+from db.bills import overdue, records
+from db.bills.filters import BillFilter
+from db.bills.records import BillHead, most_counted
 from db.core.engine import transaction
 from db.reports.sheets import Cell
 
@@ -98,9 +99,9 @@ async def export_bills(
 ) -> Response:
     """The same bills as a file, all of them."""
     asked = {"state": state, "partner": partner.strip(), "period": period.strip(), "number": number.strip()}
-    tab, within, engine = _tab(state), own_partner(request), state_of(request).engine
+    tab, engine = _tab(state), state_of(request).engine
     async with transaction(engine, readonly=True) as connection:
-        only = await _filter(connection, asked, tab, within)
+        only = await _filter(request, connection, asked, tab)
         await records.page(connection, only, before=None, limit=1)  # what fails is told before a file begins
 
     async def rows() -> Rows:
@@ -108,8 +109,7 @@ async def export_bills(
 
             async def read(before: _Place | None) -> tuple[list[list[Cell]], _Place | None]:
                 found = await records.page(connection, only, before=before, limit=ROWS_AT_ONCE)
-                shown = await those_for(request, connection, found) if tab.name == "mine" else found
-                return [_cells(head) for head in shown], _following(found, ROWS_AT_ONCE)
+                return [_cells(head) for head in found], _following(found, ROWS_AT_ONCE)
 
             async for some in all_pages(read):
                 yield some
@@ -144,15 +144,15 @@ async def move_many_bills(request: Request) -> Response:
 
 
 async def _show(request: Request, form: Form, asked: dict[str, str], after: str | None) -> Response:
-    within = own_partner(request)
+    tabs = [each for each in TABS if own_partner(request) is None or each.for_partners]
     tab = _tab(asked["state"])
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        only = await _filter(connection, asked, tab, within)
+        only = await _filter(request, connection, asked, tab)
         before = place_from_cursor(after, tuple[datetime, UUID])
         found = await records.page(connection, only, before=before, limit=PER_PAGE)
-        counted = await records.counts(connection, within)
-        shown = await those_for(request, connection, found) if tab.name == "mine" else found
-        overdue_ids = await overdue.among(connection, shown, datetime.now(UTC))
+        wanted = [await _filter(request, connection, {}, each) for each in tabs]
+        counted = await records.counts(connection, wanted)
+        overdue_ids = await overdue.among(connection, found, datetime.now(UTC))
     following = _following(found, PER_PAGE)
     return page(
         request,
@@ -162,24 +162,17 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         asked=asked,
         tab=tab,
         tabs=[
-            (each, link("/bills", {**asked, "state": each.name}), _count(counted, each.name))
-            for each in TABS
-            if within is None or each.for_partners
+            (each, link("/bills", {**asked, "state": each.name}), up_to(count, most_counted(of)) if count else "")
+            for each, of, count in zip(tabs, wanted, counted, strict=True)
         ],
-        bills=shown,
+        bills=found,
         overdue=overdue_ids,
-        currencies={head.currency for head in shown},
+        currencies={head.currency for head in found},
         move=tab.move if tab.move and _may(request, tab.move) else None,
         words_of_move=_WORDS,
         files=[(kind, link("/bills/export", {"kind": kind, **asked})) for kind in KINDS],
         **beside(request, asked, cursor_from_place(following) if following else None),
     )
-
-
-async def those_for(request: Request, connection: asyncpg.Connection, heads: Sequence[BillHead]) -> list[BillHead]:
-    """The bills that wait for the person."""
-    can = await moves.open_to_each(connection, heads, caller_of(request).actor, mover_of(request))
-    return [head for head in heads if waits_for(can[head.id])]
 
 
 async def _sum(request: Request, bill_ids: Sequence[UUID]) -> str:
@@ -193,17 +186,18 @@ async def _sum(request: Request, bill_ids: Sequence[UUID]) -> str:
     return f", {' and '.join(amounts)} in all" if amounts else ""
 
 
-async def _filter(connection: asyncpg.Connection, asked: dict[str, str], tab: Tab, within: UUID | None) -> BillFilter:
+async def _filter(request: Request, connection: asyncpg.Connection, asked: Mapping[str, str], tab: Tab) -> BillFilter:
+    within, partner, period = own_partner(request), asked.get("partner"), asked.get("period")
     state = tab.name if tab.name not in ("mine", "overdue", "overage") else ""
     return BillFilter(
-        partner_id=await partner_id_of(connection, asked["partner"], within=within) if asked["partner"] else within,
-        period=period_from_text(asked["period"]) if asked["period"] else None,
+        partner_id=await partner_id_of(connection, partner, within=within) if partner else within,
+        period=period_from_text(period) if period else None,
         state=state or None,
         overdue_at=datetime.now(UTC) if tab.name == "overdue" else None,
-        number=asked["number"] or None,
+        number=asked.get("number") or None,
         is_note=False if tab.name == "issued" else None,
         issued_only=within is not None,
-        unfinished_only=tab.name == "mine",
+        waiting_for=waiting_caller(request) if tab.name == "mine" else None,
         with_overage=tab.name == "overage",
     )
 
@@ -242,7 +236,3 @@ def _may(request: Request, move: Move) -> bool:
     if move is not Move.APPROVE:
         return caller.may(Permission.BILL)
     return caller.session is not None and (caller.may(Permission.ADMIN) or not caller.may(Permission.BILL))
-
-
-def _count(counted: dict[str, int], state: str) -> str:
-    return up_to(counted[state], MOST_COUNTED) if counted.get(state) else ""

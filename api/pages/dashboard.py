@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access.movers import waiting_caller
 from api.access.permissions import Permission, caller_of, requires
-from api.pages.bills import those_for
 from api.pages.charts import Chart, Series, line_chart
 from api.pages.rendering import page
 from api.routing import Route
@@ -23,7 +23,7 @@ from api.wire import json_response
 from billing.periods import name_of_period
 from db.access import users
 from db.bills import records
-from db.bills.records import BillFilter
+from db.bills.filters import BillFilter
 from db.core.engine import transaction
 from db.fraud import held
 from db.fraud.held import HeldFilter
@@ -55,8 +55,8 @@ async def show_dashboard(request: Request) -> Response:
     """What waits for me first, then this month, then health."""
     state, now = state_of(request), datetime.now(UTC)
     async with transaction(state.engine, readonly=True) as connection:
-        unfinished = await records.page(connection, BillFilter(unfinished_only=True), before=None, limit=_LOOKED_AT)
-        mine = await those_for(request, connection, unfinished)
+        waiting = BillFilter(waiting_for=waiting_caller(request))
+        mine = await records.page(connection, waiting, before=None, limit=_SHOWN + 1)
         overdue = await records.page(connection, BillFilter(overdue_at=now), before=None, limit=_SHOWN)
         period = await day_totals.newest_period(connection, now.year * 100 + now.month)
         people = await _people_who_wait(request, connection)
@@ -69,7 +69,7 @@ async def show_dashboard(request: Request) -> Response:
         request,
         "dashboard.html",
         mine=mine[:_SHOWN],
-        has_more=len(mine) > _SHOWN or len(unfinished) == _LOOKED_AT,
+        has_more=len(mine) > _SHOWN,
         overdue=overdue,
         overage=overage,
         runs=runs,

@@ -12,7 +12,7 @@ from api.routing import Route
 from api.state import state_of
 from db.account import ageing, booking
 from db.bills import records
-from db.bills.records import BillFilter
+from db.bills.filters import BillFilter
 from db.core.engine import transaction
 from db.reports import live_report
 

@@ -1,6 +1,5 @@
 """Bills: made from closed periods, moved by people, issued once and for all (B1 to B7)."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -9,7 +8,7 @@ import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.access.movers import mover_of
+from api.access.movers import mover_of, waiting_caller
 from api.access.permissions import FOR_PEOPLE, Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.ids import partner_id_of
@@ -27,8 +26,9 @@ from billing.periods import period_from_text
 from db.bills import creation, credit_notes, history, issuing, moves, records, replay, reviews
 from db.bills.files import stored
 from db.bills.files.formats import MEDIA_TYPES, BillFormat
+from db.bills.filters import BillFilter
 from db.bills.moves import Asked
-from db.bills.records import Bill, BillFilter
+from db.bills.records import Bill
 from db.core.engine import transaction
 from db.mail import outgoing
 from db.reports.report_files import read_file
@@ -77,7 +77,7 @@ async def list_bills(
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
-    """Bills and credit notes, the newest first. With `waiting_for` a page may have fewer and still a next one."""
+    """Bills and credit notes, the newest first."""
     within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = BillFilter(
@@ -88,17 +88,12 @@ async def list_bills(
             number=number,
             is_note=None if kind is None else kind == "credit_note",
             issued_only=within is not None,
-            unfinished_only=waiting_for is not None,
+            waiting_for=waiting_caller(request) if waiting_for else None,
         )
         before = place_from_cursor(after, tuple[datetime, UUID])
         found = await records.page(connection, only, before=before, limit=limit)
-        shown = found
-        if waiting_for:
-            actor, mover = caller_of(request).actor, mover_of(request)
-            can = await moves.open_to_each(connection, found, actor, mover)
-            shown = [head for head in found if waits_for(can[head.id])]
     following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == limit else None
-    return json_response({"items": [head_out(head) for head in shown], "next": following})
+    return json_response({"items": [head_out(head) for head in found], "next": following})
 
 
 @router.get("/{bill_id}", dependencies=[_READ], response_model=answers.Bill)
@@ -282,11 +277,6 @@ async def found_bill(request: Request, connection: asyncpg.Connection, bill_id: 
     if bill is None or (within is not None and (bill.head.partner_id != within or bill.issue is None)):
         raise no_bill(bill_id)
     return bill
-
-
-def waits_for(open_moves: Iterable[Move]) -> bool:
-    """Whether a bill waits for whoever these moves are open to; taking back what was done is not what it waits for."""
-    return bool({Move.SUBMIT, Move.APPROVE, Move.REVISE, Move.ISSUE} & set(open_moves))
 
 
 def no_bill(bill_id: UUID) -> Problem:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
+from billing.bills.states import State, shown_state
 from billing.money import amount_from_minor
 
 
@@ -57,4 +58,27 @@ async def difference(connection: asyncpg.Connection, partner_id: UUID) -> str | 
     if booked:
         entered, gross = amount_from_minor(booked["amount_minor"]), amount_from_minor(booked["gross_minor"])
         return f"{entered} is booked for {booked['number']}, which is about {gross}"
+    return await _wrongly_shown(connection, partner_id)
+
+
+async def _wrongly_shown(connection: asyncpg.Connection, partner_id: UUID) -> str | None:
+    """A bill that shows another state than what follows from its account, which the database itself keeps."""
+    rows = await connection.fetch(
+        """
+        SELECT number, state, shown_state, coalesce(CASE WHEN amount_minor > 0 THEN rest_minor END, 0) AS open_minor,
+            EXISTS (
+                SELECT FROM account_entries AS write_off
+                WHERE write_off.bill_id = bills.id AND write_off.kind = 'write_off'
+                    AND NOT EXISTS (SELECT FROM account_entries AS mirror WHERE mirror.reverses_id = write_off.id)
+            ) AS was_written_off
+        FROM bills LEFT JOIN account_entries AS entry ON entry.id = bills.id
+        LEFT JOIN account_rests ON entry_id = bills.id
+        WHERE bills.partner_id = $1 AND corrects_id IS NULL ORDER BY bills.created_at
+        """,
+        partner_id,
+    )
+    for row in rows:
+        right = shown_state(State(row["state"]), row["open_minor"], row["was_written_off"])
+        if row["shown_state"] != right:
+            return f"{row['number']} is listed as {row['shown_state']}, and it is {right}"
     return None

@@ -1,6 +1,6 @@
 """The history of a bill (B6): every move with who, from, to and the digest in view, kept for ever."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -81,16 +81,12 @@ async def newest(
     return [_action_from_row(row) for row in rows]
 
 
-async def last_movers(connection: asyncpg.Connection, bill_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The name of who moved each bill last."""
-    rows = await connection.fetch(
-        """
-        SELECT DISTINCT ON (bill_id) bill_id, who_name FROM bill_actions WHERE bill_id = ANY($1::uuid[])
-        ORDER BY bill_id, position DESC
-        """,
-        bill_ids,
+async def last_mover(connection: asyncpg.Connection, bill_id: UUID) -> str:
+    """The name of who moved a bill last."""
+    name: str | None = await connection.fetchval(
+        "SELECT who_name FROM bill_actions WHERE bill_id = $1 ORDER BY position DESC LIMIT 1", bill_id
     )
-    return {row["bill_id"]: row["who_name"] for row in rows}
+    return name or ""
 
 
 def made(move: Move, who: Actor, digest: str) -> Made:

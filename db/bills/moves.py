@@ -1,6 +1,5 @@
 """Moving a bill (B5, B6): one transaction under the lock of the partner's bills, with its line in the history."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -78,16 +77,8 @@ async def move(uow: UnitOfWork, bill_id: UUID, asked: Asked, mover: Mover, now: 
 
 async def open_to(connection: asyncpg.Connection, head: BillHead, actor: Actor, mover: Mover) -> list[Move]:
     """The moves of a bill that are open to somebody now."""
-    return (await open_to_each(connection, [head], actor, mover))[head.id]
-
-
-async def open_to_each(
-    connection: asyncpg.Connection, heads: Sequence[BillHead], actor: Actor, mover: Mover
-) -> dict[UUID, list[Move]]:
-    """The same of each bill; however many they are, it takes the same statements."""
-    callers = await reviews.callers(connection, actor, mover.person, mover.role, [head.csm_id for head in heads])
-    moving = await _moving_of(connection, heads)
-    return {head.id: open_moves(moving[head.id], callers[head.csm_id]) for head in heads}
+    caller = await reviews.caller(connection, actor, mover.person, mover.role, head)
+    return open_moves(await _moving(connection, head), caller)
 
 
 async def _make(uow: UnitOfWork, bill: Bill, asked: Asked, mover: Mover, now: datetime) -> None:
@@ -134,23 +125,14 @@ async def _submitted(
 
 
 async def _moving(connection: asyncpg.Connection, head: BillHead) -> Moving:
-    return (await _moving_of(connection, [head]))[head.id]
-
-
-async def _moving_of(connection: asyncpg.Connection, heads: Sequence[BillHead]) -> dict[UUID, Moving]:
-    moved_by = await history.last_movers(connection, [head.id for head in heads])
-    terms = await reviews.terms_of_today_of(connection, [head.partner_id for head in heads])
-    review = await reviews.read_many(connection, heads)
-    return {
-        head.id: Moving(
-            state=head.state,
-            digest=head.digest,
-            review=review[head.id],
-            auto_issue=terms[head.partner_id].preferences.auto_issue,
-            moved_by=moved_by.get(head.id, ""),
-        )
-        for head in heads
-    }
+    terms = await reviews.terms_of_today(connection, head.partner_id)
+    return Moving(
+        state=head.state,
+        digest=head.digest,
+        review=await reviews.read(connection, head),
+        auto_issue=terms.preferences.auto_issue,
+        moved_by=await history.last_mover(connection, head.id),
+    )
 
 
 async def _check_fresh(connection: asyncpg.Connection, bill: Bill) -> None:

@@ -12,12 +12,13 @@ import msgspec
 from billing.bills.canonical_json import canonical_json
 from billing.bills.digest import digest_of, seal_of
 from billing.bills.issue_wire import issue_from_json, json_from_issue
-from billing.bills.states import PAID, WRITTEN_OFF, State, shown_state
+from billing.bills.states import State
 from billing.bills.tax import BillTotals, totals_of
 from billing.bills.values import Content, Issue
 from billing.bills.wire import content_from_json, json_from_content
 from billing.contracts.preferences import Approver
-from billing.zones import zone
+from db.bills import filters
+from db.bills.filters import BillFilter, Where
 
 _OPEN_MINOR = "(CASE WHEN entry.amount_minor > 0 THEN account_rests.rest_minor ELSE 0 END)"
 _WAS_WRITTEN_OFF = """
@@ -27,36 +28,11 @@ _WAS_WRITTEN_OFF = """
             AND NOT EXISTS (SELECT FROM account_entries AS mirror WHERE mirror.reverses_id = write_off.id)
     )
 """
-_HAS_OVERAGE = """content LIKE '%"kind":"overage"%'"""  # as an index has it; in texts quotes have a backslash
-_IS_OPEN = """
-    (net_minor + tax_minor > 0) = (corrects_id IS NULL)
-    AND id IN (SELECT entry_id FROM account_rests WHERE rest_minor > 0)
-"""
-_WRITTEN_OFF = """
-    SELECT bill_id FROM account_entries AS write_off
-    WHERE kind = 'write_off' AND NOT EXISTS (SELECT FROM account_entries AS mirror WHERE reverses_id = write_off.id)
-"""
-_SHOWN = {
-    State.ISSUED.value: f"state = 'issued' AND (corrects_id IS NOT NULL OR {_IS_OPEN})",
-    PAID: f"state = 'issued' AND corrects_id IS NULL AND NOT ({_IS_OPEN}) AND id NOT IN ({_WRITTEN_OFF})",
-    WRITTEN_OFF: f"state = 'issued' AND NOT ({_IS_OPEN}) AND id IN ({_WRITTEN_OFF})",
-}
-"""The bills that show a state, where that is not the stored one; what is open is looked up once and not for each."""
-_OVERDUE = f"""
-    {_IS_OPEN} AND EXISTS (
-        SELECT FROM unnest({{}}::text[], {{}}::date[]) AS today (timezone, day)
-        WHERE due_on < day AND timezone = (
-            SELECT timezone FROM partner_time_zones
-            WHERE partner_id = bills.partner_id AND from_period <= to_char(day, 'YYYYMM')::int
-            ORDER BY from_period DESC LIMIT 1
-        )
-    )
-"""  # noqa: S608 - constants
 _HEAD = f"""
     bills.id, bills.partner_id, partners.external_id AS partner, partners.name AS partner_name, bills.period,
     bills.currency, bills.state, bills.digest, bills.net_minor, bills.tax_minor, bills.corrects_id, bills.asked,
     bills.csm_id, bills.created_at, bills.number, bills.issued_on, bills.due_on, bills.seal, bills.dispute,
-    {_OPEN_MINOR} AS open_minor, {_WAS_WRITTEN_OFF} AS was_written_off
+    bills.shown_state, {_OPEN_MINOR} AS open_minor, {_WAS_WRITTEN_OFF} AS was_written_off
 """
 _BILLS = """
     bills JOIN partners ON partners.id = bills.partner_id
@@ -70,7 +46,8 @@ class BillHead:
     """A bill without its lines. `corrects_id` is the bill that a credit note is about; a bill has none.
 
     What it gets when it is issued is None before: number, dates and seal. `open_minor` is what the account says is open
-    of it: 0 before it is issued, and for what asks for no money.
+    of it: 0 before it is issued, and for what asks for no money. `shown_state` is the state, or `paid` or `written_off`
+    for an issued bill of which nothing is open; a note is never paid.
     """
 
     id: UUID
@@ -91,13 +68,9 @@ class BillHead:
     due_on: date | None
     seal: str | None
     dispute: str | None
+    shown_state: str
     open_minor: int
     was_written_off: bool
-
-    @property
-    def shown_state(self) -> str:
-        """The state, or `paid` or `written_off` for an issued bill of which nothing is open; a note is never paid."""
-        return self.state.value if self.corrects_id else shown_state(self.state, self.open_minor, self.was_written_off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +80,6 @@ class Bill:
     head: BillHead
     content: Content
     issue: Issue | None
-
-
-@dataclass(frozen=True, slots=True)
-class BillFilter:
-    """Which bills to list; None is any. `overdue_at` are open ones that were due before that instant's day.
-
-    `state` is the one that is shown. `unfinished_only` are those that are neither issued nor given up, `with_overage`
-    those with a line for units above the limit.
-    """
-
-    partner_id: UUID | None = None
-    period: int | None = None
-    state: str | None = None
-    overdue_at: datetime | None = None
-    number: str | None = None
-    is_note: bool | None = None
-    corrects_id: UUID | None = None
-    issued_only: bool = False
-    unfinished_only: bool = False
-    with_overage: bool = False
 
 
 async def read(connection: asyncpg.Connection, bill_id: UUID) -> Bill | None:
@@ -177,49 +130,24 @@ async def page(
     connection: asyncpg.Connection, only: BillFilter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[BillHead]:
     """Bills and credit notes, the newest first."""
-    arguments: list[object] = []
-    conditions = ["true"]
-
-    def where(condition: str, *values: object) -> None:
-        """What was asked only: a plan that serves every filter finds none of them by its index."""
-        numbers = [f"${len(arguments) + place}" for place in range(1, len(values) + 1)]
-        conditions.append(condition.format(*numbers))
-        arguments.extend(values)
-
-    if only.partner_id is not None:
-        where("partner_id = {}", only.partner_id)
-    if only.period is not None:
-        where("period = {}", only.period)
-    if only.state in _SHOWN:
-        where(_SHOWN[only.state])
-    elif only.state is not None:
-        where("state = {}", only.state)
-    if only.overdue_at is not None:
-        today = await today_by_zone(connection, only.overdue_at)
-        where(_OVERDUE, list(today), list(today.values()))
-    if only.number is not None:
-        where("number = {}", only.number)
-    if only.is_note is not None:
-        where(f"corrects_id IS {'NOT ' if only.is_note else ''}NULL")
-    if only.corrects_id is not None:
-        where("corrects_id = {}", only.corrects_id)
-    if only.issued_only:
-        where("issued_at IS NOT NULL")
-    if only.unfinished_only:
-        where("state IN ('draft', 'pending', 'approved', 'rejected')")
-    if only.with_overage:
-        where(_HAS_OVERAGE)
+    where = Where()
+    await filters.add(connection, where, only)
     if before is not None:
-        where("(created_at, id) < ({}, {})", *before)
+        where.add("(created_at, id) < ({}, {})", *before)
+    found = " UNION ALL ".join(
+        f"(SELECT created_at, id FROM {each} ORDER BY created_at DESC, id DESC LIMIT {limit:d})"  # noqa: S608 - conditions of ours
+        for each in where.sources
+    )
+    if not found:
+        return []
     rows = await connection.fetch(
         f"""
         SELECT {_HEAD} FROM {_BILLS} WHERE bills.id IN (
-            SELECT id FROM bills WHERE {" AND ".join(conditions)}
-            ORDER BY created_at DESC, id DESC LIMIT {limit:d}
+            SELECT id FROM ({found}) AS found ORDER BY created_at DESC, id DESC LIMIT {limit:d}
         )
         ORDER BY bills.created_at DESC, bills.id DESC
         """,  # noqa: S608 - constants
-        *arguments,
+        *where.values,
     )
     return [_head_from_row(row) for row in rows]
 
@@ -238,37 +166,28 @@ async def read_heads(connection: asyncpg.Connection, bill_ids: Sequence[UUID]) -
 
 MOST_COUNTED = 10_000
 """So many bills of a kind are counted at most: a list with more says so."""
+MOST_WAITING = 1_000
+"""The same of those that wait for somebody, each of which has to be looked at."""
 
 
-async def counts(connection: asyncpg.Connection, partner_id: UUID | None) -> dict[str, int]:
-    """How many bills somebody has to do something about, by the state they show, up to one more than MOST_COUNTED.
+def most_counted(only: BillFilter) -> int:
+    """How far the bills of a list are counted."""
+    return MOST_WAITING if only.waiting_for else MOST_COUNTED
 
-    Credit notes count until they are issued. `partner_id` None: of all partners.
-    """
-    counted: dict[str, int] = {}
-    for state in (State.DRAFT, State.PENDING, State.APPROVED, State.REJECTED):
-        counted[state] = await connection.fetchval(
-            """
-            SELECT count(*) FROM (
-                SELECT FROM bills WHERE state = $1 AND ($2::uuid IS NULL OR partner_id = $2) LIMIT $3
-            ) AS counted
-            """,
-            state,
-            partner_id,
-            MOST_COUNTED + 1,
-        )
-    counted[State.ISSUED] = await connection.fetchval(
-        """
-        SELECT count(*) FROM (
-            SELECT FROM account_rests JOIN account_entries ON account_entries.id = entry_id
-            WHERE rest_minor > 0 AND amount_minor > 0 AND kind = 'bill'
-                AND ($1::uuid IS NULL OR account_rests.partner_id = $1) LIMIT $2
-        ) AS counted
-        """,
-        partner_id,
-        MOST_COUNTED + 1,
-    )
-    return counted
+
+async def counts(connection: asyncpg.Connection, wanted: Iterable[BillFilter]) -> list[int]:
+    """How many bills each list has, up to one more than `most_counted`."""
+    where, sums = Where(), []
+    for only in wanted:
+        where.begin()
+        await filters.add(connection, where, only)
+        most = most_counted(only) + 1
+        found = " UNION ALL ".join(f"(SELECT FROM {each} LIMIT {most})" for each in where.sources)
+        counted = f"(SELECT count(*) FROM (SELECT FROM ({found}) AS found LIMIT {most}) AS counted)"  # noqa: S608 - conditions of ours
+        sums.append(counted if found else "0")
+    row = await connection.fetchrow(f"SELECT {', '.join(sums)}", *where.values)
+    assert row is not None
+    return list(row.values())
 
 
 async def insert(
@@ -355,12 +274,6 @@ async def write_dispute(connection: asyncpg.Connection, bill_id: UUID, reason: s
     await connection.execute("UPDATE bills SET dispute = $2 WHERE id = $1", bill_id, reason)
 
 
-async def today_by_zone(connection: asyncpg.Connection, now: datetime) -> dict[str, date]:
-    """The day of an instant in every time zone that a partner has."""
-    rows = await connection.fetch("SELECT DISTINCT timezone FROM partner_time_zones")
-    return {row["timezone"]: now.astimezone(zone(row["timezone"])).date() for row in rows}
-
-
 def _bill_from_row(row: asyncpg.Record) -> Bill:
     content: Mapping[str, Any] = msgspec.json.decode(row["content"])
     issue = row["issue"]
@@ -391,6 +304,7 @@ def _head_from_row(row: asyncpg.Record) -> BillHead:
         due_on=row["due_on"],
         seal=row["seal"],
         dispute=row["dispute"],
+        shown_state=row["shown_state"],
         open_minor=row["open_minor"],
         was_written_off=row["was_written_off"],
     )

@@ -1,7 +1,7 @@
 """The review of a bill (B5): approvals asked and given, who made the bill, and who could approve it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,20 +21,9 @@ from db.core.actor import Actor, ActorKind
 
 async def read(connection: asyncpg.Connection, head: BillHead) -> Review:
     """The approvals of a bill, and its makers."""
-    return (await read_many(connection, [head]))[head.id]
-
-
-async def read_many(connection: asyncpg.Connection, heads: Sequence[BillHead]) -> dict[UUID, Review]:
-    """The same of each bill."""
-    rows = await connection.fetch(
-        "SELECT bill_id, user_id, place FROM bill_approvals WHERE bill_id = ANY($1::uuid[]) ORDER BY at",
-        [head.id for head in heads],
-    )
-    given: dict[UUID, list[Approval]] = defaultdict(list)
-    for row in rows:
-        given[row["bill_id"]].append(Approval(row["user_id"], Approver(row["place"]) if row["place"] else None))
-    makers = await _makers(connection, heads)
-    return {head.id: Review(head.asked, tuple(given[head.id]), frozenset(makers[head.id])) for head in heads}
+    rows = await connection.fetch("SELECT user_id, place FROM bill_approvals WHERE bill_id = $1 ORDER BY at", head.id)
+    given = tuple(Approval(row["user_id"], Approver(row["place"]) if row["place"] else None) for row in rows)
+    return Review(head.asked, given, frozenset(await _makers(connection, head)))
 
 
 async def write(connection: asyncpg.Connection, bill_id: UUID, before: Review, after: Review) -> None:
@@ -85,21 +74,11 @@ async def caller(
     connection: asyncpg.Connection, actor: Actor, person: UUID | None, role: Role | None, head: BillHead
 ) -> Caller:
     """Who asks for a move of a bill; `person` is who is signed in, or who made the key."""
-    return (await callers(connection, actor, person, role, [head.csm_id]))[head.csm_id]
-
-
-async def callers(
-    connection: asyncpg.Connection, actor: Actor, person: UUID | None, role: Role | None, csm_ids: Iterable[UUID | None]
-) -> dict[UUID | None, Caller]:
-    """The same for the bills of each CSM."""
     if actor.kind is ActorKind.SYSTEM:
-        return dict.fromkeys(csm_ids, Caller("system"))
+        return Caller("system")
     if actor.kind is ActorKind.KEY:
-        return dict.fromkeys(csm_ids, Caller("key", person, role))
-    return {
-        csm_id: Caller("user", person, role, person in await _standing_in(connection, csm_id))
-        for csm_id in set(csm_ids)
-    }
+        return Caller("key", person, role)
+    return Caller("user", person, role, person in await _standing_in(connection, head.csm_id))
 
 
 async def active_people(connection: asyncpg.Connection, csm_id: UUID | None) -> list[Caller]:
@@ -135,29 +114,23 @@ async def _standing_in(connection: asyncpg.Connection, csm_id: UUID | None) -> s
     return {csm_id, deputy} if deputy else {csm_id}
 
 
-async def _makers(connection: asyncpg.Connection, heads: Sequence[BillHead]) -> dict[UUID, set[UUID]]:
-    """Who ever created, refreshed, adjusted or submitted each bill or entered its usage; a key stands for its maker."""
+async def _makers(connection: asyncpg.Connection, head: BillHead) -> set[UUID]:
+    """Who ever created, refreshed, adjusted or submitted a bill or entered its usage; a key stands for its maker."""
     rows = await connection.fetch(
         """
-        SELECT DISTINCT bill_id, who_kind, who_id FROM bill_actions
-        WHERE bill_id = ANY($1::uuid[]) AND move IN ('create', 'refresh', 'adjust', 'submit')
+        SELECT DISTINCT who_kind, who_id FROM bill_actions
+        WHERE bill_id = $1 AND move IN ('create', 'refresh', 'adjust', 'submit')
         """,
-        [head.id for head in heads],
+        head.id,
     )
-    acted = {(row["bill_id"], row["who_kind"], row["who_id"]) for row in rows}
-    months = [head.partner_id for head in heads], [head.period for head in heads]
-    entered = await usage.makers(connection, *months) + await adjustments.makers(connection, *months)
-    for partner_id, period, actor in entered:
-        same = (head.id for head in heads if (head.partner_id, head.period) == (partner_id, period))
-        acted |= {(bill_id, actor.kind.value, actor.id) for bill_id in same}
+    acted = {(row["who_kind"], row["who_id"]) for row in rows}
+    month = [head.partner_id], [head.period]
+    entered = await usage.makers(connection, *month) + await adjustments.makers(connection, *month)
+    acted |= {(actor.kind.value, actor.id) for _, _, actor in entered}
     keys = await connection.fetch(
         "SELECT key_id, user_id FROM key_makers WHERE key_id = ANY($1::uuid[])",
-        list({who_id for _, kind, who_id in acted if kind == ActorKind.KEY}),
+        [who_id for kind, who_id in acted if kind == ActorKind.KEY],
     )
     people = {row["key_id"]: row["user_id"] for row in keys}
-    makers: dict[UUID, set[UUID]] = defaultdict(set)
-    for bill_id, kind, who_id in acted:
-        person = people.get(who_id) if kind == ActorKind.KEY else who_id
-        if person is not None:
-            makers[bill_id].add(person)
-    return makers
+    makers = (people.get(who_id) if kind == ActorKind.KEY else who_id for kind, who_id in acted)
+    return {person for person in makers if person is not None}

@@ -15,7 +15,7 @@ from billing.bills.issuing import missing_in_parties
 from billing.bills.values import Party
 from db.account import ageing, booking
 from db.bills import records
-from db.bills.records import BillFilter
+from db.bills.filters import BillFilter
 from db.contracts import seller
 from db.core.engine import transaction
 from db.ledger.periods import figures

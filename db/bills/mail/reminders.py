@@ -11,7 +11,7 @@ from billing.bills.reminders import step_due
 from billing.bills.states import State
 from billing.errors import RuleViolation
 from db.account import booking
-from db.bills import records, reviews
+from db.bills import filters, records, reviews
 from db.bills.mail import composing
 from db.bills.mail.composing import PartnerMail
 from db.bills.mail.letters import reminder_letter
@@ -47,7 +47,7 @@ async def candidates(
     """Bills that may be due for a reminder, in the order of their keys; `due` decides."""
     if not steps:
         return []
-    today = await records.today_by_zone(connection, now)
+    today = await filters.today_by_zone(connection, now)
     rows = await connection.fetch(
         """
         SELECT bills.id FROM account_rests JOIN bills ON bills.id = entry_id

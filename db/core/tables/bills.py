@@ -43,6 +43,7 @@ bills = Table(
     Column("issue", Text),
     Column("seal", Text),
     Column("dispute", Text),
+    Column("shown_state", Text, nullable=False),
     CheckConstraint(period_check("period"), name="period"),
     CheckConstraint(
         "state IN ('draft', 'pending', 'approved', 'rejected', 'issued', 'void', 'cancelled')", name="state"
@@ -51,6 +52,11 @@ bills = Table(
         "num_nonnulls(number, issued_at, issued_on, due_on, issue, seal)"
         " = CASE WHEN state IN ('issued', 'cancelled') THEN 6 ELSE 0 END",
         name="issued",
+    ),
+    CheckConstraint(
+        "shown_state IS NOT NULL AND shown_state IN ('draft', 'pending', 'approved', 'rejected', 'issued', 'paid',"
+        " 'written_off', 'void', 'cancelled')",
+        name="shown_state",
     ),
     Index(
         "uq_bills_one_live",
@@ -61,7 +67,15 @@ bills = Table(
     ),
     Index("ix_bills_partner_id", "partner_id", "period"),
     Index("ix_bills_created_at", "created_at", "id"),
-    Index("ix_bills_state", "state", "created_at", "id"),
+    Index("ix_bills_shown_state", "shown_state", "created_at", "id"),
+    Index(
+        "ix_bills_open",
+        "created_at",
+        "id",
+        postgresql_include=["due_on", "partner_id", "corrects_id"],
+        postgresql_where=text("shown_state = 'issued' AND (corrects_id IS NULL OR net_minor + tax_minor < 0)"),
+    ),
+    Index("ix_bills_notes", "created_at", "id", postgresql_where=text("corrects_id IS NOT NULL")),
     Index("ix_bills_overage", "created_at", "id", postgresql_where=text('content LIKE \'%"kind":"overage"%\'')),
     Index("ix_bills_period", "period", "created_at", "id"),
 )

@@ -60,18 +60,19 @@ FROM (
 """
 _BILLS = """
 INSERT INTO bills (id, partner_id, period, currency, state, digest, content, net_minor, tax_minor, created_at,
-    number, issued_at, issued_on, due_on, issue, seal)
+    number, issued_at, issued_on, due_on, issue, seal, shown_state)
 SELECT id, partner_id, period, 'EUR', state, mark || mark, repeat(mark, 60), net_minor, 0, created_at,
     CASE WHEN is_issued THEN number || '-' || lpad(n::text, 4, '0') END, CASE WHEN is_issued THEN created_at END,
     CASE WHEN is_issued THEN day END, CASE WHEN is_issued THEN day + 30 END, CASE WHEN is_issued THEN '{}' END,
-    CASE WHEN is_issued THEN mark || mark END
+    CASE WHEN is_issued THEN mark || mark END,
+    CASE end_ WHEN 'payment' THEN 'paid' WHEN 'write_off' THEN 'written_off' ELSE state END
 FROM made ORDER BY created_at
 """
 _NOTES = """
 INSERT INTO bills (id, partner_id, period, currency, state, digest, content, net_minor, tax_minor, created_at,
-    number, issued_at, issued_on, due_on, issue, seal, corrects_id)
+    number, issued_at, issued_on, due_on, issue, seal, corrects_id, shown_state)
 SELECT note_id, partner_id, period, 'EUR', 'issued', mark || mark, repeat(mark, 60), 100, 0, created_at,
-    number || '-CN-' || lpad(n::text, 4, '0'), created_at, day, day, '{}', mark || mark, id
+    number || '-CN-' || lpad(n::text, 4, '0'), created_at, day, day, '{}', mark || mark, id, 'issued'
 FROM made WHERE has_note AND end_ = 'payment'
 """
 _ENTRY = """

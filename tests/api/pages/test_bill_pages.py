@@ -1,23 +1,15 @@
 """The pages of bills: the same rules as those of the API, in words for people."""
 
-import asyncio
 import csv
 import html
 import io
 import re
-from dataclasses import replace
-from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.pages import bills
-from billing.bills.states import Move
 from billing.roles import Role
-from db.bills import moves, records
-from db.bills.moves import Mover
-from db.core.actor import Actor, ActorKind
-from db.core.engine import transaction
+from db.bills import records
 from tests.api.office import Office
 from tests.api.pages.browser import Browser
 from tests.api.pages.conftest import BrowserOf
@@ -119,6 +111,27 @@ async def test_exactly_the_bills_that_are_filtered_are_exported(
     (own,) = await rows(pat, "")
     assert (own["number"], own["gross"], own["open"], own["currency"]) == ("ACME-0001", "12.00", "12.00", "EUR")
     assert await rows(pat, "&state=draft") == []
+
+
+async def test_each_tab_has_its_count_which_stops_somewhere(
+    browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.lead_in("2024-03", "2024-04")
+    await office.issued(await office.make("2024-03"))
+    await office.make("2024-04")
+    fay, pat = await browser_of("fay", Role.FINANCE), await browser_of("pat", Role.PARTNER, "acme")
+
+    async def counts(browser: Browser) -> dict[str, str]:
+        text = (await browser.get("/bills")).response.text
+        return dict(re.findall(r'>([^<>]+)<span class="count">([^<]+)</span>', text))
+
+    assert await counts(fay) == {"For you": "1", "Draft": "1", "To be paid": "1", "All": "2"}
+    assert await counts(pat) == {"To be paid": "1", "All": "1"}
+    paid = {"external_id": "p1", "partner": "acme", "amount": "12.00", "paid_on": "2024-05-20", "reference": "SEPA"}
+    assert (await office.client.post("/api/payments", json=paid)).status_code == 201
+    assert await counts(pat) == {"Paid": "1", "All": "1"}
+    monkeypatch.setattr(records, "MOST_COUNTED", 1)
+    assert await counts(fay) == {"For you": "1", "Draft": "1", "Paid": "1", "All": "1+"}
 
 
 async def test_an_admin_approves_with_a_comment_only(browser_of: BrowserOf, office: Office) -> None:
@@ -234,24 +247,3 @@ async def test_sales_sees_no_form_of_finance_and_is_refused_where_it_sends_one(
 async def _sent(browser: Browser, path: str, form: str, fields: dict[str, str]) -> None:
     page = await browser.send(f"{path}/{form}", fields)
     assert page.status == 303, page.text
-
-
-async def test_what_waits_for_somebody_takes_as_many_statements_for_fifty_bills_as_for_one(
-    office: Office, engine: AsyncEngine
-) -> None:
-    await office.lead_in("2024-04")
-    bill_id = UUID((await office.make())["bill_id"])
-    fay, said = Actor(ActorKind.USER, uuid4(), "fay"), list[str]()
-    async with transaction(engine, readonly=True) as connection:
-        (head,) = await records.read_heads(connection, [bill_id])
-        others = [replace(head, id=uuid4()) for _ in range(49)]
-        connection.add_query_logger(lambda record: said.append(record.query))
-        counts = []
-        for heads in ([head], [head, *others]):
-            said.clear()
-            found = await moves.open_to_each(connection, heads, fay, Mover(fay.id, Role.FINANCE))
-            await asyncio.sleep(0)  # the logger is called by the loop
-            counts.append(len(said))
-        assert [found[each.id] for each in others] == [found[head.id]] * 49
-    assert Move.SUBMIT in found[head.id]
-    assert counts[0] == counts[1]

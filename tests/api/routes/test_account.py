@@ -12,8 +12,8 @@ import pytest
 
 from billing.roles import Role
 from db.bills import records
+from db.bills.filters import BillFilter
 from db.bills.overdue import among as among_overdue
-from db.bills.records import BillFilter
 from db.core.engine import transaction
 from tests.api.office import SELLER, Office
 from tests.api.world import Json, check_problem, get, get_all, make
@@ -242,11 +242,11 @@ async def test_a_bill_is_overdue_once_its_due_date_has_passed_where_the_partner_
     assert await overdue(due + timedelta(hours=10)) == []
     assert await overdue(due + timedelta(hours=14)) == ["ACME-0001"]
     async with transaction(office.engine, readonly=True) as connection:
-        assert (await records.counts(connection, None))["issued"] == 1
+        assert await records.counts(connection, [BillFilter(state="issued"), BillFilter(overdue_at=due)]) == [1, 0]
     await enter(office, **payment())
     assert await overdue(due + timedelta(hours=14)) == []
     async with transaction(office.engine, readonly=True) as connection:
-        assert (await records.counts(connection, None))["issued"] == 0
+        assert await records.counts(connection, [BillFilter(state="issued"), BillFilter(state="paid")]) == [0, 1]
     assert (await office.client.get("/api/bills", params={"overdue": "true"})).json()["items"] == []
 
 

@@ -40,13 +40,14 @@ async def fill_bills(connection: asyncpg.Connection, model: UUID, periods: tuple
     await connection.execute(
         """
         INSERT INTO bills (id, number, partner_id, period, currency, state, digest, created_at, issued_at, content,
-            net_minor, tax_minor, asked, issued_on, due_on, issue, seal)
+            net_minor, tax_minor, asked, issued_on, due_on, issue, seal, shown_state)
         SELECT stage.id, CASE WHEN issued THEN external_id || '-' || stage.period END, stage.partner_id, stage.period,
             currency, stage.state, digest, stage.created_at, CASE WHEN issued THEN stage.created_at END,
             replace(content, 'partner-0000', external_id), net_minor, tax_minor,
             CASE WHEN stage.state IN ('pending', 'approved') THEN ARRAY['any'] ELSE '{}' END,
             CASE WHEN issued THEN stage.created_at::date END, CASE WHEN issued THEN stage.due_on END,
-            CASE WHEN issued THEN replace(issue, 'partner-0000', external_id) END, CASE WHEN issued THEN seal END
+            CASE WHEN issued THEN replace(issue, 'partner-0000', external_id) END, CASE WHEN issued THEN seal END,
+            CASE WHEN paid THEN 'paid' ELSE stage.state END
         FROM stage CROSS JOIN bills AS model WHERE model.id = $1
         """,
         model,
