@@ -308,17 +308,21 @@ async def _stop_later_periods(connection: asyncpg.Connection, item_ids: Sequence
     )
 
 
+_SUMS = """
+    SELECT run_id, outcome, currency, count(*) AS items, count(error) AS failing,
+        coalesce(sum(gross_minor), 0)::bigint AS gross_minor
+    FROM billing_run_items JOIN partners ON partners.id = partner_id
+    WHERE run_id = ANY($1::uuid[]) GROUP BY run_id, outcome, currency
+"""
+
+
 async def figures(connection: asyncpg.Connection, run_ids: Sequence[UUID]) -> dict[UUID, Figures]:
-    """The figures of each run."""
+    """The figures of each run; those of one that has ended well are kept."""
     rows = await connection.fetch(
-        """
-        SELECT run_id, outcome, currency, count(*) AS items, count(error) AS failing,
-            coalesce(sum(gross_minor), 0)::bigint AS gross_minor
-        FROM billing_run_items JOIN partners ON partners.id = partner_id
-        WHERE run_id = ANY($1::uuid[]) GROUP BY run_id, outcome, currency ORDER BY currency
-        """,
-        run_ids,
+        "SELECT * FROM billing_run_figures WHERE run_id = ANY($1::uuid[]) ORDER BY currency", run_ids
     )
+    kept = {row["run_id"] for row in rows}
+    rows += await connection.fetch(f"{_SUMS} ORDER BY currency", [run_id for run_id in run_ids if run_id not in kept])
     found = {}
     for run_id in run_ids:
         own = [row for row in rows if row["run_id"] == run_id]
@@ -344,6 +348,11 @@ async def finish(uow: UnitOfWork, run_id: UUID, error: str | None = None) -> Non
         run_id,
         error,
     )
+    if run and not error:
+        await uow.connection.execute(
+            f"INSERT INTO billing_run_figures (run_id, outcome, currency, items, failing, gross_minor) {_SUMS}",
+            [run_id],
+        )
     if run and run["commit"]:
         await tasks.start(uow, REPORT_TO_GITHUB, {"run_id": run_id}, dedup_key=str(run_id))
     if run is None or run["dry_run"]:

@@ -20,7 +20,7 @@ async def runs_out(
     figures = await records.figures(connection, [run.id for run in runs])
     out = []
     for run in runs:
-        failing = await records.failing(connection, run.id, MOST_ERRORS)
+        failing = await records.failing(connection, run.id, MOST_ERRORS) if figures[run.id].failing else []
         out.append(_run_out(run, figures[run.id], results, failing))
     return out
 

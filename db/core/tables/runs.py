@@ -59,6 +59,17 @@ billing_run_items = Table(
     Index("ix_billing_run_items_failed", "partner_id", "period", postgresql_where=text("outcome = 'failed'")),
 )
 
+billing_run_figures = Table(
+    "billing_run_figures",
+    metadata,
+    Column("run_id", Uuid, ForeignKey("billing_runs.id"), primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("items", BigInteger, nullable=False),
+    Column("failing", BigInteger, nullable=False),
+    Column("gross_minor", BigInteger, nullable=False),
+)
+
 billing_scheduler = Table(
     "billing_scheduler",
     metadata,

@@ -73,6 +73,7 @@ GROUPS = {
         "bills": "the demand for payment for one period",
         "billing_runs": "one execution of the monthly billing, and who started it (M1)",
         "billing_run_items": "a partner's period in a run, and what became of it (M1)",
+        "billing_run_figures": "how many items of a run that has ended came to an outcome, with their gross amounts",
         "billing_scheduler": "since when months are billed by themselves: one row (M2)",
         "bill_actions": "who did what to a bill, and to which content",
         "bill_approvals": "an approval of a bill that stands",

@@ -101,6 +101,15 @@ async def fill_run(connection: asyncpg.Connection, period: int) -> UUID:
         run_id,
         period,
     )
+    await connection.execute(
+        """
+        INSERT INTO billing_run_figures (run_id, outcome, currency, items, failing, gross_minor)
+        SELECT run_id, outcome, currency, count(*), 0, sum(gross_minor)
+        FROM billing_run_items JOIN partners ON partners.id = partner_id
+        WHERE run_id = $1 GROUP BY run_id, outcome, currency
+        """,
+        run_id,
+    )
     return run_id
 
 
