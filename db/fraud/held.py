@@ -95,21 +95,37 @@ class AtRisk:
     value_minor: int
 
 
+_COUNTED = "SELECT currency, sum(held)::bigint AS actions, sum(held_minor)::bigint AS value_minor"
+_OF_CURRENCIES = "GROUP BY currency HAVING sum(held) <> 0 ORDER BY currency"
+
+
 async def at_risk(connection: asyncpg.Connection, only: HeldFilter) -> list[AtRisk]:
-    """What all held actions of a filter are worth, by currency."""
-    rows = await connection.fetch(
-        """
-        SELECT currency, count(*) AS actions, sum(value_minor)::bigint AS value_minor
-        FROM actions JOIN partners ON partners.id = partner_id
-        LEFT JOIN fraud_holds ON action_id = actions.id AND fraud_holds.reason = standing_reason
-        WHERE standing = 'held' AND ($1::uuid IS NULL OR actions.partner_id = $1)
-            AND ($2::int IS NULL OR billing_period = $2) AND ($3::text IS NULL OR rule = $3)
-        GROUP BY currency ORDER BY currency
-        """,
-        only.partner_id,
-        only.period,
-        only.rule,
-    )
+    """What all held actions of a filter are worth, by currency; those of a rule are added up, the others counted."""
+    if only.rule is not None:
+        rows = await connection.fetch(
+            """
+            SELECT currency, count(*) AS actions, sum(value_minor)::bigint AS value_minor
+            FROM actions JOIN partners ON partners.id = partner_id
+            JOIN fraud_holds ON action_id = actions.id AND fraud_holds.reason = standing_reason
+            WHERE standing = 'held' AND ($1::uuid IS NULL OR actions.partner_id = $1)
+                AND ($2::int IS NULL OR billing_period = $2) AND rule = $3
+            GROUP BY currency ORDER BY currency
+            """,
+            only.partner_id,
+            only.period,
+            only.rule,
+        )
+    elif only.partner_id is None and only.period is None:
+        rows = await connection.fetch(f"{_COUNTED} FROM currency_totals {_OF_CURRENCIES}")
+    else:
+        rows = await connection.fetch(
+            f"""
+            {_COUNTED} FROM product_periods JOIN partners ON partners.id = partner_id
+            WHERE ($1::uuid IS NULL OR partner_id = $1) AND ($2::int IS NULL OR period = $2) {_OF_CURRENCIES}
+            """,
+            only.partner_id,
+            only.period,
+        )
     return [AtRisk(**row) for row in rows]
 
 

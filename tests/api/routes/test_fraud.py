@@ -52,6 +52,9 @@ async def test_m4_what_an_armed_rule_finds_is_held_and_a_person_decides(
 
     listed = await get(client, "/api/held", partner="acme", period="2024-04", rule="customer_burst", limit=2)
     assert listed["at_risk"] == [{"currency": "EUR", "actions": 5, "value": "50.00"}]
+    for only in ({}, {"partner": "acme"}, {"period": "2024-04"}, {"partner": "acme", "period": "2024-04"}):
+        assert (await get(client, "/api/held", **only))["at_risk"] == listed["at_risk"], only
+    assert (await get(client, "/api/held", period="2024-05"))["at_risk"] == []
     rest = await get(client, "/api/held", after=listed["next"])
     assert (len(rest["items"]), rest["at_risk"], rest["next"]) == (3, None, None)
     one = listed["items"][0]
