@@ -32,6 +32,7 @@ _MIDDLES = {
     "/settings/audit": "SELECT id FROM audit ORDER BY id",
 }
 """What a list goes through, by its path."""
+_RETURNS = "SELECT asked_at, action_id FROM returns WHERE partner_id = '{}' ORDER BY asked_at DESC, action_id DESC"
 _OUTCOMES = ("billed", "partly_billed", "capped", "duplicate", "held", "returned")
 _TABS_OF_PARTNER = ("", "/terms", "/products", "/prices", "/usage", "/statement", "/months/2024-04", "/months/2023-05")
 
@@ -68,7 +69,10 @@ async def all_asked(connection: asyncpg.Connection, cast: Cast) -> list[Asked]:
     asked = [Asked("", "/welcome"), Asked("", "/password?token=x"), *[Asked("admin", path) for path in paths]]
     inner = ("/dashboard", "/bills?state=mine", "/bills?state=pending", "/bills?state=draft", "/month", "/held")
     asked += [Asked(role, path) for role in ("finance", "customer_success", "sales") for path in inner]
-    own = ("/partner", *[f"/partners/{big}{tab}" for tab in _TABS_OF_PARTNER], f"/bills/{cast.bill_id}")
+    own_lead = await connection.fetchval("SELECT id FROM leads WHERE partner_id = $1 LIMIT 1", big)
+    own = ("/partner", *[f"/partners/{big}{tab}" for tab in _TABS_OF_PARTNER], f"/bills/{cast.bill_id}", "/account")
+    own += ("/partner/returns", f"/partner/returns?after={await _middle(connection, _RETURNS.format(big))}")
+    own += ("/partner/reconciliation", f"/partner/reconciliation/{cast.reconciliation_id}", f"/activity/{own_lead}")
     asked += [Asked("partner", path) for path in own]
     asked += [Asked("partner", _bills_at(tab.name)) for tab in TABS if tab.for_partners]
     others = ("/activity", "/activity?outcome=held", "/quarantine", f"/people/{world.customer(0)}", "/search?q=many-1")

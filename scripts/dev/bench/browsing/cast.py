@@ -43,6 +43,7 @@ class Cast:
     what_if_id: str
     webhook_id: str
     batch_id: str
+    reconciliation_id: str
 
 
 def made(bench: Bench, partners: int) -> Cast:
@@ -58,11 +59,13 @@ def made(bench: Bench, partners: int) -> Cast:
             _invite(client, role, world)
         bill_id = _bill(client, world.partner(0))
         what_if_id = _what_if(client, world.partner(0))
+        reconciliation_id = _reconciliation(client, world.partner(0), partners)
         webhook = _post(client, "/api/webhooks", url="https://hooks.example.com/leadger", events=["bill.issued"])
     bench.say("pages: filling bills")
     bills, run_id = asyncio.run(_with(database, partial(_fill_rest, model=UUID(bill_id), quarantined=partners)))
     actions = asyncio.run(_with(database, lambda connection: connection.fetchval("SELECT count(*) FROM actions")))
-    return Cast(database, actions, bills, bill_id, run_id, what_if_id, webhook["webhook_id"], batch_id)
+    ids = bill_id, run_id, what_if_id, webhook["webhook_id"], batch_id, reconciliation_id
+    return Cast(database, actions, bills, *ids)
 
 
 async def _with(database: Database, work: Any) -> Any:
@@ -80,6 +83,7 @@ async def _fill_actions(connection: asyncpg.Connection) -> None:
 async def _fill_rest(connection: asyncpg.Connection, model: UUID, quarantined: int) -> tuple[int, UUID]:
     bills = await stored_bills.fill_bills(connection, model, BILLED)
     await stored_bills.hold_some(connection)
+    await stored_bills.ask_returns(connection, BILLED[:8])
     await ballast.quarantined(connection, quarantined)
     run_ids = [await stored_bills.fill_run(connection, period) for period in BILLED]
     await connection.execute("VACUUM ANALYZE")
@@ -122,6 +126,16 @@ def _what_if(client: httpx.Client, partner: str) -> str:
     started = _post(client, "/api/what-if", **{"partners": [partner], "from": "2024-04", "to": "2024-04"}, cap="50.00")
     _wait(client, f"/api/tasks/{started['task_id']}")
     return str(started["task_id"])
+
+
+def _reconciliation(client: httpx.Client, partner: str, rows: int) -> str:
+    """A list of leads that nobody sent, so that all of them are missing here."""
+    text = "lead_id,amount\n" + "".join(f"unknown-{number},1.00\n" for number in range(rows))
+    asked, headers = {"partner": partner, "period": "2024-04"}, {"Content-Type": "text/csv"}
+    started = client.post("/api/reconciliations", params=asked, content=text, headers=headers)
+    started.raise_for_status()
+    _wait(client, started.json()["status_url"])
+    return str(started.json()["task_id"])
 
 
 def _post(client: httpx.Client, path: str, **body: Any) -> Any:

@@ -78,6 +78,32 @@ async def hold_some(connection: asyncpg.Connection) -> None:
             AND actions.id < '0a3d70a3-0000-0000-0000-000000000000'
         """
     )
+    await connection.execute(
+        """
+        UPDATE product_periods SET held = found.held, held_minor = found.held_minor
+        FROM (
+            SELECT partner_id, billing_period, product_id, count(*) AS held, sum(value_minor) AS held_minor
+            FROM actions WHERE standing = 'held' GROUP BY partner_id, billing_period, product_id
+        ) AS found
+        WHERE product_periods.partner_id = found.partner_id AND period = billing_period
+            AND product_periods.product_id = found.product_id AND slot = 0
+        """
+    )
+
+
+async def ask_returns(connection: asyncpg.Connection, periods: tuple[int, ...]) -> None:
+    """Ask for the return of one action in ten of issued months, and of every one of the first partner's."""
+    await connection.execute(
+        """
+        INSERT INTO returns (action_id, partner_id, state, reason, asked_at, who_kind, who_name)
+        SELECT id, partner_id, 'asked', 'invalid', occurred_at + interval '60 days', 'system', 'bench' FROM actions
+        WHERE billing_period = ANY($1::int[]) AND (
+            id < '19999999-0000-0000-0000-000000000000'
+            OR partner_id = (SELECT id FROM partners ORDER BY external_id LIMIT 1)
+        )
+        """,
+        list(periods),
+    )
 
 
 async def fill_run(connection: asyncpg.Connection, period: int) -> UUID:
