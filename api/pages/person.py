@@ -21,7 +21,7 @@ from db.reports.explained_actions import Line, instant_of_nth, lines_of_customer
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _MONTHS = 60
-MOST_ACTIONS = 500
+MOST_ACTIONS = 200
 
 
 @router.get("/people/{customer}", dependencies=[requires(Permission.READ, within_partner=True)])
