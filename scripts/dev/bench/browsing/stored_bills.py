@@ -72,21 +72,37 @@ async def hold_some(connection: asyncpg.Connection) -> None:
     """Hold one action in 25 of the open months, which is one in a hundred of all."""
     await connection.execute(
         """
-        UPDATE actions SET standing = 'held', outcome = 'held', billed_minor = 0, standing_reason = 'Looked at'
-        FROM partners
-        WHERE partners.id = partner_id AND billing_period > closed_through
-            AND actions.id < '0a3d70a3-0000-0000-0000-000000000000'
-        """
-    )
-    await connection.execute(
-        """
-        UPDATE product_periods SET held = found.held, held_minor = found.held_minor
-        FROM (
-            SELECT partner_id, billing_period, product_id, count(*) AS held, sum(value_minor) AS held_minor
-            FROM actions WHERE standing = 'held' GROUP BY partner_id, billing_period, product_id
-        ) AS found
-        WHERE product_periods.partner_id = found.partner_id AND period = billing_period
-            AND product_periods.product_id = found.product_id AND slot = 0
+        WITH chosen AS (
+            SELECT actions.id, partner_id, billing_period, product_id, outcome, value_minor
+            FROM actions JOIN partners ON partners.id = partner_id
+            WHERE billing_period > closed_through AND actions.id < '0a3d70a3-0000-0000-0000-000000000000'
+                AND outcome IN ('billed', 'duplicate', 'capped')
+        ), held AS (
+            UPDATE actions SET standing = 'held', outcome = 'held', billed_minor = 0, standing_reason = 'Looked at'
+            FROM chosen WHERE actions.id = chosen.id
+        ), counted AS (
+            SELECT partner_id, billing_period, product_id, count(*) AS actions, sum(value_minor) AS value_minor,
+                count(*) FILTER (WHERE outcome = 'billed') AS billed,
+                count(*) FILTER (WHERE outcome = 'duplicate') AS duplicate,
+                count(*) FILTER (WHERE outcome = 'capped') AS capped,
+                coalesce(sum(value_minor) FILTER (WHERE outcome = 'billed'), 0) AS billed_minor,
+                coalesce(sum(value_minor) FILTER (WHERE outcome = 'duplicate'), 0) AS duplicate_savings_minor,
+                coalesce(sum(value_minor) FILTER (WHERE outcome = 'capped'), 0) AS cap_savings_minor
+            FROM chosen GROUP BY partner_id, billing_period, product_id
+        )
+        UPDATE product_periods AS of SET held = held + counted.actions, held_minor = held_minor + counted.value_minor,
+            billed = of.billed - counted.billed, billed_minor = of.billed_minor - counted.billed_minor,
+            duplicate = of.duplicate - counted.duplicate,
+            duplicate_savings_minor = of.duplicate_savings_minor - counted.duplicate_savings_minor,
+            capped = of.capped - counted.capped, cap_savings_minor = of.cap_savings_minor - counted.cap_savings_minor
+        FROM counted
+        WHERE of.partner_id = counted.partner_id AND of.period = billing_period
+            AND of.product_id = counted.product_id
+            AND of.slot = (
+                SELECT min(slot) FROM product_periods AS any_of
+                WHERE any_of.partner_id = counted.partner_id AND any_of.period = billing_period
+                    AND any_of.product_id = counted.product_id
+            )
         """
     )
 
