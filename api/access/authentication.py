@@ -33,7 +33,7 @@ FOR_ANYBODY = {
 }
 """Where people begin who cannot sign in yet, and GitHub, which is let in by its signature."""
 _MOST_BYTES_OF_FORM = 1024 * 1024
-_MOST_BYTES_KEPT = 16 * 1024
+_MOST_BYTES_KEPT = 64 * 1024
 """Of a form whose sender has no session any more, to keep what was typed."""
 
 

@@ -13,7 +13,7 @@ from api.problems import FieldError, Problem
 from api.routes import password, session
 from api.routes.users import change_user
 from api.routing import Route
-from api.schemas.fields import Body, Day, Email, UuidPath
+from api.schemas.fields import Body, Day, Email, Text, UuidPath
 from api.schemas.users import DeputyIn, UserChange
 from api.state import state_of, unit_of_work
 from db.access import sessions, users
@@ -21,6 +21,12 @@ from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _MOST_SESSIONS = 50
+
+
+class _Name(Body):
+    """How a person is called."""
+
+    name: Text
 
 
 class _DeputyByEmail(Body):
@@ -34,6 +40,19 @@ class _DeputyByEmail(Body):
 async def show_account(request: Request) -> Response:
     """Who one is here, and what one may change about it."""
     return await _show(request, Form())
+
+
+@router.post("/account/name", dependencies=[FOR_PEOPLE])
+async def change_name_here(request: Request) -> Response:
+    """Be called otherwise."""
+
+    async def act(form: Form) -> Response:
+        name = form.read(_Name).name
+        async with unit_of_work(request) as uow:
+            await users.rename(uow, state_of(request).sessions, caller_of(request).id, name)
+        return led_to(request, "/account", f"You are called {name} now.")
+
+    return await submitted(request, act, _show)
 
 
 @router.post("/account/password", dependencies=[FOR_PEOPLE])

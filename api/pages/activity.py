@@ -13,6 +13,7 @@ from api.access.visibility import own_partner, sees_people
 from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
 from api.pages.exports import KINDS
 from api.pages.forms import Form, submitted
+from api.pages.languages import language_of_partner
 from api.pages.lists import PER_PAGE, beside, day_in_utc, link
 from api.pages.own_returns import reason_from_form, reasons_of, said_of
 from api.pages.rendering import led_to, page
@@ -64,19 +65,21 @@ class Asked(BaseModel):
 @router.get("", dependencies=[_READ])
 async def show_activity(request: Request, asked: Annotated[Asked, Depends()], after: After = None) -> Response:
     """Decided leads: of everybody and all times the latest received first, else the latest created."""
-    form, query = Form(), asked.model_dump()
+    form, query, language = Form(), asked.model_dump(), ""
     found, newest_by = LeadPage([], None), LeadOrder.CREATED
     try:
         async with transaction(state_of(request).engine, readonly=True) as connection:
             only = await filter_from_asked(request, connection, asked)
             newest_by, before = leads_on_record.order_of(only), place_from_cursor(after, tuple[datetime, UUID])
             found = await _found(connection, only, before, newest_by)
+            language = await language_of_partner(connection, only.partner_id)
     except Problem as problem:
         form.refuse(problem)
     return page(
         request,
         "activity.html",
         status=form.status,
+        language=language,
         form=form,
         asked=query,
         leads=[(lead, totals, totals_text(totals)) for lead, totals, _ in found.leads],
@@ -170,11 +173,13 @@ async def _show_lead(request: Request, form: Form, lead_id: str) -> Response:
         partner_id = partner_uuid(view.lead.partner)
         partner, reasons = await partners.read(connection, partner_id), await reasons_of(connection, partner_id)
         returns = await return_records.of_lead(connection, view.lead.id)
+        language = await language_of_partner(connection, partner_id)
     assert partner is not None
     return page(
         request,
         "lead.html",
         status=form.status,
+        language=language,
         form=form,
         view=view,
         partner=partner,

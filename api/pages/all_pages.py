@@ -26,7 +26,7 @@ from api.pages import (
     what_if,
 )
 from api.pages.partners import directory, month, offered_products, overview, prices, statement, terms, usage_by_month
-from api.pages.settings import audit_lines, keys, people, seller, webhooks
+from api.pages.settings import audit_lines, keys, notifications, people, seller, webhooks
 
 _AREAS = (
     assets,
@@ -61,6 +61,7 @@ _AREAS = (
     people,
     keys,
     webhooks,
+    notifications,
     seller,
     audit_lines,
 )

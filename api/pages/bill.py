@@ -1,5 +1,6 @@
 """One bill: what it is, whether it is right, and what this person may do."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,8 +12,10 @@ from api.access.movers import mover_of
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.pages.forms import Act, Form, number_from_text, submitted
+from api.pages.languages import language_of_partner
 from api.pages.navigation import paths_of
 from api.pages.rendering import led_to, page
+from api.pages.words import words_for
 from api.problems import FieldError, Problem
 from api.routes import credit_notes, mail, payments, write_offs
 from api.routes.bills import check_mover, file_response, found_bill, moved_bill
@@ -49,6 +52,7 @@ from db.masters import partners
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/bills/{bill_id}")
 _BILL = requires(Permission.BILL)
 _MOST_ACTIONS = 200
+_LINE = re.compile(r"line-[0-9]+")
 _DONE = {
     Move.SUBMIT: "The bill is submitted.",
     Move.RECALL: "The bill is a draft again.",
@@ -115,14 +119,15 @@ async def enter_payment_here(request: Request, bill_id: UuidPath) -> Response:
 
     async def act(form: Form) -> Response:
         bill = await _read(request, bill_id)
-        amount = form.value("amount").strip().replace(",", "")
+        amount = form.amount("amount")
         typed = {name: form.value(name) for name in ("external_id", "paid_on", "reference")}
         allocations = [{"bill": str(bill_id), "amount": amount}]
         if amount:
             typed["amount"] = amount
         sent: dict[str, Any] = {**typed, "partner": bill.head.partner, "allocations": allocations if amount else []}
+        form.fields = {"#/allocations/0/amount": "amount"}
         await payments.enter_payment(request, form.read_as(PaymentIn, sent))
-        return led_to(request, f"/bills/{bill_id}", f"The payment of {amount} is entered.")
+        return led_to(request, f"/bills/{bill_id}", f"The payment of {form.value('amount').strip()} is entered.")
 
     return await _submitted(request, bill_id, act)
 
@@ -159,11 +164,9 @@ async def create_credit_note_here(request: Request, bill_id: UuidPath) -> Respon
     """Make a credit note over some lines of the bill, as a draft."""
 
     async def act(form: Form) -> Response:
-        lines = [
-            {"line": number_from_text(name.removeprefix("line-")), "net": text.strip().replace(",", "")}
-            for name, text in form.typed()
-            if name.removeprefix("line-").isdecimal() and name.startswith("line-") and text.strip()
-        ]
+        typed = [name for name, text in form.typed() if _LINE.fullmatch(name) and text.strip()]
+        lines = [{"line": number_from_text(name.removeprefix("line-")), "net": form.amount(name)} for name in typed]
+        form.fields = {f"#/lines/{place}/net": name for place, name in enumerate(typed)}
         if not lines:
             raise Problem(400, "Say how much is taken back of a line.")
         return await _noted(request, bill_id, form, "credit_id", {"lines": lines})
@@ -235,21 +238,32 @@ async def _read(request: Request, bill_id: UUID) -> Bill:
 
 async def _check_amount(request: Request, bill_id: UUID, form: Form, *, is_open: bool = False) -> None:
     """Problem 400 unless the amount was typed that a grave act is about."""
-    head = (await _read(request, bill_id)).head
-    amount = amount_from_minor(head.open_minor if is_open else head.totals.gross_minor)
-    if form.value("confirmed").strip().replace(",", "").replace("−", "-") != amount:
-        raise Problem(400, "The amount is another one.", [FieldError("#/confirmed", f"must be {amount}")])
+    async with transaction(state_of(request).engine, readonly=True) as connection:
+        head = (await found_bill(request, connection, bill_id)).head
+        language = await language_of_partner(connection, head.partner_id)
+    minor = head.open_minor if is_open else head.totals.gross_minor
+    if form.amount("confirmed") != amount_from_minor(minor):
+        shown = (words_for(language) if language else form.words).amount(minor)
+        raise Problem(400, "The amount is another one.", [FieldError("#/confirmed", f"must be {shown}")])
 
 
 async def _show(request: Request, form: Form, bill_id: UUID) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         bill = await found_bill(request, connection, bill_id)
         context = await _facts(connection, bill)
+        language = await language_of_partner(connection, bill.head.partner_id)
         if own_partner(request) is None:
             context |= await _inner(request, connection, bill)
     can_open_leads = "/activity" in paths_of(request)
     return page(
-        request, "bill.html", status=form.status, form=form, bill=bill, can_open_leads=can_open_leads, **context
+        request,
+        "bill.html",
+        status=form.status,
+        language=language,
+        form=form,
+        bill=bill,
+        can_open_leads=can_open_leads,
+        **context,
     )
 
 
@@ -271,6 +285,7 @@ async def _facts(connection: asyncpg.Connection, bill: Bill) -> dict[str, Any]:
         "before": before,
         "causes": causes(before.content, bill.content) if before else [],
         "timezone": partner.timezone,
+        "line_labels": {f"line-{line.number}": line.text for line in bill.content.lines},
         "covered": covered.get(head.id, []),
         "files": await stored.read(connection, head.id),
         "corrected": await issuing.numbers_of_corrected(connection, bill),

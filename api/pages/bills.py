@@ -15,7 +15,8 @@ from api.access.visibility import own_partner
 from api.ids import partner_id_of
 from api.pages.exports import KINDS, ROWS_AT_ONCE, ExportKind, Rows, all_pages, exported, money
 from api.pages.forms import Form, submitted
-from api.pages.lists import PER_PAGE, beside, link, up_to
+from api.pages.languages import language_of_partner
+from api.pages.lists import PER_PAGE, beside, link, month_from_text, up_to
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -25,7 +26,7 @@ from api.schemas.bills import MovesIn
 from api.state import state_of
 from billing.bills.states import Move
 from billing.money import amount_from_minor
-from billing.periods import period_from_text, text_from_period
+from billing.periods import text_from_period
 from db.bills import overdue, records
 from db.bills.filters import BillFilter
 from db.bills.records import BillHead, most_counted
@@ -132,7 +133,8 @@ async def move_many_bills(request: Request) -> Response:
         results = await moved_bills(request, body)
         refused = [each["detail"] for each in results if each["status"] != 200]
         done = [each["bill"] for each in results if each["status"] == 200]
-        said = f"{len(done)} of {len(results)} bills {_DONE.get(Move(body.move), 'moved')}{await _sum(request, done)}."
+        moved, in_all = _DONE.get(Move(body.move), "moved"), await _sum(request, form, done)
+        said = f"{len(done)} of {len(results)} bills {moved}{in_all}."
         if refused:
             raise Problem(409, " ".join([said, *dict.fromkeys(refused)][:6]))
         return led_to(request, link("/bills", {name: form.value(name) for name in _FILTERS}), said)
@@ -145,11 +147,16 @@ async def move_many_bills(request: Request) -> Response:
 
 async def _show(request: Request, form: Form, asked: dict[str, str], after: str | None) -> Response:
     tabs = [each for each in TABS if own_partner(request) is None or each.for_partners]
-    tab = _tab(asked["state"])
+    tab, before = _tab(asked["state"]), place_from_cursor(after, tuple[datetime, UUID])
+    found: list[BillHead] = []
+    language = ""
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        only = await _filter(request, connection, asked, tab)
-        before = place_from_cursor(after, tuple[datetime, UUID])
-        found = await records.page(connection, only, before=before, limit=PER_PAGE)
+        try:
+            only = await _filter(request, connection, asked, tab)
+            found = await records.page(connection, only, before=before, limit=PER_PAGE)
+            language = await language_of_partner(connection, only.partner_id)
+        except Problem as problem:
+            form.refuse(problem)
         wanted = [await _filter(request, connection, {}, each) for each in tabs]
         counted = await records.counts(connection, wanted)
         overdue_ids = await overdue.among(connection, found, datetime.now(UTC))
@@ -158,6 +165,7 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         request,
         "bills.html",
         status=form.status,
+        language=language,
         form=form,
         asked=asked,
         tab=tab,
@@ -175,14 +183,14 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
     )
 
 
-async def _sum(request: Request, bill_ids: Sequence[UUID]) -> str:
+async def _sum(request: Request, form: Form, bill_ids: Sequence[UUID]) -> str:
     """What bills ask for together: ", 360.00 EUR in all"; nothing of no bill."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         heads = await records.read_heads(connection, bill_ids)
     sums: Counter[str] = Counter()
     for head in heads:
         sums[head.currency] += head.totals.gross_minor
-    amounts = [f"{amount_from_minor(minor)} {currency}" for currency, minor in sorted(sums.items())]
+    amounts = [f"{form.words.amount(minor)} {currency}" for currency, minor in sorted(sums.items())]
     return f", {' and '.join(amounts)} in all" if amounts else ""
 
 
@@ -191,7 +199,7 @@ async def _filter(request: Request, connection: asyncpg.Connection, asked: Mappi
     state = tab.name if tab.name not in ("mine", "overdue", "overage") else ""
     return BillFilter(
         partner_id=await partner_id_of(connection, partner, within=within) if partner else within,
-        period=period_from_text(period) if period else None,
+        period=month_from_text(period) if period else None,
         state=state or None,
         overdue_at=datetime.now(UTC) if tab.name == "overdue" else None,
         number=asked.get("number") or None,

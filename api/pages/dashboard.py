@@ -20,7 +20,7 @@ from api.routing import Route
 from api.shared import Shared
 from api.state import State, state_of
 from api.wire import json_response
-from billing.periods import name_of_period
+from billing.periods import name_of_period, text_from_period
 from db.access import users
 from db.bills import records
 from db.bills.filters import BillFilter
@@ -75,6 +75,7 @@ async def show_dashboard(request: Request) -> Response:
         runs=runs,
         people=people,
         month=name_of_period(period) if period else "",
+        period_text=text_from_period(period) if period else "",
         charts=None if days is None else [_chart(period, each, now.date()) for each in _by_currency(days)],
         health=_health_out(figures),
         held=worth,

@@ -7,14 +7,13 @@ from fastapi import APIRouter, Request, Response
 from api.access.permissions import Permission, caller_of, requires
 from api.ids import partner_id_of
 from api.pages.forms import Form, submitted
-from api.pages.lists import PER_PAGE, beside, link
+from api.pages.lists import PER_PAGE, beside, link, month_from_text
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import Problem
 from api.routes import held as routes
 from api.routing import Route
 from api.state import state_of
-from billing.periods import period_from_text
 from db.core.engine import transaction
 from db.fraud import held
 from db.fraud.held import AtRisk, Held, HeldFilter
@@ -62,7 +61,7 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         async with transaction(state_of(request).engine, readonly=True) as connection:
             only = HeldFilter(
                 await partner_id_of(connection, asked["partner"]) if asked["partner"] else None,
-                period_from_text(asked["period"]) if asked["period"] else None,
+                month_from_text(asked["period"]) if asked["period"] else None,
                 asked["rule"] or None,
             )
             place = place_from_cursor(after, tuple[UUID, UUID])

@@ -6,6 +6,10 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
+from api.problems import FieldError, Problem
+from billing.errors import InvalidValue
+from billing.periods import period_from_text
+
 PER_PAGE = 50
 
 
@@ -31,6 +35,14 @@ def day_in_utc(text: str) -> datetime | None:
         return datetime(day.year, day.month, day.day, tzinfo=UTC) if day < date.max else None
     except ValueError:
         return None
+
+
+def month_from_text(text: str) -> int:
+    """A month that was typed; Problem 400 with the field `period` for what is none."""
+    try:
+        return period_from_text(text)
+    except InvalidValue as error:
+        raise Problem(400, f"The month {error}.", [FieldError("#/period", str(error))]) from None
 
 
 def up_to(count: int, most: int) -> str:

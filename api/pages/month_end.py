@@ -20,7 +20,8 @@ from api.state import state_of
 from billing.errors import InvalidValue
 from billing.periods import period_from_text, previous_period, text_from_period
 from db.core.engine import transaction
-from db.runs import pre_close, records, starting
+from db.masters import partners
+from db.runs import pre_close, records, scheduler, starting
 from db.runs.wire import result_out, runs_out
 
 router = APIRouter(route_class=Route, include_in_schema=False)
@@ -105,6 +106,8 @@ async def _show(request: Request, form: Form, text: str, after: str | None) -> R
         place = place_from_cursor(after, str) or ""
         found = await pre_close.page(connection, month, after=place, limit=PER_PAGE)
         everybody = await pre_close.of_everybody(connection)
+        them = await partners.read_page(connection, after=place or None, limit=PER_PAGE)
+        waits = await scheduler.left_to_people(connection, [each.id for each in them], datetime.now(UTC))
         runs = await runs_out(connection, await records.newest(connection, _RUNS))
     following = cursor_from_place(found[-1].partner) if len(found) == PER_PAGE else None
     return page(
@@ -115,7 +118,7 @@ async def _show(request: Request, form: Form, text: str, after: str | None) -> R
         month=month,
         period_text=text_from_period(month),
         previous_text=text_from_period(previous_period(month)),
-        findings=found,
+        findings=[(each, of, waits.get(of.id, [])) for each, of in zip(found, them, strict=True)],
         everybody=everybody,
         runs=runs,
         enabled=state_of(request).settings.billing_scheduler_enabled,

@@ -37,4 +37,13 @@ async def show_own_partner(request: Request) -> Response:
         bills = await records.page(connection, only, before=None, limit=_MOST_BILLS)
         today = await booking.booking_day(connection, within, now)
         owed = await ageing.of_partner(connection, within, today)
-    return page(request, "own_partner.html", heading=heading, report=report, bills=bills, owed=owed, today=today)
+    return page(
+        request,
+        "own_partner.html",
+        language=heading.language,
+        heading=heading,
+        report=report,
+        bills=bills,
+        owed=owed,
+        today=today,
+    )

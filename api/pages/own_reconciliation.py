@@ -12,15 +12,15 @@ from api.access.visibility import own_partner
 from api.forms import sent_file
 from api.pages.exports import ROWS_AT_ONCE, Rows, exported, money
 from api.pages.forms import Form, submitted
+from api.pages.languages import language_of_partner
+from api.pages.lists import month_from_text
 from api.pages.rendering import led_to, page
 from api.pages.sent_csv import sent_csv
-from api.problems import FieldError, Problem
+from api.problems import Problem
 from api.routes.reconciliations import known_reconciliation
 from api.routing import Route
 from api.schemas.fields import UuidPath
 from api.state import state_of, unit_of_work
-from billing.errors import InvalidValue
-from billing.periods import period_from_text
 from billing.reconciliation import Part, list_from_csv
 from db.core.engine import transaction
 from db.core.row_keys import uuid_from_text
@@ -52,7 +52,7 @@ async def reconcile_here(request: Request) -> Response:
     async def act(form: Form) -> Response:
         if (within := own_partner(request)) is None:
             raise Problem(403, "Here a partner's own people compare their list.")
-        period = _period(form.value("period").strip())
+        period = month_from_text(form.value("period").strip())
         given = await sent_csv(request, list_from_csv)
         asked = f"{within} {period} {sha256(sent_file(request, 'file').content).hexdigest()}"
         task_id = uuid5(uuid_from_text(form.value("form_id")) or uuid4(), asked)
@@ -68,10 +68,20 @@ async def show_reconciliation(request: Request, reconciliation_id: UuidPath) -> 
     """What is alike, what is missing on either side and what differs, each with money and its first rows."""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         task = await known_reconciliation(request, connection, reconciliation_id)
-        partner = await partners.read(connection, UUID(task.arguments["partner_id"]))
+        partner_id = UUID(task.arguments["partner_id"])
+        partner, language = (
+            await partners.read(connection, partner_id),
+            await language_of_partner(connection, partner_id),
+        )
         rows = {part: await _first(connection, reconciliation_id, part) for part in _PARTS if task.result}
     return page(
-        request, "own_reconciliation_result.html", task=task, partner=partner, parts=(Part.MATCHED, *_PARTS), rows=rows
+        request,
+        "own_reconciliation_result.html",
+        language=language,
+        task=task,
+        partner=partner,
+        parts=(Part.MATCHED, *_PARTS),
+        rows=rows,
     )
 
 
@@ -125,10 +135,3 @@ async def _show(request: Request, form: Form) -> Response:
         earlier=earlier,
         form_id=uuid4(),
     )
-
-
-def _period(text: str) -> int:
-    try:
-        return period_from_text(text)
-    except InvalidValue as error:
-        raise Problem(400, f"The month {error}.", [FieldError("#/period", str(error))]) from None

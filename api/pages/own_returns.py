@@ -12,6 +12,7 @@ from api.access.visibility import own_partner
 from api.forms import sent_file
 from api.ids import possible_lead_ids
 from api.pages.forms import Form, submitted
+from api.pages.languages import language_of_partner
 from api.pages.lists import PER_PAGE, beside
 from api.pages.rendering import led_to, page
 from api.pages.sent_csv import sent_csv
@@ -103,6 +104,7 @@ async def _show(request: Request, form: Form, after: str | None) -> Response:
         return led_to(request, "/partners")
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner, reasons = await partners.read(connection, within), await reasons_of(connection, within)
+        language = await language_of_partner(connection, within)
         found = await return_records.page(
             connection,
             partner_id=within,
@@ -115,6 +117,7 @@ async def _show(request: Request, form: Form, after: str | None) -> Response:
         request,
         "own_returns.html",
         status=form.status,
+        language=language,
         form=form,
         partner=partner,
         reasons=reasons,

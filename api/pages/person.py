@@ -1,4 +1,7 @@
-"""One person who acted: a month with a partner as a timeline, how the cap filled up, why each action was billed."""
+"""One person who acted: a month with a partner as a timeline, how the cap filled up, why each action was billed.
+
+And a new one, for leads that name somebody who is not known yet.
+"""
 
 from typing import Any
 
@@ -7,21 +10,50 @@ from fastapi import APIRouter, Request, Response
 from api.access.permissions import Permission, requires
 from api.access.visibility import own_partner, sees_people
 from api.ids import customer_id_of
+from api.pages.forms import Form, submitted
+from api.pages.languages import language_of_partner
 from api.pages.lists import link
-from api.pages.rendering import page
+from api.pages.rendering import led_to, page
+from api.routes.customers import create_customer
 from api.routing import Route
+from api.schemas.customers import CustomerIn
 from api.state import state_of
 from billing.periods import text_from_period
 from billing.terms import CapScope
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid
 from db.masters import customers
 from db.reports import customer_months
 from db.reports.customer_months import CustomerMonth
 from db.reports.explained_actions import Line, instant_of_nth, lines_of_customers
 
 router = APIRouter(route_class=Route, include_in_schema=False)
+_ADMIN = requires(Permission.ADMIN)
 _MONTHS = 60
 MOST_ACTIONS = 200
+
+
+@router.get("/people/new", dependencies=[_ADMIN])
+async def show_new_person(request: Request, external_id: str = "") -> Response:
+    """The form for a new person; with the own id that a lead named."""
+    return await _show_new(request, Form({"external_id": [external_id]} if external_id else {}))
+
+
+@router.post("/people/new", dependencies=[_ADMIN])
+async def create_person_here(request: Request) -> Response:
+    """Create a person; leads that waited for them are decided."""
+
+    async def act(form: Form) -> Response:
+        body = form.read_as(CustomerIn, {name: form.value(name).strip() for name in CustomerIn.model_fields})
+        await create_customer(request, body)
+        said = f"{body.name} is there; leads that name {body.external_id} are decided."
+        return led_to(request, f"/people/{customer_uuid(body.external_id)}", said)
+
+    return await submitted(request, act, _show_new)
+
+
+async def _show_new(request: Request, form: Form) -> Response:
+    return page(request, "new_person.html", status=form.status, form=form)
 
 
 @router.get("/people/{customer}", dependencies=[requires(Permission.READ, within_partner=True)])
@@ -37,6 +69,7 @@ async def show_person(request: Request, customer: str, partner: str = "", period
             (each for each in months if _query(each) == {"partner": partner, "period": period}),
             months[0] if months else None,
         )
+        language = await language_of_partner(connection, shown.partner_id) if shown else ""
         if shown:
             month = shown.partner_id, shown.period
             last = await instant_of_nth(connection, *month, customer_id, MOST_ACTIONS + 1)
@@ -47,6 +80,7 @@ async def show_person(request: Request, customer: str, partner: str = "", period
     return page(
         request,
         "person.html",
+        language=language,
         person=person,
         people=sees_people(request),
         months=[(each, link(request.url.path, _query(each))) for each in months],

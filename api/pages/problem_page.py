@@ -18,9 +18,13 @@ from api.state import state_of
 
 _HTML = "text/html"
 _TITLES = {
+    400: "This cannot be read",
     403: "This is not open to you",
     404: "There is nothing here",
+    405: "This cannot be done here",
     409: "This cannot be done now",
+    413: "This is too large",
+    415: "This cannot be read",
     429: "Too many requests",
     500: "Something went wrong",
     503: "Not available just now",

@@ -38,8 +38,13 @@ _PACKED_FROM_BYTES = 1024
 _LEVEL = 5
 
 
-def page(request: Request, template: str, *, status: int = 200, token: str = "", **context: Any) -> Response:
-    """A page. `token` is the session's secret where it has just begun, else that of the request counts."""
+def page(
+    request: Request, template: str, *, status: int = 200, token: str = "", language: str = "", **context: Any
+) -> Response:
+    """A page. `token` is the session's secret where it has just begun, else that of the request counts.
+
+    `language` is that of the partner whom the page is about; without one the browser says how figures are written.
+    """
     settings = state_of(request).settings
     who = request.scope.get("caller", ANYBODY)
     secret = token or session_cookie(request.scope, settings)
@@ -54,7 +59,7 @@ def page(request: Request, template: str, *, status: int = 200, token: str = "",
             has_search="/search" in paths_of(request) and who.may(Permission.READ),
             csrf_token=form_token(secret) if secret else "",
             notice=said,
-            words=words.words_for(header(request.scope, b"accept-language")),
+            words=words.words_for(language or header(request.scope, b"accept-language")),
             **context,
         )
     )

@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
-from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Request, Response
 
-from api.access.permissions import Permission, requires
+from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
 from api.pages.rendering import led_to, page
@@ -15,14 +14,21 @@ from api.problems import Problem
 from api.routes.bills import found_bill
 from api.routing import Route
 from api.state import state_of
+from db.access import users
 from db.bills import records
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid, uuid_from_text
+from db.intake import request_status
+from db.ledger import what_if
 from db.masters import customers, partners, products
 from db.reports import leads_on_record
+from db.reports.explained_actions import action_line
+from db.runs import records as runs
+from db.tasks import records as tasks
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _MOST_PARTNERS = 20
+_MOST_NAMESAKES = 20
 
 
 class Hit(NamedTuple):
@@ -39,7 +45,7 @@ async def search(request: Request, q: str = "") -> Response:
     text = q.strip()
     hits: list[Hit] = []
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        for look in (_bills, _partners, _products, _people, _leads) if text else ():
+        for look in (_bills, _partners, _products, _people, _users, _leads, _work) if text else ():
             try:
                 hits += await look(request, connection, text)
             except Problem:
@@ -72,25 +78,57 @@ async def _partners(request: Request, connection: asyncpg.Connection, text: str)
 
 
 async def _products(request: Request, connection: asyncpg.Connection, text: str) -> list[Hit]:
-    product = await products.read(connection, await product_id_of(connection, text, within=own_partner(request)))
-    return [Hit("Product", product.name, f"/partners/{product.partner_id}/products")]
+    within = own_partner(request)
+    try:
+        found = [await products.read(connection, await product_id_of(connection, text, within=within))]
+    except Problem:
+        found = await products.find_by_name(connection, text, partner_id=within, limit=_MOST_NAMESAKES)
+    return [Hit("Product", each.name, f"/partners/{each.partner_id}/products") for each in found]
 
 
 async def _people(request: Request, connection: asyncpg.Connection, text: str) -> list[Hit]:
     within = own_partner(request)
-    if "@" in text and within is None and (by_email := await customers.find_by_email(connection, text)):
-        customer_id: UUID = by_email
-    else:
-        customer_id = await customer_id_of(connection, text, within=within)
-    person = await customers.read(connection, customer_id)
-    return [Hit("Person", person.name if within is None else person.external_id, f"/people/{customer_id}")]
+    try:
+        by_email = await customers.find_by_email(connection, text) if within is None else None
+        found = [await customers.read(connection, by_email or await customer_id_of(connection, text, within=within))]
+    except Problem:
+        found = await customers.find_by_name(connection, text, limit=_MOST_NAMESAKES) if within is None else []
+    return [Hit("Person", each.name if within is None else each.external_id, f"/people/{each.id}") for each in found]
+
+
+async def _users(request: Request, connection: asyncpg.Connection, text: str) -> list[Hit]:
+    """Those who sign in, for Admins."""
+    if not caller_of(request).may(Permission.ADMIN):
+        return []
+    found = await users.find(connection, text, uuid_from_text(text), limit=_MOST_NAMESAKES)
+    return [Hit("User", each.name, f"/settings/people/{each.id}") for each in found]
 
 
 async def _leads(request: Request, connection: asyncpg.Connection, text: str) -> list[Hit]:
-    found = await leads_on_record.rows(connection, possible_lead_ids("", text))
+    source, _, of_source = text.partition("/")
+    ids = [*possible_lead_ids("", text), *(possible_lead_ids(source, of_source) if of_source else [])]
+    if (own := uuid_from_text(text)) and (line := await action_line(connection, own)):
+        ids.append(line.explained.verdict.action.lead_id)
+    found = await leads_on_record.rows(connection, ids)
     within = own_partner(request)
     return [
         Hit("Lead", lead.external_id, f"/activity/{lead.id}")
         for lead in found.values()
         if within in (None, partner_uuid(lead.partner))
     ]
+
+
+async def _work(request: Request, connection: asyncpg.Connection, text: str) -> list[Hit]:
+    """Runs, batches of leads and what-ifs by their ids, for people of ours."""
+    own = uuid_from_text(text)
+    if own is None or own_partner(request) is not None:
+        return []
+    hits = []
+    if await runs.read(connection, own):
+        hits.append(Hit("Run", text, f"/runs/{own}"))
+    if await request_status.status(connection, own):
+        hits.append(Hit("Batch of leads", text, f"/import/{own}"))
+    task = await tasks.read(connection, own)
+    if task and task.kind == what_if.KIND:
+        hits.append(Hit("What if", text, f"/what-if/{own}"))
+    return hits

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access.cookies import set_cookies
 from api.access.permissions import Permission
-from api.pages.forms import Form, Show, submitted
+from api.pages.forms import MOST_BYTES_WITH_KEPT, Form, Show, submitted
 from api.pages.rendering import led_to, page
 from api.problems import FieldError, Problem
 from api.routes import password, users
@@ -86,7 +86,7 @@ async def sign_in_here(request: Request) -> Response:
         kept = [(name.removeprefix(_KEPT), text) for name, text in _kept(form)]
         return welcome_page(asked, form, kept=kept, target=form.value("next"))
 
-    return await submitted(request, act, show, anybody=True)
+    return await submitted(request, act, show, anybody=True, most_bytes=MOST_BYTES_WITH_KEPT)
 
 
 @router.post("/welcome/sign-up")

@@ -77,8 +77,8 @@ def _sent(form: Form) -> dict[str, Any]:
     if form.value("cap_is") == "none":
         sent["cap"] = None
     elif form.value("cap_is") == "other":
-        sent["cap"] = form.value("cap").strip().replace(",", "") or "missing"
-    rate = {name: form.value(_RATE + name).strip() for name in _OF_RATE}
+        sent["cap"] = form.amount("cap") or "missing"
+    rate = {name: form.value(_RATE + name).strip() for name in _OF_RATE} | {"amount": form.amount(f"{_RATE}amount")}
     if any(rate.values()):
         # A price that names nothing gives way to the prices of levels, so it names the partner, as on its own page.
         named = [{}] if rate["product"] else [{"partner": each} for each in sent["partners"]]

@@ -1,5 +1,6 @@
 """How pages write money, numbers, instants and periods."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -55,6 +56,8 @@ _SYSTEMS = (
     ("Linux", "Linux"),
 )
 _LONGEST_AGENT = 60
+_TYPED_AMOUNT = re.compile(r"([-−]?)([0-9]{1,3}([.,'’\s])[0-9]{3}(?:\3[0-9]{3})*|[0-9]+)(?:([.,])([0-9]{1,2}))?")
+"""With signs between thousands, which are the same everywhere, and one before the decimals, which is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +72,15 @@ class Words:
 
     def written(self, amount: str) -> str:
         """Money as it is on the wire, -1250.00, for a reader."""
-        return self.amount(_minor_from_written(amount))
+        return self.amount(_minor_from_wire(amount))
+
+    def written_difference(self, amount: str) -> str:
+        """A signed amount, as it is on the wire, for a reader."""
+        return self.difference(_minor_from_wire(amount))
 
     def difference(self, minor: int) -> str:
         """A signed amount."""
         return f"+{self.language.amount(minor)}" if minor > 0 else self.language.amount(minor)
-
-    def written_difference(self, amount: str) -> str:
-        """A signed amount as it is on the wire, for a reader."""
-        return self.difference(_minor_from_written(amount))
 
     def number(self, value: int) -> str:
         """A count."""
@@ -100,13 +103,26 @@ class Words:
         """Money as forms take it, whatever the language: 1250.00."""
         return amount_from_minor(minor)
 
+    def amount_from_typed(self, text: str) -> str:
+        """Money that somebody typed, 1,250.00 or 1.250,00, as it is on the wire; what is none stays as it is.
 
-def _minor_from_written(amount: str) -> int:
-    return -minor_from_amount(amount[1:]) if amount.startswith("-") else minor_from_amount(amount)
+        1.250 alone is a thousand only to readers whose thousands are divided so: to others it has a decimal too many.
+        """
+        found = _TYPED_AMOUNT.fullmatch(text.strip())
+        if found is None:
+            return text.strip()
+        sign, units, divider, point, decimals = found.groups()
+        is_unsure = divider in {".", ","} and point is None and units.count(divider) == 1
+        if divider and (divider == point or (is_unsure and divider != self.language.thousands)):
+            return text.strip()
+        return f"{'-' if sign else ''}{re.sub(r'[^0-9]', '', units)}{f'.{decimals}' if decimals else ''}"
+
+
+ENGLISH = Words(language_of("en"))
 
 
 def words_for(accept_language: str) -> Words:
-    """The words for the language that a browser names first; English for one that nobody knows."""
+    """The words for a language, or for the one that a browser names first; English for one that nobody knows."""
     code = accept_language.partition(",")[0].partition(";")[0].strip()
     try:
         Locale.parse(code, sep="-")
@@ -138,6 +154,10 @@ def instant(value: datetime | str, timezone: str = "UTC") -> Markup:
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S}", shown
     )
+
+
+def _minor_from_wire(amount: str) -> int:
+    return -minor_from_amount(amount[1:]) if amount.startswith("-") else minor_from_amount(amount)
 
 
 def browser_from_user_agent(text: str | None) -> str:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from billing.roles import Role
+from db.access import sent_forms
 from db.core import locks
 from db.core.actor import Actor, ActorKind
 from db.core.unit_of_work import Cache, UnitOfWork
@@ -189,12 +190,13 @@ async def end_all(uow: UnitOfWork, cache: Cache, user_id: UUID) -> None:
 
 
 async def delete_old(connection: asyncpg.Connection, older_than_days: int, most: int) -> int:
-    """Delete sessions that began so long ago, and links that are over; returns how many sessions.
+    """Delete sessions that began so long ago, links that are over and forms that were sent; returns how many sessions.
 
     Until then they tell the browsers of a person.
     """
     await connection.execute("DELETE FROM password_links WHERE expires_at < clock_timestamp()")
     await connection.execute("DELETE FROM set_up_links WHERE expires_at < clock_timestamp()")
+    await sent_forms.delete_old(connection)
     status: str = await connection.execute(
         """
         DELETE FROM sessions WHERE id IN (

@@ -117,6 +117,20 @@ async def page(
     return [_user_from_row(row) for row in rows]
 
 
+async def find(connection: asyncpg.Connection, text: str, user_id: UUID | None, *, limit: int) -> list[User]:
+    """People with an id, an e-mail or a name, whatever its case."""
+    rows = await connection.fetch(
+        f"""
+        {_USERS} WHERE users.id = $2 OR lower(email) = lower($1) OR lower(users.name) = lower($1)
+        ORDER BY users.created_at DESC, users.id DESC LIMIT $3
+        """,
+        text,
+        user_id,
+        limit,
+    )
+    return [_user_from_row(row) for row in rows]
+
+
 async def count_waiting(connection: asyncpg.Connection) -> int:
     """How many people wait for a role."""
     count: int = await connection.fetchval("SELECT count(*) FROM users WHERE role IS NULL AND deactivated_at IS NULL")
@@ -145,6 +159,15 @@ async def change(uow: UnitOfWork, cache: Cache, user_id: UUID, wanted: Mapping[s
     changed = await read(uow.connection, user_id)
     assert changed is not None
     return changed
+
+
+async def rename(uow: UnitOfWork, cache: Cache, user_id: UUID, name: str) -> None:
+    """Call a person otherwise from now on; what they did before keeps the name that they had."""
+    before = await uow.connection.fetchval("SELECT name FROM users WHERE id = $1", user_id)
+    if name != before:
+        await uow.connection.execute("UPDATE users SET name = $2 WHERE id = $1", user_id, name)
+        await uow.audit("user.changed", user_id, before={"name": before}, after={"name": name})
+        uow.after_commit(cache.clear)
 
 
 async def password_hash_of(connection: asyncpg.Connection, user_id: UUID) -> str | None:

@@ -145,6 +145,14 @@ async def find_by_email(connection: asyncpg.Connection, text: str) -> UUID | Non
     return found
 
 
+async def find_by_name(connection: asyncpg.Connection, text: str, *, limit: int) -> list[Customer]:
+    """Customers of a name, whatever its case."""
+    rows = await connection.fetch(
+        f"{_CUSTOMERS} WHERE lower(name) = lower($1) ORDER BY external_id LIMIT $2", text, limit
+    )
+    return [customer_from_row(row) for row in rows]
+
+
 async def read_page(connection: asyncpg.Connection, *, after: str | None, limit: int) -> list[Customer]:
     """Customers by external id."""
     rows = await connection.fetch(

@@ -50,6 +50,22 @@ async def read(connection: asyncpg.Connection, product_id: UUID) -> Product:
     return product_from_row(row)
 
 
+async def find_by_name(
+    connection: asyncpg.Connection, text: str, *, partner_id: UUID | None, limit: int
+) -> list[Product]:
+    """Products of a name, whatever its case, of everybody or of one partner."""
+    rows = await connection.fetch(
+        f"""
+        {_PRODUCTS} WHERE lower(products.name) = lower($1) AND ($2::uuid IS NULL OR partner_id = $2)
+        ORDER BY products.external_id LIMIT $3
+        """,
+        text,
+        partner_id,
+        limit,
+    )
+    return [product_from_row(row) for row in rows]
+
+
 async def read_page(
     connection: asyncpg.Connection, *, after: str | None, limit: int, partner_id: UUID | None = None
 ) -> list[Product]:

@@ -1,6 +1,8 @@
 """Since when runs start by themselves (M2), and the look for what is due."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 
@@ -48,6 +50,19 @@ async def due_now(connection: asyncpg.Connection, settings: Settings, now: datet
     ended_by = now - timedelta(seconds=settings.billing_grace_s)
     found = await planning.due(connection, ended_by, enabled_at=await enabled_at(connection))
     return await planning.left_to_scheduler(connection, found)
+
+
+async def left_to_people(
+    connection: asyncpg.Connection, partner_ids: Sequence[UUID], now: datetime
+) -> dict[UUID, list[int]]:
+    """Of partners the periods without a bill that had ended when the scheduler was enabled: people bill them (M2)."""
+    since = await enabled_at(connection)
+    found: dict[UUID, list[int]] = {}
+    if since is not None and partner_ids:
+        for each in await planning.due(connection, now, enabled_at=since, partner_ids=partner_ids):
+            if each.is_old:
+                found.setdefault(each.partner_id, []).append(each.period)
+    return found
 
 
 async def _is_running(connection: asyncpg.Connection) -> bool:

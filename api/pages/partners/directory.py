@@ -65,7 +65,7 @@ async def create_partner_here(request: Request) -> Response:
 
     async def act(form: Form) -> Response:
         names = ("external_id", "name", "billing_email", "currency", "timezone")
-        sent = {name: form.value(name).strip() for name in names} | {"cap": form.value("cap").strip() or None}
+        sent = {name: form.value(name).strip() for name in names} | {"cap": form.amount("cap") or None}
         body = form.read_as(PartnerIn, sent)
         await create_partner(request, body)
         said = f"{body.name} is there. Say next what is agreed with it."

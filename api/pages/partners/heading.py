@@ -7,6 +7,7 @@ from fastapi import Request
 
 from api.access.visibility import own_partner
 from api.ids import partner_id_of
+from api.pages.languages import language_from_terms
 from db.contracts import reading
 from db.contracts.reading import Contract
 from db.masters import partners
@@ -33,6 +34,11 @@ class Heading:
     def path(self) -> str:
         """Where the pages of the partner are."""
         return f"/partners/{self.partner.id}"
+
+    @property
+    def language(self) -> str:
+        """How figures about the partner are written; empty: as the browser asks for."""
+        return language_from_terms(self.contract.terms)
 
     @property
     def tabs(self) -> list[tuple[str, str, str]]:

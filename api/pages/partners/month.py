@@ -89,6 +89,7 @@ async def _show(request: Request, form: Form, partner: str, period: str, after: 
         status=form.status,
         form=form,
         heading=heading,
+        language=heading.language,
         month=month,
         period_text=period,
         report=report,

@@ -53,6 +53,7 @@ async def _show(request: Request, form: Form, partner: str, after: str | None) -
         status=form.status,
         form=form,
         heading=heading,
+        language=heading.language,
         products=found,
         may_create=caller_of(request).may(Permission.ADMIN),
         links=beside(request, {}, following),

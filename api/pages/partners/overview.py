@@ -44,6 +44,7 @@ async def show_partner(request: Request, partner: str) -> Response:
         request,
         "partners/overview.html",
         heading=heading,
+        language=heading.language,
         months=months[:_MOST_MONTHS],
         earlier=max(len(months) - _MOST_MONTHS, 0),
         bills=newest,

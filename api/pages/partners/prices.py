@@ -59,7 +59,7 @@ async def set_price_here(request: Request, partner: str) -> Response:
 
     async def act(form: Form) -> Response:
         typed = {name: form.value(name).strip() for name in Typed.model_fields}
-        sent: dict[str, Any] = {**typed, "partner": partner, "amount": typed["amount"].replace(",", "") or None}
+        sent: dict[str, Any] = {**typed, "partner": partner, "amount": form.amount("amount") or None}
         body, path = form.read_as(RateIn, sent), f"/partners/{partner}/prices"
         if form.value("shown") != link("", typed):
             started = await create_rate(request, body, dry_run=True)
@@ -104,6 +104,7 @@ async def _show(request: Request, form: Form, partner: str, preview: str, after:
         status=form.status,
         form=form,
         heading=heading,
+        language=heading.language,
         rules=[(each, rate_out_from_stored_rate(each, calendar)["counts"]) for each in found],
         may_set=caller_of(request).may(Permission.PRICING),
         task=task,

@@ -26,7 +26,15 @@ async def show_statement(request: Request, partner: str, start: str = "", end: s
         found = await statements.read(connection, heading.partner.id, first, last)
         owed = await ageing.of_partner(connection, heading.partner.id, today)
     return page(
-        request, "partners/statement.html", heading=heading, start=first, end=last, today=today, found=found, owed=owed
+        request,
+        "partners/statement.html",
+        language=heading.language,
+        heading=heading,
+        start=first,
+        end=last,
+        today=today,
+        found=found,
+        owed=owed,
     )
 
 

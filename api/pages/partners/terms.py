@@ -97,7 +97,7 @@ GROUPS = (
         (
             Field("name", "Name"),
             Field("billing_email", "Billing e-mail", kind="email"),
-            Field("cap", "Cap", "The most that one customer costs; empty: no cap."),
+            Field("cap", "Cap", "The most that one customer costs; empty: no cap.", "amount"),
             Field(
                 "cap_scope",
                 "The cap counts",
@@ -167,6 +167,7 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         status=form.status,
         form=form,
         heading=heading,
+        language=heading.language,
         changeable=[group for group in GROUPS if _is_open(caller_of(request), group)],
         agreed=GROUPS,
         now=now,
@@ -245,7 +246,8 @@ def _sent(form: Form) -> dict[str, Any]:
     sent: dict[str, Any] = {}
     for name in sorted(touched):
         outer, _, inner = name.partition(".")
-        value = _wire(_FIELDS[name], _typed(form, name))
+        kind = _FIELDS[name].kind
+        value = form.amount(name) or None if kind == "amount" else _wire(kind, _typed(form, name))
         if inner:
             sent.setdefault(outer, {})[inner] = value
         else:
@@ -260,9 +262,9 @@ def _typed(form: Form, name: str) -> str:
     return form.value(name).strip().replace("\r\n", "\n")
 
 
-def _wire(field: Field, text: str) -> Any:
+def _wire(kind: str, text: str) -> Any:
     """What was typed as the API takes it; what cannot be read goes as it is, and the API says why not."""
-    match field.kind:
+    match kind:
         case "yes":
             return text == "yes"
         case "number":

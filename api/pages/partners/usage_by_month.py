@@ -36,7 +36,7 @@ async def enter_usage_here(request: Request, partner: str) -> Response:
     """Enter units of a month."""
 
     async def act(form: Form) -> Response:
-        units = form.value("units").strip().replace(",", "")
+        units = form.amount("units")
         sent: dict[str, Any] = {name: form.value(name).strip() for name in ("period", "source", "key")}
         sent |= {"partner": partner, "units": number_from_text(units)}
         await enter_usage(request, form.read_as(UsageIn, sent | {"replace": form.value("replace") == "yes"}))
@@ -63,6 +63,7 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         status=form.status,
         form=form,
         heading=heading,
+        language=heading.language,
         months=list(months.items())[::-1],
         charged=charged,
         limit=terms.monthly_api_limit,

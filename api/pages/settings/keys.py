@@ -74,7 +74,9 @@ async def revoke_key_here(request: Request, key_id: UuidPath) -> Response:
         async with transaction(state_of(request).engine, readonly=True) as connection:
             key = next((key for key in await api_keys.list_all(connection) if key.id == key_id), None)
         if key and form.value("name").strip() != key.name:
-            raise Problem(400, f"Nothing is revoked: type the name of the key, {key.name}, to revoke it.")
+            raise Problem(
+                400, "The name is another one.", [FieldError("#/name", f"must be {key.name}: nothing is revoked")]
+            )
         await routes.revoke_key(request, key_id)
         return led_to(request, "/settings/keys", "The key is revoked.")
 

@@ -11,7 +11,7 @@ from api.pages.lists import PER_PAGE, beside, link
 from api.pages.rendering import led_to, page
 from api.pages.words import ROLES
 from api.paging import After, cursor_from_place, place_from_cursor
-from api.problems import Problem
+from api.problems import FieldError, Problem
 from api.routes.users import change_user, invited_user, known_user, link_for_user
 from api.routing import Route
 from api.schemas.fields import UuidPath
@@ -81,7 +81,8 @@ async def change_active_here(request: Request, user_id: UuidPath) -> Response:
         async with transaction(state_of(request).engine, readonly=True) as connection:
             user = await known_user(connection, user_id)
         if not active and form.value("email").strip().lower() != user.email.lower():
-            raise Problem(400, f"Nothing is changed: type the e-mail of the person, {user.email}, to deactivate them.")
+            wrong = [FieldError("#/email", f"must be {user.email}: nothing is changed")]
+            raise Problem(400, "The e-mail is another one.", wrong)
         await change_user(request, user_id, form.read_as(UserChange, {"active": active}))
         said = "The person may sign in again." if active else "The person cannot sign in any more."
         return led_to(request, f"/settings/people/{user_id}", said)

@@ -28,7 +28,9 @@ async def put_seller_here(request: Request) -> Response:
     """Say who the bills are from."""
 
     async def act(form: Form) -> Response:
-        await put_seller(request, form.read(SellerIn))
+        typed = {name: form.value(name) for name in SellerIn.model_fields}
+        body = form.read_as(SellerIn, typed | {"small_amount": form.amount("small_amount")})
+        await put_seller(request, body)
         return led_to(request, "/settings/seller", "The seller is saved. Issued bills say what they said before.")
 
     return await submitted(request, act, _show)

@@ -84,7 +84,8 @@ async def remove_webhook_here(request: Request, webhook_id: UuidPath) -> Respons
         async with transaction(state_of(request).engine, readonly=True) as connection:
             webhook = await routes.known_webhook(connection, webhook_id)
         if form.value("url").strip() != webhook.url:
-            raise Problem(400, f"Nothing is removed: type the URL of the webhook, {webhook.url}, to remove it.")
+            wrong = [FieldError("#/url", f"must be {webhook.url}: nothing is removed")]
+            raise Problem(400, "The URL is another one.", wrong)
         await routes.remove_webhook(request, webhook_id)
         return led_to(request, "/settings/webhooks", "The webhook is removed.")
 

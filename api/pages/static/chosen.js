@@ -1,7 +1,11 @@
 "use strict";
 // Lists in which many can be chosen: how many they are and, of amounts, what they add up to in each currency.
-const amount = (minor) => (minor < 0n ? "−" : "") + ((minor < 0n ? -minor : minor) + "").padStart(3, "0").replace(/(\d\d)$/, ".$1").replace(/\B(?=(\d{3})+\.)/g, ",");
 for (const form of document.querySelectorAll("[data-chosen]")) {
+  const { thousands, point } = form.dataset;
+  const amount = (minor) => {
+    const digits = String(minor < 0n ? -minor : minor).padStart(3, "0");
+    return (minor < 0n ? "−" : "") + digits.slice(0, -2).replace(/\B(?=(\d{3})+$)/g, () => thousands) + point + digits.slice(-2);
+  };
   const place = form.querySelector("[data-sum]");
   const boxes = [...form.querySelectorAll("input[type=checkbox]")];
   const show = () => {

@@ -15,7 +15,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
     }
     if (before && now > before.at) rate.textContent = `${Math.max(0, Math.round((figures.decided - before.decided) * 1000 / (now - before.at))).toLocaleString()} a second`;
     before = { at: now, decided: figures.decided };
-    say("live");
+    say(figures.is_paused ? "the workers are paused" : "live");
   };
   const open = () => {
     source?.close();

@@ -15,6 +15,12 @@ document.addEventListener("keydown", (event) => {
   const next = event.key === "j" ? Math.min(at + 1, rows.length - 1) : Math.max(at - 1, 0);
   rows[next].focus();
 });
+// A form that was just sent is not sent again by a second click; what comes back is another page, or a file beside this one.
+document.addEventListener("submit", (event) => {
+  const { dataset } = event.target, now = Date.now();
+  if (event.target.method === "post" && now - (dataset.sent ?? 0) < 2000) event.preventDefault();
+  else dataset.sent = now;
+});
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {

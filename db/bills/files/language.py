@@ -33,12 +33,18 @@ class Language:
 
         Babel's own function takes two apostrophes, which divide Swiss millions, for quotes and drops them.
         """
-        signs = {
-            ord(","): get_group_symbol(self.locale, numbering_system=_DIGITS),
-            ord("."): get_decimal_symbol(self.locale, numbering_system=_DIGITS),
-            ord("-"): "−",
-        }
+        signs = {ord(","): self.thousands, ord("."): self.point, ord("-"): "−"}
         return f"{value:,.{decimals}f}".translate(signs)
+
+    @property
+    def thousands(self) -> str:
+        """What divides thousands."""
+        return get_group_symbol(self.locale, numbering_system=_DIGITS)
+
+    @property
+    def point(self) -> str:
+        """What stands before the decimals."""
+        return get_decimal_symbol(self.locale, numbering_system=_DIGITS)
 
     def percent(self, rate: Decimal) -> str:
         """A rate of tax, without decimals that say nothing."""

@@ -100,6 +100,14 @@ set_up_links = Table(
     Column("expires_at", INSTANT, nullable=False),
 )
 
+sent_forms = Table(
+    "sent_forms",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("led_to", Text, nullable=False, server_default=""),
+    Column("at", INSTANT, nullable=False, server_default=NOW),
+)
+
 deputies = Table(
     "deputies",
     metadata,

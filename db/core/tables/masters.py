@@ -110,6 +110,7 @@ products = Table(
     Column("description", Text),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     UniqueConstraint("id", "partner_id"),
+    Index("ix_products_lower_name", text("lower(name)")),
 )
 
 customers = Table(
@@ -120,6 +121,7 @@ customers = Table(
     Column("name", Text, nullable=False),
     Column("email", Text, nullable=False, unique=True),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Index("ix_customers_lower_name", text("lower(name)")),
 )
 
 customer_aliases = Table(

@@ -64,6 +64,7 @@ GROUPS = {
         "sessions": "a sign-in of a person: only hashes of its secrets are stored (P2)",
         "password_links": "a link by which a person sets a password once: only its hash is stored",
         "set_up_links": "a link by which the first Admin is made, once: only its hash is stored",
+        "sent_forms": "a form of a page that was sent, and where it led: the same one sent again is not done again",
         "deputies": "who approves for a person, and until when (B5)",
         "key_makers": "the person who made a key, for whom it stands (B5)",
         "billing_terms": "the terms of a partner's bills from one period on (B3)",

@@ -37,11 +37,15 @@ class Page:
         """The hidden fields of the form at a path that has these."""
         return next(each for each in self.forms[action] if fields.items() <= each.items())
 
-    def filled(self, action: str, having: str = "") -> dict[str, Any]:
-        """Every field of the form at a path, as it stands there; of several forms the one with a field."""
+    def posted(self) -> list[tuple[str, dict[str, Any]]]:
+        """Every form that is posted, as a path and its fields as they stand there."""
         reader = _Fields()
         reader.feed(self.response.text)
-        return next(fields for path, fields in reader.forms if path == action and (not having or having in fields))
+        return reader.forms
+
+    def filled(self, action: str, having: str = "") -> dict[str, Any]:
+        """Every field of the form at a path, as it stands there; of several forms the one with a field."""
+        return next(fields for path, fields in self.posted() if path == action and (not having or having in fields))
 
 
 class _Fields(HTMLParser):
@@ -55,7 +59,7 @@ class _Fields(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = dict(attrs)
-        name, value = has.get("name") or "", (has.get("value") or "").replace("\n", "\r\n")
+        name, value = has.get("name") or "", re.sub("\r?\n", "\r\n", has.get("value") or "")
         match tag:
             case "form":
                 self.fields = {}

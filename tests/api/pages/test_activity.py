@@ -182,6 +182,11 @@ async def test_the_search_leads_to_whatever_is_called_so(
     issued = await office.issued(await office.make())
     partner = (await get(client, "/api/partners/acme"))["partner_id"]
     person = (await get(client, "/api/customers/anna"))["customer_id"]
+    assert (await client.patch("/api/customers/anna", json={"name": "Anna Smith"})).is_success
+    await make(client, "products", external_id="tool-2", partner="acme", name="Spanner")
+    batch = await bill(client, office.engine, office.policies, lead("theirs too", source="ads"))
+    (with_source,) = [each["id"] for each in (await get(client, "/leads"))["items"] if each["lead_id"] == "theirs too"]
+    run = (await client.post("/api/billing-scheduler/process-monthly-billing", json={"dry_run": True})).json()
     for text, path in (
         (issued["number"].lower(), f"/bills/{issued['bill_id']}"),
         (issued["bill_id"], f"/bills/{issued['bill_id']}"),
@@ -190,9 +195,21 @@ async def test_the_search_leads_to_whatever_is_called_so(
         (" Anna@Example.com ", f"/people/{person}"),
         ("anna", f"/people/{person}"),
         ("mine", f"/activity/{found['id']}"),
+        (found["actions"][0]["action_id"], f"/activity/{found['id']}"),
+        ("ads/theirs too", f"/activity/{with_source}"),
+        ("ANNA SMITH", f"/people/{person}"),
+        ("spanner", f"/partners/{partner}/products"),
+        (batch["batch_id"], f"/import/{batch['batch_id']}"),
+        (run["run_id"], f"/runs/{run['run_id']}"),
     ):
         led = await sam.get("/search", params={"q": text})
         assert (led.status, led.response.headers.get("location")) == (303, path), text
+    ada, pat = await browser_of("Ada Byron", Role.ADMIN), await browser_of("pat", Role.PARTNER, "acme")
+    for text in ("sam@example.com", "SAM"):
+        assert "/settings/people/" in (await ada.get("/search", params={"q": text})).response.headers["location"]
+        assert "Nothing is called so." in (await sam.get("/search", params={"q": text})).text
+    for text in ("Anna Smith", batch["batch_id"], run["run_id"]):
+        assert "Nothing is called so." in (await pat.get("/search", params={"q": text})).text
     several = await sam.get("/search?q=e")
     assert (several.status, "Acme Partner" in several.text, "Globex Partner" in several.text) == (200, True, True)
     nothing = await sam.get("/search", params={"q": MARKUP})

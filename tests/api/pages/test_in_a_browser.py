@@ -136,10 +136,18 @@ def other_pages(place: Place) -> list[str]:
     lead = place.client.get("/leads/paged-2024-03").json()["id"]
     batch = place.client.get("/leads/batches").json()["items"][0]["batch_id"]
     tabs = ("", "/terms", "/products", "/prices", "/usage", "/statement", "/months/2024-03")
-    settings = ("people", f"people/{user}", "keys", "webhooks", "seller", "audit")
+    settings = ("people", f"people/{user}", "keys", "webhooks", "notifications", "seller", "audit")
     return [
         *(f"/partners/{partner}{tab}" for tab in tabs),
-        *("/partners", "/partners/new", "/activity", f"/activity/{lead}", "/people/paged-anna", "/search?q=paged"),
+        *(
+            "/partners",
+            "/partners/new",
+            "/people/new",
+            "/activity",
+            f"/activity/{lead}",
+            "/people/paged-anna",
+            "/search?q=paged",
+        ),
         *("/import", f"/import/{batch}"),
         *("/month", "/what-if", "/quarantine", "/held", "/dead-letters", "/dead-letters/tasks"),
         *(f"/settings/{name}" for name in settings),

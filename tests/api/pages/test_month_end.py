@@ -58,6 +58,23 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
     assert "fay" in (await sam.get("/month?period=2024-04")).text
 
 
+async def test_what_waits_from_before_the_scheduler_is_named_until_people_bill_it(
+    browser_of: BrowserOf, office: Office
+) -> None:
+    fay = await browser_of("fay", Role.FINANCE)
+    await office.lead_in("2024-03", "2024-04")
+    async with transaction(office.engine) as connection:
+        await connection.execute(
+            "INSERT INTO billing_scheduler (enabled_at, looked_at) VALUES ('2024-04-15Z', '2024-04-15Z')"
+        )
+    words = "from before the scheduler, so for people to bill: March 2024"
+    page = await fay.get("/month?period=2024-03")
+    assert (words in page.text, f"{words}, April 2024" in page.text, "Closed" in page.text) == (True, False, False)
+    await office.make("2024-03")
+    page = await fay.get("/month?period=2024-03")
+    assert (words in page.text, "Closed" in page.text) == (False, True)
+
+
 async def test_a_run_shows_its_partners_in_pages(
     browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from scripts.dev.house_rules import ROOT
 from tests.api.office import Office
 from tests.api.pages.browser import HTML
 from tests.api.pages.conftest import BrowserOf
-from tests.api.world import check_problem, make, make_masters
+from tests.api.world import action, bill, check_problem, get, lead, make, make_masters
 
 MOST_BYTES = 60_000
 LED_ON = ("/settings", "/customers")
@@ -84,13 +84,24 @@ async def test_refusals_are_pages_for_browsers_and_documents_for_programs(browse
         ("/nothing", 404, "There is nothing here"),
         ("/bills/00000000-0000-0000-0000-000000000000", 404, "There is nothing here"),
         ("/api/keys", 403, "This is not open to you"),
-        ("/bills?period=x", 400, "Bad Request"),
-        ("/bills?unknown=1", 400, "Bad Request"),
+        ("/bills?unknown=1", 400, "This cannot be read"),
     ):
         page = await browser.get(path)
         assert (page.status, title in page.text) == (status, True), path
         assert page.response.headers["content-type"] == "text/html; charset=utf-8"
         check_problem(await browser.client.get(path), status)
+
+
+async def test_a_filter_that_cannot_be_says_so_beside_what_was_typed(browser_of: BrowserOf, office: Office) -> None:
+    browser = await browser_of("sam", Role.SALES)
+    for path in ("/bills", "/held"):
+        page = await browser.get(f"{path}?period=x&partner=acme")
+        assert (page.status, 'href="#period"' in page.response.text) == (400, True), path
+        assert ('value="x"' in page.response.text, 'value="acme"' in page.response.text) == (True, True), path
+    for path in ("/bills", "/held", "/activity"):
+        page = await browser.get(f"{path}?partner=nobody")
+        assert (page.status, "There is no partner" in page.text) == (404, True), path
+        assert 'value="nobody"' in page.response.text, path
 
 
 async def test_a_database_that_is_away_is_a_page(browser_of: BrowserOf, app: FastAPI, engine: AsyncEngine) -> None:
@@ -144,19 +155,63 @@ async def test_everybody_is_led_only_to_what_is_open_to_them(
     assert ("/bills" in links) is (role is not None)
 
 
+async def full_of_markup(office: Office) -> None:
+    """Markup in every field that somebody may fill, and rows of every kind."""
+    client = office.client
+    await client.patch("/api/partners/acme", json={"name": MARKUP, "po_number": MARKUP})
+    await client.patch("/api/products/widget", json={"name": MARKUP, "description": MARKUP})
+    await client.patch("/api/customers/anna", json={"name": MARKUP})
+    clicks = [action(f"{MARKUP}{number}", at=f"2024-04-0{number}T10:00:00Z") for number in range(1, 4)]
+    leads = [
+        lead(MARKUP, *clicks, lead_type=MARKUP, source=MARKUP),
+        lead(f"{MARKUP} of nobody", customer_id=MARKUP, lead_type=MARKUP),
+        lead(f"{MARKUP} of nothing", product_id=MARKUP, lead_type=MARKUP),
+    ]
+    await bill(client, office.engine, office.policies, *leads)
+    (decided,) = (await get(client, "/leads", partner="acme", lead_type=MARKUP))["items"]
+    first, second, _ = (await get(client, f"/leads/{decided['id']}"))["actions"]
+    for name, of in (("hold", first), ("return", second)):
+        done = await client.post(f"/api/actions/{of['action_id']}/{name}", json={"reason": MARKUP})
+        assert done.is_success, done.text
+    for kind, fields in (
+        ("adjustments", {"period": "2024-05", "text": MARKUP, "amount": "1.00", "reason": MARKUP}),
+        ("usage", {"period": "2024-05", "source": MARKUP, "key": MARKUP, "units": 1}),
+        ("rate-cards", {"lead_type": MARKUP, "action_type": MARKUP, "amount": "3.00"}),
+    ):
+        made = await client.post(f"/api/{kind}", json=fields | {"partner": "acme"})
+        assert made.is_success, made.text
+    assert (await client.post("/api/keys", json={"name": MARKUP, "scopes": ["read"]})).is_success
+    hook = {"url": "https://hooks.example.com/x?<script>alert(1)", "events": ["bill.issued"]}
+    assert (await client.post("/api/webhooks", json=hook)).is_success
+    async with transaction(office.engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO dead_letters (inbox_id, batch_id, lead_id, payload, received_at, error)
+            VALUES (1, gen_random_uuid(), gen_random_uuid(), '{}', now(), $1)
+            """,
+            MARKUP,
+        )
+
+
 @pytest.mark.parametrize(
     "role",
     [Role.ADMIN, *(pytest.param(role, marks=pytest.mark.slow) for role in Role if role is not Role.ADMIN)],
 )
 async def test_every_link_leads_somewhere(browser_of: BrowserOf, office: Office, role: Role) -> None:
+    """What somebody typed stays text on every page, and every page is small."""
     await office.lead_in("2024-03", "2024-04")
     await office.issued(await office.make("2024-03"))
-    browser = await browser_of("who", role, "acme" if role is Role.PARTNER else None)
+    await full_of_markup(office)
+    browser = await browser_of(MARKUP, role, "acme" if role is Role.PARTNER else None)
     waiting, seen = ["/"], {"/"}
     while waiting:
         path = waiting.pop()
         page = await browser.get(path)
         assert page.status in (200, 303), path
+        if page.response.headers.get("content-type", "").startswith("text/html") and page.status == 200:
+            assert "<script>alert" not in page.response.text, path
+            assert len(gzip.compress(page.response.content)) <= MOST_BYTES, path
+            assert page.response.headers["content-security-policy"].startswith("default-src 'none'; "), path
         links = re.findall(r'<a [^>]*href="(/[^"#]*)', page.response.text)
         found = {html.unescape(link) for link in [*links, page.response.headers.get("location", "/")]} - seen
         waiting += found

@@ -5,7 +5,7 @@ import pytest
 from billing.roles import Role
 from tests.api.office import Office
 from tests.api.pages.conftest import BrowserOf
-from tests.api.world import get, get_all
+from tests.api.world import bill, get, get_all, lead
 
 MARKUP = "<script>alert(1)</script>&\"'"
 
@@ -45,6 +45,29 @@ async def test_the_billed_companies_are_customers_to_approval_apps(browser_of: B
     assert "April 2024" in overview.text
     assert f"{acme}/months/2024-04" in overview.response.text
     assert (await sam.get("/partners/nobody")).status == 404
+
+
+async def test_a_person_is_created_and_their_leads_can_be_decided(browser_of: BrowserOf, office: Office) -> None:
+    ada, sam = await browser_of("ada", Role.ADMIN), await browser_of("sam", Role.SALES)
+    await bill(office.client, office.engine, office.policies, lead("early", customer_id="zoe/1"))
+    path = "/people/new"
+    assert f'{path}?external_id=zoe/1"' in (await ada.get("/quarantine")).response.text
+    assert path not in (await sam.get("/quarantine")).response.text
+    assert (await sam.get(path)).status == 403
+    form = (await ada.get(f"{path}?external_id=zoe/1")).filled(path)
+    assert form["external_id"] == "zoe/1"
+    refused = await ada.send(path, form | {"name": MARKUP, "email": "zoe"})
+    assert (refused.status, 'id="email-error"' in refused.response.text) == (400, True)
+    assert refused.filled(path)["name"] == MARKUP
+    led = await ada.send(path, form | {"name": MARKUP, "email": "zoe@example.com"})
+    shown = await ada.follow(led)
+    assert (shown.status, MARKUP in shown.text, "<script>alert" in shown.response.text) == (200, True, False)
+    waiting = (await ada.get("/quarantine")).filled("/quarantine/retry")
+    assert (await ada.send("/quarantine/retry", waiting | {"all": "1"})).status == 303
+    await office.work()
+    early = await get(office.client, "/leads/early")
+    assert (early["state"], early["customer"]["external_id"]) == ("done", "zoe/1")
+    assert "/people/new" in (await ada.get("/partners")).response.text
 
 
 async def test_a_product_is_created(browser_of: BrowserOf, office: Office, acme: str) -> None:

@@ -1,11 +1,16 @@
 """The settings as pages: for Admins only, and a secret is shown once."""
 
+import asyncio
 import re
+from uuid import uuid4
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.roles import Role
+from db.core.engine import transaction
+from db.mail import outgoing
+from db.mail.outgoing import MailKind
 from tests.api.office import Office
 from tests.api.pages.browser import Browser, Page
 from tests.api.pages.conftest import BrowserOf
@@ -13,7 +18,8 @@ from tests.api.world import check_problem, get, get_all
 from tests.people import new_person
 
 MARKUP = "<script>alert(1)</script>&\"'"
-PAGES = ("people", "keys", "webhooks", "seller", "audit")
+SENT_TWICE = "You sent this twice; it was done once."
+PAGES = ("people", "keys", "webhooks", "notifications", "seller", "audit")
 
 
 async def shown_once(browser: Browser, led: Page) -> str:
@@ -45,14 +51,19 @@ async def test_a_key_is_shown_once_rotated_and_revoked(browser_of: BrowserOf, of
     assert (unknown.status, unknown.filled(path)["partner"]) == (404, "nobody")
     assert unknown.filled(path)["scopes"] == ["ingest"]
     secret = await shown_once(ada, await ada.send(path, form | {"scopes": ["read"]}))
-    twice = await ada.send(path, form | {"scopes": ["read"]})
-    assert (twice.status, "This key is made already" in twice.text) == (409, True)
+    twice = await ada.follow(await ada.send(path, form | {"scopes": ["read"]}))
+    assert (SENT_TWICE in twice.text, secret in twice.text) == (True, False)
+    other_form = form | (await ada.get(path)).form("/account/sign-out")
+    late = await ada.send(path, other_form | {"scopes": ["read"]})
+    assert (late.status, "This key is made already" in late.text) == (409, True)
     page = await ada.get(path)
     assert (MARKUP in page.text, "<script>alert" in page.response.text) == (True, False)
     (key,) = [each for each in (await get(office.client, "/api/keys"))["items"] if each["name"] == MARKUP]
     assert await may_read(office.client, secret)
     mine = f"{path}/{key['key_id']}"
     other = await shown_once(ada, await ada.send(f"{mine}/rotate", page.form(f"{mine}/rotate")))
+    assert SENT_TWICE in (await ada.follow(await ada.send(f"{mine}/rotate", page.form(f"{mine}/rotate")))).text
+    assert len([each for each in (await get(office.client, "/api/keys"))["items"] if each["name"] == MARKUP]) == 2
     assert await may_read(office.client, other)
     twice = await ada.send(f"{mine}/rotate", page.form(f"{mine}/rotate"))
     assert (twice.status, "This key is made already" in twice.text) == (409, True)
@@ -64,7 +75,9 @@ async def test_a_key_is_shown_once_rotated_and_revoked(browser_of: BrowserOf, of
     end = f"{path}/{newest}/revoke"
     typed = (await ada.get(path)).filled(end)
     wrong = await ada.send(end, typed | {"name": "another"})
-    assert (wrong.status, "Nothing is revoked" in wrong.text) == (400, True)
+    assert (wrong.status, f'id="{newest}-name-error"' in wrong.response.text) == (400, True)
+    assert f'href="#{newest}-name"' in wrong.response.text
+    assert (wrong.filled(end)["name"], wrong.filled(path)["name"]) == ("another", "")
     assert await may_read(office.client, other)
     assert "The key is revoked." in (await ada.follow(await ada.send(end, typed | {"name": MARKUP}))).text
     assert not await may_read(office.client, other)
@@ -82,8 +95,7 @@ async def test_the_secret_of_a_webhook_is_shown_once(browser_of: BrowserOf, offi
     made = await ada.send(path, form)
     secret = await shown_once(ada, made)
     assert secret.startswith("whsec_")
-    twice = await ada.send(path, form)
-    assert (twice.status, "This webhook is made already" in twice.text) == (409, True)
+    assert (await ada.send(path, form)).response.headers["location"] == made.response.headers["location"]
     assert len(await get_all(office.client, "/api/webhooks")) == 1
     mine = made.response.headers["location"]
     acts = await ada.follow(made)
@@ -94,14 +106,19 @@ async def test_the_secret_of_a_webhook_is_shown_once(browser_of: BrowserOf, offi
     rotated = [each for each in await get_all(office.client, "/api/audit") if each["what"] == "webhook.rotated"]
     assert len(rotated) == 1
     assert (await ada.send(f"{mine}/act", acts.form(f"{mine}/act") | {"do": "dance"})).status == 400
-    assert (await ada.send(f"{mine}/act", acts.form(f"{mine}/act") | {"do": "test"})).status == 303
+    for do in ("rotate", "test"):
+        form = acts.form(f"{mine}/act") | {"do": do}
+        at_once = await asyncio.gather(*(ada.send(f"{mine}/act", form) for _ in range(3)))
+        assert [each.status for each in at_once] == [303] * 3
+    assert len(await get_all(office.client, "/api/audit", what="webhook.rotated")) == 1
+    assert len(await get_all(office.client, f"/api{mine.removeprefix('/settings')}/deliveries")) == 1
     tested = await ada.get(mine)
     assert "Waiting" in tested.text
     (again,) = [each for each in tested.forms if each.endswith("/redeliver")]
     assert (await ada.send(again, tested.form(again))).status == 303
     removal = tested.form(f"{mine}/remove") | {"url": "https://hooks.example.com"}
     refused = await ada.send(f"{mine}/remove", removal)
-    assert (refused.status, "Nothing is removed" in refused.text) == (400, True)
+    assert (refused.status, 'id="url-error"' in refused.response.text) == (400, True)
     removed = await ada.send(f"{mine}/remove", removal | {"url": "https://hooks.example.com/x"})
     assert "The webhook is removed." in (await ada.follow(removed)).text
     assert (await ada.get(mine)).status == 404
@@ -138,6 +155,35 @@ async def test_a_person_is_invited_given_a_role_and_let_go(
     for word in ("no", "yes"):
         form = (await ada.get(mine)).filled(f"{mine}/active") | {"email": "nora@example.com"}
         assert f"May sign in {word}" in (await ada.follow(await ada.send(f"{mine}/active", form))).text
+
+
+async def test_mails_are_listed_and_what_was_given_up_is_sent_again(
+    browser_of: BrowserOf, office: Office, engine: AsyncEngine
+) -> None:
+    ada, path = await browser_of("ada", Role.ADMIN), "/settings/notifications"
+    assert "No mail was written yet." in (await ada.get(path)).text
+    async with transaction(engine) as connection:
+        for address in ("a@x.example", "b@x.example"):
+            await outgoing.add(connection, uuid4(), MailKind.NOTICE, None, [address], f"To {MARKUP}", "text")
+        await connection.execute(
+            "UPDATE mail_recipients SET state = 'given_up', answer = $1 WHERE address = 'b@x.example'", MARKUP
+        )
+    page = await ada.get(path)
+    assert ("a@x.example" in page.text, "b@x.example" in page.text, "SMTP_URL" in page.text) == (True, True, True)
+    assert (page.text.count(MARKUP), "<script>alert" in page.response.text, f"{path}/retry" in page.forms) == (
+        3,
+        False,
+        False,
+    )
+    assert "No mail fits this." in (await ada.get(f"{path}?kind=bill")).text
+    given_up = await ada.get(f"{path}?state=given_up")
+    assert "a@x.example" not in given_up.text
+    nothing = await ada.send(f"{path}/retry", given_up.form(f"{path}/retry"))
+    assert (nothing.status, "Choose the mails first." in nothing.text) == (400, True)
+    (mail,) = re.findall('name="mail" value="([^"]+)"', given_up.response.text)
+    led = await ada.send(f"{path}/retry", given_up.form(f"{path}/retry") | {"mail": mail})
+    assert "They are sent again now." in (await ada.follow(led)).text
+    assert "No mail fits this." in (await ada.get(f"{path}?state=given_up")).text
 
 
 async def test_the_seller_is_kept_and_the_audit_tells_of_it(browser_of: BrowserOf, office: Office) -> None:

@@ -11,9 +11,9 @@ from db.access import set_up_links
 from db.core.engine import transaction
 from db.core.unit_of_work import publish_nothing, unit_of_work
 from tests.api.office import Office
-from tests.api.pages.browser import HTML
+from tests.api.pages.browser import HTML, Page
 from tests.api.pages.conftest import BrowserOf
-from tests.api.world import row_counts
+from tests.api.world import get, row_counts
 from tests.people import PASSWORD, new_person
 
 EVIL = "https://evil.example/"
@@ -114,6 +114,51 @@ async def test_what_was_typed_is_kept_over_a_session_that_has_ended(
     assert (await office.live("2024-04"))["state"] == "rejected"
 
 
+async def test_every_form_is_kept_over_a_session_that_has_ended(
+    browser_of: BrowserOf, office: Office, engine: AsyncEngine
+) -> None:
+    """Failed before for forms with a file, and for what has more than 16 kB."""
+    await office.lead_in("2024-04")
+    issued = await office.issued(await office.make())
+    partner = (await get(office.client, "/api/partners/acme"))["partner_id"]
+    lead = (await get(office.client, "/leads/lead-2024-04"))["id"]
+    ada, pat = await browser_of("ada", Role.ADMIN), await browser_of("pat", Role.PARTNER, "acme")
+    tabs = [f"/partners/{partner}{tab}" for tab in ("/terms", "/products", "/prices", "/usage", "/months/2024-05")]
+    others = ("/partners/new", "/people/new", "/month", "/what-if", "/import", "/account", f"/activity/{lead}")
+    settings = [f"/settings/{name}" for name in ("people", "keys", "webhooks", "seller")]
+    of_browsers = (
+        (ada, [f"/bills/{issued['bill_id']}", *tabs, *others, *settings]),
+        (pat, ["/partner/returns", "/partner/reconciliation", f"/activity/{lead}"]),
+    )
+    forms = [
+        (browser, path, fields)
+        for browser, pages in of_browsers
+        for page in pages
+        for path, fields in (await browser.get(page)).posted()
+    ]
+    async with transaction(engine) as connection:
+        await connection.execute("UPDATE sessions SET ended_at = clock_timestamp()")
+    for browser in (ada, pat):
+        await _until_forgotten(browser.client, "/account")
+    assert len(forms) > 40
+    kept_of: dict[str, dict[str, str]] = {}
+    for browser, path, fields in forms:
+        typed = {name: f"typed {name}" if text == "" else text for name, text in fields.items() if name}
+        if "leads" in typed:
+            typed["leads"] = "lead-2024-04\r\n" * 3000
+        has_file = typed.pop("file", None) is not None
+        files = {"file": ("list.csv", b"lead_id")} if has_file else None
+        ended = Page(await browser.client.post(path, data=typed, files=files, headers=HTML))
+        kept = kept_of[path] = ended.filled("/welcome/sign-in")
+        secret = ("csrf_token", "old", "new", "password")
+        wanted = {f"kept.{name}": text for name, text in typed.items() if name not in secret}
+        assert ended.status == 401, path
+        assert {name: text for name, text in kept.items() if name.startswith("kept.")} == wanted, path
+    typed = kept_of["/partner/returns"] | {"email": "pat@example.com", "password": PASSWORD}
+    asked = await pat.send("/welcome/sign-in", typed)
+    assert (asked.status, asked.filled("/partner/returns")["leads"]) == (200, "lead-2024-04\r\n" * 3000)
+
+
 async def test_a_foreign_page_puts_nothing_into_a_form(browser_of: BrowserOf) -> None:
     browser = await browser_of("fay", Role.FINANCE)
     secret = browser.client.cookies["leadger_session"]
@@ -134,6 +179,18 @@ def test_the_token_of_a_form_is_another_text_each_time() -> None:
     assert not is_form_token(one, "another")
     for sent in ("", "é", "====", "A", one[:-4]):
         assert not is_form_token(sent, "secret")
+
+
+async def test_a_person_is_called_otherwise(browser_of: BrowserOf, office: Office) -> None:
+    browser = await browser_of("fay", Role.FINANCE)
+    form = (await browser.get("/account")).filled("/account/name")
+    assert form["name"] == "fay"
+    refused = await browser.send("/account/name", form | {"name": " "})
+    assert (refused.status, 'id="name-error"' in refused.response.text) == (400, True)
+    renamed = await browser.follow(await browser.send("/account/name", form | {"name": MARKUP}))
+    assert (MARKUP in renamed.text, MARKUP in renamed.response.text) == (True, False)
+    lines = (await get(office.client, "/api/audit", what="user.changed"))["items"]
+    assert [(each["before"], each["after"]) for each in lines] == [({"name": "fay"}, {"name": MARKUP})]
 
 
 async def test_a_password_is_changed_and_all_sessions_end(browser_of: BrowserOf) -> None:

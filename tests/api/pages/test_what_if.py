@@ -21,7 +21,7 @@ async def test_another_price_is_judged_and_nothing_changes(browser_of: BrowserOf
     assert "acme 10.00 4.00 −6.00 EUR" in (await fay.follow(led)).text
     assert (await get(office.client, "/leads/lead-2024-04"))["totals"]["billed"] == "10.00"
     after = await row_counts(office.engine)
-    assert {name for name in after if after[name] != before[name]} == {"tasks", "what_if_differences"}
+    assert {name for name in after if after[name] != before[name]} == {"sent_forms", "tasks", "what_if_differences"}
     cancel = f"{led.response.headers['location']}/cancel"
     ended = await fay.follow(await fay.send(cancel, waiting.filled(cancel)))
     assert "acme 10.00 4.00 −6.00 EUR" in ended.text
