@@ -69,11 +69,10 @@ async def rotate_key(request: Request, key_id: UuidPath, body: RotationIn) -> Re
     return json_response({"key_id": made.id, "key": made.secret, "replaces": key_id, "overlap_s": body.overlap_s}, 201)
 
 
-async def rotated_key(request: Request, key_id: UUID, body: RotationIn, new_id: UUID | None = None) -> NewKey:
-    """Make a new key in the place of one. RuleViolation if a key has the new id."""
-    overlap = timedelta(seconds=body.overlap_s)
+async def rotated_key(request: Request, key_id: UUID, body: RotationIn) -> NewKey:
+    """Make a new key in the place of one."""
     async with unit_of_work(request) as uow:
-        made = await api_keys.rotate(uow, state_of(request).keys, key_id, overlap, new_id=new_id)
+        made = await api_keys.rotate(uow, state_of(request).keys, key_id, timedelta(seconds=body.overlap_s))
     if made is None:
         raise Problem(404, f"There is no valid key {key_id}.")
     return made

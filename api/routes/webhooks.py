@@ -92,11 +92,10 @@ async def rotate_webhook(request: Request, webhook_id: UuidPath, body: SecretIn)
     return json_response({"webhook_id": webhook_id, "secret": secret, "overlap_s": body.overlap_s})
 
 
-async def rotated_secret(request: Request, webhook_id: UUID, body: SecretIn, mark: str | None = None) -> str:
-    """Give a webhook another secret, and return it. RuleViolation if it has another one than that with the mark."""
-    overlap = timedelta(seconds=body.overlap_s)
+async def rotated_secret(request: Request, webhook_id: UUID, body: SecretIn) -> str:
+    """Give a webhook another secret, and return it."""
     async with unit_of_work(request) as uow:
-        secret = await webhooks.rotate(uow, state_of(request).settings, webhook_id, overlap, mark=mark)
+        secret = await webhooks.rotate(uow, state_of(request).settings, webhook_id, timedelta(seconds=body.overlap_s))
     if secret is None:
         raise _unknown(webhook_id)
     return secret

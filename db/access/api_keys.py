@@ -76,13 +76,8 @@ async def create_first(uow: UnitOfWork, name: str, scopes: Sequence[str], key_ha
     return True
 
 
-async def rotate(
-    uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta, *, new_id: UUID | None = None
-) -> NewKey | None:
-    """Make a key with the same name and scopes, with an id that whoever asks may have chosen.
-
-    The old one stays valid for `overlap`. None if it is not valid now, RuleViolation for an id that a key has.
-    """
+async def rotate(uow: UnitOfWork, cache: Cache, key_id: UUID, overlap: timedelta) -> NewKey | None:
+    """Make a key with the same name and scopes; the old one stays valid for `overlap`. None if it is not valid now."""
     row = await uow.connection.fetchrow(
         """
         UPDATE api_keys SET expires_at = least(expires_at, clock_timestamp() + $2)
@@ -95,7 +90,7 @@ async def rotate(
     if row is None:
         return None
     uow.after_commit(cache.clear)
-    made = await _make(uow, row["name"], row["scopes"], row["partner_id"], key_id=new_id or uuid4(), replaces=key_id)
+    made = await _make(uow, row["name"], row["scopes"], row["partner_id"], key_id=uuid4(), replaces=key_id)
     facts = {"name": row["name"], "scopes": row["scopes"], "new_id": made.id, "overlap_s": overlap.total_seconds()}
     await uow.audit("key.rotated", key_id, after=facts)
     return made

@@ -32,10 +32,7 @@ _CONFIGURED = {
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook without its secret, of which the mark says nothing but whether it is the same.
-
-    `failures` are those in a row, since `failing_since`.
-    """
+    """A webhook without its secret; `failures` are those in a row, since `failing_since`."""
 
     id: UUID
     url: str
@@ -45,7 +42,6 @@ class Webhook:
     failures: int
     failing_since: datetime | None
     disabled_at: datetime | None
-    secret_mark: str
 
 
 def secret_from_seed(seed: bytes, webhook_key: str) -> str:
@@ -107,7 +103,7 @@ async def _read(connection: asyncpg.Connection, only: UUID | None) -> list[Webho
     rows = await connection.fetch(
         """
         SELECT webhooks.id, url, events, external_id AS partner, webhooks.created_at, failures, failing_since,
-            disabled_at, encode(sha256(seed), 'hex') AS secret_mark
+            disabled_at
         FROM webhooks LEFT JOIN partners ON partners.id = partner_id
         WHERE kind = 'webhook' AND ($1::uuid IS NULL OR webhooks.id = $1)
         ORDER BY webhooks.created_at DESC, webhooks.id
@@ -117,30 +113,22 @@ async def _read(connection: asyncpg.Connection, only: UUID | None) -> list[Webho
     return [Webhook(**{**row, "events": tuple(row["events"])}) for row in rows]
 
 
-async def rotate(
-    uow: UnitOfWork, settings: Settings, webhook_id: UUID, overlap: timedelta, *, mark: str | None = None
-) -> str | None:
+async def rotate(uow: UnitOfWork, settings: Settings, webhook_id: UUID, overlap: timedelta) -> str | None:
     """Give a webhook another secret, which is returned; for the overlap, messages are signed with the old one, too.
 
-    None if there is no such webhook. RuleViolation if its secret is not the one with the mark that whoever asks saw.
+    None if there is no such webhook.
     """
     seed = secrets.token_bytes(_SEED_BYTES)
     changed = await uow.connection.fetchval(
         """
         UPDATE webhooks SET seed = $2, former_seed = seed, former_until = clock_timestamp() + $3
-        WHERE id = $1 AND kind = 'webhook' AND ($4::text IS NULL OR encode(sha256(seed), 'hex') = $4) RETURNING true
+        WHERE id = $1 AND kind = 'webhook' RETURNING true
         """,
         webhook_id,
         seed,
         overlap,
-        mark,
     )
     if not changed:
-        if await read(uow.connection, webhook_id):
-            raise RuleViolation(
-                "This webhook has another secret since you looked, and it was shown then; if you missed it, look again "
-                "and make another one."
-            )
         return None
     await uow.audit("webhook.rotated", webhook_id, after={"overlap_s": overlap.total_seconds()})
     return secret_from_seed(seed, settings.webhook_key)

@@ -58,8 +58,7 @@ async def rotate_key_here(request: Request, key_id: UuidPath) -> Response:
     """Make a key in the place of one, which works on for an hour."""
 
     async def act(form: Form) -> Response:
-        new_id = uuid_from_text(form.value("new_id"))
-        made = await routes.rotated_key(request, key_id, form.read(routes.RotationIn), new_id)
+        made = await routes.rotated_key(request, key_id, form.read(routes.RotationIn))
         said = "The new key; the old one works for one more hour:"
         return led_to(request, "/settings/keys", said, shown_once=made.secret)
 
@@ -98,5 +97,4 @@ async def _show(request: Request, form: Form) -> Response:
         ended=ended,
         scopes=_WHAT_SCOPES_DO,
         new_id=uuid4(),
-        rotated_ids={key.id: uuid4() for key in valid},
     )

@@ -67,8 +67,7 @@ async def act_on_webhook_here(request: Request, webhook_id: UuidPath) -> Respons
                 await routes.enable_webhook(request, webhook_id)
                 return led_to(request, path, "It is tried again now.")
             case "rotate":
-                seen = form.value("secret_mark")
-                secret = await routes.rotated_secret(request, webhook_id, form.read(routes.SecretIn), seen)
+                secret = await routes.rotated_secret(request, webhook_id, form.read(routes.SecretIn))
                 said = "The new secret; for a day, messages are signed with the old one, too:"
                 return led_to(request, path, said, shown_once=secret)
         raise Problem(400, "Choose what to do with the webhook.")
