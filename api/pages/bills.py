@@ -25,7 +25,6 @@ from api.routing import Route
 from api.schemas.bills import MovesIn
 from api.state import state_of
 from billing.bills.states import Move
-from billing.money import amount_from_minor
 from billing.periods import text_from_period
 from db.bills import overdue, records
 from db.bills.filters import BillFilter
