@@ -9,11 +9,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from botocore.validate import ParamValidator
 
+from tests.people import PASSWORD
+from tests.stack import Stack
 from tests.terraform.cli import Resource, Terraform
 from tests.terraform.emulator import Emulator, running_emulator
+from tests.terraform.gateway import Gateway, open_gateway
 from tests.terraform.inventory import inventory
 from tests.terraform.report_files import put_report_files
 
@@ -335,6 +339,32 @@ def test_the_gateway_leads_down_to_the_api_tasks(
     assert stage["AutoDeploy"] is True
     assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == 500
     assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == 1000
+
+
+def test_a_person_walks_from_the_gateway_to_the_pages(
+    applied: list[Resource], definitions: dict[str, dict[str, Any]], aws_api: Emulator, stack: Stack
+) -> None:
+    """With real requests, by the routes and the listener that Terraform made; a stack here is the container."""
+    (container,) = definitions["api"]["containerDefinitions"]
+    port = container["portMappings"][0]["containerPort"]
+    gateway = Gateway(aws_api, NAME, {(container["name"], port): stack.url})
+    with open_gateway(gateway) as url, httpx.Client(base_url=url, headers={"Accept": "text/html"}) as person:
+        led = person.get("/")
+        assert (led.status_code, led.headers["location"]) == (303, "/welcome")
+        welcome = person.get("/welcome")
+        assert (welcome.status_code, welcome.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        for name in re.findall(r'(?:href|src)="(/static/[^"]+)"', welcome.text):
+            assert person.get(name).status_code == 200, name
+        typed = {"name": "Gail", "email": "gail@example.com", "password": PASSWORD}
+        assert person.post("/welcome/sign-up", data=typed).status_code == 303
+        assert person.post("/welcome/sign-in", data=typed | {"next": "/account"}).headers["location"] == "/account"
+        assert "You have no role yet" in person.get("/account").text
+        key = {"Authorization": f"Bearer {stack.key}", "Accept": "application/json"}
+        assert person.get("/api/bills", headers=key).json()["items"] == []
+        assert person.get("/health").status_code == 200
+        for hidden in ("/metrics", "/ready", "/docs", "/nothing", "/welcomes"):
+            answer = person.get(hidden)
+            assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"}), hidden
 
 
 def test_report_files(outputs: dict[str, Any], definitions: dict[str, dict[str, Any]], aws_api: Emulator) -> None:
