@@ -358,6 +358,7 @@ _WITHOUT_DATABASE = {
     "search",
     "show_import",
     "show_new_partner",
+    "show_new_person",
     "show_own_partner",
     "show_reconciliations",
     "show_returns",

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.settings import Settings
+from db.intake.partitions import PartitionStarts
 from db.ledger.policies import Policies
 from scripts.dev.chaos.history import History
 from scripts.dev.chaos.judgement import Judgement, judge_tables
@@ -28,6 +29,7 @@ class InProcess:
     policies: Policies
     world: World
     history: History = field(default_factory=History)
+    starts: PartitionStarts = field(default_factory=PartitionStarts)
 
     async def post(self, count: int, *, customer: int | None = None) -> None:
         """Have leads accepted."""

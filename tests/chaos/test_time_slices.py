@@ -11,7 +11,7 @@ from worker.tasks import leads
 async def test_a_time_slice_ends_while_leads_keep_coming(
     in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never_empty(*_: Any) -> int:
+    async def never_empty(*_: Any, **__: Any) -> int:
         await asyncio.sleep(0.01)
         return 1
 

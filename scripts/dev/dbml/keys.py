@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ForeignKeyConstraint, Index, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Table, UniqueConstraint
 
 from scripts.dev.dbml.text import in_brackets, names, quoted
 
@@ -16,7 +16,8 @@ def index_lines(table: Table) -> Iterator[str]:
         if not any(column.unique for column in key.columns):
             yield names(key.columns.keys()) + in_brackets(["unique", f"name: {quoted(_name(key))}"])
     for index in sorted(table.indexes, key=_name):
-        yield names(index.columns.keys()) + in_brackets(list(_index_settings(index)))
+        indexed = [each.name if isinstance(each, Column) else f"`{each}`" for each in index.expressions]
+        yield names(indexed) + in_brackets(list(_index_settings(index)))
 
 
 def reference_lines(table: Table) -> Iterator[str]:

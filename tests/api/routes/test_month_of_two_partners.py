@@ -59,7 +59,7 @@ async def test_a_month_of_two_partners_from_leads_to_money(office: Office) -> No
     # What is returned of an issued month is a credit line of the next bill; a note takes off of the bill itself.
     returned = {"actions": [await action_id(office, "acme-april", 2)], "reason": {"reason": "wrong_contact"}}
     answer = await client.post("/api/returns", json=returned, headers=fin)
-    assert [each["state"] for each in answer.json()] == ["returned"]
+    assert [each["state"] for each in answer.json()["items"]] == ["returned"]
     note: Json = {"bill": "ACME-0001", "lines": [{"line": 1, "net": "4.00"}], "reason": "Agreed on the phone."}
     draft = (await client.post("/api/credit-notes", json=note, headers=fin)).json()
     credit = await issued(office, draft, fin, sales)
