@@ -35,6 +35,9 @@ router = APIRouter(route_class=Route, prefix="/api/billing-scheduler", tags=["bi
 _READ = requires(Permission.READ)
 _BILL = requires(Permission.BILL)
 
+_CLI = "cli"
+"""What the command line says to be: the trigger of its runs, too."""
+
 _FORM = "application/x-www-form-urlencoded"
 _RUNS_SHOWN = 20
 RESULTS_AT_ONCE = 1_000
@@ -51,7 +54,7 @@ async def started_run(request: Request, body: RunIn) -> dict[str, Any]:
     """Start a run; what the API answers of it."""
     async with unit_of_work(request) as uow:
         asked = Asked(
-            "api",
+            _CLI if body.trigger_source == _CLI else "api",
             period=body.period,
             partner_ids=await _partner_ids(uow.connection, body.shop_ids),
             dry_run=body.dry_run,

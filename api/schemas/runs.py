@@ -24,7 +24,9 @@ class RunIn(ShopRunIn):
     """Which month of which partners to bill."""
 
     shop_ids: Annotated[list[Id] | None, Field(min_length=1, max_length=MOST_SHOPS)] = None
-    trigger_source: Text | None = None
+    trigger_source: Annotated[
+        Text | None, Field(description="what starts it, in words of yours; `cli` is the command line")
+    ] = None
 
 
 class DifferenceIn(Body):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -27,6 +28,7 @@ from scripts.errors import CannotStart
 billing = typer.Typer(help="The monthly billing: closes months, makes and submits their bills.", no_args_is_help=True)
 
 _RUNS = "/api/billing-scheduler"
+_RETRIED_AT_ONCE = 10_000
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Compute and show everything, and write nothing.")]
 Month = Annotated[
@@ -51,7 +53,7 @@ def process(
     if period and previous_month:
         raise CannotStart("--period and --previous-month name two months; leave one out.")
     named = [*(partners or []), *(each.strip() for each in (shop_ids or "").split(",") if each.strip())]
-    body = {"shop_ids": named or None, "period": _month(period), "dry_run": dry_run, "trigger_source": "leadger"}
+    body = {"shop_ids": named or None, "period": _month(period), "dry_run": dry_run, "trigger_source": "cli"}
     started = client.post(f"{_RUNS}/process-monthly-billing", body, repeatable=False)
     _follow(client, started, dry_run, as_json)
 
@@ -62,7 +64,7 @@ def try_one(
     client: Client, partner: Partner, period: Month = None, dry_run: DryRun = True, as_json: Json = False
 ) -> None:
     """Try the billing of one partner: all is computed and shown, and nothing is written."""
-    body = {"shop_ids": [partner], "period": _month(period), "dry_run": dry_run, "trigger_source": "leadger"}
+    body = {"shop_ids": [partner], "period": _month(period), "dry_run": dry_run, "trigger_source": "cli"}
     _follow(client, client.post(f"{_RUNS}/process-monthly-billing", body), dry_run, as_json)
 
 
@@ -81,6 +83,46 @@ def status(
         _print_run(found["runs"][0])
     else:
         _print_runs(found)
+
+
+@billing.command("dead-letters")
+@api_command
+def list_dead_letters(client: Client, limit: Limit = 100, as_json: Json = False) -> None:
+    """List the months that failed three times and have no bill, the newest first; only a person retries one."""
+    items, more = some_pages(client, f"{_RUNS}/dead-letters", limit)
+    table = new_table(("Id", "Partner", "Month", "Attempts", "Error", "Since"), right=("Attempts",), unbroken=("Id",))
+    for each in items:
+        when = moment(each["failed_at"])
+        add_row(table, each["id"], each["partner"], each["period"], each["attempts"], each["error"], when)
+    print_list(items, more, table, "There are no dead letters of runs.", as_json=as_json)
+
+
+@billing.command("retry")
+@api_command
+def retry_dead_letters(
+    client: Client,
+    ids: Annotated[
+        list[UUID] | None, typer.Argument(metavar="[ID]…", help="Their ids, as the list shows them.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that the list shows.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bill dead letters again, and the later months of their partners that wait behind them."""
+    if bool(ids) == everything:
+        raise CannotStart("Name dead letters by their ids, or all of them by --all; one of both.")
+    named = [str(each) for each in ids or []]
+    if everything:
+        named = [each["id"] for each in client.pages(f"{_RUNS}/dead-letters", limit=500)]
+    runs: list[str] = []
+    for start in range(0, len(named), _RETRIED_AT_ONCE):
+        body = {"ids": named[start : start + _RETRIED_AT_ONCE]}
+        runs += client.post(f"{_RUNS}/retry", body)["runs"]
+    if as_json:
+        print_json({"runs": runs})
+    elif runs:
+        console().print(f"They are billed again by run {', '.join(runs)}.", soft_wrap=True)
+    else:
+        note("Nothing of it is a dead letter now.")
 
 
 @billing.command("check")

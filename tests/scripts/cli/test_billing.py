@@ -1,8 +1,12 @@
 """`leadger billing`, as a person types it, and the same from Python."""
 
+import asyncio
 import json
+import time
+from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -49,9 +53,69 @@ def test_a_dry_run_then_the_run_then_the_status(stack: Stack, partner: str) -> N
     assert "10.00 EUR billed." in done.stdout
     again = json.loads(leadger(stack, "process", partner, "--period", "2024-04", "--json").stdout)
     assert (again["processed"], again["skipped"], again["totals"], again["dry_run"]) == (1, 1, {}, False)
+    assert (again["trigger"], again["trigger_source"]) == ("cli", "cli")
     shown = leadger(stack, "status").stdout
     assert again["run_id"] in shown
     assert "The scheduler looks next at" in shown
+
+
+def dead_letter(stack: Stack, partner: str) -> str:
+    """April of the partner has failed three times; returns its id."""
+
+    async def insert() -> str:
+        connection = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+        try:
+            item_id = await connection.fetchval(
+                """
+                WITH run AS (
+                    INSERT INTO billing_runs (id, trigger, dry_run, who_kind, who_name, planned_at, completed_at)
+                    VALUES (gen_random_uuid(), 'api', false, 'system', 'system', now(), now()) RETURNING id
+                )
+                INSERT INTO billing_run_items
+                    (id, run_id, partner_id, period, portion, actions, attempts, outcome, error, finished_at)
+                SELECT gen_random_uuid(), run.id, partners.id, 202404, 0, 1, 3, 'failed', 'Broken.', now()
+                FROM run, partners WHERE external_id = $1 RETURNING id
+                """,
+                partner,
+            )
+        finally:
+            await connection.close()
+        return str(item_id)
+
+    return asyncio.run(insert())
+
+
+def run_once_over(stack: Stack, run_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while True:
+        run: dict[str, Any] = json.loads(leadger(stack, "status", run_id, "--json").stdout)["runs"][0]
+        if run["completed_at"]:
+            return run
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_dead_letters_are_listed_and_billed_again(stack: Stack, partner: str, everything: bool) -> None:
+    item_id = dead_letter(stack, partner)
+    (letter,) = json.loads(leadger(stack, "dead-letters", "--json").stdout)
+    assert (letter["id"], letter["partner"], letter["period"], letter["error"]) == (
+        item_id,
+        partner,
+        "2024-04",
+        "Broken.",
+    )
+    (shown,) = [line.split() for line in leadger(stack, "dead-letters").stdout.splitlines() if item_id in line]
+    assert shown[:5] == [item_id, partner, "2024-04", "3", "Broken."]
+    for words in ((), (item_id, "--all")):
+        refused = leadger(stack, "retry", *words)
+        assert (refused.exit_code, "one of both" in refused.output) == (1, True)
+    (run,) = json.loads(leadger(stack, "retry", "--all" if everything else item_id, "--json").stdout)["runs"]
+    ended = run_once_over(stack, run)
+    assert (ended["trigger"], ended["successful"], ended["totals"]) == ("retry", 1, {"EUR": "10.00"})
+    assert leadger(stack, "dead-letters").output == "There are no dead letters of runs.\n"
+    again = leadger(stack, "retry", "--all" if everything else item_id)
+    assert (again.exit_code, again.output) == (0, "Nothing of it is a dead letter now.\n")
 
 
 def test_what_to_look_at_before_and_why_a_month_differs(stack: Stack, partner: str) -> None:
