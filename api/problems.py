@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from billing.bills.moves import MoveRefused
-from billing.errors import InvalidValue, RuleViolation
+from billing.errors import CommentMissing, InvalidValue, RuleViolation
 from db.bills.moves import StaleBill
 from db.core.errors import DATABASE_UNAVAILABLE, UNFIT_DATABASE, BeingReevaluated, FileUnavailable, unavailable_because
 
@@ -86,6 +86,8 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
             return Problem(409, str(error), members={"stale": {"where": where, "bill": bill, "now": now}})
         case RuleViolation():
             return Problem(409, str(error))
+        case CommentMissing():
+            return Problem(400, f"The comment {error}.", [FieldError("#/comment", str(error))])
         case InvalidValue():
             return Problem(400, f"A value {error}.")
         case RequestValidationError():

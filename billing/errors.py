@@ -2,6 +2,7 @@
 
 BillingError
 ├── InvalidValue     a text that is not an amount, a period, an id …
+│   └── CommentMissing
 └── RuleViolation    a request that the rules refuse in the present state (answered with 409)
 """
 
@@ -12,6 +13,10 @@ class BillingError(Exception):
 
 class InvalidValue(BillingError, ValueError):
     """A value that can never be right, whatever the state."""
+
+
+class CommentMissing(InvalidValue):
+    """An approval of a bill without the comment that it needs."""
 
 
 class RuleViolation(BillingError):

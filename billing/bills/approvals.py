@@ -7,7 +7,7 @@ from uuid import UUID
 
 from billing.bills.callers import Caller
 from billing.contracts.preferences import Approver, AskedApproval
-from billing.errors import InvalidValue, RuleViolation
+from billing.errors import CommentMissing, RuleViolation
 from billing.roles import Role
 
 _NARROWEST_FIRST = list(Approver)
@@ -96,7 +96,7 @@ def waited_for(review: Review, people: Iterable[Caller]) -> list[Caller]:
 def approved(review: Review, caller: Caller, comment: str | None) -> Review:
     """The review with the caller's approval, in the narrowest empty place that they fit.
 
-    RuleViolation if they cannot approve; InvalidValue for an Admin without a comment, because theirs is an override.
+    RuleViolation if they cannot approve; CommentMissing for an Admin without a comment, because theirs is an override.
     """
     if reason := why_no_approval(review, caller):
         raise RuleViolation(f"{reason}.")
@@ -104,7 +104,7 @@ def approved(review: Review, caller: Caller, comment: str | None) -> Review:
     if caller.role is not Role.ADMIN:
         place = next(place for place in review.empty if _fits(place, caller))
     elif not comment:
-        raise InvalidValue("needs a comment: an approval of an Admin overrides those that are asked")
+        raise CommentMissing("is missing: an approval of an Admin overrides those that are asked")
     assert caller.person is not None
     return replace(review, given=(*review.given, Approval(caller.person, place)))
 

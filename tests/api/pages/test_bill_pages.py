@@ -141,7 +141,7 @@ async def test_an_admin_approves_with_a_comment_only(browser_of: BrowserOf, offi
     path = f"/bills/{pending['bill_id']}"
     form = (await ada.get(path)).form(f"{path}/move", move="approve")
     refused = await ada.send(f"{path}/move", form)
-    assert (refused.status, "needs a comment" in refused.text) == (400, True)
+    assert (refused.status, "Comment is missing: an approval of an Admin overrides" in refused.text) == (400, True)
     assert (await ada.send(f"{path}/move", form | {"comment": "The CSM is ill."})).status == 303
 
 

@@ -106,6 +106,10 @@ async def test_b05_makers_never_approve(office: Office) -> None:
     assert check_problem(key, 403)["detail"] == "This is for people who have signed in, and not for keys."
     refused = await office.move(pending, "approve", finance)
     assert "an approval of Customer Success or Sales" in check_problem(refused, 409)["detail"]
+    silent = check_problem(await office.move(pending, "approve", await office.person("eve", Role.ADMIN)), 400)
+    missing = "is missing: an approval of an Admin overrides those that are asked"
+    assert silent["detail"] == f"The comment {missing}."
+    assert silent["errors"] == [{"pointer": "#/comment", "detail": missing}]
     success = await office.person("cesar", Role.CUSTOMER_SUCCESS)
     assert "'bill' is needed here" in check_problem(await office.move(pending, "recall", success), 403)["detail"]
     rejected = await office.moved(pending, "reject", success, reason="Wrong month.")

@@ -19,7 +19,7 @@ from billing.bills.approvals import (
 )
 from billing.bills.callers import SYSTEM, Caller
 from billing.contracts.preferences import Approver, AskedApproval
-from billing.errors import InvalidValue, RuleViolation
+from billing.errors import CommentMissing, RuleViolation
 from billing.roles import Role
 from tests.billing.bills.people import (
     ADMIN,
@@ -125,7 +125,7 @@ def test_b05_makers_do_not_approve_not_even_as_admin(maker: Caller) -> None:
 
 def test_b05_an_admin_fills_all_places_as_an_override_with_a_comment() -> None:
     review = approved(Review((ANY, CSM_PLACE)), SALES, None)
-    with pytest.raises(InvalidValue, match="needs a comment"):
+    with pytest.raises(CommentMissing, match="is missing: an approval of an Admin overrides"):
         approved(review, ADMIN, "")
     overridden = approved(review, ADMIN, "the CSM is ill")
     assert (overridden.empty, overridden.given[-1]) == ([], Approval(ADMIN.person, None))  # type: ignore[arg-type]
