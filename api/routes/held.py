@@ -14,7 +14,7 @@ from api.schemas import answers
 from api.schemas.fields import Body, LongText, PeriodQuery, QueryId, Text, UuidText
 from api.schemas.fraud import at_risk_out, held_out
 from api.state import state_of, unit_of_work
-from api.wire import json_response
+from api.wire import json_response, list_response
 from billing.periods import period_from_text
 from db.core.engine import transaction
 from db.fraud import held
@@ -64,13 +64,13 @@ async def list_held(
     )
 
 
-@router.post("/decide", dependencies=[requires(Permission.BILL)], response_model=list[answers.DecidedAction])
+@router.post("/decide", dependencies=[requires(Permission.BILL)], response_model=answers.Page[answers.DecidedAction])
 async def decide_held(request: Request, body: DecisionIn) -> Response:
     """Release held actions, for good, or confirm them, which returns them; each customer's in a transaction of its own.
 
     Each action is answered with 200, 404 or 409. Repeating it is safe.
     """
-    return json_response(await decided_actions(request, body))
+    return list_response(await decided_actions(request, body))
 
 
 async def decided_actions(request: Request, body: DecisionIn) -> list[dict[str, object]]:

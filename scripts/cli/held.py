@@ -97,5 +97,5 @@ def _decided(
     answers = []
     for start in range(0, len(ids), _AT_ONCE):
         body = {"actions": ids[start : start + _AT_ONCE], "decision": decision, "reason": reason}
-        answers += client.post("/api/held/decide", body)
+        answers += client.post("/api/held/decide", body)["items"]
     return answers

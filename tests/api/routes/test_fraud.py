@@ -67,14 +67,15 @@ async def test_m4_what_an_armed_rule_finds_is_held_and_a_person_decides(
     unknown = str(uuid4())
     body = {"actions": [*burst[:2], unknown], "decision": "release", "reason": "Ann called."}
     decided = await client.post("/api/held/decide", json=body)
-    assert [(each["status"], each["detail"]) for each in decided.json()] == [
+    assert [(each["status"], each["detail"]) for each in decided.json()["items"]] == [
         (200, None),
         (200, None),
         (404, f"There is no action {unknown}."),
     ]
+    assert decided.json()["next"] is None
     assert (await client.post("/api/held/decide", json=body)).json() == decided.json()  # repeated
     confirmed = {"actions": burst, "decision": "confirm", "reason": "A script."}
-    statuses = [each["status"] for each in (await client.post("/api/held/decide", json=confirmed)).json()]
+    statuses = [each["status"] for each in (await client.post("/api/held/decide", json=confirmed)).json()["items"]]
     assert statuses == [409, 409, 200, 200, 200]
     audited = [
         (line["what"], line["subject"], line["after"]["reason"])
