@@ -21,6 +21,7 @@ from db.core.unit_of_work import UnitOfWork
 from db.ledger import closing
 from db.ledger.policies import Policies
 from db.reports import live_report, report_versions
+from db.runs import approved
 from db.runs.records import Result
 
 _FOR_FINANCE = (State.DRAFT, State.APPROVED)
@@ -47,6 +48,8 @@ async def bill(
 ) -> dict[UUID, Result]:
     """Bill an ended period of partners, all or none; what a person has given up or reopened is left to people.
 
+    A bill that people have approved since is issued where the terms say so.
+
     Without `keeps_batches_out` leads of the partners are decided meanwhile, which is for what will be rolled back.
     Raises PartnersBusy, CustomersStale, or RuleViolation if it cannot be done now.
     """
@@ -55,6 +58,8 @@ async def bill(
         await _lock(connection, partner_ids)
     await locks.lock_bills_of_partners_exclusive(connection, partner_ids)
     results = await without_bill(connection, partner_ids, period)
+    approved_ids = [of for of, each in results.items() if each.bill_state == State.APPROVED]
+    results |= await approved.issue(uow, approved_ids, period, now)
     rest = [partner_id for partner_id in partner_ids if partner_id not in results]
     await _close(uow, policies, rest, period, now)
     reports = await live_report.read_many(connection, rest, period)
@@ -151,9 +156,9 @@ async def _issue(
     uow: UnitOfWork, drafts: Mapping[UUID, Draft], states: dict[UUID, Submitted], period: int, now: datetime
 ) -> None:
     """Issue what is approved and may be issued by a run; one that cannot be stays approved."""
-    approved = [partner_id for partner_id, submitted in states.items() if submitted.state is State.APPROVED]
-    agreed = await reviews.terms_of_today_of(uow.connection, approved, now) if approved else {}
-    wanted = {of: drafts[of] for of in approved if agreed[of].preferences.auto_issue}
+    at_once = [partner_id for partner_id, submitted in states.items() if submitted.state is State.APPROVED]
+    agreed = await reviews.terms_of_today_of(uow.connection, at_once, now) if at_once else {}
+    wanted = {of: drafts[of] for of in at_once if agreed[of].preferences.auto_issue}
     issued = await issuing_drafts.issue_all(uow, wanted, period, now) if wanted else set()
     for partner_id, draft in wanted.items():
         try:

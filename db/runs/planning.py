@@ -20,7 +20,7 @@ _PORTION_ACTIONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A partner's period that has no bill; `actions` is how many are in it, about.
+    """A partner's period that has no bill, or one to issue; `actions` is how many are in it, about.
 
     `is_old` is one that had ended when the scheduler was enabled.
     """
@@ -125,6 +125,12 @@ async def left_to_scheduler(connection: asyncpg.Connection, found: Iterable[Due]
         for each in periods
         if not periods[0].is_old and each.period < stop.get(partner_id, each.period + 1)
     ]
+
+
+def together(*lists: Iterable[Due]) -> list[Due]:
+    """Several lists as one, by partner, the oldest first, each period once."""
+    found = {(each.partner_id, each.period): each for due_periods in lists for each in due_periods}
+    return [each for _, each in sorted(found.items())]
 
 
 def portions(found: Iterable[Due]) -> list[list[tuple[UUID, int, int]]]:

@@ -8,7 +8,7 @@ import asyncpg
 
 from db.core.settings import Settings
 from db.core.unit_of_work import UnitOfWork
-from db.runs import planning, records
+from db.runs import approved, planning, records
 from db.runs.records import Asked
 
 
@@ -46,10 +46,14 @@ async def start_if_due(uow: UnitOfWork, settings: Settings, now: datetime) -> bo
 
 
 async def due_now(connection: asyncpg.Connection, settings: Settings, now: datetime) -> list[planning.Due]:
-    """What the scheduler bills now: what has ended and is over its grace, unless people see to it."""
+    """What the scheduler bills now: what has ended and is over its grace, unless people see to it.
+
+    And what it issues: bills that were approved since, where the terms say so.
+    """
     ended_by = now - timedelta(seconds=settings.billing_grace_s)
     found = await planning.due(connection, ended_by, enabled_at=await enabled_at(connection))
-    return await planning.left_to_scheduler(connection, found)
+    without_bill = await planning.left_to_scheduler(connection, found)
+    return planning.together(without_bill, await approved.untried(connection, await approved.to_issue(connection, now)))
 
 
 async def left_to_people(

@@ -360,6 +360,68 @@ async def test_m2_three_months_without_beat_are_caught_up_by_one_run_the_oldest_
     ]
 
 
+async def test_m1_a_bill_that_people_approve_is_issued_at_the_next_look_where_the_terms_say_so(
+    runtime: Runtime, world: World
+) -> None:
+    """Failed before: a run issued only what nobody has to approve."""
+    sam = await new_person(runtime.engine, "sam", Role.SALES)
+    async with runtime.unit_of_work() as uow:
+        await seller.write(uow, Seller("Leadger Ltd"))
+        for partner, auto_issue in (("acme", True), ("globex", False)):
+            terms = BillingTerms(preferences=Preferences(auto_issue=auto_issue))
+            await billing_terms.write(uow.connection, world.partners[partner], 0, terms)
+
+    async def look() -> bool:
+        async with runtime.unit_of_work() as uow:
+            return await scheduler.start_if_due(uow, runtime.settings, datetime.now(UTC))
+
+    async def run_of_look() -> list[tuple[str, int, str | None, str | None]]:
+        assert await look()
+        items = await finished(runtime, (await newest(runtime))[0].id)
+        return [(item.partner, item.period, item.bill_state, item.note) for item in items]
+
+    async def approve(partner: str, period: int) -> None:
+        async with runtime.unit_of_work(actor=Actor(ActorKind.USER, sam.id, "sam")) as uow:
+            bill_id = await bill_records.live_of(uow.connection, world.partners[partner], period)
+            assert bill_id
+            bill = await bill_records.read(uow.connection, bill_id)
+            assert bill
+            mover = Mover(sam.id, Role.SALES)
+            await moves.move(uow, bill_id, AskedMove(Move.APPROVE, bill.head.digest), mover, datetime.now(UTC))
+
+    made = await finished(runtime, await started(runtime, period=MAY))
+    assert [item.bill_state for item in made] == ["pending"] * 4
+    await look()  # enables the scheduler: what has ended waits for people
+    for period in (APRIL, MAY):
+        await approve("globex", period)
+    assert not await look()  # its terms leave issuing to people
+    await approve("acme", MAY)
+    earlier = "The period has a bill already. It is not issued: The bill of April 2024 is issued first."
+    ((*tried, note),) = await run_of_look()
+    assert (tried, note) == (["acme", MAY, "approved"], earlier)
+    assert not await look()  # nothing has happened since
+    await approve("acme", APRIL)
+    before, sequences = await rows(runtime.engine), await sequence_values(runtime.engine)
+    dry = await finished(runtime, await started(runtime, period=MAY, dry_run=True))
+    await check_nothing_is_written(runtime.engine, before, sequences)
+    now = "The bill was approved, and is issued now."
+    issued = [("acme", APRIL, "issued", now), ("acme", MAY, "issued", now)]
+    assert [(item.partner, item.period, item.bill_state, item.note) for item in dry][:2] == issued
+    assert await look()
+    by_itself, by_hand = (await newest(runtime))[0].id, await started(runtime, period=MAY)
+    ended = await asyncio.gather(finished(runtime, by_itself), finished(runtime, by_hand))
+    noted = [(item.partner, item.period, item.bill_state, item.note) for items in ended for item in items]
+    assert sorted(each for each in noted if each[3] == now) == issued  # once, though two runs see to it
+    assert not await look()
+    async with transaction(runtime.engine) as connection:
+        numbers = await connection.fetch("SELECT number, period FROM bills WHERE number IS NOT NULL ORDER BY number")
+        found = await records.figures(connection, [by_itself, by_hand])
+    assert [tuple(row) for row in numbers] == [("ACME-0001", APRIL), ("ACME-0002", MAY)]
+    assert {sum(each.gross_minor.values()) for each in found.values()} == {
+        0
+    }  # the run that made the bills has counted them
+
+
 async def test_m2_a_disabled_scheduler_starts_nothing(world: World, settings: Settings) -> None:
     disabled = settings.model_copy(update={"billing_scheduler_enabled": False})
     async with world.unit_of_work() as uow:

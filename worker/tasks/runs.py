@@ -21,7 +21,7 @@ from db.core.unit_of_work import UnitOfWork
 from db.intake import inbox
 from db.intake.closing_request import decide_accepted_before
 from db.ledger import closing, reevaluation
-from db.runs import billing, differences, planning, records, scheduler
+from db.runs import approved, billing, differences, planning, records, scheduler
 from db.runs.billing import CustomersStale
 from db.runs.records import Item, Run
 from db.tasks import records as tasks
@@ -153,7 +153,9 @@ async def _plan(attempt: Attempt, run: Run) -> list[UUID]:
         if run.asked.trigger == "schedule":
             found = await scheduler.due_now(connection, runtime.settings, now)
         else:
-            found = await planning.due(connection, now, through=run.asked.period, partner_ids=run.asked.partner_ids)
+            asked: dict[str, Any] = {"through": run.asked.period, "partner_ids": run.asked.partner_ids}
+            unissued = await approved.to_issue(connection, now, **asked)
+            found = planning.together(unissued, await planning.due(connection, now, **asked))
         portions = planning.portions(found)
         await records.plan(connection, run.id, portions)
         portion_ids = [
