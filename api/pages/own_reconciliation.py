@@ -51,7 +51,8 @@ async def reconcile_here(request: Request) -> Response:
 
     async def act(form: Form) -> Response:
         if (within := own_partner(request)) is None:
-            raise Problem(403, "Here a partner's own people compare their list.")
+            said = "Here a partner's own people compare their list"
+            raise Problem(403, f"{said}; the command leadger reconcile compares one for any partner.")
         period = month_from_text(form.value("period").strip())
         given = await sent_csv(request, list_from_csv)
         asked = f"{within} {period} {sha256(sent_file(request, 'file').content).hexdigest()}"

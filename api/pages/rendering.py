@@ -59,7 +59,7 @@ def page(
             has_search="/search" in paths_of(request) and who.may(Permission.READ),
             csrf_token=form_token(secret) if secret else "",
             notice=said,
-            words=words.words_for(language or header(request.scope, b"accept-language")),
+            words=words_of(request, language),
             **context,
         )
     )
@@ -67,6 +67,11 @@ def page(
     if said:
         clear_notice(response, settings)
     return response
+
+
+def words_of(request: Request, language: str) -> words.Words:
+    """The words of a page in a language, or in the one that the browser asks for."""
+    return words.words_for(language or header(request.scope, b"accept-language"))
 
 
 def led_to(request: Request, path: str, said: str = "", *, shown_once: str = "") -> Response:

@@ -13,7 +13,8 @@ from api.access.permissions import Caller, Permission, caller_of, requires
 from api.access.visibility import without_names
 from api.pages.forms import Form, number_from_text, submitted
 from api.pages.partners.heading import Heading, heading_of
-from api.pages.rendering import led_to, page
+from api.pages.partners.terms_in_words import Field, Reader
+from api.pages.rendering import led_to, page, words_of
 from api.problems import FieldError, Problem
 from api.routes.partners import change_partner
 from api.routing import Route
@@ -28,17 +29,6 @@ router = APIRouter(route_class=Route, include_in_schema=False, prefix="/partners
 _WAS = "was-"
 """Before the name of a field: what it said when the form was shown. What nobody touched is not sent."""
 _APPROVAL = re.compile(r"(\w+)(?:\s+above\s+([0-9.,]+))?", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of the terms as the API names it, a dot between its parts; `kind` says how it is typed."""
-
-    name: str
-    label: str
-    hint: str = ""
-    kind: str = "text"
-    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,7 @@ GROUPS = (
             Field("address", "Address", "As it stands on the bill, line by line.", "lines"),
             Field("tax_id", "Tax id"),
             Field("po_number", "PO number", "Printed on every bill."),
-            Field("payment_days", "Days to pay", "From the issue date to the due date.", "number"),
+            Field("payment_days", "Days to pay", "From the issue date to the due date.", "number", unit="days"),
             Field(
                 "tax.category",
                 "Tax",
@@ -74,12 +64,14 @@ GROUPS = (
                     ("O", "Outside the scope of tax"),
                 ),
             ),
-            Field("tax.rate", "Tax rate", "In percent, like 20.00; 0.00 for all but the standard rate."),
+            Field("tax.rate", "Tax rate", "In percent, like 20.00; 0.00 for all but the standard rate.", "percent"),
             Field("tax.note", "Note on the tax", "Printed beside it."),
-            Field("monthly_api_limit", "Units that cost nothing", "In a month; empty: no limit.", "number"),
-            Field("overage_unit_cost", "Cost of each unit above", "Up to six decimals, like 0.012500."),
+            Field(
+                "monthly_api_limit", "Units that cost nothing", "In a month; empty: no limit.", "number", unit="units"
+            ),
+            Field("overage_unit_cost", "Cost of each unit above", "Up to six decimals, like 0.012500.", "price"),
             Field("usage_sources", "Sources whose units count", "With commas; empty: all that report.", "list"),
-            Field("return_days", "Days for returns", "After the issue date; empty: no limit.", "number"),
+            Field("return_days", "Days for returns", "After the issue date; empty: no limit.", "number", unit="days"),
             Field("start_date", "Start of the contract", kind="date"),
             Field("end_date", "End of the contract", kind="date"),
             Field("csm", "Customer success manager", "The e-mail of a person here."),
@@ -104,7 +96,7 @@ GROUPS = (
                 kind="choice",
                 options=(("period", "within a month"), ("lifetime", "for ever")),
             ),
-            Field("dedup_window", "Duplicates within", "forever, period, or a number of days."),
+            Field("dedup_window", "Duplicates within", "forever, period, or a number of days.", "window"),
             Field("timezone", "Time zone", "Its months begin and end in it."),
         ),
     ),
@@ -121,7 +113,7 @@ GROUPS = (
                 "The word none: no approval; empty: what the line above says.",
                 "approvals",
             ),
-            Field("billing_from", "First month with a bill", "Like 2024-04, until one is issued."),
+            Field("billing_from", "First month with a bill", "Like 2024-04, until one is issued.", "month"),
             Field("preferences.number_prefix", "Letters before bill numbers", "Until the first bill is issued."),
             Field("preferences.first_number", "First bill number", "Until the first bill is issued.", "number"),
         ),
@@ -161,6 +153,7 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         heading = await heading_of(request, connection, partner)
         versions = await _versions(request, connection, heading)
     now = versions[-1][1]
+    reader = Reader(words_of(request, heading.language), heading.partner.currency)
     return page(
         request,
         "partners/terms.html",
@@ -171,7 +164,8 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         changeable=[group for group in GROUPS if _is_open(caller_of(request), group)],
         agreed=GROUPS,
         now=now,
-        changes=_changes(versions),
+        shown={name: reader.read(_FIELDS[name], text) for name, text in now.items()},
+        changes=_changes(versions, reader),
         labels={name: field.label for name, field in _FIELDS.items()} | {"effective_period": "From which month on"},
     )
 
@@ -195,7 +189,9 @@ async def _versions(
     return versions
 
 
-def _changes(versions: list[tuple[int, dict[str, str]]]) -> list[tuple[int, list[tuple[str, str, str]]]]:
+def _changes(
+    versions: list[tuple[int, dict[str, str]]], reader: Reader
+) -> list[tuple[int, list[tuple[str, str, str]]]]:
     """Per version but the first, the newest first: label, before and after of what changed."""
     steps = itertools.pairwise(versions)
     changed = [
@@ -203,15 +199,16 @@ def _changes(versions: list[tuple[int, dict[str, str]]]) -> list[tuple[int, list
         for (_, before), (start, after) in steps
     ]
     return [
-        (start, [(_FIELDS[name].label, _shown(name, before), _shown(name, after)) for name, before, after in differing])
+        (
+            start,
+            [
+                (_FIELDS[name].label, reader.read(_FIELDS[name], before), reader.read(_FIELDS[name], after))
+                for name, before, after in differing
+            ],
+        )
         for start, differing in reversed(changed)
         if differing
     ]
-
-
-def _shown(name: str, text: str) -> str:
-    """A value as the page shows it: a choice by its label."""
-    return dict(_FIELDS[name].options).get(text, text)
 
 
 def _value(content: Mapping[str, Any], name: str) -> Any:
@@ -267,7 +264,7 @@ def _wire(kind: str, text: str) -> Any:
     match kind:
         case "yes":
             return text == "yes"
-        case "number":
+        case "number" | "window":
             return number_from_text(text) if text else None
         case "list":
             return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]

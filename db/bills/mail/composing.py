@@ -40,7 +40,8 @@ async def compose(connection: asyncpg.Connection, bill: Bill, letter: Letter) ->
         to = (address,) if address else ()
     if not to:
         raise RuleViolation(
-            f"There is no address to send bills of {head.partner} to; set its preferences.emails or billing_email."
+            f"There is no address to send bills of {head.partner} to: "
+            "its terms need e-mails for bills or a billing e-mail."
         )
     files = await stored.read(connection, head.id)
     pdf = next((file for file in files if file.format is BillFormat.PDF), None)

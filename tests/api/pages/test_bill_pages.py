@@ -243,7 +243,10 @@ async def test_a_bill_is_sent_once_its_mail_was_shown(browser_of: BrowserOf, off
     await office.lead_in("2024-04")
     path = f"/bills/{(await office.issued(await office.make()))['bill_id']}"
     fay = await browser_of("fay", Role.FINANCE)
-    assert "It cannot be sent: " in (await fay.get(path)).text
+    why = (
+        "It cannot be sent: There is no address to send bills of acme to: its terms need e-mails for bills or a billing"
+    )
+    assert why in (await fay.get(path)).text
     changed = await office.client.patch("/api/partners/acme", json={"preferences": {"emails": ["pay@acme.example"]}})
     assert changed.status_code == 200, changed.text
     await office.work()

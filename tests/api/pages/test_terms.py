@@ -27,6 +27,34 @@ async def test_two_tabs_do_not_undo_each_other(browser_of: BrowserOf, office: Of
     assert terms["tax"] == {"category": "S", "rate": "19.00", "note": None}
 
 
+async def test_terms_are_read_in_words_with_their_currency_and_units(browser_of: BrowserOf, office: Office) -> None:
+    """Failed before: they were shown as the API writes them, 0.125000 and 20.00."""
+    terms = {
+        "overage_unit_cost": "0.125000",
+        "monthly_api_limit": 2000,
+        "return_days": 1,
+        "tax": {"category": "S", "rate": "20.00"},
+        "start_date": "2024-01-01",
+        "dedup_window": 30,
+    }
+    assert (await office.client.patch("/api/partners/acme", json=terms)).is_success
+    sam = await browser_of("sam", Role.SALES)
+    shown = (await sam.get(PATH)).text
+    for text in (
+        "Tax rate 20%",
+        "Units that cost nothing 2,000 units",
+        "Cost of each unit above 0.125 EUR",
+        "Days for returns 1 day",
+        "Start of the contract 1 January 2024",
+        "Cap 100.00 EUR",
+        "Duplicates within 30 days",
+    ):
+        assert text in shown, text
+    fay = await browser_of("fay", Role.FINANCE)
+    typed = (await fay.get(PATH)).filled(await action_of(office.client), "address")
+    assert (typed["overage_unit_cost"], typed["tax.rate"], typed["monthly_api_limit"]) == ("0.125000", "20.00", "2000")
+
+
 async def test_nothing_is_sent_of_a_form_that_nobody_touched(browser_of: BrowserOf, office: Office) -> None:
     ada = await browser_of("ada", Role.ADMIN)
     action = await action_of(office.client)
@@ -63,13 +91,15 @@ async def test_a_change_is_told_in_the_history(browser_of: BrowserOf, office: Of
     await office.lead_in("2024-04")
     page = await ada.get(PATH)
     assert "These terms count for every month." in page.text
-    later = page.filled(action, "cap") | {"cap": "250.00", "effective_period": "2024-05"}
+    later = page.filled(action, "cap") | {"cap": "250.00", "dedup_window": "30", "effective_period": "2024-05"}
     changed = await ada.follow(await ada.send(action, later))
     assert "The terms are changed" in changed.text
     assert "From May 2024" in changed.text
-    assert "Cap 100.00 250.00" in changed.text
+    assert "Cap 100.00 EUR 250.00 EUR" in changed.text
+    assert "Duplicates within for ever 30 days" in changed.text
     approvals = changed.filled(action, "billing_from") | {"preferences.approvals": "csm\r\nsales above 1000.00"}
     assert (await ada.send(action, approvals)).status == 303
+    assert "Customer success manager Sales above 1,000.00 EUR" in (await ada.get(PATH)).text
     found = await get(office.client, "/api/partners/acme")
     assert found["preferences"]["approvals"] == [{"by": "csm", "above": None}, {"by": "sales", "above": "1000.00"}]
 

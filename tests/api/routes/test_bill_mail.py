@@ -121,7 +121,7 @@ async def test_b06_what_cannot_be_sent_is_refused_and_nothing_is_written(office:
     refused = check_problem(await send(office, draft), 409)
     assert refused["detail"] == "The bill is draft; only an issued one is sent."
     issued = await office.issued(draft)
-    no_address = "There is no address to send bills of acme to; set its preferences.emails or billing_email."
+    no_address = "There is no address to send bills of acme to: its terms need e-mails for bills or a billing e-mail."
     assert check_problem(await send(office, issued), 409)["detail"] == no_address
     assert (
         await office.client.patch("/api/partners/acme", json={"billing_email": "b@acme.example"})
