@@ -55,7 +55,10 @@ class Asked(BaseModel):
     partner: str = ""
     customer: str = ""
     product: str = ""
+    source: str = ""
     lead_type: str = ""
+    action_type: str = ""
+    engagement_level: str = ""
     outcome: str = ""
     period: str = ""
     start: str = ""
@@ -155,7 +158,10 @@ async def filter_from_asked(request: Request, connection: asyncpg.Connection, as
         customer_id=await customer_id_of(connection, asked.customer, within=within) if asked.customer else None,
         partner_id=await partner_id_of(connection, asked.partner, within=within) if asked.partner else within,
         product_id=await product_id_of(connection, asked.product, within=within) if asked.product else None,
+        source=asked.source or None,
         lead_type=asked.lead_type or None,
+        action_type=asked.action_type or None,
+        engagement_level=asked.engagement_level or None,
         outcome=asked.outcome if asked.outcome in set(Outcome) else None,
         period=_period(asked.period),
         start=day_in_utc(asked.start),

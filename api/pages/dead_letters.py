@@ -35,8 +35,9 @@ async def show_failed_tasks(request: Request, after: After = None) -> Response:
         found = await records.page(
             connection, state="failed", kind=None, before=before, limit=PER_PAGE, partner_id=None
         )
+        zones = await records.zones(connection, [task.id for task in found])
     following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == PER_PAGE else None
-    return page(request, "dead_letters/tasks.html", tasks=found, links=beside(request, {}, following))
+    return page(request, "dead_letters/tasks.html", tasks=found, zones=zones, links=beside(request, {}, following))
 
 
 @router.post("/retry", dependencies=[requires(Permission.ADMIN)])

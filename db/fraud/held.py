@@ -14,6 +14,7 @@ from db.core.unit_of_work import UnitOfWork
 from db.ledger import many_changes
 from db.ledger.many_changes import ManyChanges
 from db.ledger.policies import Policies
+from db.masters.partners import LATEST_ZONE
 
 
 class Decision(StrEnum):
@@ -44,6 +45,7 @@ class Held:
     lead: str
     partner_id: UUID
     partner: str
+    timezone: str
     product: str
     customer_id: UUID
     action_type: str
@@ -65,10 +67,11 @@ async def page(
 ) -> list[Held]:
     """Held actions by partner and action, those after a place."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT actions.id AS action_id, leads.external_id AS lead, actions.partner_id, partners.external_id AS partner,
-            products.external_id AS product, actions.customer_id, action_type, engagement_level, occurred_at,
-            billing_period, currency, value_minor, standing_reason AS reason, rule, version, score, facts, held_at
+            ({LATEST_ZONE.format("actions.partner_id")}) AS timezone, products.external_id AS product,
+            actions.customer_id, action_type, engagement_level, occurred_at, billing_period, currency, value_minor,
+            standing_reason AS reason, rule, version, score, facts, held_at
         FROM actions JOIN leads ON leads.id = lead_id JOIN partners ON partners.id = actions.partner_id
         JOIN products ON products.id = actions.product_id
         LEFT JOIN fraud_holds ON action_id = actions.id AND fraud_holds.reason = standing_reason
@@ -76,7 +79,7 @@ async def page(
             AND ($2::int IS NULL OR billing_period = $2) AND ($3::text IS NULL OR rule = $3)
             AND ($4::uuid IS NULL OR (actions.partner_id, actions.id) > ($4, $5::uuid))
         ORDER BY actions.partner_id, actions.id LIMIT $6
-        """,
+        """,  # noqa: S608 - a query of ours
         only.partner_id,
         only.period,
         only.rule,

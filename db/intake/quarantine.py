@@ -31,7 +31,10 @@ CONFLICTS = frozenset({"conflict", "action_conflict"})
 _SELECT = """
     SELECT id, batch_id, received_at, quarantine.reason, detail, payload, resolved_at,
         CASE WHEN resolved_at IS NULL THEN 'open' ELSE coalesce(state, 'decided') END AS state, left_by,
-        quarantine_exits.reason AS left_because
+        quarantine_exits.reason AS left_because, (
+            SELECT timezone FROM products JOIN partner_time_zones USING (partner_id)
+            WHERE products.id = quarantine.product_id ORDER BY from_period DESC LIMIT 1
+        ) AS timezone
     FROM quarantine LEFT JOIN quarantine_exits ON quarantine_id = id AND left_at = resolved_at
 """
 
@@ -61,6 +64,8 @@ class QuarantinedLead:
     left_at: datetime | None
     left_by: str | None
     left_because: str | None
+    timezone: str | None
+    """That of the product's partner; None of an unknown product."""
 
 
 async def add(connection: asyncpg.Connection, arrivals: Iterable[tuple[UUID, Arrival]]) -> list[tuple[UUID, Arrival]]:
@@ -279,4 +284,5 @@ def _lead_from_row(row: asyncpg.Record) -> QuarantinedLead:
         left_at=row["resolved_at"],
         left_by=row["left_by"],
         left_because=row["left_because"],
+        timezone=row["timezone"],
     )

@@ -43,6 +43,10 @@ class NewPartner:
     terms: PartnerTerms = field(default_factory=PartnerTerms)
 
 
+LATEST_ZONE = "SELECT timezone FROM partner_time_zones WHERE partner_id = {0} ORDER BY from_period DESC LIMIT 1"
+"""A query of the time zone of a partner as it is newest, whose row key stands at {0}."""
+
+
 async def exists(connection: asyncpg.Connection, partner_id: UUID) -> bool:
     """Whether there is such a partner."""
     found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM partners WHERE id = $1)", partner_id)

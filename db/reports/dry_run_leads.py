@@ -12,6 +12,7 @@ from billing.leads import Lead
 from db.intake import dry_run
 from db.intake.arrival import Arrival
 from db.intake.dry_run import DryRun
+from db.masters.partners import LATEST_ZONE
 from db.reports import explained_actions, leads_on_record
 from db.reports.explained_actions import DecidedAction, Line, LineCustomer, Unwritten
 from db.reports.leads_on_record import LeadRow, LeadView
@@ -77,10 +78,11 @@ async def _new_rows(connection: asyncpg.Connection, new: dict[UUID, Arrival], de
     products = {
         row["id"]: row
         for row in await connection.fetch(
-            """
-            SELECT products.id, products.external_id AS product, partners.external_id AS partner, currency
+            f"""
+            SELECT products.id, products.external_id AS product, partners.external_id AS partner, currency,
+                ({LATEST_ZONE.format("partners.id")}) AS timezone
             FROM products JOIN partners ON partners.id = partner_id WHERE products.id = ANY($1::uuid[])
-            """,
+            """,  # noqa: S608 - a query of ours
             list({arrival.product_id for arrival in new.values()}),
         )
     }
@@ -102,6 +104,7 @@ async def _new_rows(connection: asyncpg.Connection, new: dict[UUID, Arrival], de
             source=arrival.lead.source,
             partner=product["partner"],
             currency=product["currency"],
+            timezone=product["timezone"],
             product=product["product"],
             customer_id=arrival.customer_id,
             customer=customer,

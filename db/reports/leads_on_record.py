@@ -12,6 +12,7 @@ from billing.texts import text_key
 from billing.totals import Totals
 from db.core.totals_rows import COUNTED_TOTALS, totals_from_row
 from db.masters import products
+from db.masters.partners import LATEST_ZONE
 from db.reports.explained_actions import Line, lines_of_lead
 
 MOST_LEADS_SEARCHED = 2_000
@@ -31,6 +32,7 @@ class LeadRow:
     source: str
     partner: str
     currency: str
+    timezone: str
     product: str
     customer_id: UUID
     customer: str
@@ -66,13 +68,16 @@ class LeadView:
 class LeadFilter:
     """Which leads a page shows; None is any. The date range is half open and means the lead's creation.
 
-    With an outcome and a billing period, one action of the lead has both.
+    What is asked of actions (type, level, outcome, billing period) one action of the lead has all of.
     """
 
     customer_id: UUID | None = None
     partner_id: UUID | None = None
     product_id: UUID | None = None
+    source: str | None = None
     lead_type: str | None = None
+    action_type: str | None = None
+    engagement_level: str | None = None
     outcome: str | None = None
     period: int | None = None
     start: datetime | None = None
@@ -154,9 +159,16 @@ async def page(
     if only.product_id:
         filtered.append(f"leads.product_id = {parameter(only.product_id, 'uuid')}")
     if only.lead_type is not None:
-        spellings = await _spellings(connection, only.lead_type, searched, searched_arguments)
+        types = f"SELECT DISTINCT lead_type FROM ({searched}) AS leads"  # noqa: S608 - a query of this function
+        spellings = await _spellings(connection, only.lead_type, types, searched_arguments)
         filtered.append(f"leads.lead_type = ANY({parameter(spellings, 'text[]')})")
+    if only.source is not None:
+        filtered.append(f"leads.source = {parameter(only.source, 'text')}")
     of_action = []
+    for column, text in (("action_type", only.action_type), ("engagement_level", only.engagement_level)):
+        if text is not None:
+            spellings = await _spellings(connection, text, _of_actions(column, searched), searched_arguments)
+            of_action.append(f"{column} = ANY({parameter(spellings, 'text[]')})")
     if only.outcome is not None:
         of_action.append(f"outcome::text = {parameter(only.outcome, 'text')}")
     if only.period is not None:
@@ -213,12 +225,18 @@ async def _in_order(
     return f"SELECT * FROM leads WHERE {where} ORDER BY {order}", order  # noqa: S608 - texts of this function
 
 
-async def _spellings(
-    connection: asyncpg.Connection, lead_type: str, searched: str, arguments: Sequence[object]
-) -> list[str]:
-    """The spellings of a lead type among the leads searched. SQL folds otherwise than R1, so it cannot compare them."""
-    rows = await connection.fetch(f"SELECT DISTINCT lead_type FROM ({searched}) AS leads", *arguments)  # noqa: S608 - a query of this module
-    return [row["lead_type"] for row in rows if text_key(row["lead_type"]) == text_key(lead_type)]
+def _of_actions(column: str, searched: str) -> str:
+    """A query of what stands in a column of the actions of the leads searched; OFFSET 0 as where they are filtered."""
+    return f"""
+        SELECT DISTINCT {column} FROM ({searched}) AS leads
+        CROSS JOIN LATERAL (SELECT {column} FROM actions WHERE lead_id = leads.id OFFSET 0) AS actions
+    """  # noqa: S608 - a column and a query of this module
+
+
+async def _spellings(connection: asyncpg.Connection, text: str, found: str, arguments: Sequence[object]) -> list[str]:
+    """The spellings of a text among those a query finds. SQL folds otherwise than R1, so it cannot compare them."""
+    rows = await connection.fetch(found, *arguments)
+    return [spelling for (spelling,) in rows if text_key(spelling) == text_key(text)]
 
 
 async def _totals_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, tuple[Totals, int]]:
@@ -241,11 +259,12 @@ def _named_leads(source: str) -> str:
     OFFSET 0 has them looked up one by one; as joins Postgres may read all customers for a page.
     """
     return f"""
-        SELECT leads.*, partners.external_id AS partner, partners.currency, products.external_id AS product,
-               customers.external_id AS customer, customers.name, customers.email
+        SELECT leads.*, partners.external_id AS partner, partners.currency, partners.timezone,
+               products.external_id AS product, customers.external_id AS customer, customers.name, customers.email
         FROM {source} AS leads
         CROSS JOIN LATERAL (
-            SELECT external_id, currency FROM partners WHERE id = leads.partner_id OFFSET 0
+            SELECT external_id, currency, ({LATEST_ZONE.format("partners.id")}) AS timezone
+            FROM partners WHERE id = leads.partner_id OFFSET 0
         ) AS partners
         CROSS JOIN LATERAL (SELECT external_id FROM products WHERE id = leads.product_id OFFSET 0) AS products
         CROSS JOIN LATERAL (
@@ -261,6 +280,7 @@ def _lead_from_row(row: asyncpg.Record) -> LeadRow:
         source=row["source"],
         partner=row["partner"],
         currency=row["currency"],
+        timezone=row["timezone"],
         product=row["product"],
         customer_id=row["customer_id"],
         customer=row["customer"],

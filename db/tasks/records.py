@@ -174,6 +174,19 @@ async def page(
     return [_task_from_row(row) for row in rows]
 
 
+async def zones(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The time zones of the partners whom tasks are about; those about nobody alone are left out."""
+    rows = await connection.fetch(
+        f"""
+        SELECT tasks.id, timezone FROM tasks CROSS JOIN LATERAL (
+            SELECT timezone FROM partner_time_zones WHERE partner_id = {_PARTNER} ORDER BY from_period DESC LIMIT 1
+        ) AS zones WHERE tasks.id = ANY($1::uuid[])
+        """,  # noqa: S608 - _PARTNER is a constant
+        task_ids,
+    )
+    return {row["id"]: row["timezone"] for row in rows}
+
+
 async def unfinished(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[UUID]:
     """Those of some tasks that have not ended, in the order given."""
     rows = await connection.fetch(

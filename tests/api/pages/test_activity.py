@@ -23,12 +23,13 @@ MARKUP = "<script>alert(1)</script>&\"'"
 @pytest.fixture
 async def found(client: httpx.AsyncClient, office: Office) -> Json:
     """A lead of anna with 12 actions of 10.00, one of them a duplicate and one above the cap; and a lead of globex."""
-    await make(client, "partners", external_id="globex", name="Globex")
+    await make(client, "partners", external_id="globex", name="Globex", timezone="Europe/Berlin")
     await make(client, "products", external_id="other", partner="globex", name="Other")
     actions = [action(f"Click {number:02}", at=f"2024-04-{number + 1:02}T10:00:00Z") for number in range(11)]
     again = action("Click 00", at="2024-04-20T10:00:00Z")
     mine = lead("mine", *actions, again, lead_type=MARKUP)
-    await bill(client, office.engine, office.policies, mine, lead("theirs", product_id="other"))
+    theirs = lead("theirs", action("Call", "Low"), product_id="other", source="ads", created_at="2024-04-01T09:00:00Z")
+    await bill(client, office.engine, office.policies, mine, theirs)
     return await get(client, "/leads/mine")
 
 
@@ -49,10 +50,19 @@ async def test_leads_are_filtered_and_each_action_says_why(
         ("period=2024-05", False, False),
         ("start=2020-01-01&end=2020-01-02", False, False),
         (f"lead_type={MARKUP[:7]}", False, False),
+        ("source=ads", False, True),
+        ("action_type=CALL", False, True),
+        ("action_type=click+01&outcome=billed", True, False),
+        ("action_type=click+01&outcome=capped", False, False),
+        ("engagement_level=high", True, False),
+        ("engagement_level=high&action_type=call", False, False),
     ):
         page = await sam.get(f"/activity?{query}")
         assert page.status == 200, query
         assert (f"/activity/{found['id']}" in page.response.text, ">theirs</a>" in page.response.text) == (mine, theirs)
+    in_berlin = await sam.get("/activity?partner=globex")
+    assert "1 Apr 2024, 11:00 CEST" in in_berlin.text
+    assert 'title="2024-04-01 09:00:00 UTC"' in in_berlin.response.text
     unknown = await sam.get("/activity?partner=nobody")
     assert (unknown.status, "There is no partner &#39;nobody&#39;." in unknown.response.text) == (404, True)
     shown = await sam.get(f"/activity/{found['id']}")
@@ -127,6 +137,8 @@ async def test_exactly_what_is_filtered_is_exported(
     assert (mine["customer_email"], mine["lead_type"]) == ("anna@example.com", MARKUP)
     assert mine["why"] == "12 actions: 10 billed, 1 above the cap, 1 duplicate."
     assert [each["lead"] for each in await rows(sam, "&partner=globex")] == ["theirs"]
+    assert [each["lead"] for each in await rows(sam, "&action_type=call&engagement_level=low&source=ads")] == ["theirs"]
+    assert await rows(sam, "&source=Ads") == []
     assert await rows(sam, "&outcome=returned") == []
     (own,) = await rows(pat, "")
     assert (own["lead"], "customer_email" in own) == ("mine", False)
@@ -138,16 +150,22 @@ async def test_exactly_what_is_filtered_is_exported(
 
 
 async def test_a_person_has_months_with_the_cap_filling_up(
-    browser_of: BrowserOf, found: Json, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    browser_of: BrowserOf, office: Office, found: Json, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sam = await browser_of("sam", Role.SALES)
     path = f"/people/{(await get(client, '/api/customers/anna'))['customer_id']}"
     acme = await sam.get(f"{path}?partner=acme&period=2024-04")
     assert "April 2024 with acme Billed 100.00 EUR" in acme.text
     assert "The cap of 100.00 EUR 100.00 of 100.00" in acme.text
-    assert "April 2024 with globex Billed 10.00 EUR" in (await sam.get(f"{path}?partner=globex&period=2024-04")).text
+    assert "April 2024 with globex Billed 2.00 EUR" in (await sam.get(f"{path}?partner=globex&period=2024-04")).text
     assert "anna@example.com" in acme.text
     assert (await sam.get("/people/nobody")).status == 404
+    await make(client, "partners", external_id="tight", name="Tight", cap="15.00")
+    await make(client, "products", external_id="tight tool", partner="tight", name="Tool")
+    clicks = [action(f"Click {number}", at=f"2024-04-0{number}T10:00:00Z") for number in (1, 2, 3)]
+    await bill(client, office.engine, office.policies, lead("tight", *clicks, product_id="tight tool"))
+    tight = (await sam.get(f"{path}?partner=tight&period=2024-04")).text
+    assert "15.00 used; crossed by Click 2 on 2 Apr 2024, 10:00 UTC" in tight
     monkeypatch.setattr(person, "MOST_ACTIONS", 3)
     first = await sam.get(f"{path}?partner=acme&period=2024-04")
     assert "The cap of 100.00 EUR 100.00 of 100.00" in first.text

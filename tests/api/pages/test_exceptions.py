@@ -1,9 +1,12 @@
 """Quarantine, held actions and dead letters as pages: many decided at once, and only by those who may."""
 
+import re
+
 import pytest
 
 from billing.roles import Role
 from db.core.engine import transaction
+from db.core.row_keys import partner_uuid
 from tests.api.office import Office
 from tests.api.pages.conftest import BrowserOf
 from tests.api.world import action, bill, get, get_all, lead
@@ -45,7 +48,8 @@ async def test_leads_in_quarantine_are_tried_again_or_discarded(browser_of: Brow
 
 @pytest.fixture
 async def held(office: Office) -> list[str]:
-    """Three actions of 10.00 on hold."""
+    """Three actions of 10.00 on hold, of a partner in Berlin."""
+    assert (await office.client.patch("/api/partners/acme", json={"timezone": "Europe/Berlin"})).is_success
     clicks = [action(f"Click {number}") for number in range(3)]
     await bill(office.client, office.engine, office.policies, lead("1", *clicks))
     ids = [each["action_id"] for each in (await get(office.client, "/leads/1"))["actions"]]
@@ -60,6 +64,8 @@ async def test_held_actions_are_released_and_confirmed_many_at_once(
     fay = await browser_of("fay", Role.FINANCE)
     page = await fay.get("/held?partner=acme&period=2024-04")
     assert "30.00 EUR, 3 actions" in page.text
+    assert page.text.count("1 Apr 2024, 12:00 CEST") == 3
+    assert 'title="2024-04-01 10:00:00 UTC"' in page.response.text
     assert page.text.count(MARKUP) == 3
     assert "<script>alert" not in page.response.text
     form = page.filled("/held")
@@ -94,6 +100,19 @@ async def test_sales_looks_at_what_is_held_and_decides_nothing(
     assert len(await get_all(office.client, "/api/held")) == 3
     assert "No held action fits this." in (await sam.get("/held?rule=none")).text
     assert (await sam.get("/held?partner=nobody")).status == 404
+    await bill(office.client, office.engine, office.policies, lead("2", action(), customer_id="stranger"))
+    assert re.search(r"stranger widget 1 \d.* CES?T", (await sam.get("/quarantine")).text)
+    async with transaction(office.engine) as connection:
+        for arguments in ("{}", f'{{"partner_id": "{partner_uuid("acme")}"}}'):
+            await connection.execute(
+                """
+                INSERT INTO tasks (id, kind, arguments, request_id, state, created_at, finished_at)
+                VALUES (gen_random_uuid(), 'probe', $1, '', 'failed', '2024-04-01', '2024-04-01T10:00:00Z')
+                """,
+                arguments,
+            )
+    tasks = (await sam.get("/dead-letters/tasks")).text
+    assert ("1 Apr 2024, 12:00 CEST" in tasks, "1 Apr 2024, 10:00 UTC" in tasks) == (True, True)
     for path in ("/held", "/dead-letters", "/dead-letters/tasks", "/month", "/what-if", "/settings/keys", "/partners"):
         assert (await pat.get(path)).status == 403, path
 

@@ -98,8 +98,14 @@ async def test_old_leads_are_found_without_reading_newer_ones_of_others(stored: 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize(
     "only",
-    [LeadFilter(lead_type="Referral"), LeadFilter(outcome="returned"), LeadFilter(partner_id=ACME, product_id=GADGET)],
-    ids=["type", "outcome", "product"],
+    [
+        LeadFilter(lead_type="Referral"),
+        LeadFilter(outcome="returned"),
+        LeadFilter(partner_id=ACME, product_id=GADGET),
+        LeadFilter(source="ads"),
+        LeadFilter(action_type="Click"),
+    ],
+    ids=["type", "outcome", "product", "source", "action type"],
 )
 async def test_what_has_no_index_looks_through_so_many_leads_and_says_where_to_go_on(
     stored: World, only: LeadFilter, mode: str
