@@ -1,6 +1,6 @@
 """Leads on record with their totals: one with all its actions, explained, or a page of many."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -160,15 +160,18 @@ async def page(
         filtered.append(f"leads.product_id = {parameter(only.product_id, 'uuid')}")
     if only.lead_type is not None:
         types = f"SELECT DISTINCT lead_type FROM ({searched}) AS leads"  # noqa: S608 - a query of this function
-        spellings = await _spellings(connection, only.lead_type, types, searched_arguments)
-        filtered.append(f"leads.lead_type = ANY({parameter(spellings, 'text[]')})")
+        spelt = await _spellings(connection, {"lead_type": only.lead_type}, types, searched_arguments)
+        filtered.append(f"leads.lead_type = ANY({parameter(spelt['lead_type'], 'text[]')})")
     if only.source is not None:
         filtered.append(f"leads.source = {parameter(only.source, 'text')}")
     of_action = []
-    for column, text in (("action_type", only.action_type), ("engagement_level", only.engagement_level)):
-        if text is not None:
-            spellings = await _spellings(connection, text, _of_actions(column, searched), searched_arguments)
-            of_action.append(f"{column} = ANY({parameter(spellings, 'text[]')})")
+    wanted = (("action_type", only.action_type), ("engagement_level", only.engagement_level))
+    texts = {column: text for column, text in wanted if text is not None}
+    if texts:
+        found = await _spellings(connection, texts, _of_actions(texts, searched), searched_arguments)
+        of_action += [f"{column} = ANY({parameter(found[column], 'text[]')})" for column in texts]
+        if not all(found.values()):
+            filtered.append("false")
     if only.outcome is not None:
         of_action.append(f"outcome::text = {parameter(only.outcome, 'text')}")
     if only.period is not None:
@@ -225,18 +228,22 @@ async def _in_order(
     return f"SELECT * FROM leads WHERE {where} ORDER BY {order}", order  # noqa: S608 - texts of this function
 
 
-def _of_actions(column: str, searched: str) -> str:
-    """A query of what stands in a column of the actions of the leads searched; OFFSET 0 as where they are filtered."""
+def _of_actions(columns: Iterable[str], searched: str) -> str:
+    """What stands in columns of the actions of the leads searched; OFFSET 0 as where they are filtered."""
+    names = ", ".join(columns)
     return f"""
-        SELECT DISTINCT {column} FROM ({searched}) AS leads
-        CROSS JOIN LATERAL (SELECT {column} FROM actions WHERE lead_id = leads.id OFFSET 0) AS actions
-    """  # noqa: S608 - a column and a query of this module
+        SELECT DISTINCT {names} FROM ({searched}) AS leads
+        CROSS JOIN LATERAL (SELECT {names} FROM actions WHERE lead_id = leads.id OFFSET 0) AS actions
+    """  # noqa: S608 - columns and a query of this module
 
 
-async def _spellings(connection: asyncpg.Connection, text: str, found: str, arguments: Sequence[object]) -> list[str]:
-    """The spellings of a text among those a query finds. SQL folds otherwise than R1, so it cannot compare them."""
-    rows = await connection.fetch(found, *arguments)
-    return [spelling for (spelling,) in rows if text_key(spelling) == text_key(text)]
+async def _spellings(
+    connection: asyncpg.Connection, texts: Mapping[str, str], query: str, arguments: Sequence[object]
+) -> dict[str, list[str]]:
+    """By column the spellings in rows of a query that have all texts. SQL folds otherwise than R1, so it cannot."""
+    rows = await connection.fetch(query, *arguments)
+    fitting = [row for row in rows if all(text_key(row[name]) == text_key(text) for name, text in texts.items())]
+    return {name: sorted({row[name] for row in fitting}) for name in texts}
 
 
 async def _totals_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, tuple[Totals, int]]:
