@@ -1,7 +1,7 @@
-"""Leads go first: while small requests of leads come, reading and long decoding take half of the time at most.
+"""Leads go first: while small requests of leads come, reading and long decoding take a third of the time at most.
 
 They share the interpreter and the process's part of the cores with whoever accepts. So answers are made one after the
-other then, with a rest after each, and the thread that reads a large body rests as long as it worked. Alone,
+other then, with a rest after each, and the thread that reads a large body rests twice as long as it worked. Alone,
 nobody waits for anything.
 """
 
@@ -14,7 +14,9 @@ COME_S = 0.1
 """Leads come for so long after a request of them: what is beside ten of them a second gives way all the time."""
 LONGEST_WAIT_S = 0.25
 """For so long an answer waits for those before it: one that takes long does not hold up the others."""
-_LONGEST_REST_S = 0.05
+_REST = 2
+"""Times as long as somebody worked."""
+_LONGEST_REST_S = 0.1
 _WORK_S = 0.005
 """A thread works for so long before it rests."""
 
@@ -37,7 +39,7 @@ class LeadsFirst:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Make an answer in the block: beside leads one at a time, and after it a rest as long as it took."""
+        """Make an answer in the block: beside leads one at a time, and after it a rest twice as long as it took."""
         if not self.coming or not await self._take():
             yield
             return
@@ -45,11 +47,11 @@ class LeadsFirst:
         try:
             yield
         finally:
-            rest_s = min(time.monotonic() - began, _LONGEST_REST_S)
+            rest_s = min(_REST * (time.monotonic() - began), _LONGEST_REST_S)
             asyncio.get_running_loop().call_later(rest_s, self._turn.release)
 
     def rests(self) -> Callable[[], None]:
-        """What a thread that works for long calls often: beside leads, it rests as long as it worked."""
+        """What a thread that works for long calls often: beside leads, it rests twice as long as it worked."""
         began = time.monotonic()
 
         def rest() -> None:
@@ -58,7 +60,7 @@ class LeadsFirst:
             if worked_s < _WORK_S:
                 return
             if self.coming:
-                time.sleep(min(worked_s, _LONGEST_REST_S))
+                time.sleep(min(_REST * worked_s, _LONGEST_REST_S))
             began = time.monotonic()
 
         return rest
