@@ -158,7 +158,9 @@ async def test_clients_that_ask_for_nothing_do_not_keep_it(api: tuple[str, Proce
         connection.close()
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize(
+    "after_s", [pytest.param(0.0, marks=pytest.mark.slow), 0.2, pytest.param(0.5, marks=pytest.mark.slow)]
+)
 def test_it_ends_also_while_the_process_that_serves_is_replaced(api: tuple[str, Process], after_s: float) -> None:
     """Failed before: until it had loaded the app, a new process used inherited signal handlers and ignored SIGTERM."""
     _, process = api

@@ -133,6 +133,7 @@ def test_what_celery_says_of_a_worker_is_json_too(settings: Settings) -> None:
         worker.wait_for(lambda line: _is_error(line) and "exited with 'signal 9 (SIGKILL)'" in line["event"])
 
 
+@pytest.mark.slow
 def test_what_beat_says_is_json(settings: Settings) -> None:
     unreachable = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     with _container(unreachable, "beat") as beat:
