@@ -115,6 +115,7 @@ deputies = Table(
     Column("deputy_id", Uuid, ForeignKey("users.id"), nullable=False),
     Column("until", INSTANT, nullable=False),
     CheckConstraint("user_id <> deputy_id", name="another"),
+    CheckConstraint("isfinite(until)", name="finite"),
 )
 
 key_makers = Table(

@@ -180,6 +180,7 @@ rates = Table(
         "from_period IS NULL OR effective_from IS NOT NULL AND " + period_check("from_period"), name="start"
     ),
     CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended"),
+    CheckConstraint("isfinite(effective_from)", name="finite"),
 )
 
 rate_spans = Table(

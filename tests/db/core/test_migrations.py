@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -9,8 +11,11 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from db.core.engine import create_engine, transaction
 from db.core.migrate import alembic_config, downgrade, upgrade
+from db.core.settings import Settings
 from db.core.tables import metadata
+from db.ledger.policies import Policies
 from tests.databases import execute, url_of_database
 
 SCHEMA = {
@@ -118,6 +123,41 @@ def test_people_who_may_not_sign_in_have_no_password_after_a_way_back(empty: str
         return [tuple(row) for row in rows]
 
     assert asyncio.run(read()) == [("waits", "sales", None), ("out", "admin", None), ("in", "finance", "hash")]
+
+
+def test_the_last_instant_that_an_older_release_kept_as_infinity_prices_and_ends_something(database_url: str) -> None:
+    """Failed before: no policy of a partner could be read with a rule that starts at infinity."""
+    downgrade(database_url, "0062")
+    partner, person, deputy = uuid4(), uuid4(), uuid4()
+    execute(
+        database_url,
+        f"""
+        INSERT INTO partners (id, external_id, name, currency) VALUES ('{partner}', 'acme', 'Acme', 'EUR');
+        INSERT INTO partner_terms (partner_id, from_period, cap_minor, cap_scope, dedup_window)
+            VALUES ('{partner}', 0, 10000, 'period', 'forever');
+        INSERT INTO partner_time_zones VALUES ('{partner}', 0, 'UTC');
+        INSERT INTO rates (partner_id, level_key, engagement_level, amount_minor, effective_from)
+            VALUES ('{partner}', 'high', 'High', 1, 'infinity');
+        INSERT INTO users (id, name, email) VALUES ('{person}', 'a', 'a@x.com'), ('{deputy}', 'b', 'b@x.com');
+        INSERT INTO deputies VALUES ('{person}', '{deputy}', 'infinity')
+        """,
+    )
+    upgrade(database_url)
+
+    async def read() -> tuple[int, datetime]:
+        engine = create_engine(Settings(database_url=database_url, redis_url="redis://unused"))
+        async with transaction(engine) as connection:
+            policy = (await Policies().load(connection, [partner]))[partner]
+            rate = policy.card.price(uuid4(), "webinar", "click", "high", datetime(2024, 4, 1, tzinfo=UTC))
+            until: datetime = await connection.fetchval("SELECT until FROM deputies")
+        for infinite in ("UPDATE rates SET effective_from = 'infinity'", "UPDATE deputies SET until = 'infinity'"):
+            with pytest.raises(asyncpg.CheckViolationError):
+                async with transaction(engine) as connection:
+                    await connection.execute(infinite)
+        await engine.dispose()
+        return rate.amount_minor, until
+
+    assert asyncio.run(read()) == (1000, datetime(9999, 12, 31, 23, 59, 59, 999998, UTC))
 
 
 async def _create_all(url: str) -> None:
