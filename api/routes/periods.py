@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.access.permissions import Permission, requires
 from api.access.visibility import own_partner, without_names
@@ -79,7 +79,12 @@ async def list_periods(request: Request, partner: IdPath) -> Response:
 
 
 @router.get("/{period}", dependencies=[_READ], response_model=answers.PeriodToClose)
-async def get_period(request: Request, partner: IdPath, period: PeriodPath) -> Response:
+async def get_period(
+    request: Request,
+    partner: IdPath,
+    period: PeriodPath,
+    with_earlier: Annotated[bool, Query(description="count what is `undecided` of all periods before it, too")] = False,
+) -> Response:
     """A period with its figures, what was accepted for it and would not be billed in it if it closed now.
 
     And how many actions it bills that happened after the end of the contract.
@@ -89,7 +94,7 @@ async def get_period(request: Request, partner: IdPath, period: PeriodPath) -> R
         partner_id = await partner_id_of(connection, partner, within=own_partner(request))
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         found = await figures(connection, policy, month, month) or [PeriodFigures(month, 0, 0)]
-        left = await undecided.count(connection, policy, month)
+        left = await undecided.count(connection, policy, month, with_earlier=with_earlier)
         ended = await after_end.count(connection, [partner_id], month)
     shown = {
         "undecided": without_names(request, asdict(left), *_OF_ALL_PARTNERS),

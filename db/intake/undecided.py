@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from billing.policy import Policy
+from billing.rates import BEGINNING
 from db.intake import backlog
 
 MOST_COUNTED = 10_000
@@ -13,7 +14,7 @@ MOST_COUNTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Leads, and of `held` actions, with an instant in the month.
+    """Leads, and of `held` actions, with an instant in the month, or in an earlier one too if these were asked for.
 
     `waiting` are those of all partners and months that wait to be decided; closing waits for them. `unknown_product`
     may be of any partner. Dead letters that cannot be read count, because they may be of any partner too. Where rows
@@ -28,8 +29,13 @@ class Undecided:
     complete: bool
 
 
-async def count(connection: asyncpg.Connection, policy: Policy, period: int) -> Undecided:
-    """Count what of a partner's month is not billed; Postgres reads the payloads, so the caller's process does not."""
+async def count(
+    connection: asyncpg.Connection, policy: Policy, period: int, *, with_earlier: bool = False
+) -> Undecided:
+    """Count what of a partner's month is not billed, `with_earlier` of all months before it too.
+
+    Postgres reads the payloads, so the caller's process does not.
+    """
     row = await connection.fetchrow(
         """
         WITH partners_products AS MATERIALIZED (SELECT id, external_id FROM products WHERE partner_id = $1),
@@ -54,16 +60,20 @@ async def count(connection: asyncpg.Connection, policy: Policy, period: int) -> 
                     )
                 END
             ) AS dead_letters,
-            (SELECT coalesce(sum(held), 0)::bigint FROM product_periods WHERE partner_id = $1 AND period = $4) AS held,
+            (
+                SELECT coalesce(sum(held), 0)::bigint FROM product_periods
+                WHERE partner_id = $1 AND period BETWEEN $6 AND $4
+            ) AS held,
             greatest(
                 (SELECT count(*) FROM quarantined), (SELECT count(*) FROM unknown), (SELECT count(*) FROM dead)
             ) < $5 AS complete
         """.replace("lead_in_month(payload, $2, $3)", _IN_MONTH),
         policy.partner_id,
-        policy.calendar.start_of(period),
+        BEGINNING if with_earlier else policy.calendar.start_of(period),
         policy.calendar.end_of(period),
         period,
         MOST_COUNTED,
+        0 if with_earlier else period,
     )
     assert row is not None
     return Undecided(**row, waiting=await backlog.leads(connection, MOST_COUNTED))

@@ -60,7 +60,7 @@ def close(
     if (period is None) == (through is None):
         raise CannotStart("Name one month, or --through the last one to close.")
     last = month(period or through or "")
-    _warn(client, partner, last, ask=not yes)
+    _warn(client, partner, last, with_earlier=through is not None, ask=not yes)
     if through:
         path = f"/api/partners/{quote(partner, safe='')}/periods/close"
         accepted = client.post(path, {"through": last}, repeatable=False)
@@ -116,16 +116,17 @@ def _print_differences(differences: list[dict[str, Any]], corrected: int) -> Non
         console().print(f"These are the first {len(differences)} of {corrected:,}.")
 
 
-def _warn(client: Client, partner: str, period: str, *, ask: bool) -> None:
+def _warn(client: Client, partner: str, period: str, *, with_earlier: bool, ask: bool) -> None:
     """Name what was accepted for a month and is not billed; ends the command where a person does not want to go on."""
-    shown = client.get(f"/api/partners/{quote(partner, safe='')}/periods/{period}")
+    path = f"/api/partners/{quote(partner, safe='')}/periods/{period}"
+    shown = client.get(path, with_earlier="true" if with_earlier else None)
     if shown["closed"]:
         return  # the refusal says so
-    left = shown["undecided"]
+    left, which = shown["undecided"], f"through {period}" if with_earlier else f"of {period}"
     if left["waiting"]:
         note(f"{left['waiting']:,} leads wait to be decided; closing waits for them.")
     if left["held"]:
-        note(f"{left['held']:,} actions of {period} are held; they move to the next month.")
+        note(f"{left['held']:,} actions {which} are held; they move to the next month.")
     if shown["after_end"]:
         note(f"{shown['after_end']:,} actions of {period} are after the end of the contract, and are billed.")
     if not left["complete"]:
@@ -137,7 +138,7 @@ def _warn(client: Client, partner: str, period: str, *, ask: bool) -> None:
     ]
     for count, where in late:
         if count:
-            note(f"{count:,} leads of {period} are {where}. Once decided they are billed in a later month.")
+            note(f"{count:,} leads {which} are {where}. Once decided they are billed in a later month.")
     asking = ask and sys.stdin.isatty() and any(count for count, _ in late)
     if asking and not typer.confirm(f"Close {partner} {period} without them?", err=True):
         raise typer.Exit(1)

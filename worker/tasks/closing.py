@@ -21,7 +21,7 @@ from worker.tasks.reports import written_version
 async def close(attempt: Attempt) -> dict[str, Any]:
     """Close a partner's open months through the one asked for, once what was accepted before is decided.
 
-    The result has the figures of each month that it closed, and what of the last one is still not billed.
+    The result has the figures of each month that it closed, and what of them is still not billed.
     """
     arguments, runtime = attempt.task.arguments, attempt.runtime
     partner_id, through = UUID(arguments["partner_id"]), arguments["period"]
@@ -30,9 +30,8 @@ async def close(attempt: Attempt) -> dict[str, Any]:
     await decide_accepted_before(
         runtime.engine, runtime.policies, arguments["newest_waiting"], most_leads, attempt.progress
     )
-    first_open = (
-        await _first_open(attempt, partner_id) if arguments.get("with_earlier") else 0
-    )  # another may have closed
+    with_earlier = bool(arguments.get("with_earlier"))
+    first_open = await _first_open(attempt, partner_id) if with_earlier else 0  # another may have closed
     for month in periods_between(max(_next_to_close(attempt, first), first_open), through):
         await closing.freeze(
             runtime.engine,
@@ -47,7 +46,7 @@ async def close(attempt: Attempt) -> dict[str, Any]:
     for number, month in enumerate(closed := list(periods_between(first, through)), 1):
         written |= await written_version(runtime, partner_id, month)
         await attempt.progress(number, len(closed))
-    return {"closed": True} | written | await _figures(attempt, partner_id, first, through)
+    return {"closed": True} | written | await _figures(attempt, partner_id, first, through, with_earlier)
 
 
 def _next_to_close(attempt: Attempt, first: int) -> int:
@@ -67,12 +66,12 @@ async def _remember(task_id: UUID, month: int, uow: UnitOfWork) -> None:
     await records.add_arguments(uow.connection, task_id, {"frozen": month})
 
 
-async def _figures(attempt: Attempt, partner_id: UUID, first: int, through: int) -> dict[str, Any]:
+async def _figures(attempt: Attempt, partner_id: UUID, first: int, through: int, with_earlier: bool) -> dict[str, Any]:
     runtime = attempt.runtime
     async with transaction(runtime.engine, readonly=True) as connection:
         policy = (await runtime.policies.load(connection, [partner_id]))[partner_id]
         months = await periods.figures(connection, policy, first, through)
-        left = await undecided.count(connection, policy, through)
+        left = await undecided.count(connection, policy, through, with_earlier=with_earlier)
     return {
         "currency": policy.currency,
         "periods": [

@@ -187,8 +187,16 @@ async def test_a_month_says_what_would_not_be_billed_in_it(
         "complete": True,
     }
     assert (shown["closed"], shown["billed"], shown["net"]) == (False, "0.00", "0.00")
+    of_may = {"waiting": 1, "quarantined": 2, "unknown_product": 1, "dead_letters": 2, "held": 0, "complete": True}
+    assert (await get(client, "/api/partners/acme/periods/2024-05"))["undecided"] == of_may
+    # Failed before: of a history that closes at once, only the last month said so.
+    both = {"quarantined": 3, "unknown_product": 2, "dead_letters": 3, "complete": True}
+    shown = await get(client, "/api/partners/acme/periods/2024-05", with_earlier="true")
+    assert shown["undecided"] == both | {"waiting": 1, "held": 1}
     result = await _close(client, settings, engine, "acme/periods/2024-04/close")
     assert result["undecided"] == {"quarantined": 2, "unknown_product": 1, "dead_letters": 2, "complete": True}
+    result = await _close(client, settings, engine, "acme/periods/close", through="2024-06")
+    assert result["undecided"] == both
 
 
 async def _make_dead_letters(client: httpx.AsyncClient, engine: AsyncEngine, *leads: Json) -> None:
