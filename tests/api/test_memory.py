@@ -1,5 +1,6 @@
 """The memory of an API process is bounded, whatever the bodies that it reads hold, and however many come."""
 
+import gc
 import gzip
 import json
 import time
@@ -8,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from api.app import create_app
+from db.core.settings import Settings
 from scripts.local.processes.process import Process
 from tests.api.world import action, check_problem, lead, most_memory
 
@@ -53,3 +56,16 @@ def test_fifty_large_bodies_in_turn_leave_nothing_behind(shared_server: tuple[st
             held.append(most_memory(shared_server[1], "VmRSS"))
     assert max(held[1:]) - held[0] < 10 * MEGABYTE, held
     assert most_memory(shared_server[1]) < 250 * MEGABYTE
+
+
+async def test_the_door_searches_for_cycles_among_few_objects_at_a_time(settings: Settings) -> None:
+    """All threads wait for a search: 20 to 90 ms among 50,000 objects of a large body (docs/decisions/0027)."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)
+    app = create_app(settings)
+    try:
+        async with app.router.lifespan_context(app):
+            assert gc.get_threshold() == (5_000, 5, 1_000)
+            assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.set_threshold(*before)

@@ -10,10 +10,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
+from api import problems
 from api.app import create_app
 from api.problems import Problem
 from api.state import State
 from db.core.settings import Settings
+from tests.logs import capturing_log
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +34,18 @@ def no_collector() -> Iterator[None]:
 
 
 class _Connection:
-    """One that has sent this much, and then waits."""
+    """One that has sent this much, and then waits, or breaks."""
 
-    def __init__(self, body: bytes, more: bool) -> None:
+    def __init__(self, body: bytes, more: bool, breaks: bool = False) -> None:
         self._parts = [body] if body else []
         self._more = more
+        self._breaks = breaks
 
     async def receive(self) -> Message:
         if self._parts:
             return {"type": "http.request", "body": self._parts.pop(), "more_body": self._more}
+        if self._breaks:
+            return {"type": "http.disconnect"}
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -113,3 +118,17 @@ async def test_a_refused_request_is_freed_when_it_is_answered(
     for _ in range(200):  # the thread that read a large one lets it go a moment after it said what is wrong
         await asyncio.sleep(0.001 if freed() else 0)
     assert freed() is None
+
+
+@pytest.mark.parametrize("path", ["/leads", "/leads?partial=true", "/leads?dry_run=true", "/api/partners"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 300_000])
+async def test_an_upload_that_breaks_off_is_told_and_logged_as_the_senders(
+    impatient_app: FastAPI, shared_key: str, monkeypatch: pytest.MonkeyPatch, path: str, body: bytes
+) -> None:
+    """Failed before: 500 with a stack trace."""
+    log, logged = capturing_log()
+    monkeypatch.setattr(problems, "log", log)
+    connection = _Connection(body, more=True, breaks=True)
+    assert await _status(impatient_app, connection, path, shared_key, 900_000) == 400
+    assert logged == []
+    assert impatient_app.state.leadger.body_budget.held_bytes == 0

@@ -1,5 +1,6 @@
-"""What a process of a worker begins with: the names of its connections, and the memory that it shares."""
+"""What a process of a worker begins with: its connections, its search for cycles, and the memory that it shares."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -35,6 +36,36 @@ def test_connections_are_named_after_the_queues(settings: Settings, queues: Iter
     finally:
         process.stop()
         process.consume([])
+
+
+_OF_A_BATCH = {
+    "plan_cache_mode": "force_custom_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+
+
+def test_a_process_looks_rows_up_by_their_keys_alone_on_its_core_and_seldom_searches_for_cycles(
+    settings: Settings,
+) -> None:
+    """Without it a batch of a thousand rows starts processes of the server, and a third of its time is searching."""
+
+    async def shown(runtime: Runtime) -> dict[str, str]:
+        async with transaction(runtime.engine, readonly=True) as connection:
+            return {name: await connection.fetchval("SELECT current_setting($1)", name) for name in _OF_A_BATCH}
+
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    process.start(settings)
+    try:
+        assert process.run(shown) == _OF_A_BATCH
+        assert gc.get_threshold() == (50_000, 20, 100)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        process.stop()
+        gc.set_threshold(*before)
 
 
 _FORKED = """

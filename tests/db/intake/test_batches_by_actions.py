@@ -17,6 +17,7 @@ from db.intake.arrival import Arrival
 from db.intake.payloads import leads_from_payload
 from db.ledger import verdicts
 from tests.builders import Wire, lead
+from tests.logs import capturing_log
 from tests.world import World, domain_leads
 
 
@@ -70,6 +71,24 @@ async def test_a_request_is_divided_by_actions_and_a_lead_is_never_divided(world
     assert [(row["part"], row["lead_count"]) for row in rows] == [(0, 5), (1, 5), (2, 10)]
     assert [sum(len(each.actions) for each in of_row) for of_row in leads] == [5000, 5000, 2008]
     assert [each.external_id for of_row in leads for each in of_row] == [each["lead_id"] for each in sent]
+
+
+async def test_the_log_of_a_batch_counts_its_requests_and_names_ten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: a line named up to a thousand."""
+    log, logged = capturing_log()
+    monkeypatch.setattr(worker_batch, "log", log)
+    requests = [
+        inbox.Accepted(uuid4(), f"request {number:02}", datetime.now(UTC), domain_leads(crowded(number, 1)))
+        for number in range(12)
+    ]
+    async with transaction(world.engine) as connection:
+        await inbox.add(connection, requests)
+        await connection.execute("UPDATE inbox SET lane = 0")
+    assert await worker_batch.process_inbox(world.engine, world.policies, 1000)
+    (line,) = [each for each in logged if each["event"] == "leads_decided"]
+    assert (line["requests"], line["request_ids"]) == (12, [f"request {number:02}" for number in range(10)])
 
 
 async def test_the_number_of_a_retried_dead_letter_is_no_part_of_a_request(world: World) -> None:
