@@ -14,7 +14,7 @@ from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id
 from api.pages.exports import KINDS
 from api.pages.forms import Form, submitted
 from api.pages.languages import language_of_partner
-from api.pages.lists import PER_PAGE, beside, day_in_utc, link
+from api.pages.lists import PER_PAGE, beside, day_in_utc, link, path_to
 from api.pages.own_returns import reason_from_form, reasons_of, said_of
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
@@ -114,7 +114,7 @@ async def decide_action_here(request: Request, lead_id: str) -> Response:
             await hold_action(request, action_id, form.read(ReasonIn))
         else:
             await release_action(request, action_id, form.read(ReasonIn))
-        return led_to(request, f"/activity/{lead_id}", _DONE[decision])
+        return led_to(request, path_to("activity", lead_id), _DONE[decision])
 
     async def show(asked: Request, form: Form) -> Response:
         return await _show_lead(asked, form, lead_id)
@@ -131,7 +131,7 @@ async def ask_return_here(request: Request, lead_id: str) -> Response:
             raise Problem(400, "Choose an action.")
         body = form.read_as(ReturnIn, {"reason": reason_from_form(form)})
         results = await returned(request, [("The action", [action_id], False, body.reason)])
-        return led_to(request, f"/activity/{lead_id}", said_of(results))
+        return led_to(request, path_to("activity", lead_id), said_of(results))
 
     async def show(asked: Request, form: Form) -> Response:
         return await _show_lead(asked, form, lead_id)

@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
-from api.problems import FieldError, Problem
+from api.problems import FieldError, Problem, path_of
 from billing.errors import InvalidValue
 from billing.periods import period_from_text
 
 PER_PAGE = 50
+
+
+def path_to(*parts: str) -> str:
+    """A path of ours, whatever letters its parts have."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def link(path: str, query: Mapping[str, object]) -> str:
@@ -21,7 +26,7 @@ def link(path: str, query: Mapping[str, object]) -> str:
 
 def beside(request: Request, query: Mapping[str, object], following: str | None) -> dict[str, str]:
     """The links `newer` and `older` of a list; each empty if there is none."""
-    path = request.url.path
+    path = path_of(request)
     return {
         "newer": link(path, query) if "after" in request.query_params else "",
         "older": link(path, {**query, "after": following}) if following else "",

@@ -14,6 +14,7 @@ from api.pages.forms import Form, submitted
 from api.pages.languages import language_of_partner
 from api.pages.lists import link
 from api.pages.rendering import led_to, page
+from api.problems import path_of
 from api.routes.customers import create_customer
 from api.routing import Route
 from api.schemas.customers import CustomerIn
@@ -83,7 +84,7 @@ async def show_person(request: Request, customer: str, partner: str = "", period
         language=language,
         person=person,
         people=sees_people(request),
-        months=[(each, link(request.url.path, _query(each))) for each in months],
+        months=[(each, link(path_of(request), _query(each))) for each in months],
         shown=shown,
         lines=lines[:MOST_ACTIONS],
         has_more=len(lines) > MOST_ACTIONS,

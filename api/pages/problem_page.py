@@ -13,7 +13,7 @@ from api.negotiation import accepted
 from api.pages.forms import Form
 from api.pages.rendering import led_to, page
 from api.pages.welcome import welcome_page
-from api.problems import Problem
+from api.problems import Problem, path_of
 from api.state import state_of
 
 _HTML = "text/html"
@@ -56,9 +56,9 @@ def problem_page(request: Request, problem: Problem) -> Response:
 
 def _sign_in_page(request: Request) -> Response:
     if request.method in ("GET", "HEAD"):
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = path_of(request) + (f"?{request.url.query}" if request.url.query else "")
         return led_to(request, "/welcome" if target == "/" else f"/welcome?next={quote(target, safe='')}")
     typed = Form(request.scope.get("form", {}))
     # Only a page of ours knows the token: nobody else puts words into a person's form.
     ours = is_form_token(typed.value(CSRF_FIELD), session_cookie(request.scope, state_of(request).settings))
-    return welcome_page(request, Form(status=401), kept=typed.typed() if ours else [], target=request.url.path)
+    return welcome_page(request, Form(status=401), kept=typed.typed() if ours else [], target=path_of(request))

@@ -3,7 +3,9 @@
 import gzip
 from collections.abc import Mapping
 from functools import cache
+from string import punctuation
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -75,8 +77,12 @@ def words_of(request: Request, language: str) -> words.Words:
 
 
 def led_to(request: Request, path: str, said: str = "", *, shown_once: str = "") -> Response:
-    """After a form: have the browser get another page, which says once what was done, and shows a secret once."""
-    response = Response(status_code=303, headers={"Location": path, "Cache-Control": "no-store"})
+    """After a form: have the browser get another page, which says once what was done, and shows a secret once.
+
+    What no header takes of a path, as letters of own ids, is escaped; what a path means by `?` and `%` stays.
+    """
+    location = quote(path, safe=punctuation)
+    response = Response(status_code=303, headers={"Location": location, "Cache-Control": "no-store"})
     if said:
         set_notice(response, state_of(request).settings, f"{said}\n{shown_once}" if shown_once else said)
     return response

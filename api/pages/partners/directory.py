@@ -1,12 +1,10 @@
 """All partners, and a new one."""
 
-from urllib.parse import quote
-
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.pages.forms import Form, submitted
-from api.pages.lists import PER_PAGE, beside
+from api.pages.lists import PER_PAGE, beside, path_to
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.routes.partners import create_partner
@@ -50,7 +48,7 @@ async def lead_to_partners(request: Request) -> Response:
 @router.get("/customers/{partner}", dependencies=[requires(Permission.READ)])
 async def lead_to_partner(request: Request, partner: str) -> Response:
     """The overview of a partner, by the name that approval apps have for it."""
-    return led_to(request, f"/partners/{quote(partner, safe='')}")
+    return led_to(request, path_to("partners", partner))
 
 
 @router.get("/partners/new", dependencies=[requires(Permission.ADMIN)])

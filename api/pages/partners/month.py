@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, sees_people
 from api.pages.forms import Act, Form, submitted
-from api.pages.lists import PER_PAGE, beside
+from api.pages.lists import PER_PAGE, beside, path_to
 from api.pages.partners.heading import heading_of
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
@@ -43,7 +43,7 @@ async def close_period_here(request: Request, partner: str, period: PeriodPath) 
             raise Problem(400, "The month is another one.", [FieldError("#/month", f"must be {period}")])
         await close_period(request, partner, period)
         said = f"{name_of_period(period_from_text(period))} is being closed. Look again in a moment."
-        return led_to(request, f"/partners/{partner}/months/{period}", said)
+        return led_to(request, path_to("partners", partner, "months", period), said)
 
     return await _submitted(request, partner, period, act)
 
@@ -57,7 +57,7 @@ async def reopen_period_here(request: Request, partner: str, period: PeriodPath)
             raise Problem(400, "The month is another one.", [FieldError("#/again", f"must be {period}")])
         await reopen_period(request, partner, period)
         said = f"{name_of_period(period_from_text(period))} is open again; its actions are evaluated again."
-        return led_to(request, f"/partners/{partner}/months/{period}", said)
+        return led_to(request, path_to("partners", partner, "months", period), said)
 
     return await _submitted(request, partner, period, act)
 

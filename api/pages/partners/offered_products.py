@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.pages.forms import Form, submitted
-from api.pages.lists import PER_PAGE, beside
+from api.pages.lists import PER_PAGE, beside, path_to
 from api.pages.partners.heading import heading_of
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
@@ -33,7 +33,8 @@ async def create_product_here(request: Request, partner: str) -> Response:
         sent = {name: form.value(name).strip() for name in names} | {"partner": partner}
         body = form.read_as(ProductIn, sent)
         await create_product(request, body)
-        return led_to(request, f"/partners/{partner}/products", f"{body.name} is there; leads for it are taken.")
+        said = f"{body.name} is there; leads for it are taken."
+        return led_to(request, path_to("partners", partner, "products"), said)
 
     async def show(asked: Request, form: Form) -> Response:
         return await _show(asked, form, partner, None)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.pages.forms import Act, Form, submitted
-from api.pages.lists import PER_PAGE, beside, link
+from api.pages.lists import PER_PAGE, beside, link, path_to
 from api.pages.partners.heading import heading_of
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
@@ -60,7 +60,7 @@ async def set_price_here(request: Request, partner: str) -> Response:
     async def act(form: Form) -> Response:
         typed = {name: form.value(name).strip() for name in Typed.model_fields}
         sent: dict[str, Any] = {**typed, "partner": partner, "amount": form.amount("amount") or None}
-        body, path = form.read_as(RateIn, sent), f"/partners/{partner}/prices"
+        body, path = form.read_as(RateIn, sent), path_to("partners", partner, "prices")
         if form.value("shown") != link("", typed):
             started = await create_rate(request, body, dry_run=True)
             return led_to(request, link(path, {"preview": started.headers["location"].rpartition("/")[2], **typed}))
@@ -76,7 +76,8 @@ async def end_price_here(request: Request, partner: str, rule_id: int) -> Respon
 
     async def act(form: Form) -> Response:
         await end_rate(request, rule_id)
-        return led_to(request, f"/partners/{partner}/prices", "The price has ended; open actions are priced again.")
+        said = "The price has ended; open actions are priced again."
+        return led_to(request, path_to("partners", partner, "prices"), said)
 
     return await _submitted(request, partner, act)
 

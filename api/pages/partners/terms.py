@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from api.access.permissions import Caller, Permission, caller_of, requires
 from api.access.visibility import without_names
 from api.pages.forms import Form, number_from_text, submitted
+from api.pages.lists import path_to
 from api.pages.partners.heading import Heading, heading_of
 from api.pages.partners.terms_in_words import Field, Reader
 from api.pages.rendering import led_to, page, words_of
@@ -140,7 +141,7 @@ async def change_terms_here(request: Request, partner: str) -> Response:
             sent["effective_period"] = period
         await change_partner(request, partner, form.read_as(PartnerChange, sent))
         said = "The terms are changed; open actions are evaluated again where that is needed."
-        return led_to(request, f"/partners/{partner}/terms", said)
+        return led_to(request, path_to("partners", partner, "terms"), said)
 
     async def show(asked: Request, form: Form) -> Response:
         return await _show(asked, form, partner)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from api.access.permissions import Permission, caller_of, requires
 from api.pages.charts import Series, line_chart
 from api.pages.forms import Form, number_from_text, submitted
+from api.pages.lists import path_to
 from api.pages.partners.heading import heading_of
 from api.pages.rendering import led_to, page
 from api.routes.usage import enter_usage
@@ -40,7 +41,7 @@ async def enter_usage_here(request: Request, partner: str) -> Response:
         sent: dict[str, Any] = {name: form.value(name).strip() for name in ("period", "source", "key")}
         sent |= {"partner": partner, "units": number_from_text(units)}
         await enter_usage(request, form.read_as(UsageIn, sent | {"replace": form.value("replace") == "yes"}))
-        return led_to(request, f"/partners/{partner}/usage", "The units are entered.")
+        return led_to(request, path_to("partners", partner, "usage"), "The units are entered.")
 
     async def show(asked: Request, form: Form) -> Response:
         return await _show(asked, form, partner)

@@ -1,6 +1,7 @@
 """Signing in and up by forms, what is kept over a session that has ended, and forms of foreign pages."""
 
 import asyncio
+from urllib.parse import quote
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +14,7 @@ from db.core.unit_of_work import publish_nothing, unit_of_work
 from tests.api.office import Office
 from tests.api.pages.browser import HTML, Page
 from tests.api.pages.conftest import BrowserOf
-from tests.api.world import get, row_counts
+from tests.api.world import get, make, row_counts
 from tests.people import PASSWORD, new_person
 
 EVIL = "https://evil.example/"
@@ -47,6 +48,26 @@ async def test_nobody_is_led_elsewhere(browser_of: BrowserOf, engine: AsyncEngin
         fields = welcome.form("/welcome/sign-in") | {"next": target}
         led = await browser.send("/welcome/sign-in", fields | {"email": "fay@example.com", "password": PASSWORD})
         assert led.response.headers["location"] == "/", target
+
+
+async def test_letters_of_own_ids_lead_back_to_where_the_person_was(
+    browser_of: BrowserOf, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """Failed before: 500 after the session had begun, and after whatever a form had done."""
+    own_id = "größe€ 50%?#"
+    await make(client, "partners", external_id=own_id, name="Größe")
+    await new_person(engine, "ada", Role.ADMIN)
+    browser, path = await browser_of(), f"/partners/{quote(own_id)}/products"
+    welcome = await browser.follow(await browser.get(path))
+    fields = welcome.form("/welcome/sign-in") | {"email": "ada@example.com", "password": PASSWORD}
+    led = await browser.send("/welcome/sign-in", fields)
+    assert (led.status, led.response.headers["location"]) == (303, path)
+    form = {"csrf_token": (await browser.follow(led)).posted()[0][1]["csrf_token"]}
+    made = await browser.send(path, form | {"external_id": "cloud", "name": "Cloud"})
+    assert (made.status, made.response.headers["location"]) == (303, path)
+    assert "Cloud is there" in (await browser.follow(made)).text
+    typed = await browser.send("/welcome/sign-in", fields | {"next": "/partners/€"})
+    assert typed.response.headers["location"] == "/partners/%E2%82%AC"
 
 
 async def test_a_person_signs_up_and_sees_nothing_until_they_have_a_role(browser_of: BrowserOf) -> None:
