@@ -72,6 +72,7 @@ from api.traffic.downloads import Downloads
 from api.traffic.leads_first import LeadsFirst
 from api.traffic.rate_limit import RateLimiter
 from api.traffic.sign_ins import SignIns
+from api.traffic.streams import Streams
 from api.traffic.unknown_keys import UnknownKeys
 from db.access import api_keys, sessions
 from db.core.engine import create_engine
@@ -149,6 +150,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             reading=reading,
             dry_runs=dry_runs,
             downloads=Downloads(settings.home, reading, max(half // 2, 1), settings.answer_timeout_s),
+            streams=Streams(),
             health=Shared(_LIVE_S),
             days={},
         )

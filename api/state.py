@@ -21,6 +21,7 @@ from api.traffic.downloads import Downloads
 from api.traffic.leads_first import LeadsFirst
 from api.traffic.rate_limit import RateLimiter
 from api.traffic.sign_ins import SignIns
+from api.traffic.streams import Streams
 from db.core.actor import Actor
 from db.core.settings import Settings
 from db.core.unit_of_work import UnitOfWork
@@ -60,6 +61,7 @@ class State:
     dry_runs: SideThread
     downloads: Downloads
     """Making their texts takes half of the connections for reading at most."""
+    streams: Streams
     health: Shared[Figures]
     """What the pages show live."""
     days: dict[int, Shared[list[DayTotals]]]

@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 import msgspec
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.movers import waiting_caller
@@ -86,8 +85,8 @@ async def show_dashboard(request: Request) -> Response:
 @router.get("/dashboard/live", dependencies=[requires(Permission.READ)])
 async def stream_health(request: Request) -> Response:
     """The figures of health as server-sent events."""
-    headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(state_of(request)), media_type="text/event-stream", headers=headers)
+    state = state_of(request)
+    return state.streams.start(caller_of(request).id, _events(state))
 
 
 @router.get("/dashboard/figures", dependencies=[requires(Permission.READ)])
