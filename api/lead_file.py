@@ -16,8 +16,11 @@ from billing.lead_files.reading import READERS, Format, recognise
 from billing.leads import Lead
 from db.core.settings import Settings
 
+_TOO_MANY = "which is the most that is taken here; send it in parts, or with `leadger ingest`."
 _BEGINNING_BYTES = 64 * 1024
 _MOST_COLUMNS = 100
+_MOST_LINES = 100_000
+"""Of CSV and NDJSON: each line that is no lead is kept with why, and lines are many times smaller than what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def read_file(
     content: bytes, kind: Format, chosen: Mapping[str, str | None], now: datetime, settings: Settings
 ) -> FileOfLeads:
     """Read all of an unpacked file, CSV with the columns that were chosen; raises Unreadable, Problem 413."""
+    if kind is not Format.JSON and content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n") > _MOST_LINES:
+        raise Problem(413, f"The file holds more than {_MOST_LINES:,} lines, {_TOO_MANY}")
     stream = io.BufferedReader(io.BytesIO(content.removeprefix(BOM)))
     found = csv_leads(stream, chosen, ":memory:") if kind is Format.CSV else READERS[kind](stream)
     entries: list[Entry] = []
@@ -89,11 +94,7 @@ def read_file(
         else:
             entries.append(each)
         if len(entries) > settings.max_batch_leads:
-            raise Problem(
-                413,
-                f"The file holds more than {settings.max_batch_leads:,} leads, which is the most that is taken here; "
-                "send it in parts, or with `leadger ingest`.",
-            )
+            raise Problem(413, f"The file holds more than {settings.max_batch_leads:,} leads, {_TOO_MANY}")
     read = _leads(entries, now, settings)
     reasons: dict[int, list[str]] = defaultdict(list)
     for error in read.errors:

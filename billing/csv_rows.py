@@ -46,7 +46,7 @@ def rows_from_csv(text: str, columns: Mapping[str, str], most: int) -> list[CsvR
         elif any(values):
             cells = {name: value.strip() for name, value in zip(names, values, strict=False) if name and value.strip()}
             rows.append(CsvRow(line, cells))
-        if len(rows) > most:
+        if len(rows) + len(faults) > most:
             raise InvalidRows([(line, f"is more than the {most} rows that are taken at a time")])
     if faults:
         raise InvalidRows(faults)

@@ -35,7 +35,7 @@ _OPEN_QUOTE = "unexpected end of data"
 """What the csv module says where a quoted value does not end."""
 
 _MOST_LINES = 100
-"""A row has no more, or a quote that never closes would have its file read again and again."""
+"""A row has no more, or a quote that never closes would have the rest of its file read for every line."""
 
 _ACTION_COLUMNS = ("action_type", "engagement_level", "timestamp")
 
@@ -99,25 +99,30 @@ def _next_row(lines: "_Lines", columns: int, delimiter: str) -> tuple[list[str],
     A quoted value may go on in the next lines, but never over a whole row: a quote that does not close before one was
     meant as a mark of inches, say, so only its own line is bad.
     """
-    taken = [line for line in [next(lines, None)] if line is not None]
-    if not taken:
+    taken: list[str] = []
+    if lines.peek() is None:
         return None
-    while True:
-        text = "".join(taken).rstrip("\r\n")
-        try:
-            values = next(csv.reader(taken, delimiter=delimiter, strict=True), [])
-        except csv.Error as error:
-            following = lines.peek()
-            ends_here = following is None or following.count(delimiter) >= columns - 1 or len(taken) >= _MOST_LINES
-            if str(error) == _OPEN_QUOTE and not ends_here:
-                taken.append(next(lines))
-                continue
-            lines.push_back(taken[1:])
-            text = taken[0].rstrip("\r\n")
-            if str(error) == _OPEN_QUOTE:
-                return [], text, "opens a quote that does not close before the next row"
-            return _leniently(text, columns, delimiter)
-        return values, text, _misfit(values, columns)
+    try:
+        values = next(csv.reader(_lines_of_row(lines, taken, columns, delimiter), delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        lines.push_back(taken[1:])
+        text = taken[0].rstrip("\r\n")
+        if str(error) == _OPEN_QUOTE:
+            return [], text, "opens a quote that does not close before the next row"
+        return _leniently(text, columns, delimiter)
+    return values, "".join(taken).rstrip("\r\n"), _misfit(values, columns)
+
+
+def _lines_of_row(lines: "_Lines", taken: list[str], columns: int, delimiter: str) -> Iterator[str]:
+    """The lines that a row may have, as its reader asks for them; `taken` gets those that it asked for.
+
+    So each is read once: a file in which every line opens a quote is not read again and again.
+    """
+    while (line := lines.peek()) is not None:
+        if taken and (line.count(delimiter) >= columns - 1 or len(taken) >= _MOST_LINES):
+            return
+        taken.append(next(lines))
+        yield line
 
 
 def _leniently(text: str, columns: int, delimiter: str) -> tuple[list[str], str, str]:

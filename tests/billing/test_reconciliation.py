@@ -83,3 +83,11 @@ def test_every_bad_row_is_named(text: str, faults: list[tuple[int, str]]) -> Non
         list_from_csv(text)
     assert [line for line, _ in refused.value.faults] == [line for line, _ in faults]
     assert all(detail.startswith(said) for (_, detail), (_, said) in zip(refused.value.faults, faults, strict=True))
+
+
+def test_bad_rows_count_like_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed before: each of millions of rows with too many fields was kept with what is wrong with it."""
+    monkeypatch.setattr("billing.reconciliation.MOST_ROWS", 10)
+    with pytest.raises(InvalidRows) as refused:
+        list_from_csv("lead_id,amount\n" + ",,,x\n" * 1000)
+    assert refused.value.faults == [(12, "is more than the 10 rows that are taken at a time")]

@@ -121,8 +121,10 @@ async def test_a_large_file_is_asked_for_again(
         (gzip.compress(bytes(17 * 1024 * 1024)), "x.csv.gz", "larger than 16777216 bytes"),
         (b"a," * 101 + b"\n", "x.csv", "The first line is too long"),
         (b"\n".join(json.dumps(lead(f"l{at}")).encode() for at in range(10_001)), "x.ndjson", "more than 10,000 leads"),
+        (gzip.compress(CSV + b"x\n" * 100_000), "x.csv.gz", "more than 100,000 lines"),
+        (gzip.compress(b"\n" * 100_001), "x.ndjson.gz", "more than 100,000 lines"),
     ],
-    ids=["none", "neither", "damaged", "gzip in gzip", "bomb", "columns", "leads"],
+    ids=["none", "neither", "damaged", "gzip in gzip", "bomb", "columns", "leads", "bad lines", "empty lines"],
 )
 async def test_what_cannot_be_read_says_why(
     browser_of: BrowserOf, engine: AsyncEngine, content: bytes, name: str, said: str
