@@ -19,6 +19,7 @@ async def reopen(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: 
     """
     task_id = await closing.reopen(uow, policies, partner_id, period)
     await locks.lock_bills_exclusive(uow.connection, partner_id)
+    await closing.check_not_issued(uow.connection, partner_id, period)
     bill_id = await records.live_of(uow.connection, partner_id, period)
     bill = await records.read(uow.connection, bill_id) if bill_id else None
     if bill:

@@ -74,10 +74,13 @@ async def check_can_reopen(connection: asyncpg.Connection, policy: Policy, perio
     assert policy.closed_through is not None
     if period != policy.closed_through:
         raise RuleViolation(f"{name_of_period(policy.closed_through)} must be reopened first; the newest goes first.")
+    await check_not_issued(connection, policy.partner_id, period)
+
+
+async def check_not_issued(connection: asyncpg.Connection, partner_id: UUID, period: int) -> None:
+    """Raise RuleViolation if the bill of the period is issued; it may be meanwhile until its lock is held."""
     issued = await connection.fetchval(
-        "SELECT number FROM bills WHERE partner_id = $1 AND period = $2 AND issued_at IS NOT NULL",
-        policy.partner_id,
-        period,
+        "SELECT number FROM bills WHERE partner_id = $1 AND period = $2 AND issued_at IS NOT NULL", partner_id, period
     )
     if issued:
         raise RuleViolation(f"{name_of_period(period)} was billed with {issued}; what is issued never changes.")

@@ -13,6 +13,7 @@ from billing.bills.states import State
 from billing.bills.verify import difference_in_file
 from billing.roles import Role
 from db.bills import history as bill_history
+from db.core import locks
 from db.core.actor import SYSTEM
 from db.core.engine import transaction
 from tests.api.access.test_audit import OF_BILLS
@@ -301,6 +302,26 @@ async def test_reopening_voids_a_bill_and_adjustments_outlive_it(office: Office)
     await office.work()
     live, *_ = await get_all(office.client, "/api/bills", partner="acme", period="2024-04")
     assert (live["state"], live["gross"]) == ("draft", "9.00")
+
+
+async def test_a_bill_that_is_issued_while_its_month_is_being_reopened_stays_issued(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: the database refused to void it, and the answer was 500."""
+    await office.lead_in("2024-04")
+    reviewer = await office.person("sam", Role.SALES)
+    approved = await office.moved(await office.moved(await office.make(), "submit"), "approve", reviewer)
+    lock = locks.lock_bills_exclusive
+
+    async def issue_first(connection: asyncpg.Connection, partner_id: UUID) -> None:
+        monkeypatch.setattr(locks, "lock_bills_exclusive", lock)
+        await office.moved(approved, "issue")
+        await lock(connection, partner_id)
+
+    monkeypatch.setattr(locks, "lock_bills_exclusive", issue_first)
+    reopening = await office.client.post("/api/partners/acme/periods/2024-04/reopen")
+    assert check_problem(reopening, 409)["detail"].startswith("April 2024 was billed with ACME-0001")
+    assert (await office.live("2024-04"))["state"] == "issued"
 
 
 async def test_many_bills_are_moved_at_once(office: Office) -> None:
