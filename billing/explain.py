@@ -1,6 +1,6 @@
 """Explaining verdicts (R15): every figure behind one, and one sentence for a person."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -29,6 +29,8 @@ _COUNTED = {
     Outcome.HELD: "held",
     Outcome.RETURNED: "returned",
 }
+Amount = Callable[[int], str]
+"""How an amount in minor units is written."""
 _CAPS_CACHED = 1_000  # most lines of a report name the same cap
 
 
@@ -84,25 +86,34 @@ def explain_one(verdict: Verdict, holders: Iterable[Winner], terms: Terms, used_
 
 
 def reason_text(
-    line: Explained, terms: Terms, currency: str, rule: str, decision: Decision, credit: Credit | None
+    line: Explained,
+    terms: Terms,
+    currency: str,
+    rule: str,
+    decision: Decision,
+    credit: Credit | None,
+    amount: Amount = amount_from_minor,
 ) -> str:
-    """Why the action was or was not billed, in one sentence; `rule` names the conditions of the rate that prices it."""
+    """Why the action was or was not billed, in one sentence.
+
+    `rule` names the conditions of the rate that prices it; `amount` writes money.
+    """
     verdict = line.verdict
     action = verdict.action
-    value = f"{amount_from_minor(action.value_minor)} {currency}"
+    value = f"{amount(action.value_minor)} {currency}"
     month = name_of_period(action.billing_period)
     reason = f" ({decision.reason})" if decision.reason else ""
     match verdict.outcome:
         case Outcome.BILLED:
             text = f"Billed in full: {value} by the rate for {rule}"
-            text += _cap_used(line, terms, currency, month)
+            text += _cap_used(line, terms, currency, month, amount)
         case Outcome.PARTLY_BILLED:
             text = (
-                f"Billed {amount_from_minor(verdict.billed_minor)} of {value} (rate for {rule}), because only that was "
-                f"left of {_cap_text(terms, currency, month)}"
+                f"Billed {amount(verdict.billed_minor)} of {value} (rate for {rule}), because only that was "
+                f"left of {_cap_text(terms, currency, month, amount)}"
             )
         case Outcome.CAPPED:
-            text = f"Not billed: {_cap_text(terms, currency, month)} was already used up"
+            text = f"Not billed: {_cap_text(terms, currency, month, amount)} was already used up"
             text += f"; its value is {value} (rate for {rule})"
         case Outcome.DUPLICATE:
             text = f"Not billed: duplicate of {_winner_text(line.winner)}; its value is {value} (rate for {rule})"
@@ -114,7 +125,7 @@ def reason_text(
         own = name_of_period(action.own_period)  # which may be open again by now
         text += f"; it belongs to {own}, which was closed before it could be billed there, and is billed in {month}"
     if credit is not None:
-        text += f"; {amount_from_minor(credit.amount_minor)} {currency} are credited in {name_of_period(credit.period)}"
+        text += f"; {amount(credit.amount_minor)} {currency} are credited in {name_of_period(credit.period)}"
         text += f", because it was returned{reason}"
     if decision.corrected_by is not None:
         text += f"; it was corrected, and action {decision.corrected_by} stands for it"
@@ -130,15 +141,15 @@ def totals_text(totals: Totals) -> str:
     return f"{totals.actions:,} {'action' if totals.actions == 1 else 'actions'}: {parts or 'nothing is billed'}."
 
 
-def _cap_used(line: Explained, terms: Terms, currency: str, month: str) -> str:
+def _cap_used(line: Explained, terms: Terms, currency: str, month: str, amount: Amount) -> str:
     if line.cap_after_minor is None:
         return ", without a cap"
-    return f"; {amount_from_minor(line.cap_after_minor)} of {_cap_text(terms, currency, month)} is now used"
+    return f"; {amount(line.cap_after_minor)} of {_cap_text(terms, currency, month, amount)} is now used"
 
 
 @lru_cache(_CAPS_CACHED)
-def _cap_text(terms: Terms, currency: str, month: str) -> str:
-    cap = f"the cap of {amount_from_minor(terms.cap_minor or 0)} {currency} per customer"
+def _cap_text(terms: Terms, currency: str, month: str, amount: Amount) -> str:
+    cap = f"the cap of {amount(terms.cap_minor or 0)} {currency} per customer"
     return f"{cap} for all time" if terms.cap_scope is CapScope.LIFETIME else f"{cap} in {month}"
 
 

@@ -78,7 +78,7 @@ async def _show_run(request: Request, form: Form, run_id: UUID, after: str | Non
         status=form.status,
         form=form,
         run=shown,
-        results=[result_out(each) for each in ended],
+        results=[result_out(each) | {"name": each.partner_name} for each in ended],
         links=beside(request, {}, following),
         letters=[each for each in letters if each.outcome == "failed"],
         may_bill=caller_of(request).may(Permission.BILL),

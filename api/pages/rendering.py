@@ -105,7 +105,13 @@ def environment() -> Environment:
         "roles": words.ROLES,
         "nothing": NOTHING,
     }
-    made.filters |= {"period": words.period, "day": words.day, "date": words.brief_day, "instant": words.instant}
+    made.filters |= {
+        "period": words.period,
+        "periods": words.periods,
+        "day": words.day,
+        "date": words.brief_day,
+        "instant": words.instant,
+    }
     return made
 
 

@@ -73,7 +73,8 @@ async def _show(request: Request, form: Form) -> Response:
 def _sent(form: Form) -> dict[str, Any]:
     """What is supposed, as the API takes it."""
     sent: dict[str, Any] = {name: form.value(name).strip() for name in ("from", "to", "dedup_window")}
-    sent["partners"] = form.value("partners").replace(",", " ").split()
+    if partners := form.value("partners").replace(",", " ").split():
+        sent["partners"] = partners
     if form.value("cap_is") == "none":
         sent["cap"] = None
     elif form.value("cap_is") == "other":
@@ -81,6 +82,6 @@ def _sent(form: Form) -> dict[str, Any]:
     rate = {name: form.value(_RATE + name).strip() for name in _OF_RATE} | {"amount": form.amount(f"{_RATE}amount")}
     if any(rate.values()):
         # A price that names nothing gives way to the prices of levels, so it names the partner, as on its own page.
-        named = [{}] if rate["product"] else [{"partner": each} for each in sent["partners"]]
+        named = [{}] if rate["product"] else [{"partner": each} for each in partners]
         sent["rates"] = [each | {name: text for name, text in rate.items() if text} for each in named]
     return sent

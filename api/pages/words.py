@@ -1,6 +1,7 @@
 """How pages write money, numbers, instants and periods."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,7 +10,7 @@ from babel import Locale, UnknownLocaleError
 from markupsafe import Markup
 
 from billing.money import amount_from_minor, minor_from_amount
-from billing.periods import name_of_period
+from billing.periods import name_of_period, next_period
 from billing.zones import zone
 from db.bills.files.language import Language, language_of
 
@@ -134,6 +135,17 @@ def words_for(accept_language: str) -> Words:
 def period(number: int) -> str:
     """April 2024."""
     return name_of_period(number)
+
+
+def periods(numbers: Iterable[int]) -> str:
+    """Months in their order; those that follow each other as one span: "March 2024 to May 2024, July 2024"."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and next_period(spans[-1][-1]) == number:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    return ", ".join(" to ".join(name_of_period(each) for each in dict.fromkeys((span[0], span[-1]))) for span in spans)
 
 
 def day(value: date) -> str:

@@ -15,6 +15,7 @@ class CustomerMonth:
 
     partner_id: UUID
     partner: str
+    partner_name: str
     currency: str
     timezone: str
     period: int
@@ -33,7 +34,7 @@ async def newest(
                 SELECT partner_id FROM leads WHERE customer_id = $1 ORDER BY created_at DESC, id DESC LIMIT 2000
             ) AS newest
         )
-        SELECT customer_periods.*, partners.external_id AS partner, currency, (
+        SELECT customer_periods.*, partners.external_id AS partner, partners.name AS partner_name, currency, (
             SELECT timezone FROM partner_time_zones AS zones WHERE zones.partner_id = partners.id
             ORDER BY from_period DESC LIMIT 1
         ) AS timezone
@@ -49,6 +50,7 @@ async def newest(
         CustomerMonth(
             row["partner_id"],
             row["partner"],
+            row["partner_name"],
             row["currency"],
             row["timezone"],
             row["period"],

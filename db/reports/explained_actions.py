@@ -16,7 +16,8 @@ import asyncpg
 from billing.actions import WINNING, Action, Outcome, Verdict, Winner, in_evaluation_order
 from billing.affected_range import PeriodCounters
 from billing.duplicates import winner_from_action
-from billing.explain import Credit, Decision, Explained, explain, explain_one, reason_text
+from billing.explain import Amount, Credit, Decision, Explained, explain, explain_one, reason_text
+from billing.money import amount_from_minor
 from billing.terms import CapScope, Terms, TermsHistory
 from db.core.slices import in_slices
 from db.ledger import cap_used, correction_links, period_counters, reading, winners
@@ -71,7 +72,11 @@ class Line(NamedTuple):
     @property
     def reason(self) -> str:
         """Why the action was or was not billed, in one sentence."""
-        return reason_text(self.explained, self.terms, self.currency, self.rule, self.decision, self.credit)
+        return self.reason_with(amount_from_minor)
+
+    def reason_with(self, amount: Amount) -> str:
+        """The same sentence with money as a reader writes it."""
+        return reason_text(self.explained, self.terms, self.currency, self.rule, self.decision, self.credit, amount)
 
 
 async def lines_of_customers(

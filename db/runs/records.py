@@ -80,6 +80,7 @@ class Item:
     run_id: UUID
     partner_id: UUID
     partner: str
+    partner_name: str
     currency: str
     period: int
     actions: int
@@ -131,8 +132,8 @@ class Figures:
 
 
 ITEMS = """
-    SELECT items.id, run_id, partner_id, external_id AS partner, currency, items.period, actions, attempts,
-        next_attempt_at, outcome, bill_id, bill_state, gross_minor, note, error, finished_at
+    SELECT items.id, run_id, partner_id, external_id AS partner, name AS partner_name, currency, items.period,
+        actions, attempts, next_attempt_at, outcome, bill_id, bill_state, gross_minor, note, error, finished_at
     FROM billing_run_items AS items JOIN partners ON partners.id = partner_id
 """
 """Items with what is known of their partners, as `item_from_row` reads them."""

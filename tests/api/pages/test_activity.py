@@ -69,6 +69,8 @@ async def test_leads_are_filtered_and_each_action_says_why(
     assert "Billed 100.00 EUR Gross 120.00 Saved as duplicates 10.00 Saved by the cap 10.00" in shown.text
     assert "Not billed: the cap of 100.00 EUR per customer in April 2024 was already used up" in shown.text
     assert "<script>alert" not in shown.response.text
+    (earlier,) = re.findall(r'href="(/search[?]q=[^"]+)">See that action', shown.response.text)
+    assert (await sam.get(earlier)).response.headers["location"] == f"/activity/{found['id']}"
     assert set(shown.forms) == {"/account/sign-out", f"/activity/{found['id']}/ask-return"}
     assert (await sam.get("/activity/00000000-0000-0000-0000-000000000000")).status == 404
 
@@ -155,9 +157,9 @@ async def test_a_person_has_months_with_the_cap_filling_up(
     sam = await browser_of("sam", Role.SALES)
     path = f"/people/{(await get(client, '/api/customers/anna'))['customer_id']}"
     acme = await sam.get(f"{path}?partner=acme&period=2024-04")
-    assert "April 2024 with acme Billed 100.00 EUR" in acme.text
+    assert "April 2024 with Acme Billed 100.00 EUR" in acme.text
     assert "The cap of 100.00 EUR 100.00 of 100.00" in acme.text
-    assert "April 2024 with globex Billed 2.00 EUR" in (await sam.get(f"{path}?partner=globex&period=2024-04")).text
+    assert "April 2024 with Globex Billed 2.00 EUR" in (await sam.get(f"{path}?partner=globex&period=2024-04")).text
     assert "anna@example.com" in acme.text
     assert (await sam.get("/people/nobody")).status == 404
     await make(client, "partners", external_id="tight", name="Tight", cap="15.00")

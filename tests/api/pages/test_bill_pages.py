@@ -195,7 +195,7 @@ async def test_amounts_are_shown_and_typed_as_the_reader_writes_them(browser_of:
     assert "Type 12,00." in page.text
     issue = page.form(f"{path}/move", move="issue")
     refused = await fay.send(f"{path}/move", issue | {"confirmed": "1200"})
-    assert (refused.status, "Amount must be 12,00." in refused.text) == (400, True)
+    assert (refused.status, "Gross amount must be 12,00." in refused.text) == (400, True)
     assert (await fay.send(f"{path}/move", issue | {"confirmed": "12,00"})).status == 303
     page = await fay.get(path)
     await _sent(
@@ -209,6 +209,8 @@ async def test_amounts_are_shown_and_typed_as_the_reader_writes_them(browser_of:
     assert "1,80" in (await fay.follow(await fay.send(f"{path}/credit-note", note))).text
     of_all = await fay.get("/bills")
     assert "12,00 9,50" in of_all.text
+    of_lead = await fay.get(f"/activity/{(await get(office.client, '/leads/lead-2024-04'))['id']}")
+    assert "Billed in full: 10,00 EUR by the rate for High; 10,00 of the cap of 100,00 EUR" in of_lead.text
     assert (await office.client.patch("/api/partners/acme", json={"preferences": {"language": "en-GB"}})).is_success
     for about_it in (path, "/bills?partner=acme", "/activity?partner=acme"):
         shown = (await fay.get(about_it)).text

@@ -68,6 +68,10 @@ def test_another_person_approves_and_finance_issues(place: Place) -> None:
     finance.get_by_role("button", name="Issue bill").click()
     expect(finance.get_by_text("PAGED-0001").first).to_be_visible()
     assert place.state(place.bills["2024-03"]) == "issued"
+    finance.set_viewport_size({"width": 390, "height": 844})
+    finance.goto(f"/partners/{place.client.get('/api/partners/paged').json()['partner_id']}/statement")
+    booked = finance.get_by_role("row").filter(has_text="PAGED-0001").locator("td")
+    assert [cell.is_visible() for cell in booked.all()] == [True, True, True, False]
 
 
 def test_a_bill_is_rejected_on_a_phone_without_script_with_the_keyboard(place: Place) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.words import words_for
+from api.pages.words import periods, words_for
 from billing.money import amount_from_minor
 
 LANGUAGES = ("en", "en-IN", "de", "de-AT", "de-CH", "fr", "es", "pl", "pt-BR", "sv", "hi", "ar", "xx")
@@ -33,6 +33,18 @@ LANGUAGES = ("en", "en-IN", "de", "de-AT", "de-CH", "fr", "es", "pl", "pt-BR", "
 def test_money_is_read_as_it_is_typed(language: str, typed: str, wire: str) -> None:
     """Failed before: 12,50 was read as 1250."""
     assert words_for(language).amount_from_typed(typed) == wire
+
+
+@pytest.mark.parametrize(
+    ("numbers", "written"),
+    [
+        ([], ""),
+        ([202404], "April 2024"),
+        ([202311, 202312, 202401, 202403], "November 2023 to January 2024, March 2024"),
+    ],
+)
+def test_months_that_follow_each_other_are_one_span(numbers: list[int], written: str) -> None:
+    assert periods(numbers) == written
 
 
 @given(language=st.sampled_from(LANGUAGES), minor=st.integers(-(10**14), 10**14))
