@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import httpx
 import typer
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FilePayload, sync_playwright
 
 from scripts.dev.chaos.stack import running_stack
 from scripts.dev.screenshots.scene import PASSWORD, Scene
@@ -20,13 +20,23 @@ _HEIGHT = 900
 
 
 class Picture(NamedTuple):
-    """What to look at: a name for the file, the role of who looks ("" for nobody), the path; what is pressed there."""
+    """What to look at: a name for the file, the role of who looks ("" for nobody), the path.
+
+    And what is pressed there, once a CSV file was chosen if there is one.
+    """
 
     name: str
     role: str
     path: str
     press: str = ""
+    file: str = ""
 
+
+_LEADS = """Lead,Person,Product,Kind,What,Level,When
+file-1,person-1,acme-crm,Website Visit,Click,High,2024-05-04T10:00:00Z
+file-2,person-2,acme-crm,Website Visit,Click,Loud,2024-05-04T11:00:00Z
+"""
+"""A file with columns of its own, and with one row that cannot be read."""
 
 IN_ERROR = Picture("in-error", "", "/welcome")
 """Taken while the database is away."""
@@ -72,6 +82,7 @@ def _records(scene: Scene) -> Iterator[Picture]:
         yield Picture(f"partner{name.replace('/', '-')}", "admin", acme + name)
     yield Picture("partner-long", "finance", scene.path_of("partner", "umbrella"))
     yield Picture("partner-terms-sales", "sales", f"{acme}/terms")
+    yield Picture("person-new", "admin", "/people/new")
     yield Picture("own-partner", "partner", "/partner")
     yield Picture("own-partner-list", "partner", "/partner/reconciliation")
     yield Picture("own-partner-returns", "partner", "/partner/returns")
@@ -84,6 +95,9 @@ def _records(scene: Scene) -> Iterator[Picture]:
     yield Picture("person", "finance", f"{person}?partner=acme&period=2024-05")
     yield Picture("person-crowded", "finance", scene.path_of("customer", "long"))
     yield Picture("import", "admin", "/import")
+    yield Picture("import-read", "admin", "/import", "See how it is read", _LEADS)
+    batch = scene.client.get("/leads/batches").json()["items"][0]
+    yield Picture("import-batch", "admin", f"/import/{batch['batch_id']}")
     yield Picture("search", "sales", "/search?q=o")
     yield Picture("search-empty", "sales", "/search?q=nothing-is-called-so")
     yield Picture("month", "finance", "/month?period=2024-05")
@@ -102,7 +116,7 @@ def _records(scene: Scene) -> Iterator[Picture]:
 def _settings(scene: Scene) -> Iterator[Picture]:
     """Settings, which are for Admins only."""
     nora = scene.client.get("/api/users", params={"email": "none@example.com"}).json()["items"][0]
-    for name in ("people", "people?tab=waiting", "keys", "webhooks", "seller", "audit"):
+    for name in ("people", "people?tab=waiting", "keys", "webhooks", "notifications", "seller", "audit"):
         yield Picture(f"settings-{name.replace('?tab=', '-')}", "admin", f"/settings/{name}")
     yield Picture("settings-person", "admin", f"/settings/people/{nora['user_id']}")
     yield Picture("settings-webhook", "admin", f"/settings/webhooks/{scene.webhook['webhook_id']}")
@@ -152,6 +166,9 @@ def _take(
         page.goto(picture.path)
         if picture.press:
             page.evaluate("document.querySelectorAll('form').forEach(each => { each.noValidate = true })")
+            if picture.file:
+                file = FilePayload(name="leads.csv", mimeType="text/csv", buffer=picture.file.encode())
+                page.locator("input[type=file]").set_input_files(file)
             page.get_by_role("button", name=picture.press).first.click()
             page.wait_for_load_state()
         page.screenshot(path=folder / f"{picture.name}-{width}-{scheme}.png", full_page=True)

@@ -176,6 +176,8 @@ def test_nothing_scrolls_sideways(place: Place, width: int, scheme: Any) -> None
     for path in ("/dashboard", *bills, "/account", "/no", *other_pages(place)):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        rights = "[...document.querySelectorAll('.tabs a')].map(each => each.getBoundingClientRect().right)"
+        assert max(page.evaluate(rights), default=0) <= width, path
 
 
 @pytest.mark.slow
