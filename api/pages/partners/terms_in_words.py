@@ -33,7 +33,7 @@ class Reader:
     def read(self, field: Field, text: str) -> str:
         """A value, given as it is typed; empty if there is none."""
         if field.kind == "choice":
-            return dict(field.options).get(text, text)
+            return dict(field.options).get(text, text) if text else ""
         if field.kind == "yes":
             return text or "no"
         return self._value(field, text) if text else ""

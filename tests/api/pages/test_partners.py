@@ -153,6 +153,9 @@ async def test_a_month_is_closed_and_reopened_by_its_name_only(
         assert (await fay.send(f"{path}/{form}", page.filled(f"{path}/{form}") | {field: " 2024-04 "})).status == 303
         await office.work()
         assert (await get(office.client, "/api/partners/acme"))["closed_through"] == through
+    (one,) = (await get(office.client, "/leads/lead-2024-04"))["actions"]
+    assert (await office.client.post(f"/api/actions/{one['action_id']}/hold", json={"reason": "A robot?"})).is_success
+    assert '<a href="/held?partner=acme&amp;period=2024-04">1 action is held</a>' in (await fay.get(path)).response.text
     forged = (await sam.get(path)).form("/account/sign-out") | {"month": "2024-04"}
     assert (await sam.send(f"{path}/close", forged)).status == 403
 
