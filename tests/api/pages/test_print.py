@@ -79,6 +79,8 @@ async def test_a_bill_prints_as_its_pdf_reads(browser_of: BrowserOf, office: Off
             assert said in text, said
         assert all(f"{base} {tax}" in text.replace("Reduced rate ", "") for base, tax in taxes)
         assert all(each in text for each in (*sums, due, digest_of(BILL)))
+    pat = await browser_of("pat", Role.PARTNER, "acme")
+    assert "Goodwill outage" in (await pat.get(shown.request.url.path)).text
     heads = [page.count("Net (EUR)") for page in printed.pages]
     assert (heads, len(heads) > 1) == ([1] * len(heads), True)
     assert [page.count(f"Gross {sums[2]}") for page in printed.pages[1:]] == [0] * (len(heads) - 2) + [1]
