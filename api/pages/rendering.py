@@ -103,6 +103,7 @@ def environment() -> Environment:
         "states": words.STATES,
         "outcomes": words.OUTCOMES,
         "roles": words.ROLES,
+        "taxes": words.TAXES,
         "nothing": NOTHING,
     }
     made.filters |= {

@@ -47,6 +47,15 @@ ROLES = {
     "partner": "Partner",
 }
 
+TAXES = {
+    "S": "Standard rate",
+    "Z": "Zero rate",
+    "E": "Exempt",
+    "AE": "Reverse charge",
+    "O": "Outside the scope of tax",
+}
+"""How categories of tax are called."""
+
 _BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
 _SYSTEMS = (
     ("iPhone", "an iPhone"),

@@ -7,6 +7,7 @@ import typer
 from db.core.version import version
 from scripts.cli.accounts import ageing, statement
 from scripts.cli.actions import correct, hold, release, return_action
+from scripts.cli.adjustments import adjustments
 from scripts.cli.attribution import attribution
 from scripts.cli.audit import audit
 from scripts.cli.backup import backup, restore
@@ -102,6 +103,7 @@ app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.command("what-if", rich_help_panel=_BILLING)(what_if)
 app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
 app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
+app.add_typer(adjustments, name="adjustments", rich_help_panel=_BILLING)
 app.add_typer(billing, name="billing", rich_help_panel=_BILLING)
 app.add_typer(bills, name="bills", rich_help_panel=_BILLING)
 app.add_typer(credit_notes, name="credit-notes", rich_help_panel=_BILLING)

@@ -1,5 +1,6 @@
-"""A month of a partner: its report, what would surprise once it is closed, closing and reopening."""
+"""A month of a partner: its report, what would surprise once it is closed, closing and reopening, adjustments."""
 
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -13,19 +14,24 @@ from api.pages.partners.heading import heading_of
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
+from api.routes.adjustments import enter_adjustment, take_back_adjustment
 from api.routes.periods import close_period, reopen_period
 from api.routing import Route
+from api.schemas.bills import AdjustmentIn
 from api.schemas.fields import PeriodPath
 from api.state import state_of
+from billing.bills.states import State
 from billing.periods import name_of_period, period_from_text
-from db.bills import records
+from db.bills import adjustments, records
 from db.core.engine import transaction
+from db.core.row_keys import uuid_from_text
 from db.intake import undecided
 from db.ledger import after_end
 from db.reports import live_report, report_customers
 
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/partners/{partner}/months/{period}")
 _BILL = requires(Permission.BILL)
+_AS_AGREED, _NO_TAX = "", "none"
 
 
 @router.get("", dependencies=[requires(Permission.READ, within_partner=True)])
@@ -62,6 +68,43 @@ async def reopen_period_here(request: Request, partner: str, period: PeriodPath)
     return await _submitted(request, partner, period, act)
 
 
+@router.post("/adjustments", dependencies=[_BILL])
+async def adjust_month_here(request: Request, partner: str, period: PeriodPath) -> Response:
+    """Add an amount to the month, or take one off."""
+
+    async def act(form: Form) -> Response:
+        typed = {"text": form.value("text").strip(), "reason": form.value("reason").strip()}
+        sent: dict[str, Any] = typed | {"partner": partner, "period": period, "amount": form.amount("amount")}
+        await enter_adjustment(request, form.read_as(AdjustmentIn, sent | _own_tax(form)))
+        return led_to(request, f"/partners/{partner}/months/{period}#adjustments", "The month is adjusted.")
+
+    return await _submitted(request, partner, period, act)
+
+
+@router.post("/adjustments/take-back", dependencies=[_BILL])
+async def take_back_adjustment_here(request: Request, partner: str, period: PeriodPath) -> Response:
+    """Take an adjustment of the month back."""
+
+    async def act(form: Form) -> Response:
+        adjustment_id = uuid_from_text(form.value("adjustment"))
+        if adjustment_id is None:
+            raise Problem(404, "There is no such adjustment.")
+        await take_back_adjustment(request, adjustment_id)
+        return led_to(request, f"/partners/{partner}/months/{period}#adjustments", "The adjustment is taken back.")
+
+    return await _submitted(request, partner, period, act)
+
+
+def _own_tax(form: Form) -> dict[str, Any]:
+    """The tax of the adjustment itself; nothing leaves it to the terms."""
+    category = form.value("tax.category")
+    if category == _AS_AGREED:
+        return {}
+    if category == _NO_TAX:
+        return {"tax": None}
+    return {"tax": {"category": category, "rate": form.amount("tax.rate") or "0.00"}}
+
+
 async def _submitted(request: Request, partner: str, period: str, act: Act) -> Response:
     async def show(asked: Request, form: Form) -> Response:
         return await _show(asked, form, partner, period, None)
@@ -82,6 +125,8 @@ async def _show(request: Request, form: Form, partner: str, period: str, after: 
         left = await undecided.count(connection, policy, month) if within is None and not report.final else None
         ended = 0 if left is None else (await after_end.count(connection, [partner_id], month))[partner_id]
         bill = await _bill(connection, partner_id, month, is_inner=within is None)
+        adjusted = (await adjustments.standing(connection, [partner_id], month))[partner_id] if within is None else []
+    may_bill = caller_of(request).may(Permission.BILL)
     following = cursor_from_place(customers[-1].customer_id) if len(customers) == PER_PAGE else None
     return page(
         request,
@@ -98,7 +143,9 @@ async def _show(request: Request, form: Form, partner: str, period: str, after: 
         left=left,
         after_end=ended,
         bill=bill,
-        may_close=caller_of(request).may(Permission.BILL),
+        adjusted=adjusted,
+        may_adjust=may_bill and not (bill and bill.head.state is State.ISSUED),
+        may_close=may_bill,
         is_newest_closed=heading.partner.closed_through == month,
         links=beside(request, {}, following),
     )

@@ -16,6 +16,7 @@ from api.pages.lists import path_to
 from api.pages.partners.heading import Heading, heading_of
 from api.pages.partners.terms_in_words import Field, Reader
 from api.pages.rendering import led_to, page, words_of
+from api.pages.words import TAXES
 from api.problems import FieldError, Problem
 from api.routes.partners import change_partner
 from api.routing import Route
@@ -56,14 +57,7 @@ GROUPS = (
                 "tax.category",
                 "Tax",
                 kind="choice",
-                options=(
-                    ("", "None"),
-                    ("S", "Standard rate"),
-                    ("Z", "Zero rate"),
-                    ("E", "Exempt"),
-                    ("AE", "Reverse charge"),
-                    ("O", "Outside the scope of tax"),
-                ),
+                options=(("", "None"), *TAXES.items()),
             ),
             Field("tax.rate", "Tax rate", "In percent, like 20.00; 0.00 for all but the standard rate.", "percent"),
             Field("tax.note", "Note on the tax", "Printed beside it."),

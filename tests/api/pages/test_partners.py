@@ -160,6 +160,45 @@ async def test_a_month_is_closed_and_reopened_by_its_name_only(
     assert (await sam.send(f"{path}/close", forged)).status == 403
 
 
+async def test_a_month_is_adjusted_and_an_adjustment_is_taken_back(
+    browser_of: BrowserOf, office: Office, acme: str
+) -> None:
+    fay, sam = await browser_of("fay", Role.FINANCE), await browser_of("sam", Role.SALES)
+    path, form = f"{acme}/months/2024-04", f"{acme}/months/2024-04/adjustments"
+    draft = f"/bills/{(await office.make())['bill_id']}"
+    assert f'href="{path}#adjustments"' in (await fay.get(draft)).response.text
+    assert f'href="{path}#adjustments"' not in (await sam.get(draft)).response.text
+    assert form not in (await sam.get(path)).forms
+    typed = (await fay.get(path)).filled(form) | {"text": "Goodwill", "amount": "−2,50", "reason": MARKUP}
+    for field, wrong in (("amount", "much"), ("amount", "0.00"), ("text", ""), ("tax.rate", "a lot")):
+        refused = await fay.send(form, typed | {"tax.category": "S", "tax.rate": "7.00"} | {field: wrong})
+        assert (refused.status, refused.filled(form)[field]) == (400, wrong)
+        assert f'id="{field}-error"' in refused.response.text
+    for _ in range(2):
+        led = await fay.send(form, typed)
+    adjusted = await fay.follow(led)
+    assert ("Goodwill" in adjusted.text, MARKUP in adjusted.text, "−2.50" in adjusted.text) == (True, True, True)
+    assert (await office.live("2024-04"))["net"] == "7.50"
+    again = adjusted.filled(form) | {"text": "Set-up", "amount": "100.00", "reason": "agreed"}
+    await fay.send(form, again | {"tax.category": "S", "tax.rate": "7,00"})
+    await fay.send(form, again | {"tax.category": "none"})
+    live = await office.live("2024-04")
+    assert [(each["net"], each["tax_rate"]) for each in live["lines"] if each["text"] == "Set-up"] == [
+        ("100.00", "7.00"),
+        ("100.00", None),
+    ]
+    first = (await fay.get(path)).forms[f"{form}/take-back"][0]
+    assert f"{form}/take-back" not in (await sam.get(path)).forms
+    assert (await fay.send(f"{form}/take-back", first | {"adjustment": "nothing"})).status == 404
+    assert (await fay.send(f"{form}/take-back", first)).status == 303
+    assert (await office.live("2024-04"))["net"] == "210.00"
+    await office.issued(await office.live("2024-04"))
+    issued = await fay.get(path)
+    assert (form in issued.forms, "Goodwill" in issued.text, issued.text.count("Set-up")) == (False, False, 2)
+    late = await fay.send(form, again | {"amount": "1.00"})
+    assert (late.status, "a credit note or a later period corrects it" in late.text) == (409, True)
+
+
 async def test_the_figures_of_a_month_and_of_the_account(browser_of: BrowserOf, office: Office, acme: str) -> None:
     sam = await browser_of("sam", Role.SALES)
     issued = await office.issued(await office.make())

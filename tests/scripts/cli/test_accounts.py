@@ -39,9 +39,8 @@ def test_a_bill_is_paid_from_the_bank_and_a_part_is_credited(stack: Stack, tmp_p
         client.post("/api/partners", {"external_id": partner, "name": partner})
         client.send("PUT", "/api/seller", json={"name": "Leadger Ltd"})
         client.patch(f"/api/partners/{partner}", {"preferences": {"approvals": []}, "billing_from": "2024-04"})
-        work = {"partner": partner, "period": "2024-04", "text": "Setup", "amount": "30.00", "reason": "agreed"}
-        client.post("/api/adjustments", work, repeatable=False)
     month = (partner, "2024-04")
+    leadger(stack, "adjustments", "add", *month, "30.00", "--text", "Setup", "--reason", "agreed")
     for move in ("make", "submit", "issue"):
         leadger(stack, "bills", move, *month)
     number = as_json(stack, "bills", "show", *month)["number"]
@@ -77,6 +76,36 @@ def test_a_bill_is_paid_from_the_bank_and_a_part_is_credited(stack: Stack, tmp_p
     for more in ((), ("--dry-run",)):  # now nothing of the bill is open
         again = as_json(stack, "payments", "import", str(file), *more)
         assert [each["result"] for each in again] == ["was entered before", "names no bill", "no payment to us"]
+
+
+def test_a_month_is_adjusted_and_an_adjustment_is_taken_back(stack: Stack) -> None:
+    partner = f"adj{uuid4().hex[:8]}"
+    with Client(stack.url, stack.key) as client:
+        client.post("/api/partners", {"external_id": partner, "name": partner})
+        client.patch(f"/api/partners/{partner}", {"billing_from": "2024-04"})
+    month = (partner, "2024-04")
+    words = ("--text", "Goodwill", "--reason", "Late leads.")
+    off = as_json(stack, "adjustments", "add", *month, "-2.50", *words)
+    assert (off["amount"], off["tax"], off["own_tax"]) == ("-2.50", None, False)
+    taxed = as_json(stack, "adjustments", "add", *month, "30.00", *words, "--tax", "S=20.00")
+    assert (taxed["tax"], taxed["own_tax"]) == ({"category": "S", "rate": "20.00"}, True)
+    free = as_json(stack, "adjustments", "add", *month, "1.00", *words, "--tax", "none")
+    assert (free["tax"], free["own_tax"]) == (None, True)
+    leadger(stack, "bills", "make", *month)
+    assert as_json(stack, "bills", "show", *month)["net"] == "28.50"
+    assert "is taken back" in leadger(stack, "adjustments", "take-back", off["adjustment_id"])
+    assert as_json(stack, "bills", "show", *month)["net"] == "31.00"
+    listed = as_json(stack, "adjustments", "list", "--partner", partner, "--month", "2024-04")
+    assert [(each["amount"], each["taken_back_at"] is None) for each in listed] == [
+        ("1.00", True),
+        ("30.00", True),
+        ("-2.50", False),
+    ]
+    shown = leadger(stack, "adjustments", "list", "--partner", partner)
+    assert ("Goodwill" in shown, "-2.50 EUR" in shown) == (True, True)
+    for wrong, said in (((*month, "1.00", *words, "--tax", "S"), "like S=20.00"), ((*month, "0.00", *words), "0.00")):
+        refused = CliRunner().invoke(app, ["adjustments", "add", *wrong], env=stack.env)
+        assert (refused.exit_code, said in refused.output) == (1, True), refused.output
 
 
 def test_a_row_of_the_bank_keeps_its_name_and_a_twin_gets_its_own(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ COMMANDS = (
 ).split()
 
 
-OFFICE = "users bills usage payments credit-notes statement ageing returns".split()
+OFFICE = "users bills usage adjustments payments credit-notes statement ageing returns".split()
 
 
 def test_every_command_of_the_office_answers_json_and_the_readme_names_all_commands() -> None:
