@@ -22,14 +22,18 @@ from billing.periods import period_from_text
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
 from db.core.settings import Settings
-from db.core.unit_of_work import publish_nothing
+from db.core.unit_of_work import Message, publish_nothing
 from db.masters import partners
 from db.runs import records, starting
 from db.runs.records import Asked, Item, Run
 from db.runs.wire import runs_out
+from db.tasks.notifications import RUN_SUBTASKS
+from worker.runner import Interrupted, TurnOver
 from worker.runtime import Runtime, create_runtime
 from worker.task_kinds import RUNNER
+from worker.tasks.background import run_last_free
 
+_NAME = "leadger-python"
 _POLL_INTERVAL_S = 0.2
 _RUNS_SHOWN = 20
 _RESULTS_AT_ONCE = 1_000
@@ -66,9 +70,32 @@ async def get_billing_status(run_id: UUID | str | None = None) -> list[dict[str,
 
 @asynccontextmanager
 async def _runtime() -> AsyncIterator[Runtime]:
-    runtime = create_runtime(Settings(), "leadger-python", publish_nothing)
+    """A runtime that helps itself: where a run asks for help with its portions, a second one bills with it.
+
+    So one waits for Postgres while the other computes. Each has its own cache, as two processes have.
+    """
+    helpers: list[asyncio.Task[None]] = []
+
+    def publish(message: Message, _: str) -> None:
+        if message.task == RUN_SUBTASKS and not helpers:
+            helpers.append(asyncio.create_task(_help(message.arguments)))
+
+    runtime = create_runtime(Settings(), _NAME, publish)
     try:
         yield runtime
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)  # what it could not bill, the run has billed
+        await runtime.engine.dispose()
+
+
+async def _help(portion_ids: Sequence[str]) -> None:
+    """Bill portions of a run, the last one first, until none is free."""
+    runtime = create_runtime(Settings(), _NAME, publish_nothing)
+    try:
+        while await run_last_free(runtime, portion_ids):
+            pass
     finally:
         await runtime.engine.dispose()
 
@@ -78,7 +105,12 @@ async def _finished(runtime: Runtime, run_id: UUID) -> dict[str, Any]:
     async with transaction(runtime.engine, readonly=True) as connection:
         task_id = await records.task_of(connection, run_id)
     while True:
-        await RUNNER.run(runtime, task_id)
+        try:
+            await RUNNER.attempt(runtime, task_id)
+        except TurnOver:
+            continue  # nobody else waits for this process
+        except Interrupted:
+            pass
         async with transaction(runtime.engine, readonly=True) as connection:
             run = await records.read(connection, run_id)
             assert run is not None

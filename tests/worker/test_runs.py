@@ -1,6 +1,7 @@
 """Runs of the monthly billing (M1 to M3): each partner's period once, whatever fails, is killed or comes twice."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
@@ -40,6 +41,7 @@ from db.telemetry import counters
 from tests.builders import distinct, lead
 from tests.people import new_person
 from tests.world import World
+from worker import billing_scheduler
 from worker.runtime import Runtime
 from worker.task_kinds import RUNNER
 from worker.tasks import runs
@@ -125,6 +127,34 @@ async def test_m1_each_partner_gets_its_bills_oldest_first_and_a_second_run_make
     assert ends(again) == [("acme", MAY, "skipped", None), ("globex", MAY, "skipped", None)]
     assert {item.note for item in again} == {"The period has a bill already."}
     assert await bills(world) == made
+
+
+async def test_m1_a_run_from_python_bills_two_portions_at_once_and_does_not_wait_between_its_turns(
+    runtime: Runtime, world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill_items, at_work, most, both = runs.bill_items, set[int](), 0, asyncio.Event()
+
+    async def together(*arguments: Any) -> None:
+        nonlocal most
+        at_work.add(id(arguments))
+        most = max(most, len(at_work))
+        if most == 2:
+            both.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(both.wait(), 2)
+        await bill_items(*arguments)
+        at_work.remove(id(arguments))
+
+    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    monkeypatch.setattr(planning, "_PORTION_PARTNERS", 1)
+    monkeypatch.setattr(runs, "TURN_S", 0.0)
+    monkeypatch.setattr(runs, "bill_items", together)
+    monkeypatch.setattr(billing_scheduler, "_POLL_INTERVAL_S", 60.0)
+    await world.work()
+    async with asyncio.timeout(30):
+        done = await billing_scheduler.process_monthly_billing(period="2024-05")
+    assert (done["successful"], done["totals"], most) == (4, {"EUR": "80.00"}, 2)
 
 
 async def test_m1_a_run_whose_task_fails_for_good_ends_as_failed_and_the_next_one_bills_the_rest(
