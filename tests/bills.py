@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.bills.lines import lines_of
 from billing.bills.values import TermsOfBill
 from db.bills import records
+from db.bills.drafts import draft_from_content
 from db.bills.files import stored
 from db.bills.files.formats import BillFormat
 from db.core.engine import transaction
@@ -22,7 +23,7 @@ async def issued_bill(engine: AsyncEngine, partner: str, settings: Settings, per
     terms, bill_id = TermsOfBill(tax=S20), uuid4()
     made = content(*lines_of(terms, [product(1000)], [], {}, []), partner=partner, period=period, terms=terms)
     async with transaction(engine) as connection:
-        await records.insert(connection, bill_id, partner_uuid(partner), made)
+        await records.insert_all(connection, [(partner_uuid(partner), draft_from_content(made, bill_id))])
         bill = await records.read(connection, bill_id)
         assert bill is not None
         issue = replace(ISSUE, number=f"{partner.upper()}-{period}", issued_on=date(2020, 2, 3))

@@ -67,10 +67,13 @@ _ENTRIES = """
     LEFT JOIN account_entries AS reversal ON reversal.reverses_id = account_entries.id
 """
 _INSERT = """
-    INSERT INTO account_entries (id, partner_id, position, kind, amount_minor, booked_on, due_on, document,
-        external_id, paid_on, named, bill_id, reverses_id, reason, who_kind, who_id, who_name)
-    SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
-    FROM account_entries WHERE partner_id = $2
+    INSERT INTO account_entries (who_kind, who_id, who_name, position, id, partner_id, kind, amount_minor, booked_on,
+        due_on, document, external_id, paid_on, named, bill_id, reverses_id, reason)
+    SELECT $1, $2, $3, coalesce((
+        SELECT max(position) FROM account_entries AS earlier WHERE earlier.partner_id = new.partner_id
+    ), 0) + 1, new.*
+    FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::date[], $9::date[], $10::text[], $11::text[],
+        $12::date[], $13::jsonb[], $14::uuid[], $15::uuid[], $16::text[]) AS new (id, partner_id)
 """
 
 
@@ -79,17 +82,22 @@ async def insert(
 ) -> int | None:
     """Add an entry behind all of its partner, under the lock of its bills; its position, None if the id is taken."""
     position: int | None = await connection.fetchval(
-        f"{_INSERT} ON CONFLICT (id) DO NOTHING RETURNING position", *_row_from_entry(who, partner_id, entry, booked_on)
+        f"{_INSERT} ON CONFLICT (id) DO NOTHING RETURNING position", *_values(who, [(partner_id, entry, booked_on)])
     )
     return position
 
 
 async def insert_all(connection: asyncpg.Connection, who: Actor, new: Iterable[tuple[UUID, NewEntry, date]]) -> None:
-    """Add entries that are not there yet: of each its partner, the entry and the day of booking."""
-    await connection.executemany(_INSERT, [_row_from_entry(who, *each) for each in new])
+    """Add entries that are not there yet, one a partner: of each its partner, the entry and the day of booking."""
+    await connection.execute(_INSERT, *_values(who, new))
 
 
-def _row_from_entry(who: Actor, partner_id: UUID, entry: NewEntry, booked_on: date) -> tuple[Any, ...]:
+def _values(who: Actor, new: Iterable[tuple[UUID, NewEntry, date]]) -> list[Any]:
+    rows = [_row_from_entry(*each) for each in new]
+    return [who.kind, who.id, who.name, *(list(column) for column in zip(*rows, strict=True))]
+
+
+def _row_from_entry(partner_id: UUID, entry: NewEntry, booked_on: date) -> tuple[Any, ...]:
     return (
         entry.id,
         partner_id,
@@ -104,9 +112,6 @@ def _row_from_entry(who: Actor, partner_id: UUID, entry: NewEntry, booked_on: da
         entry.bill_id,
         entry.reverses_id,
         entry.reason,
-        who.kind,
-        who.id,
-        who.name,
     )
 
 

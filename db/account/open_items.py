@@ -88,8 +88,13 @@ async def other_sides(connection: asyncpg.Connection, entry_ids: Iterable[UUID])
 
 async def add(connection: asyncpg.Connection, rests: Iterable[tuple[UUID, UUID, int]]) -> None:
     """Keep what is open or left of new entries: of each its partner, its id and the amount."""
-    await connection.executemany(
-        "INSERT INTO account_rests (partner_id, entry_id, rest_minor) VALUES ($1, $2, $3)", rests
+    new = list(rests)
+    await connection.execute(
+        """
+        INSERT INTO account_rests (partner_id, entry_id, rest_minor)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])
+        """,
+        *([each[place] for each in new] for place in range(3)),
     )
 
 

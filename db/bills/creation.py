@@ -1,18 +1,17 @@
 """Making the bills of closed periods (B1): one live bill per partner and period, the oldest period first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 
-from billing.bills.digest import digest_of
 from billing.bills.states import Move, State
-from billing.bills.values import Content, is_skipped
+from billing.bills.values import is_skipped
 from billing.errors import RuleViolation
 from billing.periods import name_of_period, periods_between
 from db.bills import facts, history, records
+from db.bills.drafts import Draft, draft_from_content
 from db.contracts.billing_settings import first_billed_period
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
@@ -22,15 +21,6 @@ from db.tasks import records as tasks
 
 KIND = "make_bill"
 """The kind of the background task."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A bill that was just made, and what it says."""
-
-    bill_id: UUID
-    content: Content
-    digest: str
 
 
 async def request(uow: UnitOfWork, policies: Policies, partner_id: UUID, period: int, now: datetime) -> UUID | None:
@@ -102,11 +92,11 @@ async def make_locked(
         raise RuleViolation(f"{name_of_period(period)} is open, so it has no bill yet.")
     contents = await facts.contents_now(connection, partner_ids, period)
     drafts = {
-        partner_id: Draft(uuid4(), content, digest_of(content))
+        partner_id: draft_from_content(content)
         for partner_id, content in contents.items()
         if not is_skipped(content.lines)
     }
-    await records.insert_all(connection, [(draft.bill_id, of, draft.content) for of, draft in drafts.items()])
+    await records.insert_all(connection, drafts.items())
     made = [(draft.bill_id, None, State.DRAFT, draft.digest, None) for draft in drafts.values()]
     await history.add_all(connection, uow.actor, Move.CREATE, made)
     after = [(each.bill_id, None, {"state": State.DRAFT, "digest": each.digest}) for each in drafts.values()]

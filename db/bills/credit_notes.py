@@ -8,12 +8,12 @@ import asyncpg
 import msgspec
 
 from billing.bills.credit_notes import TakenBack, cancelling_note, credit_note
-from billing.bills.digest import digest_of
 from billing.bills.states import Move, State
 from billing.bills.values import Content, LineKind
 from billing.bills.wire import content_from_json
 from billing.errors import RuleViolation
 from db.bills import history, records
+from db.bills.drafts import draft_from_content
 from db.bills.records import Bill
 from db.core import locks
 from db.core.unit_of_work import UnitOfWork
@@ -44,9 +44,9 @@ async def create(uow: UnitOfWork, bill_id: UUID, wanted: Wanted, note_id: UUID |
     assert bill is not None
     content = await _content(connection, bill, wanted)
     note_id = note_id or uuid4()
-    await records.insert(connection, note_id, partner_id, content, corrects_id=bill_id)
-    digest = digest_of(content)
-    await history.add(connection, note_id, uow.actor, Move.CREATE, None, State.DRAFT, digest, wanted.reason)
+    draft = draft_from_content(content, note_id)
+    await records.insert_all(connection, [(partner_id, draft)], corrects_id=bill_id)
+    await history.add(connection, note_id, uow.actor, Move.CREATE, None, State.DRAFT, draft.digest, wanted.reason)
     await uow.audit("credit_note.created", note_id, after={"bill": bill_id, "reason": wanted.reason})
     return note_id
 

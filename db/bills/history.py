@@ -47,13 +47,21 @@ async def add_all(
     moved: Iterable[tuple[UUID, State | None, State, str, str | None]],
 ) -> None:
     """Add one move of several bills: of each its id, the states from and to, the digest and the comment."""
-    await connection.executemany(
+    new = list(moved)
+    await connection.execute(
         """
         INSERT INTO bill_actions
             (bill_id, position, who_kind, who_id, who_name, move, from_state, to_state, digest, comment)
-        SELECT $1, coalesce(max(position), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM bill_actions WHERE bill_id = $1
+        SELECT id, coalesce((SELECT max(position) FROM bill_actions WHERE bill_id = id), 0) + 1, $1, $2, $3, $4,
+            from_state, to_state, digest, comment
+        FROM unnest($5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[])
+            AS new (id, from_state, to_state, digest, comment)
         """,
-        [(bill_id, who.kind, who.id, who.name, move, *rest) for bill_id, *rest in moved],
+        who.kind,
+        who.id,
+        who.name,
+        move,
+        *([each[place] for each in new] for place in range(5)),
     )
 
 

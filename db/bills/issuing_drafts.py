@@ -10,14 +10,13 @@ import asyncpg
 from billing.bills.account import EntryKind
 from billing.bills.issuing import due_date, issue_date, missing_in_blocks
 from billing.bills.states import Move, State
-from billing.bills.tax import totals_of
-from billing.bills.values import Content, Issue
+from billing.bills.values import Issue
 from billing.periods import periods_between, previous_period
 from billing.webhooks.events import Event
 from db.account import booking
 from db.account.entries import NewEntry
 from db.bills import bill_events, conservation, history, numbers, proofs, records
-from db.bills.creation import Draft
+from db.bills.drafts import Draft
 from db.bills.files import stored
 from db.contracts import billing_settings, reading
 from db.core.unit_of_work import UnitOfWork
@@ -47,19 +46,16 @@ async def issue_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int, 
     plain = {
         of: draft
         for of, draft in drafts.items()
-        if not wrong[of]
-        and _is_plain(draft.content)
-        and not standing[of].has_credit
-        and standing[of].unissued_before == 0
+        if not wrong[of] and _is_plain(draft) and not standing[of].has_credit and standing[of].unissued_before == 0
     }
     if plain:
         await _issue(uow, plain, standing, period, now)
     return set(plain)
 
 
-def _is_plain(content: Content) -> bool:
-    corrects = any(line.corrects is not None for line in content.lines)
-    return totals_of(content).gross_minor > 0 and not corrects and not missing_in_blocks(content)
+def _is_plain(draft: Draft) -> bool:
+    corrects = any(line.corrects is not None for line in draft.content.lines)
+    return draft.totals.gross_minor > 0 and not corrects and not missing_in_blocks(draft.content)
 
 
 async def _issue(
@@ -76,13 +72,13 @@ async def _issue(
         issues[of] = Issue(taken[of], issued_on, due_on, {}, 0, preferences.language, preferences.paper)
     entries = {of: _entry(draft, issues[of]) for of, draft in drafts.items()}
     await booking.book_bills(uow, entries, now)
-    await records.write_issues(connection, [(draft.bill_id, draft.content, issues[of]) for of, draft in drafts.items()])
+    await records.write_issues(connection, [(draft, issues[of]) for of, draft in drafts.items()])
     await _tell(uow, drafts)
 
 
 def _entry(draft: Draft, issue: Issue) -> NewEntry:
-    gross_minor = totals_of(draft.content).gross_minor
-    return NewEntry(draft.bill_id, EntryKind.BILL, gross_minor, issue.number, issue.due_on, bill_id=draft.bill_id)
+    amount_minor = draft.totals.gross_minor
+    return NewEntry(draft.bill_id, EntryKind.BILL, amount_minor, issue.number, issue.due_on, bill_id=draft.bill_id)
 
 
 async def _tell(uow: UnitOfWork, drafts: Mapping[UUID, Draft]) -> None:
@@ -93,9 +89,8 @@ async def _tell(uow: UnitOfWork, drafts: Mapping[UUID, Draft]) -> None:
     changes = [(each.bill_id, {"state": before}, {"state": after, "digest": each.digest}) for each in made]
     await uow.audit_all(f"bill.{Move.ISSUE}", changes)
     await proofs.expect(connection, [each.bill_id for each in made])
-    for of, draft in drafts.items():
-        arguments = {"bill_id": draft.bill_id, "partner_id": of}
-        await tasks.start(uow, stored.MAKE, arguments, dedup_key=str(draft.bill_id))
+    asked = {str(each.bill_id): {"bill_id": each.bill_id, "partner_id": of} for of, each in drafts.items()}
+    await tasks.start_all(uow, stored.MAKE, asked)
     await bill_events.tell_all_moved(uow, Event.BILL_ISSUED, [each.bill_id for each in made])
 
 

@@ -9,15 +9,15 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from billing.bills.canonical_json import canonical_json
-from billing.bills.digest import digest_of, seal_of
-from billing.bills.issue_wire import issue_from_json, json_from_issue
+from billing.bills.digest import seal_of_texts, text_of_issue
+from billing.bills.issue_wire import issue_from_json
 from billing.bills.states import State
-from billing.bills.tax import BillTotals, totals_of
+from billing.bills.tax import BillTotals
 from billing.bills.values import Content, Issue
-from billing.bills.wire import content_from_json, json_from_content
+from billing.bills.wire import content_from_json
 from billing.contracts.preferences import Approver
 from db.bills import filters
+from db.bills.drafts import Draft, draft_from_content
 from db.bills.filters import BillFilter, Where
 
 _OPEN_MINOR = "(CASE WHEN entry.amount_minor > 0 THEN account_rests.rest_minor ELSE 0 END)"
@@ -190,43 +190,41 @@ async def counts(connection: asyncpg.Connection, wanted: Iterable[BillFilter]) -
     return list(row.values())
 
 
-async def insert(
-    connection: asyncpg.Connection, bill_id: UUID, partner_id: UUID, content: Content, corrects_id: UUID | None = None
-) -> None:
-    """Add a draft."""
-    await insert_all(connection, [(bill_id, partner_id, content)], corrects_id)
-
-
 async def insert_all(
-    connection: asyncpg.Connection, drafts: Iterable[tuple[UUID, UUID, Content]], corrects_id: UUID | None = None
+    connection: asyncpg.Connection, drafts: Iterable[tuple[UUID, Draft]], corrects_id: UUID | None = None
 ) -> None:
-    """Add drafts: of each its id, its partner and what it says."""
-    rows = []
-    for bill_id, partner_id, content in drafts:
-        totals, text = totals_of(content), canonical_json(json_from_content(content)).decode()
-        sums = totals.net_minor, totals.tax_minor
-        rows.append(
-            (bill_id, partner_id, content.period, content.currency, digest_of(content), text, *sums, corrects_id)
-        )
-    await connection.executemany(
+    """Add drafts, of each its partner and what it says."""
+    new = list(drafts)
+    await connection.execute(
         """
         INSERT INTO bills (id, partner_id, period, currency, state, digest, content, net_minor, tax_minor, corrects_id)
-        VALUES ($1, $2, $3, $4, 'draft', $5, $6, $7, $8, $9)
+        SELECT id, partner_id, period, currency, 'draft', digest, content, net_minor, tax_minor, $9
+        FROM unnest(
+            $1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[]
+        ) AS new (id, partner_id, period, currency, digest, content, net_minor, tax_minor)
         """,
-        rows,
+        [draft.bill_id for _, draft in new],
+        [partner_id for partner_id, _ in new],
+        [draft.content.period for _, draft in new],
+        [draft.content.currency for _, draft in new],
+        [draft.digest for _, draft in new],
+        [draft.text for _, draft in new],
+        [draft.totals.net_minor for _, draft in new],
+        [draft.totals.tax_minor for _, draft in new],
+        corrects_id,
     )
 
 
 async def write_content(connection: asyncpg.Connection, bill_id: UUID, content: Content) -> None:
     """Give a draft other contents."""
-    totals = totals_of(content)
+    draft = draft_from_content(content, bill_id)
     await connection.execute(
         "UPDATE bills SET digest = $2, content = $3, net_minor = $4, tax_minor = $5 WHERE id = $1",
         bill_id,
-        digest_of(content),
-        canonical_json(json_from_content(content)).decode(),
-        totals.net_minor,
-        totals.tax_minor,
+        draft.digest,
+        draft.text,
+        draft.totals.net_minor,
+        draft.totals.tax_minor,
     )
 
 
@@ -244,28 +242,27 @@ async def write_review(
 
 async def write_issue(connection: asyncpg.Connection, bill: Bill, issue: Issue) -> None:
     """Issue a bill: from now on the database refuses to change it."""
-    await write_issues(connection, [(bill.head.id, bill.content, issue)])
+    await write_issues(connection, [(draft_from_content(bill.content, bill.head.id), issue)])
 
 
-async def write_issues(connection: asyncpg.Connection, issues: Iterable[tuple[UUID, Content, Issue]]) -> None:
-    """Issue bills: of each its id, what it says and what it gets."""
-    await connection.executemany(
+async def write_issues(connection: asyncpg.Connection, issues: Iterable[tuple[Draft, Issue]]) -> None:
+    """Issue bills: of each what it says and what it gets."""
+    new = [(draft, issue, text_of_issue(draft.content, issue)) for draft, issue in issues]
+    await connection.execute(
         """
-        UPDATE bills SET state = 'issued', number = $2, issued_at = clock_timestamp(), issued_on = $3, due_on = $4,
-            issue = $5, seal = $6
-        WHERE id = $1
+        UPDATE bills SET state = 'issued', number = new.number, issued_at = clock_timestamp(),
+            issued_on = new.issued_on, due_on = new.due_on, issue = new.issue, seal = new.seal
+        FROM unnest(
+            $1::uuid[], $2::text[], $3::date[], $4::date[], $5::text[], $6::text[]
+        ) AS new (id, number, issued_on, due_on, issue, seal)
+        WHERE bills.id = new.id
         """,
-        [
-            (
-                bill_id,
-                issue.number,
-                issue.issued_on,
-                issue.due_on,
-                canonical_json(json_from_issue(content, issue)).decode(),
-                seal_of(content, issue),
-            )
-            for bill_id, content, issue in issues
-        ],
+        [draft.bill_id for draft, *_ in new],
+        [issue.number for _, issue, _ in new],
+        [issue.issued_on for _, issue, _ in new],
+        [issue.due_on for _, issue, _ in new],
+        [text for *_, text in new],
+        [seal_of_texts(draft.text, text) for draft, _, text in new],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -12,10 +12,9 @@ from billing.bills.approvals import Review
 from billing.bills.callers import Caller
 from billing.bills.moves import MoveRefused, Moving, moved
 from billing.bills.states import Move, State
-from billing.bills.tax import totals_of
 from billing.webhooks.events import Event
 from db.bills import bill_events, history, reviews
-from db.bills.creation import Draft
+from db.bills.drafts import Draft
 from db.bills.mail import notices
 from db.bills.moves import Asked, Mover
 from db.bills.moves import move as move_one
@@ -47,7 +46,7 @@ async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int)
                 continue
             if terms.csm_id not in people:
                 people[terms.csm_id] = await reviews.active_people(connection, terms.csm_id)
-            places = reviews.asked_by(terms, totals_of(draft.content).gross_minor)
+            places = reviews.asked_by(terms, draft.totals.gross_minor)
             before = Moving(State.DRAFT, draft.digest, Review())
             after = moved(before, Move.SUBMIT, callers.SYSTEM, draft.digest, None, places, people[terms.csm_id])
         except MoveRefused as refused:
@@ -62,10 +61,13 @@ async def submit_all(uow: UnitOfWork, drafts: Mapping[UUID, Draft], period: int)
 
 async def _write(uow: UnitOfWork, submitted: Sequence[tuple[Draft, Moving, UUID | None]]) -> None:
     connection = uow.connection
-    await connection.executemany(
-        "UPDATE bills SET state = $2, asked = $3, csm_id = $4 WHERE id = $1",
-        [(draft.bill_id, after.state, after.review.asked, csm_id) for draft, after, csm_id in submitted],
-    )
+    alike: dict[tuple[Any, ...], list[UUID]] = {}
+    for draft, after, csm_id in submitted:
+        alike.setdefault((after.state, after.review.asked, csm_id), []).append(draft.bill_id)
+    for reviewed, bill_ids in alike.items():
+        await connection.execute(
+            "UPDATE bills SET state = $1, asked = $2, csm_id = $3 WHERE id = ANY($4::uuid[])", *reviewed, bill_ids
+        )
     moves = [
         (draft.bill_id, State.DRAFT, after.state or State.DRAFT, draft.digest, None) for draft, after, _ in submitted
     ]

@@ -31,26 +31,23 @@ Change = tuple[object, Facts | None, Facts | None]
 
 
 async def write(connection: asyncpg.Connection, origin: Origin, what: str, changes: Iterable[Change]) -> None:
-    """Add a line for each change."""
-    await connection.executemany(
+    """Add a line for each change, in their order."""
+    new = list(changes)
+    await connection.execute(
         """
         INSERT INTO audit (who_kind, who_id, who_name, request_id, address, what, subject, before, after)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        SELECT $1, $2, $3, $4, $5, $6, subject, before, after
+        FROM unnest($7::text[], $8::jsonb[], $9::jsonb[]) AS new (subject, before, after)
         """,
-        [
-            (
-                origin.actor.kind,
-                origin.actor.id,
-                origin.actor.name,
-                origin.request_id,
-                origin.address,
-                what,
-                str(subject),
-                _text_from_facts(before),
-                _text_from_facts(after),
-            )
-            for subject, before, after in changes
-        ],
+        origin.actor.kind,
+        origin.actor.id,
+        origin.actor.name,
+        origin.request_id,
+        origin.address,
+        what,
+        [str(subject) for subject, *_ in new],
+        [_text_from_facts(before) for _, before, _ in new],
+        [_text_from_facts(after) for *_, after in new],
     )
 
 

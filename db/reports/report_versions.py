@@ -47,7 +47,7 @@ class ReportVersion:
 
 async def add(connection: asyncpg.Connection, report: Report) -> int:
     """Write the report as its next version; returns the number."""
-    version: int = await connection.fetchval(f"{_ADD} RETURNING version", *_row_from_report(report))
+    version: int = await connection.fetchval(f"{_ADD} RETURNING version", *_columns([report]))
     return version
 
 
@@ -63,16 +63,24 @@ async def add_changed(connection: asyncpg.Connection, reports: Iterable[Report])
     )
     written = {row["report_id"]: (row["digest"], row["final"]) for row in rows}
     changed = [each for each in by_id.values() if written.get(each.report_id) != (each.digest, each.final)]
-    await connection.executemany(_ADD, [_row_from_report(report) for report in changed])
+    if changed:
+        await connection.execute(_ADD, *_columns(changed))
 
 
 _ADD = f"""
-    INSERT INTO billing_reports (report_id, version, partner_id, period, currency, as_of, final, digest,
+    INSERT INTO billing_reports (version, report_id, partner_id, period, currency, as_of, final, digest,
         credited_minor, checksum, products, {", ".join(TOTALS_COLUMNS)})
-    SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-        {", ".join(f"${n}" for n in range(11, 11 + len(TOTALS_COLUMNS)))}
-    FROM billing_reports WHERE report_id = $1
+    SELECT coalesce((
+        SELECT max(version) FROM billing_reports AS earlier WHERE earlier.report_id = new.report_id
+    ), 0) + 1, new.*
+    FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::bool[], $7::text[], $8::bigint[],
+        $9::numeric[], $10::jsonb[], {", ".join(f"${n}::bigint[]" for n in range(11, 11 + len(TOTALS_COLUMNS)))}
+    ) AS new (report_id)
 """  # noqa: S608 - names of our own columns
+
+
+def _columns(reports: Iterable[Report]) -> list[list[Any]]:
+    return [list(column) for column in zip(*map(_row_from_report, reports), strict=True)]
 
 
 def _row_from_report(report: Report) -> tuple[Any, ...]:

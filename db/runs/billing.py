@@ -7,12 +7,11 @@ from uuid import UUID
 import asyncpg
 
 from billing.bills.states import Move, State
-from billing.bills.tax import totals_of
 from billing.errors import RuleViolation
 from billing.periods import name_of_period, previous_period
 from billing.runs import Outcome, exceeds
 from db.bills import creation, issuing_drafts, moves, reviews, submitting
-from db.bills.creation import Draft
+from db.bills.drafts import Draft
 from db.bills.mail import notices
 from db.bills.moves import Asked, Mover
 from db.bills.submitting import Submitted
@@ -133,7 +132,7 @@ async def _submit(
     too_different: dict[UUID, Submitted] = {
         partner_id: Submitted(State.DRAFT, f"It differs by more than {threshold_percent:g} % from that of {earlier}.")
         for partner_id, draft in drafts.items()
-        if exceeds(threshold_percent, before.get(partner_id), totals_of(draft.content).gross_minor)
+        if exceeds(threshold_percent, before.get(partner_id), draft.totals.gross_minor)
     }
     alike = {partner_id: draft for partner_id, draft in drafts.items() if partner_id not in too_different}
     return too_different | await submitting.submit_all(uow, alike, period)
@@ -174,5 +173,4 @@ async def _issue(
 def _result(draft: Draft | None, submitted: Submitted | None) -> Result:
     if draft is None or submitted is None:
         return Result(Outcome.SKIPPED, gross_minor=0, note="Nothing is to be billed.")
-    gross_minor = totals_of(draft.content).gross_minor
-    return Result(Outcome.SUCCESSFUL, draft.bill_id, submitted.state, gross_minor, submitted.note)
+    return Result(Outcome.SUCCESSFUL, draft.bill_id, submitted.state, draft.totals.gross_minor, submitted.note)

@@ -193,15 +193,14 @@ async def plan(
     connection: asyncpg.Connection, run_id: UUID, portions: Iterable[Iterable[tuple[UUID, int, int]]]
 ) -> None:
     """Settle what a run bills: in each portion the partner, the period and how many actions it has."""
-    await connection.executemany(
+    new = [(uuid4(), *each, number) for number, portion in enumerate(portions) for each in portion]
+    await connection.execute(
         """
-        INSERT INTO billing_run_items (id, run_id, partner_id, period, portion, actions) VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO billing_run_items (run_id, id, partner_id, period, actions, portion)
+        SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::bigint[], $6::int[])
         """,
-        [
-            (uuid4(), run_id, partner_id, period, number, actions)
-            for number, portion in enumerate(portions)
-            for partner_id, period, actions in portion
-        ],
+        run_id,
+        *([each[place] for each in new] for place in range(5)),
     )
     await connection.execute("UPDATE billing_runs SET planned_at = clock_timestamp() WHERE id = $1", run_id)
 

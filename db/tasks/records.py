@@ -94,6 +94,32 @@ async def start(uow: UnitOfWork, kind: str, arguments: Mapping[str, Any], *, ded
     return task_id
 
 
+async def start_all(uow: UnitOfWork, kind: str, asked: Mapping[str, Mapping[str, Any]]) -> None:
+    """The same of several tasks, given by their deduplication keys with their arguments."""
+    rows = await uow.connection.fetch(
+        """
+        INSERT INTO tasks (
+            id, kind, arguments, request_id, total, dedup_key, requested_by_kind, requested_by_id, requested_by_name
+        )
+        SELECT id, $1, arguments, $2, 0, dedup_key, $3, $4, $5
+        FROM unnest($6::uuid[], $7::text[], $8::jsonb[]) AS new (id, dedup_key, arguments)
+        ON CONFLICT DO NOTHING RETURNING id, dedup_key
+        """,
+        kind,
+        uow.request_id,
+        uow.actor.kind,
+        uow.actor.id,
+        uow.actor.name,
+        [uuid4() for _ in asked],
+        list(asked),
+        [_json(arguments).decode() for arguments in asked.values()],
+    )
+    for row in rows:
+        uow.notify(RUN_TASK, str(row["id"]))
+    for dedup_key in asked.keys() - {row["dedup_key"] for row in rows}:
+        await start(uow, kind, asked[dedup_key], dedup_key=dedup_key)
+
+
 async def start_once(uow: UnitOfWork, task_id: UUID, kind: str, arguments: Mapping[str, Any]) -> bool:
     """Start a task with an id that follows from what was asked; False, and nothing happens, if it is there."""
     connection = uow.connection

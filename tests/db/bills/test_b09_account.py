@@ -21,6 +21,7 @@ from db.account import ageing, conservation, open_items, statements
 from db.bills import credit_notes, disputes, documents, issuing, records, write_offs
 from db.bills.credit_notes import Wanted
 from db.bills.documents import Document
+from db.bills.drafts import draft_from_content
 from db.core.engine import transaction
 from db.core.row_keys import document_uuid, partner_uuid
 from db.core.unit_of_work import UnitOfWork, publish_nothing, unit_of_work
@@ -96,7 +97,7 @@ class History:
         self.period = next_period(self.period)
 
         async def issue(uow: UnitOfWork) -> None:
-            await records.insert(uow.connection, bill_id, self.partner_id, made)
+            await records.insert_all(uow.connection, [(self.partner_id, draft_from_content(made, bill_id))])
             await self.issue(uow, bill_id)
 
         due_on = self.today + timedelta(days=days)

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import given, note
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.errors import RuleViolation
 from db.bills import records
+from db.bills.drafts import draft_from_content
 from db.core.engine import transaction
 from db.ledger import closing
 from db.ledger.periods import periods_used
@@ -139,8 +139,8 @@ async def test_r11_reopening_voids_a_draft(world: World) -> None:
     await world.send(lead(customer="ann", product="crm"))
     assert await world.close("acme", "2024-04")
     async with transaction(world.engine) as connection:
-        draft = content(partner="acme", period=202404)
-        await records.insert(connection, uuid4(), world.partners["acme"], draft)
+        draft = draft_from_content(content(partner="acme", period=202404))
+        await records.insert_all(connection, [(world.partners["acme"], draft)])
     assert await world.reopen("acme", "2024-04")
     async with transaction(world.engine) as connection:
         assert await connection.fetchval("SELECT state FROM bills") == "void"
