@@ -104,8 +104,7 @@ async def _show(request: Request, form: Form, text: str, after: str | None) -> R
     month = _period(text)
     async with transaction(state_of(request).engine, readonly=True) as connection:
         place = place_from_cursor(after, str) or ""
-        found = await pre_close.page(connection, month, after=place, limit=PER_PAGE)
-        everybody = await pre_close.of_everybody(connection)
+        found, everybody = await pre_close.page(connection, month, after=place, limit=PER_PAGE)
         them = await partners.read_page(connection, after=place or None, limit=PER_PAGE)
         waits = await scheduler.left_to_people(connection, [each.id for each in them], datetime.now(UTC))
         runs = await runs_out(connection, await records.newest(connection, _RUNS))

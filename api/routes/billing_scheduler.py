@@ -188,12 +188,12 @@ async def list_pre_close(
     """What to look at before a month closes, by default last month: a page of partners, and what concerns everybody."""
     month = period_from_text(period) if period else starting.last_month(datetime.now(UTC))
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        found = await pre_close.page(connection, month, after=place_from_cursor(after, str) or "", limit=limit)
-        of_everybody = await pre_close.of_everybody(connection)
+        place = place_from_cursor(after, str) or ""
+        found, of_everybody = await pre_close.page(connection, month, after=place, limit=limit)
     following = cursor_from_place(found[-1].partner) if len(found) == limit else None
     items = [asdict(each) | {"is_fine": each.is_fine} for each in found]
-    content = {"period": text_from_period(month), "of_everybody": of_everybody, "items": items, "next": following}
-    return json_response(content)
+    shown = {"period": text_from_period(month), "of_everybody": asdict(of_everybody), "items": items}
+    return json_response(shown | {"next": following})
 
 
 @router.post("/difference", status_code=202, dependencies=[_READ], response_model=answers.TaskStarted)

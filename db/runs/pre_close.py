@@ -1,11 +1,13 @@
 """What would surprise somebody once a month is closed, partner by partner: looked at before, it can still be mended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from db.intake import waiting_partners
 from db.ledger import after_end
 
 MOST_COUNTED = 10_000
@@ -16,12 +18,14 @@ MOST_COUNTED = 10_000
 class Findings:
     """What to look at before a month of a partner closes; counts of all months but for `held`.
 
-    `stale` customers are being judged by new terms or rates. `usage_missing`: overage is agreed, and nobody has
-    reported usage. `only_shipped_prices`: no price of its own was agreed. `dead_letters` are those of runs. `after_end`
-    are actions of the month after the end of the contract, which are billed.
+    `waiting` leads are not decided yet; closing waits for them. `stale` customers are being judged by new terms or
+    rates. `usage_missing`: overage is agreed, and nobody has reported usage. `only_shipped_prices`: no price of its own
+    was agreed. `dead_letters` are those of runs. `after_end` are actions of the month after the end of the contract,
+    which are billed.
     """
 
     partner: str
+    waiting: int
     quarantined: int
     held: int
     stale: int
@@ -33,12 +37,34 @@ class Findings:
     @property
     def is_fine(self) -> bool:
         """Whether nothing must be looked at; shipped prices may be what was agreed."""
-        counts = (self.quarantined, self.held, self.stale, self.dead_letters, self.after_end)
+        counts = (self.waiting, self.quarantined, self.held, self.stale, self.dead_letters, self.after_end)
         return not (any(counts) or self.usage_missing)
 
 
-async def page(connection: asyncpg.Connection, period: int, *, after: str, limit: int) -> list[Findings]:
-    """The partners after one, by their ids."""
+@dataclass(frozen=True, slots=True)
+class OfEverybody:
+    """What may concern any partner: leads of unknown products, and leads that cannot be decided.
+
+    `waiting` are those that are counted for no partner, see `waiting_partners`.
+    """
+
+    waiting: int
+    unknown_product: int
+    dead_letters: int
+
+
+async def page(
+    connection: asyncpg.Connection, period: int, *, after: str, limit: int
+) -> tuple[list[Findings], OfEverybody]:
+    """The partners after one, by their ids, and what concerns everybody."""
+    waiting = await waiting_partners.count(connection)
+    findings = await _of_partners(connection, period, waiting.of_partners, after, limit)
+    return findings, await _of_everybody(connection, waiting.of_nobody)
+
+
+async def _of_partners(
+    connection: asyncpg.Connection, period: int, waiting: Mapping[UUID, int], after: str, limit: int
+) -> list[Findings]:
     rows = await connection.fetch(
         """
         SELECT partners.id, external_id AS partner, (
@@ -75,7 +101,10 @@ async def page(connection: asyncpg.Connection, period: int, *, after: str, limit
         MOST_COUNTED,
     )
     ended = await after_end.count(connection, [row["id"] for row in rows], period)
-    return [Findings(after_end=ended[partner_id], **found) for partner_id, found in map(_id_and_rest, rows)]
+    return [
+        Findings(waiting=waiting.get(partner_id, 0), after_end=ended[partner_id], **found)
+        for partner_id, found in map(_id_and_rest, rows)
+    ]
 
 
 def _id_and_rest(row: asyncpg.Record) -> tuple[UUID, dict[str, Any]]:
@@ -83,13 +112,10 @@ def _id_and_rest(row: asyncpg.Record) -> tuple[UUID, dict[str, Any]]:
     return found.pop("id"), found
 
 
-async def of_everybody(connection: asyncpg.Connection) -> dict[str, int]:
-    """What may concern any partner: leads that wait, leads of unknown products, leads that cannot be decided."""
+async def _of_everybody(connection: asyncpg.Connection, waiting: int) -> OfEverybody:
     row = await connection.fetchrow(
         """
-        SELECT (SELECT coalesce(sum(lead_count), 0)::bigint FROM (
-            SELECT lead_count FROM inbox WHERE done_at IS NULL LIMIT $1
-        ) AS first) AS waiting, (SELECT count(*) FROM (
+        SELECT (SELECT count(*) FROM (
             SELECT FROM quarantine WHERE resolved_at IS NULL AND reason = 'unknown_product' LIMIT $1
         ) AS first) AS unknown_product, (SELECT count(*) FROM (
             SELECT FROM dead_letters WHERE resolved_at IS NULL LIMIT $1
@@ -98,4 +124,4 @@ async def of_everybody(connection: asyncpg.Connection) -> dict[str, int]:
         MOST_COUNTED,
     )
     assert row is not None
-    return dict(row)
+    return OfEverybody(waiting, **row)

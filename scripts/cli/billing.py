@@ -133,8 +133,8 @@ def check(client: Client, period: Month = None, limit: Limit = 0, as_json: Json 
     of_everybody = client.get(path, period=asked, limit=1)["of_everybody"]
     items, more = some_pages(client, path, limit, period=asked)
     found = [each for each in items if not each["is_fine"]]
-    names = ("quarantined", "held", "stale", "dead_letters", "after_end")
-    headings = ("Partner", "Quarantined", "Held", "Stale", "Dead letters", "After end", "Usage", "Prices")
+    names = ("waiting", "quarantined", "held", "stale", "dead_letters", "after_end")
+    headings = ("Partner", "Waiting", "Quarantined", "Held", "Stale", "Dead letters", "After end", "Usage", "Prices")
     table = new_table(headings, right=headings[1:-2], unbroken=("Partner",))
     for each in found:
         usage = "missing" if each["usage_missing"] else None

@@ -116,6 +116,7 @@ class Findings(Answer):
     """What to look at before a partner's month closes; counts go up to 10,000."""
 
     partner: str
+    waiting: int = Field(description="leads that are not decided yet, of all months; closing waits for them")
     quarantined: int
     held: int
     stale: int
@@ -129,7 +130,7 @@ class Findings(Answer):
 class FindingsOfEverybody(Answer):
     """What may concern any partner; counts go up to 10,000."""
 
-    waiting: int
+    waiting: int = Field(description="counted for no partner: of unknown products, or more wait than are told apart")
     unknown_product: int
     dead_letters: int
 

@@ -14,7 +14,7 @@ from db.runs import records
 from tests.api.office import Office
 from tests.api.pages.browser import Browser, Page
 from tests.api.pages.conftest import BrowserOf
-from tests.api.world import get, get_all, make
+from tests.api.world import action, get, get_all, lead, make
 from worker.tasks import runs
 
 
@@ -73,6 +73,21 @@ async def test_what_waits_from_before_the_scheduler_is_named_until_people_bill_i
     await office.make("2024-03")
     page = await fay.get("/month?period=2024-03")
     assert (words in page.text, "Closed" in page.text) == (False, True)
+
+
+async def test_what_waits_is_shown_with_its_partner(browser_of: BrowserOf, office: Office) -> None:
+    fay = await browser_of("fay", Role.FINANCE)
+    await make(office.client, "partners", external_id="globex", name="Globex")
+    await make(office.client, "products", external_id="gps", partner="globex", name="GPS")
+    sent = [lead("1", action("Click"), product_id="gps"), lead("2", action("Click"), product_id="no")]
+    assert (await office.client.post("/leads", json=sent)).status_code == 202
+    page = await fay.get("/month?period=2024-04")
+    rows = [re.findall(r">([^<>]+)</(?:a|span|td)>", row) for row in page.response.text.split("<tr")]
+    assert [row[:3] for row in rows if row and row[0] in ("acme", "globex")] == [
+        ["acme", "Ready", "no price of its own"],
+        ["globex", "Look first", "1"],
+    ]
+    assert "1 leads wait that are counted for no partner" in page.text
 
 
 async def test_a_run_shows_its_partners_in_pages(
