@@ -20,7 +20,7 @@ from db.core.migrate import upgrade
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from scripts.local.embedded import postgres, valkey
-from tests.databases import execute, server_folder, url_of_database
+from tests.databases import copy_statement, execute, server_folder, url_of_database
 from tests.keys import new_key
 from tests.stack import Stack, running_stack
 
@@ -97,7 +97,7 @@ def template(server_url: str) -> str:
 def database_url(server_url: str, template: str) -> Iterator[str]:
     """A fresh, migrated database."""
     name = f"test_{next(_numbers)}"
-    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    execute(server_url, copy_statement(name, template))
     yield url_of_database(server_url, name)
     execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -115,7 +115,7 @@ def redis_url(redis_server_url: str) -> str:
 def stack(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running Leadger that the tests of this process share: API, worker and beat on servers of their own."""
     folder = tmp_path_factory.mktemp("stack")
-    execute(server_url, f"CREATE DATABASE test_stack TEMPLATE {template}")
+    execute(server_url, copy_statement("test_stack", template))
     database_url = url_of_database(server_url, "test_stack")
     with (
         valkey(folder / "valkey", durable=False) as redis_url,

@@ -31,6 +31,11 @@ def url_of_database(server_url: str, name: str) -> str:
     return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
 
 
+def copy_statement(name: str, template: str) -> str:
+    """SQL for a copy of a database; by files, which is less work than by the log where nothing is synced to a disk."""
+    return f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
+
+
 def execute(url: str, statement: str) -> None:
     """Execute SQL on a connection of its own."""
 

@@ -14,6 +14,7 @@ from db.core.settings import Settings
 from scripts.local.embedded.ports import free_port
 from scripts.local.processes.process import Process
 from tests.api.world import api_process
+from tests.databases import copy_statement
 from tests.keys import new_key
 
 
@@ -29,7 +30,7 @@ async def shared_settings(
     home = tmp_path_factory.mktemp("home")
     name = f"test_{home.name}"
     connection = await asyncpg.connect(server_url)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await connection.execute(copy_statement(name, template))
     database_url = urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     yield Settings(database_url=database_url, redis_url=redis_server_url, home=home)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

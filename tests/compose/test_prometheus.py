@@ -15,7 +15,7 @@ from scripts.local.embedded import valkey
 from tests.builders import lead
 from tests.compose.observability import panels, rules
 from tests.compose.prometheus import PROGRAM, Prometheus, running_prometheus
-from tests.databases import execute
+from tests.databases import copy_statement, execute
 from tests.stack import Stack, running_stack
 
 pytestmark = pytest.mark.skipif(
@@ -33,7 +33,7 @@ _MENDED = "ALTER TABLE actions DROP CONSTRAINT fault"
 def watched(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Leadger of its own, because alarms would tell what other tests did to a shared one."""
     folder = tmp_path_factory.mktemp("watched")
-    execute(server_url, f"CREATE DATABASE {folder.name} TEMPLATE {template}")
+    execute(server_url, copy_statement(folder.name, template))
     database_url = urlunsplit(urlsplit(server_url)._replace(path=f"/{folder.name}"))
     with (
         valkey(folder / "valkey", durable=False) as redis_url,

@@ -15,7 +15,7 @@ from billing.lead_files.lead_entries import Entry, Line
 from scripts.cli.ingest.upload import Intake
 from scripts.client import Client, Refused
 from scripts.local.embedded import valkey
-from tests.databases import execute, url_of_database
+from tests.databases import copy_statement, execute, url_of_database
 from tests.stack import running_stack
 
 Answer = tuple[int, dict[str, str]]
@@ -109,7 +109,7 @@ def test_ingestion_goes_on_when_the_inbox_has_room_again(
         return response
 
     monkeypatch.setattr(httpx.Client, "request", noting)
-    execute(server_url, f"CREATE DATABASE test_small_inbox TEMPLATE {template}")
+    execute(server_url, copy_statement("test_small_inbox", template))
     url = url_of_database(server_url, "test_small_inbox")
     limit = {"LEADGER_MAX_INBOX_LEADS": "1500"}
     with (

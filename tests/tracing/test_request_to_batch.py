@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from scripts.local.embedded import valkey
+from tests.databases import copy_statement
 from tests.stack import running_stack
 from tests.tracing.collector import Collector, Span, collecting
 from tests.tracing.scenario import CALLERS_SPAN, CALLERS_TRACE, MANY, PERSONAL, UNSAMPLED_TRACE, play
@@ -55,7 +56,7 @@ async def database_of_a_person(
     """A fresh database with a login whose name and password are easy to search for."""
     name = tmp_path_factory.mktemp("traced").name
     connection = await asyncpg.connect(server_url)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await connection.execute(copy_statement(name, template))
     await connection.execute(f"CREATE ROLE {_LOGIN[0]} SUPERUSER LOGIN PASSWORD '{_LOGIN[1]}'")
     place = urlsplit(server_url)
     yield urlunsplit(place._replace(netloc=f"{':'.join(_LOGIN)}@{place.hostname}:{place.port}", path=f"/{name}"))

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from db.core.migrate import ROOT, alembic_config, upgrade
-from tests.databases import execute, url_of_database
+from tests.databases import copy_statement, execute, url_of_database
 
 _VERSIONS = ROOT / "alembic/versions"
 _FILE = """
@@ -69,7 +69,7 @@ class Later:
 
 @pytest.fixture
 def later(server_url: str, template: str, tmp_path: Path) -> Iterator[Later]:
-    execute(server_url, f"CREATE DATABASE test_later TEMPLATE {template}")
+    execute(server_url, copy_statement("test_later", template))
     url = url_of_database(server_url, "test_later")
     [newest] = ScriptDirectory.from_config(alembic_config(url)).get_heads()
     yield Later(url, tmp_path, newest)

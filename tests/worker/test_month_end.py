@@ -8,7 +8,7 @@ import pytest
 
 from scripts.client import Client
 from scripts.local.embedded import valkey
-from tests.databases import execute, url_of_database
+from tests.databases import copy_statement, execute, url_of_database
 from tests.stack import running_stack
 
 
@@ -16,7 +16,7 @@ from tests.stack import running_stack
 def test_m2_months_that_have_ended_are_billed_by_themselves_the_oldest_first(
     server_url: str, template: str, tmp_path: Path
 ) -> None:
-    execute(server_url, f"CREATE DATABASE test_month_end TEMPLATE {template}")
+    execute(server_url, copy_statement("test_month_end", template))
     database_url = url_of_database(server_url, "test_month_end")
     # As if the scheduler had been enabled before the month: what ended before waits for people.
     execute(database_url, "INSERT INTO billing_scheduler (enabled_at, looked_at) VALUES ('2024-01-01Z', '2024-01-01Z')")

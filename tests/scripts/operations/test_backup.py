@@ -31,7 +31,7 @@ from scripts.local.launcher.home import hold_home
 from tests.bills import issued_bill
 from tests.builders import lead
 from tests.changes import changed_reports
-from tests.databases import execute, url_of_database
+from tests.databases import copy_statement, execute, url_of_database
 from tests.s3 import bucket_in_s3
 from tests.world import World
 
@@ -102,7 +102,7 @@ async def source(
 ) -> AsyncIterator[Source]:
     """One for all tests that change neither."""
     url, home = url_of_database(server_url, "backed_up"), tmp_path_factory.mktemp("source") / "home"
-    await asyncio.to_thread(execute, server_url, f"CREATE DATABASE backed_up TEMPLATE {template}")
+    await asyncio.to_thread(execute, server_url, copy_statement("backed_up", template))
     settings = Settings(database_url=url, redis_url="redis://unused", home=home)
     engine = create_engine(settings, "leadger-test")
     await live(engine, settings)
