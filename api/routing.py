@@ -23,10 +23,14 @@ _NUL = "must not have the character NUL"
 class Route(APIRoute):
     """Checks the permission first, and refuses what FastAPI alone would read without a limit or ignore."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.description = "\n\n".join([self.description, *(each.in_words() for each in self._requirements())])
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the route, which makes our checks before FastAPI's."""
         handle = super().get_route_handler()
-        requirements = [each.dependency for each in self.dependencies if isinstance(each.dependency, Requirement)]
+        requirements = self._requirements()
         read_from = (self.dependant, *self.dependant.dependencies)
         known = {parameter.alias for each in read_from for parameter in each.query_params}
         # What anybody may ask, whether the process lives and is ready, does not wait for those who read.
@@ -41,6 +45,9 @@ class Route(APIRoute):
             return await (answer_beside(asked, handle) if reads else handle(asked))
 
         return handler
+
+    def _requirements(self) -> list[Requirement]:
+        return [each.dependency for each in self.dependencies if isinstance(each.dependency, Requirement)]
 
 
 _MOST_ITEMS = 10_000

@@ -18,7 +18,10 @@ from api.problems import Problem
 from db.access.sessions import NewSession
 from db.core.settings import Settings
 
-_SESSION, _BROWSER, _NOTICE = "leadger_session", "leadger_browser", "leadger_notice"
+SESSION = "leadger_session"
+"""The cookie of a session; where it is Secure, its name begins with `__Host-`."""
+
+_BROWSER, _NOTICE = "leadger_browser", "leadger_notice"
 _NOTICE_S = 60
 _BROWSER_S = 180 * 86_400
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,7 +29,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def session_cookie(scope: Scope, settings: Settings) -> str:
     """The secret of the session that a request comes with; empty if there is none."""
-    return _cookie(scope, _name(_SESSION, settings))
+    return _cookie(scope, _name(SESSION, settings))
 
 
 def browser_cookie(scope: Scope) -> str:
@@ -36,7 +39,7 @@ def browser_cookie(scope: Scope) -> str:
 
 def set_cookies(response: Response, settings: Settings, session: NewSession) -> None:
     """Give the browser the secrets of a new session; no script can read them."""
-    name = _name(_SESSION, settings)
+    name = _name(SESSION, settings)
     response.set_cookie(
         name, session.token, expires=session.expires_at, secure=_is_secure(settings), httponly=True, samesite="lax"
     )
@@ -52,7 +55,7 @@ def set_cookies(response: Response, settings: Settings, session: NewSession) -> 
 
 def clear_session_cookie(response: Response, settings: Settings) -> None:
     """Have the browser forget the session; the browser stays known."""
-    response.delete_cookie(_name(_SESSION, settings), secure=_is_secure(settings), httponly=True, samesite="lax")
+    response.delete_cookie(_name(SESSION, settings), secure=_is_secure(settings), httponly=True, samesite="lax")
 
 
 def csrf_token(session_token: str) -> str:

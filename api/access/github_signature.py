@@ -30,6 +30,10 @@ class IsSignedByGitHub(Requirement):
             raise Problem(401, "The signature in X-Hub-Signature-256 is missing or is not that of the body.")
         request.scope[_BODY] = body
 
+    def in_words(self) -> str:
+        """GitHub, by its signature."""
+        return "Needs the body's signature with GITHUB_WEBHOOK_SECRET in `X-Hub-Signature-256`."
+
 
 FOR_GITHUB: Dependency = Depends(IsSignedByGitHub())
 

@@ -101,6 +101,10 @@ class Requirement:
         """Problem 403 for a caller who may not ask."""
         raise NotImplementedError
 
+    def in_words(self) -> str:
+        """The same as a sentence of the description of the API."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, slots=True)
 class HasPermission(Requirement):
@@ -118,6 +122,21 @@ class HasPermission(Requirement):
         else:
             caller.check(self.or_else, within_partner=self.within_partner)
 
+    def in_words(self) -> str:
+        """The scopes of keys and the roles of people that have the permission, and what being bound means."""
+        enough = [self.permission] if self.or_else is None else [self.permission, self.or_else]
+        roles = [
+            role.replace("_", " ")
+            for role, held in ROLES.items()
+            if (self.within_partner or role != Role.PARTNER) and not {Permission.ADMIN, *enough}.isdisjoint(held)
+        ]
+        permissions = " or ".join(f"`{each}`" for each in enough)
+        bound = "have it for that partner only" if self.within_partner else "are refused"
+        return (
+            f"Needs the permission {permissions}: of a key the scope, of people the role {', '.join(roles)}. "
+            f"Keys and people bound to a partner {bound}."
+        )
+
 
 class IsPerson(Requirement):
     """The caller has signed in, whatever the role."""
@@ -126,6 +145,10 @@ class IsPerson(Requirement):
         """Problem 403 for a key."""
         if caller_of(request).session is None:
             raise Problem(403, "This is for people who have signed in, and not for keys.")
+
+    def in_words(self) -> str:
+        """People, and no keys."""
+        return "Needs a person who has signed in; keys are refused."
 
 
 class IsOneselfOrAdmin(Requirement):
@@ -138,6 +161,10 @@ class IsOneselfOrAdmin(Requirement):
             caller.check(Permission.ADMIN)
         elif not caller.may(Permission.ADMIN) and user_id.lower() != str(caller.id):
             raise Problem(404, f"There is no person {user_id}.")
+
+    def in_words(self) -> str:
+        """The person itself, or who may do everything."""
+        return "Needs the person itself, an Admin, or a key with the scope `admin`."
 
 
 def requires(permission: Permission, *, within_partner: bool = False, or_else: Permission | None = None) -> Dependency:

@@ -38,7 +38,7 @@ async def decide_held_here(request: Request) -> Response:
         if not form.all("action"):
             raise Problem(400, "Choose the actions first.")
         sent = {name: form.value(name) for name in ("decision", "reason")} | {"actions": list(form.all("action"))}
-        results = await routes.decided_actions(request, form.read_as(routes.DecisionIn, sent))
+        results = await routes.decided_actions(request, form.read_as(routes.HeldDecisionIn, sent))
         done = sum(each["status"] == 200 for each in results)
         word = "released" if form.value("decision") == "release" else "confirmed and returned"
         return led_to(request, link("/held", _asked(form)), f"{done} of {len(results)} actions are {word}.")

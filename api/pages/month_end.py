@@ -15,7 +15,7 @@ from api.problems import FieldError, Problem
 from api.routes import billing_scheduler as routes
 from api.routing import Route
 from api.schemas.fields import UuidPath
-from api.schemas.runs import RetryIn, RunIn
+from api.schemas.runs import RetryRunsIn, RunIn
 from api.state import state_of
 from billing.errors import InvalidValue
 from billing.periods import period_from_text, previous_period, text_from_period
@@ -90,7 +90,7 @@ async def retry_run_here(request: Request, run_id: UuidPath) -> Response:
     """Bill the dead letters of a run again."""
 
     async def act(form: Form) -> Response:
-        body = form.read_as(RetryIn, {"ids": list(form.all("item"))})
+        body = form.read_as(RetryRunsIn, {"ids": list(form.all("item"))})
         await routes.retry_run_dead_letters(request, body)
         return led_to(request, "/month", "They are billed again, in a run of their own.")
 

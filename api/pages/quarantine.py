@@ -40,7 +40,7 @@ async def retry_quarantine_here(request: Request) -> Response:
         ids = _chosen(form)
         if not ids and not form.value("all"):
             raise Problem(400, "Choose the leads first.")
-        await routes.retry_quarantine(request, form.read_as(routes.RetryIn, {"ids": ids or None}))
+        await routes.retry_quarantine(request, form.read_as(routes.RetryQuarantineIn, {"ids": ids or None}))
         return led_to(request, "/quarantine", "They are tried again now; those that can be billed leave this list.")
 
     return await _submitted(request, act)

@@ -20,7 +20,7 @@ from api.routes.tasks import task_started
 from api.routing import Route
 from api.schemas import answers
 from api.schemas.fields import IdPath, PeriodQuery, UuidText
-from api.schemas.runs import DifferenceIn, RetryIn, RunIn, ShopRunIn, dead_letter_out, started_out
+from api.schemas.runs import DifferenceIn, RetryRunsIn, RunIn, ShopRunIn, dead_letter_out, started_out
 from api.state import state_of, unit_of_work
 from api.wire import instant_out, json_response
 from billing.periods import period_from_text, text_from_period
@@ -175,7 +175,7 @@ async def list_run_dead_letters(request: Request, limit: Limit = 50, after: Afte
 
 
 @router.post("/retry", status_code=202, dependencies=[_BILL], response_model=answers.RunsRetried)
-async def retry_run_dead_letters(request: Request, body: RetryIn) -> Response:
+async def retry_run_dead_letters(request: Request, body: RetryRunsIn) -> Response:
     """Bill dead letters again, and the later months of their partners that wait behind them."""
     async with unit_of_work(request) as uow:
         return json_response({"runs": await starting.retry(uow, body.ids)}, 202)

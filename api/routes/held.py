@@ -25,7 +25,7 @@ MOST_DECIDED = 500
 router = APIRouter(route_class=Route, prefix="/api/held", tags=["fraud"])
 
 
-class DecisionIn(Body):
+class HeldDecisionIn(Body):
     """What becomes of held actions, and why."""
 
     actions: list[UuidText] = Field(min_length=1, max_length=MOST_DECIDED)
@@ -65,7 +65,7 @@ async def list_held(
 
 
 @router.post("/decide", dependencies=[requires(Permission.BILL)], response_model=answers.Page[answers.DecidedAction])
-async def decide_held(request: Request, body: DecisionIn) -> Response:
+async def decide_held(request: Request, body: HeldDecisionIn) -> Response:
     """Release held actions, for good, or confirm them, which returns them; each customer's in a transaction of its own.
 
     Each action is answered with 200, 404 or 409. Repeating it is safe.
@@ -73,7 +73,7 @@ async def decide_held(request: Request, body: DecisionIn) -> Response:
     return list_response(await decided_actions(request, body))
 
 
-async def decided_actions(request: Request, body: DecisionIn) -> list[dict[str, object]]:
+async def decided_actions(request: Request, body: HeldDecisionIn) -> list[dict[str, object]]:
     """Decide about actions; what became of each."""
     state = state_of(request)
     async with transaction(state.engine, readonly=True) as connection:

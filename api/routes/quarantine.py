@@ -30,13 +30,13 @@ Reason = Literal["unknown_product", "unknown_customer", "conflict", "action_conf
 State = Literal["open", "decided", "superseded", "discarded"]
 
 
-class RetryIn(Body):
+class RetryQuarantineIn(Body):
     """Which rows to try again; none named: all."""
 
     ids: list[RowId] | None = Field(None, min_length=1, max_length=10_000)
 
 
-class RetryLettersIn(RetryIn):
+class RetryLettersIn(RetryQuarantineIn):
     """Which dead letters to try again, and `next` of the answer before."""
 
     after: str | None = Field(None, max_length=2000)
@@ -67,7 +67,7 @@ async def list_quarantine(
 
 
 @router.post("/retry", status_code=202, dependencies=[_ADMIN], response_model=answers.TaskStarted)
-async def retry_quarantine(request: Request, body: RetryIn) -> Response:
+async def retry_quarantine(request: Request, body: RetryQuarantineIn) -> Response:
     """Evaluate quarantined leads again; those that still cannot be billed stay."""
     async with unit_of_work(request) as uow:
         task_id = await quarantine.start_retry(uow, body.ids)

@@ -40,7 +40,8 @@ _CSV = {
                 "schema": {
                     "type": "string",
                     "description": "columns `action_id`, or `lead_id` (and `source`), or `email` and `day`; `amount`",
-                }
+                },
+                "example": "email,day,amount\nada@docs.example,2024-06-03,10.00\n",
             }
         },
     }

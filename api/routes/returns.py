@@ -21,7 +21,7 @@ from api.schemas.fields import QueryId
 from api.schemas.returns import (
     MOST_RETURNS,
     RETURNS_BODY,
-    DecisionIn,
+    ReturnDecisionIn,
     ReturnsIn,
     return_out,
     returned_out,
@@ -105,7 +105,7 @@ async def list_returns(
 
 
 @router.post("/decide", dependencies=[requires(Permission.BILL)], response_model=answers.Page[answers.ReturnedAction])
-async def decide_returns(request: Request, body: DecisionIn) -> Response:
+async def decide_returns(request: Request, body: ReturnDecisionIn) -> Response:
     """Accept or refuse returns that were asked for, each in a transaction of its own.
 
     `state` is where each stands afterwards: what cannot be returned any more stays as it was, and `detail` says why.

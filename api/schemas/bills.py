@@ -88,7 +88,7 @@ class MovesIn(Body):
     bills: list[BillToMove] = Field(min_length=1, max_length=MOST_MOVED)
 
 
-class TaxIn(Body):
+class LineTaxIn(Body):
     """How an amount is taxed."""
 
     category: TaxCategory
@@ -108,7 +108,7 @@ class AdjustmentIn(Body):
     text: Text
     amount: SignedAmount
     reason: LongText
-    tax: TaxIn | None = None
+    tax: LineTaxIn | None = None
 
     def adjustment(self) -> Adjustment:
         """The adjustment as the rules know it."""

@@ -1,11 +1,14 @@
 """What the OpenAPI document says beyond what FastAPI sees: keys, problems, and bodies that routes read themselves."""
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.access.authentication import FOR_ANYBODY
+from api.access.cookies import SESSION
+from api.schemas.examples import EXAMPLES
 
 DESCRIPTION = """
 Leads come in at `POST /leads`. Every action of a lead is valued, billed at most once and never beyond the customer's
@@ -13,6 +16,7 @@ cap, and says in one sentence why it was or was not billed. Reports add it all u
 
 - **Key**: every path but `/health`, `/ready` and the documentation wants `Authorization: Bearer <key>`, or the cookie
   of a person who has signed in at `POST /api/session`; with a cookie, what changes something carries `X-CSRF-Token`.
+  Each path says what it needs; the permission `admin` implies all others.
 - **Ids** are UUIDs or your own: 1 to 200 characters, no control characters, percent-encoded in a path. A lead,
   partner, product or customer whose id is also a path of ours (`batches`, `acme/terms`) is found by its list:
   `GET /leads?lead_id=batches`, `GET /api/partners?partner=acme/terms`.
@@ -148,7 +152,10 @@ LEADS_BODY: dict[str, Any] = {
                     ]
                 }
             },
-            "application/x-ndjson": {"schema": {"type": "string", "description": "one lead per line"}},
+            "application/x-ndjson": {
+                "schema": {"type": "string", "description": "one lead per line"},
+                "example": json.dumps(_LEAD["example"]) + "\n",
+            },
         },
     }
 }
@@ -174,8 +181,10 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas |= {"ActionIn": _ACTION, "LeadIn": _LEAD, "Problem": _PROBLEM}
-    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{"key": []}]
+    for name, example in EXAMPLES.items():
+        schemas[name]["example"] = example
+    document["components"]["securitySchemes"] = _SECURITY
+    document["security"] = [{"key": []}, {"session": []}]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             responses = operation["responses"]
@@ -191,6 +200,15 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+_SECURITY = {
+    "key": {"type": "http", "scheme": "bearer", "description": "an API key, for programs"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION,
+        "description": "a person who signed in at `POST /api/session`; behind https its name begins with `__Host-`",
+    },
+}
 _TAGS = [
     {"name": "leads", "description": "Send leads and see what became of them."},
     {"name": "reports", "description": "What a partner owes for a month, live and as written versions with files."},
@@ -200,12 +218,21 @@ _TAGS = [
     {"name": "customers", "description": "The people whose interest is billed."},
     {"name": "rate cards", "description": "The rules that price actions."},
     {"name": "periods", "description": "Closing and reopening months."},
+    {"name": "billing scheduler", "description": "Runs: the monthly billing of all partners or some."},
+    {"name": "bills", "description": "Make, review, approve and issue bills; adjustments and returns."},
+    {
+        "name": "account",
+        "description": "What partners paid and owe, and credit notes.",
+    },
     {"name": "actions", "description": "Why an action was billed; hold, release and return it."},
+    {"name": "fraud", "description": "Rules, screens, and what they hold until a person decides."},
     {"name": "mail", "description": "Bills that are sent, reminders, and what became of each mail."},
     {"name": "tasks", "description": "How far background work is."},
     {"name": "quarantine", "description": "Accepted leads that cannot be billed yet."},
     {"name": "workers", "description": "Pause and resume them; what waits for them for too long."},
     {"name": "people", "description": "Sign up, sign in, passwords; who may do what."},
     {"name": "API keys", "description": "Make, rotate and revoke keys."},
+    {"name": "webhooks", "description": "Other systems that are told of what happens."},
+    {"name": "audit", "description": "Who changed what, and when."},
     {"name": "operations", "description": "For operators and their monitoring."},
 ]

@@ -66,7 +66,7 @@ class ReturnsIn(Body):
         return self
 
 
-class DecisionIn(Body):
+class ReturnDecisionIn(Body):
     """What Finance decides about returns that were asked for, and why."""
 
     actions: list[UuidText] = Field(min_length=1, max_length=MOST_RETURNS)
@@ -99,13 +99,15 @@ RETURNS_BODY: dict[str, Any] = {
                         },
                         "reason": REASON_SCHEMA,
                     },
-                }
+                },
+                "example": {"leads": ["docs-lead-1"], "reason": "wrong_contact"},
             },
             "text/csv": {
                 "schema": {
                     "type": "string",
                     "description": "columns `action_id`, or `lead_id` and perhaps `source`; `reason`, perhaps `text`",
-                }
+                },
+                "example": "lead_id,reason\ndocs-lead-1,wrong_contact\n",
             },
         },
     }

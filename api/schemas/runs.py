@@ -36,7 +36,7 @@ class DifferenceIn(Body):
     period: Period
 
 
-class RetryIn(Body):
+class RetryRunsIn(Body):
     """Which dead letters of runs to bill again."""
 
     ids: Annotated[list[UuidText], Field(min_length=1, max_length=MOST_SHOPS)]
