@@ -16,6 +16,7 @@ from scripts.cli.bills import bills
 from scripts.cli.credit_notes import credit_notes
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
+from scripts.cli.examples import add_examples
 from scripts.cli.explain import batch, explain, lead
 from scripts.cli.fraud import fraud
 from scripts.cli.held import held
@@ -120,3 +121,4 @@ app.add_typer(keys, name="keys", rich_help_panel=_ACCESS)
 app.add_typer(webhooks, name="webhooks", rich_help_panel=_ACCESS)
 app.command(rich_help_panel=_ACCESS)(erase)
 app.command(rich_help_panel=_ACCESS)(audit)
+add_examples(app)

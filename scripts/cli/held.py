@@ -15,7 +15,7 @@ held = typer.Typer(help="Held actions: list them, release or confirm them.", no_
 _AT_ONCE = 500
 
 Partner = Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")]
-Month = Annotated[str | None, typer.Option(help="Only this month's, like 2024-04.")]
+Period = Annotated[str | None, typer.Option(metavar="PERIOD", help="Only this month's, like 2024-04.")]
 Rule = Annotated[str | None, typer.Option(help="Only what this fraud rule holds.")]
 Actions = Annotated[list[UUID] | None, typer.Argument(metavar="[ACTION]…", help="Actions by their UUIDs.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it becomes part of the explanation.")]
@@ -26,13 +26,13 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it becomes part 
 def list_held(
     client: Client,
     partner: Partner = None,
-    month: Month = None,
+    period: Period = None,
     rule: Rule = None,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
     """List held actions with the rule that found them, its score and its facts."""
-    only = {"partner": partner, "period": month, "rule": rule}
+    only = {"partner": partner, "period": period, "rule": rule}
     items, more = some_pages(client, "/api/held", limit, **only)
     table = new_table(
         ("Partner", "Action", "Type", "Value", "Rule", "Score", "Facts"), right=("Value", "Score"), unbroken=["Action"]
@@ -58,11 +58,11 @@ def _command(decision: str, verb: str, explanation: str) -> None:
         reason: Reason,
         actions: Actions = None,
         partner: Partner = None,
-        month: Month = None,
+        period: Period = None,
         rule: Rule = None,
         as_json: Json = False,
     ) -> None:
-        only = {"partner": partner, "period": month, "rule": rule}
+        only = {"partner": partner, "period": period, "rule": rule}
         answers = _decided(client, decision, reason, actions or [], only)
         if as_json:
             print_json(answers)
@@ -90,7 +90,7 @@ def _decided(
 ) -> list[dict[str, Any]]:
     named = {name: value for name, value in only.items() if value is not None}
     if bool(actions) == bool(named):
-        raise CannotStart("Name actions, or say which ones by --partner, --month or --rule; one of both.")
+        raise CannotStart("Name actions, or say which ones by --partner, --period or --rule; one of both.")
     ids = [str(each) for each in actions]
     if named:
         ids = [each["action"]["action_id"] for each in client.pages("/api/held", limit=_AT_ONCE, **named)]

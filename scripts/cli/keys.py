@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from scripts.cli.connection import Key, Url, api_command, connect
+from scripts.cli.durations import seconds
 from scripts.client import Client
 from scripts.console import Json, add_row, console, moment, new_table, note, one_message, print_json, print_list
 from scripts.errors import CannotStart
@@ -16,8 +17,6 @@ from scripts.errors import CannotStart
 keys = typer.Typer(help="API keys: make, list, rotate and revoke them.", no_args_is_help=True)
 
 SCOPES = ("ingest", "read", "bill", "pricing", "metrics", "admin")  # written here, because help must not load `db`
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
 KeyId = Annotated[UUID, typer.Argument(metavar="KEY_ID", help="The key's id; `leadger keys list` shows it.")]
 
 
@@ -98,7 +97,7 @@ def rotate(
     as_json: Json = False,
 ) -> None:
     """Make a new key with the same name and scopes; the old one works on for a while."""
-    made = client.post(f"/api/keys/{key_id}/rotate", {"overlap_s": _seconds(overlap)}, repeatable=False)
+    made = client.post(f"/api/keys/{key_id}/rotate", {"overlap_s": seconds(overlap, "--overlap")}, repeatable=False)
     _print_secret(made, f"The new key is shown only now; {key_id} works on for {overlap}.", as_json)
 
 
@@ -147,13 +146,6 @@ def _hash(sha256: str, first: bool) -> bytes:
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise CannotStart("--sha256 takes 64 hexadecimal digits, the SHA-256 of a key.")
     return bytes.fromhex(sha256)
-
-
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,9})([smhd]?)", text.strip().lower())
-    if not match:
-        raise CannotStart(f"--overlap takes a time like 90s, 15m, 1h, 7d or 0, and not {text!r}.")
-    return int(match[1]) * _UNITS_S[match[2] or "s"]
 
 
 def _print_secret(made: dict[str, Any], text: str, as_json: bool) -> None:

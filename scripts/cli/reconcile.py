@@ -25,7 +25,7 @@ def reconcile(
         Path, typer.Argument(help="A CSV file with action_id, lead_id, or email and day; and an amount in each row.")
     ],
     partner: Annotated[str, typer.Option(metavar="ID", help="Whose list it is.")],
-    period: Annotated[str, typer.Option("--month", metavar="MONTH", help="Its month, like 2024-04.")],
+    period: Annotated[str, typer.Option(metavar="PERIOD", help="Its month, like 2024-04.")],
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:

@@ -34,7 +34,7 @@ usage = typer.Typer(help="Usage: units that bills charge above a limit.", no_arg
 def set_usage(
     client: Client,
     partner: Annotated[str, typer.Argument(help="The partner's id.")],
-    month: Annotated[str, typer.Argument(help="The month, like 2024-04.")],
+    period: Annotated[str, typer.Argument(metavar="PERIOD", help="The month, like 2024-04.")],
     units: Annotated[int, typer.Argument(help="How many.")],
     source: Annotated[str, typer.Option(help="Who counts.")] = "api",
     name: Annotated[str, typer.Option(help="The entry's own key within partner, month and source.")] = "total",
@@ -42,12 +42,12 @@ def set_usage(
     as_json: Json = False,
 ) -> None:
     """Enter units of a partner's month; the same again changes nothing."""
-    body = {"partner": partner, "period": month, "source": source, "key": name, "units": units, "replace": replace}
+    body = {"partner": partner, "period": period, "source": source, "key": name, "units": units, "replace": replace}
     entered = client.post("/api/usage", body)
     if as_json:
         print_json(entered)
     else:
-        console().print(f"{partner} has {units:,} units of {entered['source']} {name} in {month}.", markup=False)
+        console().print(f"{partner} has {units:,} units of {entered['source']} {name} in {period}.", markup=False)
 
 
 @usage.command("import")
@@ -100,14 +100,14 @@ def _units(row: CsvRow) -> int:
 def list_usage(
     client: Client,
     partner: Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")] = None,
-    month: Annotated[str | None, typer.Option(help="Only this month's, like 2024-04.")] = None,
+    period: Annotated[str | None, typer.Option(metavar="PERIOD", help="Only this month's, like 2024-04.")] = None,
     source: Annotated[str | None, typer.Option(help="Only from here.")] = None,
     history: Annotated[bool, typer.Option("--history", help="Also what was replaced.")] = False,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
     """List usage by partner, month, source and key, with who entered it."""
-    only = {"partner": partner, "period": month, "source": source, "history": "true" if history else None}
+    only = {"partner": partner, "period": period, "source": source, "history": "true" if history else None}
     items, more = some_pages(client, "/api/usage", limit, **only)
     table = new_table(("Partner", "Month", "Source", "Key", "Units", "Entered by", "At"), right=("Units",))
     for each in items:

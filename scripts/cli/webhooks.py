@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from scripts.cli.connection import api_command
+from scripts.cli.durations import seconds
 from scripts.client import Client
 from scripts.console import (
     Json,
@@ -63,11 +64,13 @@ def remove_webhook(client: Client, webhook: Webhook) -> None:
 def rotate_webhook(
     client: Client,
     webhook: Webhook,
-    overlap_s: Annotated[int, typer.Option(help="For so many seconds the old secret signs, too.")] = 86_400,
+    overlap: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the old secret signs, too, like 90s, 15m, 1h, 7d or 0.")
+    ] = "1d",
     as_json: Json = False,
 ) -> None:
     """Give a webhook another secret and print it."""
-    rotated = client.post(f"/api/webhooks/{webhook}/rotate", {"overlap_s": overlap_s})
+    rotated = client.post(f"/api/webhooks/{webhook}/rotate", {"overlap_s": seconds(overlap, "--overlap")})
     _print_secret(rotated, "The new secret, which is shown only now:", as_json)
 
 

@@ -523,14 +523,14 @@ def test_b2_usage_is_entered_and_listed(leadger: Leadger, partner: str, tmp_path
     assert "send `replace`" in leadger("usage", "set", partner, "2024-04", 7, "--name", "calls", status=1).stderr
     assert _json(leadger("usage", "set", partner, "2024-04", 7, "--name", "calls", "--replace", "--json"))["entry"] == 2
     assert [each["units"] for each in _json(leadger("usage", "list", "--partner", partner, "--json"))] == [7]
-    history = leadger("usage", "list", "--partner", partner, "--month", "2024-04", "--source", "api", "--history")
+    history = leadger("usage", "list", "--partner", partner, "--period", "2024-04", "--source", "api", "--history")
     assert [line.split()[4] for line in history.stdout.splitlines()[2:]] == ["1,500", "7"]
     file, heading = tmp_path / "usage.csv", "# counted by us\npartner;period;source;key;units\n"
     file.write_text(f"{heading}{partner};2024-05;sms;total;80\n{partner};2024-05;api;total;9\n")
     for _ in range(2):
         assert leadger("usage", "import", file).stderr == "2 entries of usage.csv are there.\n"
-    may = leadger("usage", "list", "--partner", partner, "--month", "2024-05", "--json")
+    may = leadger("usage", "list", "--partner", partner, "--period", "2024-05", "--json")
     assert [(each["source"], each["units"]) for each in _json(may)] == [("api", 9), ("sms", 80)]
     file.write_text(f"{heading}{partner};2024-06;sms;total;80\n{partner};2024-06;api;;many\n")
     assert "line 4 has no key; nothing was entered." in leadger("usage", "import", file, status=1).stderr
-    assert leadger("usage", "list", "--partner", partner, "--month", "2024-06", "--json").stdout == "[]\n"
+    assert leadger("usage", "list", "--partner", partner, "--period", "2024-06", "--json").stdout == "[]\n"

@@ -19,7 +19,7 @@ def test_a_partners_file_is_compared(stack: Stack, tmp_path: Path) -> None:
         client.wait_for(client.post("/leads", lead)["status_url"])
     file = tmp_path / "theirs.csv"
     file.write_text(f"lead;amount\n{name};9,50\nnot ours;1,00\n")
-    asked = ("reconcile", str(file), "--partner", name, "--month", "2024-04")
+    asked = ("reconcile", str(file), "--partner", name, "--period", "2024-04")
     found = as_json(stack, *asked)
     assert (found["different"]["amount"], found["missing_here"]["rows"][0]["line"]) == ("0.50", 3)
     shown = leadger(stack, *asked)
