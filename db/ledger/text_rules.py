@@ -89,6 +89,7 @@ async def rekey(engine: AsyncEngine, policies: Policies, customer: Customer) -> 
             [row["id"] for row in open_rows],
             [_key(row) for row in open_rows],
         )
+        await winners.delete(connection, ((row["duplicate_key"], row["id"]) for row in open_rows))
         for row in frozen_rows:
             await winners.hold_key_too(connection, _key(row), row["duplicate_key"], row["id"], policy.first_open)
         await reevaluation.rejudge(connection, policies, [customer])

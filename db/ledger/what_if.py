@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.actions import Action, Winner
+from billing.actions import Action
 from billing.errors import RuleViolation
 from billing.policy import Policy
 from billing.terms import CapScope
@@ -23,7 +23,7 @@ from db.core.unit_of_work import UnitOfWork
 from db.ledger import reading, what_if_results
 from db.ledger.policies import PARTNERS, read_policies
 from db.ledger.what_if_results import Difference
-from db.ledger.winners import winner_from_row
+from db.ledger.winners import frozen_by_key
 from db.tasks import records as tasks
 from db.tasks.records import Progress
 
@@ -138,11 +138,14 @@ async def _differences(
         actions[customer_id].append(action)
         if is_priced:
             _price(action, text_key(lead_type), other)
-    winners = await _winners(connection, other.partner_id, part, supposed.first)
+    known = await _customers_before(connection, other.partner_id, part, supposed.first)
+    keys = {(action.key, supposed.first) for customer_id in known for action in actions[customer_id]}
+    winners = await frozen_by_key(connection, keys)
     used, credited = await _counted(connection, other, part, supposed)
     found = []
     for customer_id in part.customers:
-        past = Past(winners.get(customer_id, {}), used.get(customer_id, {}), credited.get(customer_id, {}), credited_in)
+        held = {action.key: winners[action.key] for action in actions[customer_id] if action.key in winners}
+        past = Past(held, used.get(customer_id, {}), credited.get(customer_id, {}), credited_in)
         for period, after_minor in billed_by_period(actions[customer_id], other.terms, past).items():
             before_minor = before[customer_id, period]
             total.before_minor += before_minor
@@ -207,25 +210,18 @@ async def _next_part(connection: asyncpg.Connection, partner_id: UUID, supposed:
     return _Part(wanted, [row["customer_id"] for row in taken], actions)
 
 
-async def _winners(
-    connection: asyncpg.Connection, partner_id: UUID, part: _Part, first: int
-) -> dict[UUID, dict[UUID, list[Winner]]]:
-    """The winners of earlier billing periods, by customer and key, in evaluation order."""
+async def _customers_before(connection: asyncpg.Connection, partner_id: UUID, part: _Part, first: int) -> set[UUID]:
+    """Which customers have winners in earlier billing periods."""
     rows = await connection.fetch(
         """
-        SELECT customer_id, duplicate_key, action_id, billing_period, own_period, occurred_at, released_from
-        FROM winners
-        WHERE partner_id = $1 AND customer_id = ANY($2::uuid[]) AND billing_period < $3
-        ORDER BY billing_period, occurred_at
+        SELECT DISTINCT customer_id FROM customer_periods
+        WHERE partner_id = $1 AND customer_id = ANY($2::uuid[]) AND period < $3 AND billed + partly_billed + capped > 0
         """,
         partner_id,
         part.customers,
         first,
     )
-    found: dict[UUID, dict[UUID, list[Winner]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        found[row["customer_id"]][row["duplicate_key"]].append(winner_from_row(row))
-    return found
+    return {row["customer_id"] for row in rows}
 
 
 async def _counted(

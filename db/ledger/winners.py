@@ -64,15 +64,20 @@ async def write(connection: asyncpg.Connection, cases: Sequence[Case]) -> None:
                 removed.append(verdict.action)
             elif is_winner and not was:
                 added.append(_winner_row(case, verdict.action))
-    if removed:
-        await connection.execute(
-            "DELETE FROM winners WHERE duplicate_key = ANY($1::uuid[]) AND action_id = ANY($2::uuid[])",
-            [action.key for action in removed],
-            [action.id for action in removed],
-        )
+    await delete(connection, ((action.key, action.id) for action in removed))
     added += await _delete_wrong_winners(connection, [case for case in cases if case.is_complete])
     if added:
         await connection.copy_records_to_table("winners", records=added, columns=_WINNER_COLUMNS)
+
+
+async def delete(connection: asyncpg.Connection, holders: Iterable[tuple[UUID, UUID]]) -> None:
+    """Remove winners given as (duplicate key, action), which are of open periods."""
+    if wanted := list(holders):
+        await connection.execute(
+            "DELETE FROM winners WHERE duplicate_key = ANY($1::uuid[]) AND action_id = ANY($2::uuid[])",
+            [key for key, _ in wanted],
+            [action_id for _, action_id in wanted],
+        )
 
 
 async def release_keys(connection: asyncpg.Connection, keys: Iterable[UUID], action_id: UUID, period: int) -> None:
@@ -108,7 +113,10 @@ async def hold_key_too(connection: asyncpg.Connection, key: UUID, held: UUID, ac
 
 
 async def _delete_wrong_winners(connection: asyncpg.Connection, cases: Sequence[Case]) -> list[tuple[object, ...]]:
-    """Delete the winners in open periods of customers whose judged winners differ; returns the right rows."""
+    """Delete the winners in open periods of customers whose judged winners differ; returns the right rows.
+
+    They are found by the keys of the judged actions: of a complete case there are no others.
+    """
     if not cases:
         return []
     # By column, and in the order of most verdicts, because a rebuild reads nearly every action of a month here.
@@ -118,12 +126,12 @@ async def _delete_wrong_winners(connection: asyncpg.Connection, cases: Sequence[
         SELECT partner_id, customer_id, {", ".join(f"array_agg({name})" for name in columns)}
         FROM (
             SELECT partner_id, customer_id, {", ".join(columns)}
-            FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS judged (partner_id, customer_id, first)
-            JOIN winners USING (partner_id, customer_id) WHERE billing_period >= first
+            FROM unnest($1::uuid[], $2::int[]) AS judged (duplicate_key, first)
+            JOIN winners USING (duplicate_key) WHERE billing_period >= first
             ORDER BY partner_id, customer_id, billing_period, occurred_at
         ) AS ordered GROUP BY partner_id, customer_id
         """,  # noqa: S608 - names of our own columns
-        *_first_open_periods(cases),
+        *_judged_keys(cases),
     )
     stored = {(partner_id, customer_id): list(zip(*arrays, strict=True)) for partner_id, customer_id, *arrays in rows}
     right: list[tuple[object, ...]] = []
@@ -137,22 +145,18 @@ async def _delete_wrong_winners(connection: asyncpg.Connection, cases: Sequence[
     if wrong:
         await connection.execute(
             """
-            DELETE FROM winners
-            USING unnest($1::uuid[], $2::uuid[], $3::int[]) AS judged (partner_id, customer_id, first)
-            WHERE winners.partner_id = judged.partner_id AND winners.customer_id = judged.customer_id
-                AND winners.billing_period >= judged.first
+            DELETE FROM winners USING unnest($1::uuid[], $2::int[]) AS judged (key, first)
+            WHERE duplicate_key = key AND billing_period >= first
             """,
-            *_first_open_periods(wrong),
+            *_judged_keys(wrong),
         )
     return right
 
 
-def _first_open_periods(cases: Sequence[Case]) -> tuple[list[UUID], list[UUID], list[int]]:
-    return (
-        [case.customer[0] for case in cases],
-        [case.customer[1] for case in cases],
-        [case.policy.first_open for case in cases],
-    )
+def _judged_keys(cases: Sequence[Case]) -> tuple[list[UUID], list[int]]:
+    """The duplicate keys of the judged actions, each with the first open period of its customer."""
+    judged = {v.action.key: case.policy.first_open for case in cases for v in case.verdicts}
+    return list(judged), list(judged.values())
 
 
 def _winner_row(case: Case, action: Action) -> tuple[object, ...]:

@@ -79,6 +79,16 @@ async def findings(world: World) -> list[tuple[str, str, str | None, str]]:
     return [tuple(row) for row in rows]
 
 
+async def winners(world: World, table: str) -> set[tuple[UUID, UUID]]:
+    """The (key, action) of each winner, as `winners` has them or as the verdicts on record say."""
+    sql = {
+        "winners": "SELECT duplicate_key, action_id FROM winners",
+        "actions": "SELECT duplicate_key, id FROM actions WHERE outcome IN ('billed', 'partly_billed', 'capped')",
+    }
+    async with transaction(world.engine, readonly=True) as connection:
+        return {tuple(row) for row in await connection.fetch(sql[table])}
+
+
 async def billed_minor(world: World, period: int) -> int:
     async with transaction(world.engine, readonly=True) as connection:
         return int(
@@ -106,6 +116,7 @@ async def test_r1_open_actions_that_look_the_same_become_one_type(runtime: Runti
         "e": ("billed", 1000),
     }
     assert await billed_minor(world, 202404) == 3000
+    assert await winners(world, "winners") == await winners(world, "actions")
     subjects = sorted(f"{world.partners['acme']}/{customer_uuid(name)}" for name in ("ann", "bob"))
     assert [(kind, subject) for kind, subject, _, _ in await findings(world)] == [
         ("customer", subject) for subject in subjects

@@ -112,7 +112,6 @@ winners = Table(
     Column("billing_period", Integer, nullable=False),
     Column("own_period", Integer, nullable=False),
     Column("occurred_at", INSTANT, nullable=False),
-    Index("ix_winners_order", "partner_id", "customer_id", "billing_period", "occurred_at"),
 )
 
 customer_states = Table(
