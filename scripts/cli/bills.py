@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scripts.cli.connection import api_command, signed_in
-from scripts.cli.periods import Partner, Period, month
+from scripts.cli.periods import Partner, Period, month, name_undecided
 from scripts.client import Client
 from scripts.console import (
     Json,
@@ -51,7 +51,9 @@ def make(client: Client, partner: Partner, period: Period, as_json: Json = False
     """Make the bill of a month, and of each before it that has none; what is open of them is closed for it."""
     answer = client.post("/api/bills", {"partner": partner, "period": month(period)}, repeatable=False)
     if "task_id" in answer:
-        follow_task(client, answer, f"Making the bill of {partner} {period}")
+        made = follow_task(client, answer, f"Making the bill of {partner} {period}")
+        if "undecided" in made:  # a worker of the release before does not say so
+            name_undecided(made["undecided"], f"through {period}")
     found = _live(client, partner, period)
     if found is not None:
         _print_bill(found, as_json)

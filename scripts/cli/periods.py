@@ -129,6 +129,13 @@ def _warn(client: Client, partner: str, period: str, *, with_earlier: bool, ask:
         note(f"{left['held']:,} actions {which} are held; they move to the next month.")
     if shown["after_end"]:
         note(f"{shown['after_end']:,} actions of {period} are after the end of the contract, and are billed.")
+    late = name_undecided(left, which)
+    if late and ask and sys.stdin.isatty() and not typer.confirm(f"Close {partner} {period} without them?", err=True):
+        raise typer.Exit(1)
+
+
+def name_undecided(left: dict[str, Any], which: str) -> bool:
+    """Name the leads of the months that would be billed later than in them; says whether there are any."""
     if not left["complete"]:
         note("Only the first 10,000 rows of each kind were looked through; there may be more than is named here.")
     late = [
@@ -139,9 +146,7 @@ def _warn(client: Client, partner: str, period: str, *, with_earlier: bool, ask:
     for count, where in late:
         if count:
             note(f"{count:,} leads {which} are {where}. Once decided they are billed in a later month.")
-    asking = ask and sys.stdin.isatty() and any(count for count, _ in late)
-    if asking and not typer.confirm(f"Close {partner} {period} without them?", err=True):
-        raise typer.Exit(1)
+    return any(count for count, _ in late)
 
 
 def _print_closed(partner: str, result: dict[str, Any]) -> None:

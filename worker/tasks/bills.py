@@ -12,16 +12,19 @@ from db.bills.files import stored
 from db.bills.mail import sending
 from db.core.actor import SYSTEM
 from db.core.engine import commit_asynchronously, transaction
+from db.intake import undecided
 from db.intake.closing_request import decide_accepted_before
 from db.ledger import closing
 from db.reports import snapshots
 from worker.runner import Attempt
+from worker.tasks.closing import result_from_undecided
 
 
 async def make_bill(attempt: Attempt) -> dict[str, Any]:
     """Make the bill of a period and of each before it that has none; open ones are closed for it.
 
-    The result has the bill of each period, None of one that is skipped. What an earlier attempt did is found done.
+    The result has the bill of each period, None of one that is skipped, and what of these periods is still not billed.
+    What an earlier attempt did is found done.
     """
     arguments, runtime = attempt.task.arguments, attempt.runtime
     partner_id, through = UUID(arguments["partner_id"]), arguments["period"]
@@ -39,13 +42,16 @@ async def make_bill(attempt: Attempt) -> dict[str, Any]:
         )
     async with transaction(runtime.engine, readonly=True) as connection:
         months = await creation.periods_without_bill(connection, partner_id, through)
+        policy = (await runtime.policies.load(connection, [partner_id]))[partner_id]
+        left = await undecided.count(connection, policy, through, with_earlier=True)
     made: dict[str, UUID | None] = {}
     for number, month in enumerate(months, 1):
         await snapshots.snapshot(runtime.engine, runtime.settings, partner_id, month)  # a bill names the final version
         async with runtime.unit_of_work(attempt.task.request_id, attempt.task.requested_by or SYSTEM) as uow:
             made[text_from_period(month)] = await creation.make(uow, runtime.policies, partner_id, month)
         await attempt.progress(number, len(months))
-    return {"bills": {period: bill_id and str(bill_id) for period, bill_id in made.items()}}
+    bills = {period: bill_id and str(bill_id) for period, bill_id in made.items()}
+    return {"bills": bills, "undecided": result_from_undecided(left)}
 
 
 async def _open_months(attempt: Attempt, partner_id: UUID, through: int) -> list[int]:

@@ -83,10 +83,15 @@ async def _figures(attempt: Attempt, partner_id: UUID, first: int, through: int,
             }
             for month in months
         ],
-        "undecided": {
-            "quarantined": left.quarantined,
-            "unknown_product": left.unknown_product,
-            "dead_letters": left.dead_letters,
-            "complete": left.complete,
-        },
+        "undecided": result_from_undecided(left),
+    }
+
+
+def result_from_undecided(left: undecided.Undecided) -> dict[str, Any]:
+    """What a task that closed months says of the leads that would have been billed in them."""
+    return {
+        "quarantined": left.quarantined,
+        "unknown_product": left.unknown_product,
+        "dead_letters": left.dead_letters,
+        "complete": left.complete,
     }

@@ -197,6 +197,9 @@ async def test_a_month_says_what_would_not_be_billed_in_it(
     assert result["undecided"] == {"quarantined": 2, "unknown_product": 1, "dead_letters": 2, "complete": True}
     result = await _close(client, settings, engine, "acme/periods/close", through="2024-06")
     assert result["undecided"] == both
+    making = await client.post("/api/bills", json={"partner": "acme", "period": "2024-07"})
+    await finish_tasks(engine, policies, settings)
+    assert (await get(client, making.json()["status_url"]))["result"]["undecided"] == both
 
 
 async def _make_dead_letters(client: httpx.AsyncClient, engine: AsyncEngine, *leads: Json) -> None:

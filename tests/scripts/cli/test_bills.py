@@ -27,7 +27,7 @@ def as_json(stack: Stack, *words: str, **env: str) -> Any:
 
 @pytest.fixture
 def partner(stack: Stack) -> str:
-    """A partner with one action of 10.00 in April 2024, and a seller who can bill it."""
+    """A partner with one action of 10.00 in April 2024, and a seller who can bill it; a lead is in quarantine."""
     name = f"bills-{uuid4().hex[:8]}"
     with Client(stack.url, stack.key) as client:
         client.post("/api/partners", {"external_id": name, "name": name})
@@ -42,7 +42,9 @@ def partner(stack: Stack) -> str:
             "lead_type": "Visit",
             "actions": [action],
         }
-        client.wait_for(client.post("/leads", lead)["status_url"])
+        nobodys = lead | {"lead_id": f"{name} 2", "customer_id": f"{name} 2"}
+        del nobodys["customer"]
+        client.wait_for(client.post("/leads", [lead, nobodys])["status_url"])
     return name
 
 
@@ -53,6 +55,7 @@ def test_a_month_from_open_to_issued_in_five_commands(stack: Stack, partner: str
     month = (partner, "2024-04")
     made = leadger(stack, "make", *month)
     assert "10.00 EUR" in made.stdout, made.output
+    assert "1 leads through 2024-04 are in quarantine: leadger quarantine list. Once decided" in made.stderr
     assert (
         f"The bill of {partner} for 2024-04 waits for Customer Success or Sales"
         in leadger(stack, "submit", *month).stdout

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,9 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
+from billing.leads import Lead, LeadAction
 from db.access import api_keys
+from db.intake.payloads import payload_from_lead
 from scripts.cli.app import app
 from scripts.client import Client
 from tests.stack import Stack
@@ -335,18 +338,23 @@ def test_rebuild_close_and_reopen(leadger: Leadger, partner: str) -> None:
 
 
 def test_closing_warns_and_closes_a_history(leadger: Leadger, stack: Stack, partner: str) -> None:
+    """Failed before: of a history only what the last month lacks was named."""
     with Client(stack.url, stack.key) as client:
-        late = _lead(partner, lead_id="later", product_id=f"{partner}-later")
+        late = _lead(partner, lead_id="later", customer_id=f"{partner}-nobody")
+        del late["customer"]
         client.wait_for(client.post("/leads", late)["status_url"])
+    leadger("hold", _actions(leadger, partner)[2]["action_id"], "--reason", "a doubt")
     assert leadger("close", partner, status=1).stderr.startswith("leadger: Name one month, or --through")
     assert leadger("close", partner, "2024-04", "--through", "2024-04", status=1).stderr.startswith("leadger: Name one")
     closing = leadger("close", partner, "--through", "2024-06")
-    assert "leads of 2024-06 are" not in closing.stderr
+    assert "1 leads through 2024-06 are in quarantine: leadger quarantine list. Once decided they" in closing.stderr
+    assert "1 actions through 2024-06 are held; they move to the next month." in closing.stderr
     assert closing.stdout.startswith(f"{partner} 2024-06 is closed: 0.00 EUR billed, 0.00 credited, 0.00 net")
     assert [line.split()[0] for line in closing.stdout.splitlines()[3:]] == ["2024-04", "2024-05", "2024-06"]
     assert leadger("close", partner, "--through", "2024-06").stdout.startswith("Nothing was open")
     leadger("reopen", partner, "2024-06")
-    assert _json(leadger("close", partner, "2024-06", "--json"))["undecided"]["quarantined"] == 0
+    again = leadger("close", partner, "2024-06", "--json")
+    assert (_json(again)["undecided"]["quarantined"], "in quarantine" in again.stderr) == (0, False)
 
 
 def test_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
@@ -366,6 +374,25 @@ def test_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
         assert time.monotonic() < deadline
     assert leadger("dead-letters", "list").stderr == "There are no dead letters.\n"
     assert leadger("dead-letters", "retry").stdout == "0 of 0 leads wait again to be decided.\n"
+    asyncio.run(_many_dead_letters(stack, 1_001))  # one more than a request retries
+    assert leadger("dead-letters", "retry").stdout == "1,001 of 1,001 leads wait again to be decided.\n"
+    assert leadger("dead-letters", "list").stderr == "There are no dead letters.\n"
+
+
+async def _many_dead_letters(stack: Stack, number: int) -> None:
+    """Dead letters of one lead, with a product that nobody knows."""
+    action = LeadAction("Visit", "High", datetime(2024, 4, 1, tzinfo=UTC))
+    payload = payload_from_lead(Lead(0, "", "dead", "nobody", "nothing", "Event", None, None, [action]))
+    connection = await asyncpg.connect(stack.database_url)
+    await connection.execute(
+        """
+        INSERT INTO dead_letters (inbox_id, batch_id, received_at, lead_id, payload, error)
+        SELECT 0, gen_random_uuid(), now(), gen_random_uuid(), $1, 'broken' FROM generate_series(1, $2::int)
+        """,
+        payload,
+        number,
+    )
+    await connection.close()
 
 
 def test_a_lead_is_discarded_from_the_quarantine(leadger: Leadger, stack: Stack, partner: str) -> None:
