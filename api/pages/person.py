@@ -65,7 +65,7 @@ async def show_person(request: Request, customer: str, partner: str = "", period
     async with transaction(state_of(request).engine, readonly=True) as connection:
         customer_id = await customer_id_of(connection, customer, within=within)
         person = await customers.read(connection, customer_id)
-        months = await customer_months.newest(connection, customer_id, partner_id=within, limit=_MONTHS)
+        months = await customer_months.newest(connection, customer_id, partner_id=within, limit=_MONTHS + 1)
         shown = next(
             (each for each in months if _query(each) == {"partner": partner, "period": period}),
             months[0] if months else None,
@@ -84,7 +84,8 @@ async def show_person(request: Request, customer: str, partner: str = "", period
         language=language,
         person=person,
         people=sees_people(request),
-        months=[(each, link(path_of(request), _query(each))) for each in months],
+        months=[(each, link(path_of(request), _query(each))) for each in months[:_MONTHS]],
+        most_months=_MONTHS if len(months) > _MONTHS else None,
         shown=shown,
         lines=lines[:MOST_ACTIONS],
         has_more=len(lines) > MOST_ACTIONS,

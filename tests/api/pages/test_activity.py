@@ -9,7 +9,7 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
-from api.pages import activity, activity_export, person
+from api.pages import activity, activity_export, person, search
 from billing.roles import Role
 from db.reports import leads_on_record
 from tests.api.office import Office
@@ -173,6 +173,10 @@ async def test_a_person_has_months_with_the_cap_filling_up(
     assert "The cap of 100.00 EUR 100.00 of 100.00" in first.text
     assert "These are the first 3;" in first.text
     assert [f"Click {number:02}" in first.text for number in range(4)] == [True, True, True, False]
+    assert "These are the newest" not in first.text
+    monkeypatch.setattr(person, "_MONTHS", 2)
+    cut = await sam.get(path)
+    assert "These are the newest 2; the activity has what was before." in cut.text
 
 
 async def test_an_action_is_held_released_and_returned_for_a_reason(
@@ -196,7 +200,11 @@ async def test_an_action_is_held_released_and_returned_for_a_reason(
 
 
 async def test_the_search_leads_to_whatever_is_called_so(
-    browser_of: BrowserOf, office: Office, found: Json, client: httpx.AsyncClient
+    browser_of: BrowserOf,
+    office: Office,
+    found: Json,
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sam = await browser_of("sam", Role.SALES)
     issued = await office.issued(await office.make())
@@ -232,6 +240,10 @@ async def test_the_search_leads_to_whatever_is_called_so(
         assert "Nothing is called so." in (await pat.get("/search", params={"q": text})).text
     several = await sam.get("/search?q=e")
     assert (several.status, "Acme Partner" in several.text, "Globex Partner" in several.text) == (200, True, True)
+    assert "There are more" not in several.text
+    monkeypatch.setattr(search, "_MOST_OF_A_KIND", 1)
+    cut = await sam.get("/search?q=e")
+    assert ("There are more: of each kind the first 1 are shown." in cut.text, "Globex" in cut.text) == (True, False)
     nothing = await sam.get("/search", params={"q": MARKUP})
     assert "Nothing is called so." in nothing.text
     assert "<script>alert" not in nothing.response.text

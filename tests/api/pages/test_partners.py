@@ -214,6 +214,24 @@ async def test_the_figures_of_a_month_and_of_the_account(browser_of: BrowserOf, 
     assert "Nothing was booked in these days." in nothing.text
 
 
+async def test_r14_each_view_of_a_month_says_what_is_credited(browser_of: BrowserOf, office: Office, acme: str) -> None:
+    """Failed before: customers of a month, a person's month and the partner's own page said what is billed only."""
+    sam, pat = await browser_of("sam", Role.SALES), await browser_of("pat", Role.PARTNER, "acme")
+    await office.issued(await office.make())
+    (sold, *_) = (await get(office.client, "/leads", partner="acme"))["items"]
+    (returned, *_) = sold["actions"]
+    taken = await office.client.post(f"/api/actions/{returned['action_id']}/return", json={"reason": "a mistake"})
+    assert taken.json()["credited_in"] == "2024-05"
+    month = await sam.get(f"{acme}/months/2024-05")
+    assert "Net −10.00 EUR Billed 0.00 Credited 10.00" in month.text
+    customers = month.text.partition("Customers Customer")[2]
+    assert " Billed Credited " in customers
+    assert " 0 0.00 0.00 0.00 10.00" in customers
+    person = await sam.get(f"/people/{sold['customer']['customer_id']}?partner=acme&period=2024-05")
+    assert "May 2024 with acme Billed 0.00 EUR Credited 10.00 Net −10.00 Gross 0.00" in person.text
+    assert "10.00 are credited, which leaves −10.00." in (await pat.get("/partner")).text
+
+
 async def billed(office: Office) -> str:
     """What acme is billed for April."""
     report = (await get(office.client, "/billing/reports", partner="acme", period="2024-04"))["items"][0]
