@@ -1,6 +1,6 @@
 """One's own account: name and role, password, deputy, sessions."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from fastapi import APIRouter, Request, Response
 
@@ -82,7 +82,8 @@ async def name_deputy(request: Request) -> Response:
         if not found:
             problem = FieldError("#/email", "is that of nobody who can stand in")
             raise Problem(400, "There is no such person.", [problem])
-        until = datetime.combine(named.until + timedelta(days=1), time(), UTC)
+        last = min(named.until, date.max - timedelta(days=1))  # the last day there is has none after it
+        until = datetime.combine(last + timedelta(days=1), time(), UTC)
         deputy = DeputyIn.model_validate({"user": str(found[0].id), "until": until.isoformat()})
         await change_user(request, caller_of(request).id, UserChange(deputy=deputy))
         return led_to(request, "/account", f"{found[0].name} stands in for you until {brief_day(named.until)}.")

@@ -214,6 +214,21 @@ async def test_a_person_is_called_otherwise(browser_of: BrowserOf, office: Offic
     assert [(each["before"], each["after"]) for each in lines] == [({"name": "fay"}, {"name": MARKUP})]
 
 
+async def test_a_person_names_who_stands_in_for_them_and_ends_it(browser_of: BrowserOf) -> None:
+    ann, _ = await browser_of("ann", Role.SALES), await browser_of("bob", Role.SALES)
+    form = (await ann.get("/account")).form("/account/deputy") | {"email": "bob@example.com"}
+    nobody = await ann.send("/account/deputy", form | {"email": "nobody@example.com", "until": "2999-01-01"})
+    assert (nobody.status, 'id="email-error"' in nobody.response.text) == (400, True)
+    for until, shown in (
+        ("2999-01-01", "1 Jan 2999"),
+        ("9999-12-31", "31 Dec 9999"),
+    ):  # the last one failed before: 500
+        named = await ann.follow(await ann.send("/account/deputy", form | {"until": until}))
+        assert f"bob stands in for you until {shown}." in named.text
+    ended = await ann.follow(await ann.send("/account/deputy", form | {"ends": "yes"}))
+    assert "Nobody stands in for you any more." in ended.text
+
+
 async def test_a_password_is_changed_and_all_sessions_end(browser_of: BrowserOf) -> None:
     browser = await browser_of("fay", Role.FINANCE)
     form = (await browser.get("/account")).form("/account/password")
