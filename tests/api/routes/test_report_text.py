@@ -122,8 +122,34 @@ async def test_r14_rows_add_up_to_the_totals_in_each_format(client: httpx.AsyncC
             rows = list(csv.DictReader(io.StringIO(text)))
             for column, name in MONEY.items():
                 assert sum(Decimal(row[column]) for row in rows) == Decimal(totals[name]), (period, column)
+            actions, *tables, products, total = _sums_of_tables(
+                (await client.get(path, params={"format": "md", **query})).text
+            )
+            assert products == total == {name: Decimal(totals[MONEY_OF_MARKDOWN[name]]) for name in total}
+            assert actions == {name: total["Gross" if name == "Amount" else name] for name in ("Amount", "Billed")}
+            assert sum(credited["Credited"] for credited in tables) == total["Credited"], (
+                "the credits, if there are any"
+            )
         (written,) = (await get(client, f"{path}/versions"))["items"]
         assert (written["totals"], written["products"]) == (totals, report["products"])
+
+
+MONEY_OF_MARKDOWN = {
+    name.replace("_", " ").capitalize(): name
+    for name in ("gross", "billed", "credited", "net", "duplicate_savings", "cap_savings")
+}
+
+
+def _sums_of_tables(text: str) -> list[dict[str, Decimal]]:
+    """The sum of each column of money of each table."""
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    sums = []
+    for table in tables:
+        names, _, *rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table]
+        columns = {name.strip(): [row[place].strip() for row in rows] for place, name in enumerate(names)}
+        money = {"Amount", *MONEY_OF_MARKDOWN}
+        sums.append({name: sum(map(Decimal, cells), Decimal()) for name, cells in columns.items() if name in money})
+    return sums
 
 
 async def test_r14_a_credit_is_a_row_that_bills_nothing(client: httpx.AsyncClient, months: dict[str, Json]) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from billing.leads import Person
 from db.core.engine import transaction
 from db.intake import dead_letters, quarantine, worker_batch
@@ -50,6 +52,23 @@ async def test_r12_a_conflict_leaves_when_the_lead_comes_as_it_is_on_record(worl
     assert await states(world) == {"superseded": ["conflict"]}
     await world.send(lead("a", CLICK, customer="bob", product="crm"))
     assert await states(world) == {"open": ["conflict"]}
+    await world.check()
+
+
+@pytest.mark.parametrize("differing", ["lead type", "own id"])
+async def test_r12_a_conflict_about_the_same_product_and_person_leaves_too(world: World, differing: str) -> None:
+    right = lead("a", CLICK, customer="ann", product="crm")
+    right["actions"][0]["id"] = "1"
+    wrong = right | {"lead_type": "Another"}
+    if differing == "own id":
+        wrong = lead("a", SIGNUP, customer="ann", product="crm")
+        wrong["actions"][0]["id"] = "1"
+    await world.send(right)
+    await world.send(wrong)
+    reason = "conflict" if differing == "lead type" else "action_conflict"
+    assert await states(world) == {"open": [reason]}
+    await world.send(right)
+    assert await states(world) == {"superseded": [reason]}
     await world.check()
 
 

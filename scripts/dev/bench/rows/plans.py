@@ -22,6 +22,7 @@ _MODES = {"custom": "force_custom_plan", "generic": "force_generic_plan"}
 _MOST_BUSY = 100
 _HOT = ("api", "backpressure", "worker", "sweeper")
 _PAGE = 100
+"""Rows that a reader asks for."""
 _PLANNED_EACH_TIME = ("worker", "sweeper")
 """Whose connections keep no plan, see `db.core.engine.create_engine`."""
 
@@ -35,13 +36,7 @@ def plans(bench: Bench) -> list[Figure]:
     many, sizes = _measure(bench, stored)
     asked = count_of_actions(_casts(bench)[0].batch())
     judged = [
-        judge(
-            statement,
-            few.get(statement, ()),
-            calls,
-            sizes,
-            asked if statement.path in _HOT else _PAGE,
-        )
+        judge(statement, few.get(statement, ()), calls, sizes, asked_for(statement, asked))
         for statement, calls in many.items()
     ]
     bench.texts["plans"] = plans_text(judged, stored, asked, _HOT)
@@ -49,6 +44,11 @@ def plans(bench: Bench) -> list[Figure]:
     read = [each for each in judged if each.statement.path not in _HOT]
     is_large = sizes["actions"] >= LARGE and stored // 10 >= LARGE
     return [_figure("on the way of a lead", hot, stored, is_large), _figure("of readers", read, stored, is_large)]
+
+
+def asked_for(statement: Statement, batch: int) -> int:
+    """How many rows a statement is about: those of the batch on the way of a lead, else those of a page."""
+    return batch if statement.path in _HOT else _PAGE
 
 
 def _figure(which: str, judged: list[Judged], stored: int, is_large: bool) -> Figure:
