@@ -30,7 +30,7 @@ from db.reports.explained_actions import Line, instant_of_nth, lines_of_customer
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _ADMIN = requires(Permission.ADMIN)
-_MONTHS = 60
+MONTHS = 60
 MOST_ACTIONS = 200
 
 
@@ -65,7 +65,7 @@ async def show_person(request: Request, customer: str, partner: str = "", period
     async with transaction(state_of(request).engine, readonly=True) as connection:
         customer_id = await customer_id_of(connection, customer, within=within)
         person = await customers.read(connection, customer_id)
-        months = await customer_months.newest(connection, customer_id, partner_id=within, limit=_MONTHS + 1)
+        months = await customer_months.newest(connection, customer_id, partner_id=within, limit=MONTHS + 1)
         shown = next(
             (each for each in months if _query(each) == {"partner": partner, "period": period}),
             months[0] if months else None,
@@ -84,8 +84,8 @@ async def show_person(request: Request, customer: str, partner: str = "", period
         language=language,
         person=person,
         people=sees_people(request),
-        months=[(each, link(path_of(request), _query(each))) for each in months[:_MONTHS]],
-        most_months=_MONTHS if len(months) > _MONTHS else None,
+        months=[(each, link(path_of(request), _query(each))) for each in months[:MONTHS]],
+        most_months=MONTHS if len(months) > MONTHS else None,
         shown=shown,
         lines=lines[:MOST_ACTIONS],
         has_more=len(lines) > MOST_ACTIONS,

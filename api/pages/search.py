@@ -27,7 +27,7 @@ from db.runs import records as runs
 from db.tasks import records as tasks
 
 router = APIRouter(route_class=Route, include_in_schema=False)
-_MOST_OF_A_KIND = 20
+MOST_OF_A_KIND = 20
 
 
 class Hit(NamedTuple):
@@ -50,11 +50,11 @@ async def search(request: Request, q: str = "") -> Response:
                 found = await look(request, connection, text)
             except Problem:
                 continue
-            hits += found[:_MOST_OF_A_KIND]
-            has_more |= len(found) > _MOST_OF_A_KIND
+            hits += found[:MOST_OF_A_KIND]
+            has_more |= len(found) > MOST_OF_A_KIND
     if len(hits) == 1 and not has_more:
         return led_to(request, hits[0].path)
-    return page(request, "search.html", q=text, hits=hits, most=_MOST_OF_A_KIND if has_more else None)
+    return page(request, "search.html", q=text, hits=hits, most=MOST_OF_A_KIND if has_more else None)
 
 
 Look = Callable[[Request, asyncpg.Connection, str], Awaitable[list[Hit]]]
@@ -75,7 +75,7 @@ async def _partners(request: Request, connection: asyncpg.Connection, text: str)
     except Problem:
         if within:
             return []
-        found = [*await partners.read_page(connection, after=None, limit=_MOST_OF_A_KIND + 1, search=text)]
+        found = [*await partners.read_page(connection, after=None, limit=MOST_OF_A_KIND + 1, search=text)]
     return [Hit("Partner", each.name, f"/partners/{each.id}") for each in found if each]
 
 
@@ -84,7 +84,7 @@ async def _products(request: Request, connection: asyncpg.Connection, text: str)
     try:
         found = [await products.read(connection, await product_id_of(connection, text, within=within))]
     except Problem:
-        found = await products.find_by_name(connection, text, partner_id=within, limit=_MOST_OF_A_KIND + 1)
+        found = await products.find_by_name(connection, text, partner_id=within, limit=MOST_OF_A_KIND + 1)
     return [Hit("Product", each.name, f"/partners/{each.partner_id}/products") for each in found]
 
 
@@ -94,7 +94,7 @@ async def _people(request: Request, connection: asyncpg.Connection, text: str) -
         by_email = await customers.find_by_email(connection, text) if within is None else None
         found = [await customers.read(connection, by_email or await customer_id_of(connection, text, within=within))]
     except Problem:
-        found = await customers.find_by_name(connection, text, limit=_MOST_OF_A_KIND + 1) if within is None else []
+        found = await customers.find_by_name(connection, text, limit=MOST_OF_A_KIND + 1) if within is None else []
     return [Hit("Person", each.name if within is None else each.external_id, f"/people/{each.id}") for each in found]
 
 
@@ -102,7 +102,7 @@ async def _users(request: Request, connection: asyncpg.Connection, text: str) ->
     """Those who sign in, for Admins."""
     if not caller_of(request).may(Permission.ADMIN):
         return []
-    found = await users.find(connection, text, uuid_from_text(text), limit=_MOST_OF_A_KIND + 1)
+    found = await users.find(connection, text, uuid_from_text(text), limit=MOST_OF_A_KIND + 1)
     return [Hit("User", each.name, f"/settings/people/{each.id}") for each in found]
 
 

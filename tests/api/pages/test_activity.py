@@ -174,7 +174,7 @@ async def test_a_person_has_months_with_the_cap_filling_up(
     assert "These are the first 3;" in first.text
     assert [f"Click {number:02}" in first.text for number in range(4)] == [True, True, True, False]
     assert "These are the newest" not in first.text
-    monkeypatch.setattr(person, "_MONTHS", 2)
+    monkeypatch.setattr(person, "MONTHS", 2)
     cut = await sam.get(path)
     assert "These are the newest 2; the activity has what was before." in cut.text
 
@@ -241,7 +241,7 @@ async def test_the_search_leads_to_whatever_is_called_so(
     several = await sam.get("/search?q=e")
     assert (several.status, "Acme Partner" in several.text, "Globex Partner" in several.text) == (200, True, True)
     assert "There are more" not in several.text
-    monkeypatch.setattr(search, "_MOST_OF_A_KIND", 1)
+    monkeypatch.setattr(search, "MOST_OF_A_KIND", 1)
     cut = await sam.get("/search?q=e")
     assert ("There are more: of each kind the first 1 are shown." in cut.text, "Globex" in cut.text) == (True, False)
     nothing = await sam.get("/search", params={"q": MARKUP})
