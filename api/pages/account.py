@@ -21,6 +21,8 @@ from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, include_in_schema=False)
 _MOST_SESSIONS = 50
+_LAST_DAY = date.max - timedelta(days=1)
+"""Of a deputy; no instant lies behind the last day there is."""
 
 
 class _Name(Body):
@@ -74,6 +76,8 @@ async def name_deputy(request: Request) -> Response:
         if form.value("ends"):
             await change_user(request, caller_of(request).id, UserChange(deputy=None))
             return led_to(request, "/account", "Nobody stands in for you any more.")
+        session_here = caller_of(request).session
+        users.check_has_deputy(session_here and session_here.role)
         named = form.read(_DeputyByEmail)
         async with transaction(state_of(request).engine, readonly=True) as connection:
             found = await users.page(

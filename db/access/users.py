@@ -248,7 +248,14 @@ async def _set_deputy(uow: UnitOfWork, user: User, deputy: Deputy | None) -> Non
     await uow.audit("user.changed", user.id, before=_deputy_facts(user.deputy), after=_deputy_facts(deputy))
 
 
+def check_has_deputy(role: Role | None) -> None:
+    """Raise RuleViolation for whom nobody can stand in, since they approve nothing; so they hear of no colleague."""
+    if role in (None, Role.PARTNER):
+        raise RuleViolation("A deputy stands in for somebody who approves bills, and you are not asked for that.")
+
+
 async def _check_deputy(connection: asyncpg.Connection, user: User, deputy: Deputy) -> None:
+    check_has_deputy(user.role)
     found = await read(connection, deputy.user_id)
     if found is None or not found.is_active or found.role in (None, Role.PARTNER) or found.id == user.id:
         raise RuleViolation("A deputy is another active person with a role, and not one of a partner.")

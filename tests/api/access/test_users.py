@@ -164,6 +164,25 @@ async def test_p1_people_who_are_no_admins_see_themselves_and_name_a_deputy_only
         check_problem(await browser.patch(f"/api/users/{fin.id}", json={"deputy": wrong}), 409)
     ended = await admins.patch(f"/api/users/{fin.id}", json={"deputy": None})
     assert (ended.status_code, ended.json()["deputy"]) == (200, None)
+    last_day = {"email": admin.email, "until": "9999-12-31"}
+    assert (await browser.post("/account/deputy", data=last_day)).status_code == 303  # failed before: 500
+
+
+async def test_p1_who_approves_nothing_hears_of_nobody_who_could_stand_in(
+    admin: User, browser_of: BrowserOf, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """Failed before: whoever signed up was told the name behind an e-mail of ours, and made them a deputy."""
+    await make(client, "partners", external_id="acme", name="Acme")
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat().replace("+00:00", "Z")
+    for person in (await new_person(engine, "new", None), await new_person(engine, "pat", Role.PARTNER, "acme")):
+        browser = await browser_of(person)
+        before = await row_counts(engine)
+        deputy = {"deputy": {"user": str(admin.id), "until": until}}
+        check_problem(await browser.patch(f"/api/users/{person.id}", json=deputy), 409)
+        for email in (admin.email, "nobody@example.com"):
+            refused = await browser.post("/account/deputy", data={"email": email, "until": until[:10]})
+            assert (refused.status_code, "you are not asked for that" in refused.text) == (409, True)
+        assert await row_counts(engine) == before
 
 
 async def test_p1_the_last_admin_who_can_sign_in_stays(
