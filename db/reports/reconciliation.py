@@ -58,7 +58,7 @@ async def start(
     task_id = task_id or uuid4()
     if not await tasks.start_once(uow, task_id, KIND, {"partner_id": partner_id, "period": period, "by": given.by}):
         return task_id
-    people = await _people(uow.connection, given.rows) if given.by is By.PERSON else {}
+    people = await _people(uow.connection, partner_id, given.rows) if given.by is By.PERSON else {}
     await uow.connection.copy_records_to_table(
         "reconciliation_entries",
         records=[(task_id, "uploaded", *_stored(row, people)) for row in given.rows],
@@ -172,11 +172,16 @@ def _days_between(first: datetime, last: datetime, timezone: str) -> Iterator[tu
         day += timedelta(days=1)
 
 
-async def _people(connection: asyncpg.Connection, rows: Sequence[ListedRow]) -> dict[str, UUID]:
-    """The customers behind the e-mails as they are written, as far as there are any."""
+async def _people(connection: asyncpg.Connection, partner_id: UUID, rows: Sequence[ListedRow]) -> dict[str, UUID]:
+    """The partner's customers behind the e-mails as they are written; those of others are as people nobody knows."""
     written = {row.email: address for row in rows if row.email and (address := _address(row.email))}
     found = await connection.fetch(
-        "SELECT id, email FROM customers WHERE email = ANY($1::text[])", list(set(written.values()))
+        """
+        SELECT id, email FROM customers JOIN customer_states ON customer_id = id AND partner_id = $2
+        WHERE email = ANY($1::text[])
+        """,
+        list(set(written.values())),
+        partner_id,
     )
     known = {row["email"]: row["id"] for row in found}
     return {email: known[address] for email, address in written.items() if address in known}

@@ -143,6 +143,9 @@ async def test_p1_who_is_another_partners_is_not_told_apart_from_nobody(office: 
     (found,) = (await get(office.client, "/leads/of-max"))["actions"]
     listed = await reconciled(office, "email,day,amount\nmax@example.com,2024-04-10,1\nno@example.com,2024-04-10,1\n")
     assert rows(listed, "missing_here", "customer") == [(None,), (None,)]
+    for email in ("max@example.com", "no@example.com"):  # failed before: the two rows of somebody known were one
+        twice = await reconciled(office, "email,day,amount\n" + f"{email},2024-04-10,1\n" * 2)
+        assert rows(twice, "missing_here", "customer", "theirs") == [(None, "1.00"), (None, "1.00")]
     named = await reconciled(office, f"action_id,amount\n{found['action_id']},1\n")
     assert rows(named, "missing_here", "action", "lead_id", "customer") == [(None, None, None)]
 
