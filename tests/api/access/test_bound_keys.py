@@ -17,7 +17,7 @@ from db.access import api_keys
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
-from tests.api.access.walk import ASKED, NAME_NOBODY, NEEDED, OPEN, OPEN_FORMS, Anybody, Route, routes_of
+from tests.api.access.walk import ASKED, NAME_NOBODY, NEEDED, OPEN, OPEN_FORMS, Anybody, Route, queries_of, routes_of
 from tests.api.world import (
     Json,
     bill,
@@ -35,6 +35,7 @@ from tests.people import new_person, session_headers
 
 SCOPES = ("bill", "ingest", "pricing", "read")
 FILTERS = {"partner": "partner", "customer": "customer", "product": "product", "lead_id": "lead_id"}
+SOUGHT = ("partner", "customer", "product", "lead_id", "action_id", "batch_id", "bill_id", "task_id")
 MORE = {
     "get_report": ("?format=csv", "?format=csv&totals=true", "?format=md", "?version=1", "?version=1&format=csv"),
     "change_rate": ("?dry_run=true",),
@@ -219,12 +220,14 @@ def _foreign_requests(app: FastAPI, route: Route) -> list[tuple[str, int]]:
             if route.name == "post_leads"
             else [(route.path + ASKED.get(route.name, ""), 404)]
         )
-    known = {each["name"] for each in app.openapi()["paths"].get(route.path, {"get": {}})["get"].get("parameters", [])}
+    known = queries_of(app)[route.name]
     asked = [
         (f"{route.path}?{name}={{{kind}}}", 200 if name == "lead_id" else 404)
         for name, kind in FILTERS.items()
         if name in known
     ]
+    if route.name == "search":
+        asked = [(f"{route.path}?q={{{kind}}}", 200) for kind in SOUGHT]
     return [(route.path, 200), *asked]
 
 
@@ -232,8 +235,9 @@ def _tells(response: httpx.Response, foreign: Side, path: str) -> bool:
     """Whether an answer tells of the other partner what its request did not name, or any name of a person."""
     document = response.json() if "json" in response.headers.get("content-type", "") else {}
     text = response.text.replace(document.get("instance", ""), "") if response.status_code >= 400 else response.text
-    named = {foreign.ids[name] for name in re.findall(r"{(\w+)(?::path)?}", path)}
-    hidden = {"rival", "gadget", "zelda", *foreign.ids.values()} - {"2024-04", "json", foreign.ids["rule_id"]} - named
+    for name in re.findall(r"{(\w+)(?::path)?}", path):  # a page shows what was typed
+        text = text.replace(foreign.ids[name], "")
+    hidden = {"rival", "gadget", "zelda", *foreign.ids.values()} - {"2024-04", "json", foreign.ids["rule_id"]}
     if response.status_code >= 400:  # the detail says what was asked for
         hidden = {"zelda@", "Zelda"}
     return any(word in text for word in hidden | {"anna@example.com", '"Anna"'})

@@ -497,3 +497,16 @@ def routes_of(app: FastAPI) -> list[Route]:
         for each in iter_route_contexts(app.routes)
         for method in sorted(each.methods or {"GET"})
     ]
+
+
+def queries_of(app: FastAPI) -> dict[str, set[str]]:
+    """What each route may be asked in its query, also pages, which the API's description leaves out."""
+    return {
+        str(each.name): {
+            parameter.alias
+            for read_from in (each.route.dependant, *each.route.dependant.dependencies)
+            for parameter in read_from.query_params
+        }
+        for each in iter_route_contexts(app.routes)
+        if hasattr(each.route, "dependant")
+    }
