@@ -6,6 +6,7 @@ it. So the snapshot that makes it consistent ends soon, whoever stops reading.
 
 import asyncio
 import os
+import shutil
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -21,11 +22,16 @@ from starlette.types import Receive, Scope, Send
 from api.problems import Problem
 from api.side_thread import SideThread
 from api.traffic.answers_in_time import send_in_time
+from db.core.errors import FileUnavailable
 
 _MOST = 128
 _MOST_OF_KEY = 32
 _BLOCK_BYTES = 64 * 1024
 _RETRY_AFTER_S = 5
+_BYTES_BETWEEN_LOOKS = 16 * 1024 * 1024
+_MOST_KEPT_FREE = 1024**3
+_PART_KEPT_FREE = 0.05
+"""Of the disk, on which the database may be too: who reads slowly keeps copies of all that is stored on it."""
 
 
 class Downloads:
@@ -39,7 +45,12 @@ class Downloads:
     def start(
         self, key_id: UUID, blocks: Iterator[bytes] | AsyncIterator[bytes], media_type: str, name: str = ""
     ) -> "Download":
-        """The response that sends a text, as a file if it has a name; Problem 429 if there are too many downloads."""
+        """The response that sends a text, as a file if it has a name; Problem 429 if there are too many downloads.
+
+        FileUnavailable for one that is still to be made if the disk is nearly full.
+        """
+        if isinstance(blocks, AsyncIterator):
+            self._check_disk()
         if self._by_key.total() >= _MOST or self._by_key[key_id] >= _MOST_OF_KEY:
             raise Problem(
                 429,
@@ -60,17 +71,24 @@ class Downloads:
             self._by_key[key_id] -= 1
 
     async def buffered(self, text: AsyncGenerator[str | bytes, None]) -> AsyncIterator[bytes]:
-        """The text as it is made, in the thread for reading; what is not taken yet lies in a temporary file."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """The text as it is made, in the thread for reading; what is not taken yet lies in a temporary file.
+
+        FileUnavailable ends it where the disk is nearly full.
+        """
+        self._check_disk()
         with TemporaryFile(dir=self._folder, buffering=0) as file:
             more = asyncio.Event()
             tell = partial(asyncio.get_running_loop().call_soon_threadsafe, more.set)
 
             async def make(_: AsyncEngine) -> None:
                 async with self._making, aclosing(text):
+                    unlooked = 0
                     async for block in text:
-                        file.write(block.encode() if isinstance(block, str) else block)
+                        unlooked += file.write(block.encode() if isinstance(block, str) else block) or 0
                         tell()
+                        if unlooked > _BYTES_BETWEEN_LOOKS:
+                            self._check_disk()
+                            unlooked = 0
 
             making = asyncio.create_task(self._reading.run(make))
             making.add_done_callback(lambda _: more.set())
@@ -90,6 +108,12 @@ class Downloads:
             finally:
                 making.cancel()
                 await asyncio.wait([making])
+
+    def _check_disk(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        disk = shutil.disk_usage(self._folder)
+        if disk.free < min(_MOST_KEPT_FREE, disk.total * _PART_KEPT_FREE):
+            raise FileUnavailable("The disk is nearly full, and what is left of it is kept for the database")
 
 
 class Download(StreamingResponse):

@@ -1,8 +1,10 @@
 """Downloads whose clients stop reading hold no snapshot, stop nobody else, and are cut."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import httpx
@@ -13,9 +15,11 @@ from starlette.types import Message
 
 from api.app import create_app
 from api.side_thread import SideThread
+from api.traffic import downloads as downloads_of_api
 from api.traffic.answers_in_time import ReadingStopped
 from api.traffic.downloads import Downloads
 from db.core.engine import transaction
+from db.core.errors import FileUnavailable
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from tests.api.world import action, bill, lead, make_masters
@@ -139,6 +143,32 @@ async def test_the_text_is_the_same_however_slowly_it_is_taken(
         await asyncio.sleep(pause_s)
     assert taken.decode() == "".join(f"{number} ü " * 300 for number in range(300))
     assert list((tmp_path / "home").iterdir()) == []
+
+
+async def test_what_is_left_of_a_disk_is_kept_for_the_database(
+    tmp_path: Path, reading: SideThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: readers of the largest exports filled the disk, and no lead was taken any more."""
+    free = [10**9]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**10, free=free[-1]))
+    monkeypatch.setattr(downloads_of_api, "_BYTES_BETWEEN_LOOKS", 1000)
+    downloads, taken = Downloads(tmp_path, reading, 1, 10), []
+
+    async def text() -> AsyncGenerator[str, None]:
+        while len(free) < 20:
+            yield "x" * 600
+            free.append(free[-1] - 10**8)
+
+    async def take() -> None:
+        async for block in downloads.buffered(text()):
+            taken.append(block)
+
+    with pytest.raises(FileUnavailable, match="nearly full"):
+        await take()
+    assert (free[-1], len(b"".join(taken))) == (3 * 10**8, 8 * 600)
+    with pytest.raises(FileUnavailable, match="nearly full"):
+        downloads.start(uuid4(), downloads.buffered(text()), "text/csv")
+    downloads.start(uuid4(), iter([b"it is on the disk already"]), "text/csv")
 
 
 async def test_an_error_in_the_middle_reaches_the_client_after_what_was_made(
