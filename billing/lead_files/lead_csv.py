@@ -70,9 +70,13 @@ def csv_leads(
 
 
 def heading(first_line: str) -> tuple[list[str], str]:
-    """The names that a first line has, in small letters, and what stands between them."""
+    """The names that a first line has, in small letters, and what stands between them; raises Unreadable."""
     delimiter = max(",;\t", key=first_line.count)
-    return [name.strip().casefold() for name in next(csv.reader([first_line], delimiter=delimiter), [])], delimiter
+    try:
+        names = next(csv.reader([first_line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise Unreadable(f"The first line is not valid CSV: {error}.") from None
+    return [name.strip().casefold() for name in names], delimiter
 
 
 def _csv_rows(

@@ -216,6 +216,7 @@ def test_every_line_of_a_file_is_read_or_refused(rows: list[list[str]]) -> None:
         (b"lead_id,when\n", "x.csv", "lacks the columns action_type, customer_id"),
         (HEADER.encode() + b",colour\n", "x.csv", "not known: 'colour'"),
         (HEADER.encode() + b",lead_id\n", "x.csv", "one twice"),
+        pytest.param(b"x" * 200_000, "x.csv", "The first line is not valid CSV", id="no line ends"),
         (b"\x00\x01\x02", "x.bin", "x.bin is neither JSON, NDJSON nor CSV"),
         pytest.param(gzip.compress(b'{"a":1}\n' * 1000)[:-20], "x.gz", "x.gz is damaged", id="gzip cut off"),
         pytest.param(gzip.compress(b"{}")[:5] + b"nonsense", "x.gz", "x.gz is damaged", id="gzip damaged"),
