@@ -76,8 +76,8 @@ async def name_deputy(request: Request) -> Response:
         if form.value("ends"):
             await change_user(request, caller_of(request).id, UserChange(deputy=None))
             return led_to(request, "/account", "Nobody stands in for you any more.")
-        session_here = caller_of(request).session
-        users.check_has_deputy(session_here and session_here.role)
+        here = caller_of(request).session
+        users.check_has_deputy(here.role if here else None)
         named = form.read(_DeputyByEmail)
         async with transaction(state_of(request).engine, readonly=True) as connection:
             found = await users.page(

@@ -28,7 +28,7 @@ _MOST = 128
 _MOST_OF_KEY = 32
 _BLOCK_BYTES = 64 * 1024
 _RETRY_AFTER_S = 5
-_BYTES_BETWEEN_LOOKS = 16 * 1024 * 1024
+BYTES_BETWEEN_LOOKS = 16 * 1024 * 1024
 _MOST_KEPT_FREE = 1024**3
 _PART_KEPT_FREE = 0.05
 """Of the disk, on which the database may be too: who reads slowly keeps copies of all that is stored on it."""
@@ -86,7 +86,7 @@ class Downloads:
                     async for block in text:
                         unlooked += file.write(block.encode() if isinstance(block, str) else block) or 0
                         tell()
-                        if unlooked > _BYTES_BETWEEN_LOOKS:
+                        if unlooked > BYTES_BETWEEN_LOOKS:
                             self._check_disk()
                             unlooked = 0
 

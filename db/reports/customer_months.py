@@ -8,7 +8,7 @@ import asyncpg
 from billing.totals import Totals
 from db.core.totals_rows import totals_from_row
 
-_LEADS_LOOKED_AT = 2000
+LEADS_LOOKED_AT = 2000
 """So many of the newest leads of a customer tell which partners they met."""
 
 
@@ -50,7 +50,7 @@ async def newest(
         customer_id,
         partner_id,
         limit,
-        _LEADS_LOOKED_AT,
+        LEADS_LOOKED_AT,
     )
     return [
         CustomerMonth(

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.errors import InvalidValue
+from billing.errors import InvalidValue, RuleViolation
 from billing.reconciliation import By, ListedRow, Part, PartnersList
 from billing.zones import zone
 from db.core.engine import transaction
@@ -25,6 +25,10 @@ from db.tasks.records import Task
 KIND = "reconcile"
 """The kind of its background task."""
 
+MOST_WAITING = 5
+"""So many lists of a partner wait to be compared at a time; nobody's closing waits for hundreds of them."""
+MOST_KEPT = 50
+"""Results of a partner: each holds as many rows as its list, and a list has up to 100,000."""
 _NO_DAY = date(1, 1, 1)
 _OURS = {
     By.ACTION: "id AS key, $5::date AS day",
@@ -54,10 +58,15 @@ class Entry:
 async def start(
     uow: UnitOfWork, partner_id: UUID, period: int, given: PartnersList, *, task_id: UUID | None = None
 ) -> UUID:
-    """Store a list and start the task that compares it; with the id of a task that is there, nothing happens."""
+    """Store a list and start the task that compares it; with the id of a task that is there, nothing happens.
+
+    RuleViolation if too many lists of the partner wait.
+    """
     task_id = task_id or uuid4()
     if not await tasks.start_once(uow, task_id, KIND, {"partner_id": partner_id, "period": period, "by": given.by}):
         return task_id
+    if await _waiting(uow.connection, partner_id) > MOST_WAITING:
+        raise RuleViolation(f"{MOST_WAITING} lists of this partner wait to be compared; send another one after them.")
     people = await _people(uow.connection, partner_id, given.rows) if given.by is By.PERSON else {}
     await uow.connection.copy_records_to_table(
         "reconciliation_entries",
@@ -81,7 +90,33 @@ async def compare(engine: AsyncEngine, task: Task) -> dict[str, Any]:
         )
         await connection.execute("DELETE FROM reconciliation_entries WHERE task_id = $1 AND part = 'uploaded'", task.id)
         await tasks.add_arguments(connection, task.id, {"compared": counted})
+        await _delete_oldest(connection, arguments["partner_id"])
     return counted
+
+
+async def _waiting(connection: asyncpg.Connection, partner_id: UUID) -> int:
+    """How many lists of a partner are to be compared."""
+    waiting: int = await connection.fetchval(
+        "SELECT count(*) FROM tasks WHERE finished_at IS NULL AND kind = $1 AND arguments ->> 'partner_id' = $2",
+        KIND,
+        str(partner_id),
+    )
+    return waiting
+
+
+async def _delete_oldest(connection: asyncpg.Connection, partner_id: str) -> None:
+    """Delete the results of a partner but for the newest."""
+    await connection.execute(
+        """
+        DELETE FROM tasks WHERE id IN (
+            SELECT id FROM tasks WHERE kind = $1 AND finished_at IS NOT NULL AND arguments ->> 'partner_id' = $2
+            ORDER BY created_at DESC, id OFFSET $3
+        )
+        """,
+        KIND,
+        partner_id,
+        MOST_KEPT - 1,
+    )
 
 
 async def page(connection: asyncpg.Connection, task_id: UUID, part: Part, *, after: int = 0, limit: int) -> list[Entry]:

@@ -10,8 +10,9 @@ from billing.roles import Role
 from db.core.engine import transaction
 from db.core.settings import Settings
 from db.ledger.policies import Policies
+from db.reports import reconciliation
 from tests.api.office import Office
-from tests.api.world import Json, action, bill, check_problem, finish_tasks, get, get_all, lead, make
+from tests.api.world import Json, action, bill, check_problem, finish_tasks, get, get_all, lead, make, row_counts
 from tests.people import new_person, session_headers
 
 PATH = "/api/reconciliations?partner=acme&period=2024-04"
@@ -193,3 +194,25 @@ async def test_a_file_that_cannot_be_read_is_refused_with_its_rows(office: Offic
     check_problem(await office.client.post(PATH, json=[]), 415)
     rebuilt = await office.client.post("/billing/reports/rebuild", json={"partner": "acme", "period": "2024-04"})
     check_problem(await office.client.get(f"/api/reconciliations/{rebuilt.json()['task_id']}"), 404)
+
+
+@pytest.mark.usefixtures("april")
+async def test_a_partner_has_so_many_lists_waiting_and_so_many_results(
+    office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed before: a partner's own people filled the queue of closings, and the disk, with lists of 100,000 rows."""
+    monkeypatch.setattr(reconciliation, "MOST_WAITING", 2)
+    monkeypatch.setattr(reconciliation, "MOST_KEPT", 2)
+    text = "lead_id,amount\na,20\nx,1\n"
+    first, second = [(await post(office, text)).json()["task_id"] for _ in range(2)]
+    before = await row_counts(engine)
+    refused = check_problem(await post(office, text), 409)
+    assert refused["detail"] == "2 lists of this partner wait to be compared; send another one after them."
+    assert await row_counts(engine) == before
+    assert (await post(office, text, path=PATH.replace("acme", "rival"))).status_code == 202
+    await office.work()
+    third = (await reconciled(office, text))["task_id"]
+    statuses = [
+        (await office.client.get(f"/api/reconciliations/{each}")).status_code for each in (first, second, third)
+    ]
+    assert statuses == [404, 200, 200]

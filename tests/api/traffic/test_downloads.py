@@ -151,7 +151,7 @@ async def test_what_is_left_of_a_disk_is_kept_for_the_database(
     """Failed before: readers of the largest exports filled the disk, and no lead was taken any more."""
     free = [10**9]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**10, free=free[-1]))
-    monkeypatch.setattr(downloads_of_api, "_BYTES_BETWEEN_LOOKS", 1000)
+    monkeypatch.setattr(downloads_of_api, "BYTES_BETWEEN_LOOKS", 1000)
     downloads, taken = Downloads(tmp_path, reading, 1, 10), []
 
     async def text() -> AsyncGenerator[str, None]:
