@@ -67,6 +67,7 @@ async def test_a_file_is_shown_tried_and_sent(
     batch = await browser.get(sent.response.headers["location"])
     assert "New 1" in batch.text
     assert "Quarantined 1" in batch.text
+    assert "l2 Unknown product" in batch.text
     assert "data-waits" not in batch.response.text
     problems = await browser.get(f"{sent.response.headers['location']}/problems.csv")
     assert problems.response.text.splitlines()[1].startswith("l2,unknown_product,")
