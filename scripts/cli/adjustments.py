@@ -24,7 +24,7 @@ def add(
     month: Annotated[str, typer.Argument(help="The month, like 2024-04.")],
     amount: Annotated[str, typer.Argument(help="How much before tax, like 30.00, or -2.50 to take off.")],
     text: Annotated[str, typer.Option("--text", help="What the line of the bill says.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is printed on the bill, too.")],
     tax: Annotated[
         str | None,
         typer.Option("--tax", metavar="CATEGORY=RATE", help="Like S=20.00, or none; else as the terms say."),

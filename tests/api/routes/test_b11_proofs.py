@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from db.bills import proofs as bill_proofs
 from db.core.engine import transaction
 from db.telemetry import business_figures
 from tests.api.office import Office
@@ -66,6 +67,30 @@ async def test_b11_what_is_issued_is_proven_once_and_then_again_a_day_later(
     assert (now.proof_differences, now.proof_oldest_s < 60) == (0, True)
     await by_hand(office, "UPDATE proofs SET due_at = due_at - interval '1 day'")
     assert await prove(office) == 2
+
+
+async def test_b11_what_never_was_proven_comes_first_and_then_the_oldest_check(office: Office, april: Json) -> None:
+    async with transaction(office.engine) as connection:
+        await bill_proofs.expect_accounts(connection)
+    longest_ago = (
+        "UPDATE proofs SET is_checked = true, due_at = clock_timestamp() - interval '{} days' WHERE kind = '{}'"
+    )
+    for days_of_bill, days_of_account, kinds in ((1, 2, ["account", "bill"]), (2, 1, ["bill", "account"])):
+        await by_hand(office, longest_ago.format(days_of_bill, "bill"), longest_ago.format(days_of_account, "account"))
+        assert await begun(office) == kinds
+    for kind, kinds in (("bill", ["bill", "account"]), ("account", ["account", "bill"])):
+        others = [longest_ago.format(1 + (each != kind), each) for each in ("bill", "account")]
+        await by_hand(office, *others, f"UPDATE proofs SET is_checked = false WHERE kind = '{kind}'")
+        assert await begun(office) == kinds
+
+
+async def begun(office: Office) -> list[str]:
+    """What is proven next, until nothing is due."""
+    kinds = []
+    async with transaction(office.engine) as connection:
+        while due := await bill_proofs.begin(connection):
+            kinds.append(due.kind.value)
+    return kinds
 
 
 async def test_b11_whatever_differs_rings_the_alarm_until_it_is_right_again(

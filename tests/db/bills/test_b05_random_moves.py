@@ -22,7 +22,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.bills.account import EntryKind
+from billing.bills import open_items as items_rules
+from billing.bills.account import Charge, Credit, EntryKind, Use
 from billing.bills.callers import Caller
 from billing.bills.digest import digest_of, seal_of
 from billing.bills.lines import Adjustment
@@ -362,6 +363,10 @@ def _whatever_was_seen(bill: Moving, move: Move, caller: Caller, _: str, *more: 
     return moved(bill, move, caller, bill.digest, *more)
 
 
+def _all_of_it(credit: Credit, charge: Charge) -> list[Use]:
+    return [Use(credit.id, charge.id, credit.left_minor)] if credit.left_minor else []
+
+
 RULES: dict[str, tuple[object, str, object]] = {
     "the lock of a partner's bills": (locks, "lock_bills_exclusive", _nothing),
     "maker and checker differ": (reviews, "_makers", _nobody),
@@ -371,6 +376,7 @@ RULES: dict[str, tuple[object, str, object]] = {
     "earlier months are issued first": (issuing, "_check_order", _nothing),
     "the same move again changes nothing": (moves, "is_repeated", lambda *_: False),
     "a note over all of a bill cancels it": (credit_notes, "cancel_corrected", _nothing),
+    "a note covers no more than is open": (items_rules, "own_use", _all_of_it),
     "credit is used at once": (OpenItems, "settle", lambda _: None),
     "reversing frees all uses": (OpenItems, "free", lambda *_: None),
 }
