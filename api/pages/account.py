@@ -86,7 +86,7 @@ async def name_deputy(request: Request) -> Response:
         if not found:
             problem = FieldError("#/email", "is that of nobody who can stand in")
             raise Problem(400, "There is no such person.", [problem])
-        last = min(named.until, date.max - timedelta(days=1))  # the last day there is has none after it
+        last = min(named.until, _LAST_DAY)
         until = datetime.combine(last + timedelta(days=1), time(), UTC)
         deputy = DeputyIn.model_validate({"user": str(found[0].id), "until": until.isoformat()})
         await change_user(request, caller_of(request).id, UserChange(deputy=deputy))

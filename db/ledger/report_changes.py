@@ -11,6 +11,9 @@ import asyncpg
 
 from billing.totals import TOTALS_COLUMNS
 
+DRY_RUN = "leadger.dry_run"
+"""While this setting is `on`, nothing is noted (migration 0066): a sequence moves on in what is rolled back, too."""
+
 _FIGURES = (*TOTALS_COLUMNS, "credited_minor")
 
 
@@ -43,10 +46,11 @@ async def page(
 async def mark(connection: asyncpg.Connection, partner_ids: Iterable[UUID], period: int) -> None:
     """Note a change that is none of the counters: the period was closed or reopened. An empty one has no report."""
     await connection.execute(
-        """
+        f"""
         INSERT INTO report_changes (period, partner_id) SELECT $1, id FROM unnest($2::uuid[]) AS wanted (id)
         WHERE EXISTS (SELECT FROM product_periods WHERE partner_id = wanted.id AND period = $1)
-        """,
+            AND current_setting('{DRY_RUN}', true) IS DISTINCT FROM 'on'
+        """,  # noqa: S608 - DRY_RUN is a constant
         period,
         list(partner_ids),
     )

@@ -9,6 +9,7 @@ from db.core.actor import SYSTEM
 from db.core.audit import Change
 from db.core.engine import transaction
 from db.core.unit_of_work import UnitOfWork
+from db.ledger.report_changes import DRY_RUN
 
 _LOCK_TIMEOUT_MS = 2_000
 
@@ -26,9 +27,9 @@ class _DryUnitOfWork(UnitOfWork):
 
 @asynccontextmanager
 async def dry_unit_of_work(engine: AsyncEngine, request_id: str) -> AsyncIterator[UnitOfWork]:
-    """A transaction that waits shortly for locks and is always rolled back."""
+    """A transaction that waits shortly for locks, moves no sequence and is always rolled back."""
     with suppress(_RolledBack):
         async with transaction(engine) as connection:
-            await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_MS}ms'")
+            await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_MS}ms'; SET LOCAL {DRY_RUN} = 'on'")
             yield _DryUnitOfWork(connection, SYSTEM, request_id)
             raise _RolledBack

@@ -476,7 +476,7 @@ async def test_m3_a_dry_run_writes_nothing_and_has_the_figures_of_the_run_that_f
 
 
 async def check_nothing_is_written(
-    engine: AsyncEngine, before: dict[str, list[str]], sequences: dict[str, int | None], *moved_on: str
+    engine: AsyncEngine, before: dict[str, list[str]], sequences: dict[str, int | None]
 ) -> None:
     """Nothing but the dry run itself: its row and result, its tasks and its line of the audit."""
     after = await rows(engine)
@@ -484,7 +484,7 @@ async def check_nothing_is_written(
     assert {table for table in after if after[table] != before[table]} == own
     assert len(after["audit"]) == len(before["audit"]) + 1
     changed = {name for name, value in (await sequence_values(engine)).items() if value != sequences[name]}
-    assert changed <= {"audit_id_seq", "report_changes_id_seq", *moved_on}
+    assert changed == {"audit_id_seq"}
 
 
 async def armed(world: World) -> None:
@@ -543,7 +543,7 @@ async def test_m3_a_dry_run_of_several_months_has_the_figures_and_states_of_the_
     await world.work()
     before, sequences = await rows(strict.engine), await sequence_values(strict.engine)
     dry = await finished(strict, await started(strict, period=MAY, dry_run=True))
-    await check_nothing_is_written(strict.engine, before, sequences, "currency_totals_id_seq")
+    await check_nothing_is_written(strict.engine, before, sequences)
     live = await finished(strict, await started(strict, period=MAY))
     assert [(*end, item.bill_state, item.note) for end, item in zip(ends(dry), dry, strict=True)] == [
         (*end, item.bill_state, item.note) for end, item in zip(ends(live), live, strict=True)
