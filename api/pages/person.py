@@ -1,21 +1,21 @@
 """One person who acted: a month with a partner as a timeline, how the cap filled up, why each action was billed.
 
-And a new one, for leads that name somebody who is not known yet.
+And a new one, for leads that name somebody who is not known yet; and the erasure of one who asks for it.
 """
 
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from api.access.permissions import Permission, requires
+from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, sees_people
 from api.ids import customer_id_of
 from api.pages.forms import Form, submitted
 from api.pages.languages import language_of_partner
 from api.pages.lists import link
 from api.pages.rendering import led_to, page
-from api.problems import path_of
-from api.routes.customers import create_customer
+from api.problems import FieldError, Problem
+from api.routes.customers import create_customer, erase_customer
 from api.routing import Route
 from api.schemas.customers import CustomerIn
 from api.state import state_of
@@ -24,6 +24,7 @@ from billing.terms import CapScope
 from db.core.engine import transaction
 from db.core.row_keys import customer_uuid
 from db.masters import customers
+from db.privacy import erased_names
 from db.reports import customer_months
 from db.reports.customer_months import CustomerMonth
 from db.reports.explained_actions import Line, instant_of_nth, lines_of_customers
@@ -60,11 +61,35 @@ async def _show_new(request: Request, form: Form) -> Response:
 @router.get("/people/{customer}", dependencies=[requires(Permission.READ, within_partner=True)])
 async def show_person(request: Request, customer: str, partner: str = "", period: str = "") -> Response:
     """The newest month of a person, or the one that is asked for."""
+    return await _show(request, Form(), customer, partner, period)
+
+
+@router.post("/people/{customer}/erase", dependencies=[_ADMIN])
+async def erase_person_here(request: Request, customer: str) -> Response:
+    """Erase a person, if their own id was typed; every sum and verdict stays."""
+
+    async def act(form: Form) -> Response:
+        async with transaction(state_of(request).engine, readonly=True) as connection:
+            person = await customers.read(connection, await customer_id_of(connection, customer))
+        if form.value("own_id").strip() != person.external_id:
+            wrong = [FieldError("#/own_id", f"must be {person.external_id}: nobody is erased")]
+            raise Problem(400, "The id is another one.", wrong)
+        await erase_customer(request, person.external_id)
+        return led_to(request, f"/people/{person.id}", "The person is erased now; this page says when it is done.")
+
+    async def show(asked: Request, form: Form) -> Response:
+        return await _show(asked, form, customer, "", "")
+
+    return await submitted(request, act, show)
+
+
+async def _show(request: Request, form: Form, customer: str, partner: str, period: str) -> Response:
     within = own_partner(request)
     lines: list[Line] = []
     async with transaction(state_of(request).engine, readonly=True) as connection:
         customer_id = await customer_id_of(connection, customer, within=within)
         person = await customers.read(connection, customer_id)
+        erasure = await erased_names.stage(connection, customer_id, [person.external_id, *person.aliases])
         months = await customer_months.newest(connection, customer_id, partner_id=within, limit=MONTHS + 1)
         shown = next(
             (each for each in months if _query(each) == {"partner": partner, "period": period}),
@@ -81,10 +106,14 @@ async def show_person(request: Request, customer: str, partner: str = "", period
     return page(
         request,
         "person.html",
+        status=form.status,
+        form=form,
+        erasure=erasure,
+        may_erase=erasure is None and caller_of(request).may(Permission.ADMIN),
         language=language,
         person=person,
         people=sees_people(request),
-        months=[(each, link(path_of(request), _query(each))) for each in months[:MONTHS]],
+        months=[(each, link(f"/people/{customer_id}", _query(each))) for each in months[:MONTHS]],
         most_months=MONTHS if len(months) > MONTHS else None,
         shown=shown,
         lines=lines[:MOST_ACTIONS],

@@ -41,6 +41,29 @@ class Erased:
     asked_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far the erasure of a person is. `erased_at` None: it waits to begin; `is_done`: nothing holds who it was."""
+
+    erased_at: datetime | None
+    is_done: bool
+
+
+async def stage(connection: asyncpg.Connection, customer_id: UUID, ids: Iterable[str]) -> Stage | None:
+    """How far the erasure of a person is whose own ids these are; None if nobody asked for it."""
+    row = await connection.fetchrow(
+        "SELECT erased_at, remembered IS NULL AS is_done FROM erased_customers WHERE customer_id = $1", customer_id
+    )
+    if row is not None:
+        return Stage(row["erased_at"], row["is_done"])
+    waits = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM tasks WHERE kind = $1 AND dedup_key = ANY($2::text[]) AND finished_at IS NULL)",
+        KIND,
+        [_dedup_key(customer_id, each) for each in (*ids, str(customer_id))],
+    )
+    return Stage(None, False) if waits else None
+
+
 async def start(uow: UnitOfWork, customer_id: UUID, asked_as: str) -> UUID:
     """Start the task that erases a person, whom the caller named by the id `asked_as`; returns the task's id.
 
@@ -48,7 +71,11 @@ async def start(uow: UnitOfWork, customer_id: UUID, asked_as: str) -> UUID:
     """
     await uow.audit("customer.erased", customer_id)
     arguments = {"customer_id": customer_id, "asked_as": asked_as}
-    return await records.start(uow, KIND, arguments, dedup_key=str(uuid5(customer_id, asked_as)))
+    return await records.start(uow, KIND, arguments, dedup_key=_dedup_key(customer_id, asked_as))
+
+
+def _dedup_key(customer_id: UUID, asked_as: str) -> str:
+    return str(uuid5(customer_id, asked_as))
 
 
 async def erase_names(connection: asyncpg.Connection, customer_id: UUID, asked_as: str | None) -> Erased:

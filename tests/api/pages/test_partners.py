@@ -70,6 +70,30 @@ async def test_a_person_is_created_and_their_leads_can_be_decided(browser_of: Br
     assert "/people/new" in (await ada.get("/partners")).response.text
 
 
+async def test_a_person_is_erased_by_whoever_types_their_id(browser_of: BrowserOf, office: Office) -> None:
+    await office.lead_in("2024-04")
+    ada, fay = await browser_of("ada", Role.ADMIN), await browser_of("fay", Role.FINANCE)
+    path = f"/people/{(await get(office.client, '/api/customers/anna'))['customer_id']}"
+    form = (await ada.get("/people/anna")).filled(f"{path}/erase")
+    for typed in ("", "anna@example.com"):
+        refused = await ada.send(f"{path}/erase", form | {"own_id": typed})
+        assert (refused.status, refused.filled(f"{path}/erase")["own_id"]) == (400, typed)
+        assert ('id="own_id-error"' in refused.response.text, "must be anna" in refused.text) == (True, True)
+    before = await fay.get(path)
+    assert (f"{path}/erase" in before.forms, "anna@example.com" in before.text) == (False, True)
+    assert (await fay.send(f"{path}/erase", before.form("/account/sign-out") | {"own_id": "anna"})).status == 403
+    led = await ada.send(f"{path}/erase", form | {"own_id": " anna "})
+    waits = await ada.follow(led)
+    assert ("This person is being erased" in waits.text, f"{path}/erase" in waits.forms) == (True, False)
+    await office.work()
+    for browser in (ada, fay):
+        done = await browser.get(path)
+        assert ("This person was erased" in done.text, "anna" in done.text) == (True, False)
+        assert "April 2024 with acme Billed 10.00 EUR" in done.text
+    lines = await get_all(office.client, "/api/audit", what="customer.erased")
+    assert [each["who"]["name"] for each in lines] == ["ada"]
+
+
 async def test_a_product_is_created(browser_of: BrowserOf, office: Office, acme: str) -> None:
     ada, sam = await browser_of("ada", Role.ADMIN), await browser_of("sam", Role.SALES)
     path = f"{acme}/products"
