@@ -13,7 +13,7 @@ from db.bills import records
 from tests.api.office import Office
 from tests.api.pages.browser import Browser
 from tests.api.pages.conftest import BrowserOf
-from tests.api.world import get, get_all
+from tests.api.world import action, bill, get, get_all, lead
 
 
 async def test_two_people_at_once_one_wins_and_the_other_is_told_who(browser_of: BrowserOf, office: Office) -> None:
@@ -268,19 +268,27 @@ async def test_a_bill_is_sent_once_its_mail_was_shown(browser_of: BrowserOf, off
 async def test_an_amount_of_a_bill_leads_to_its_leads_and_they_to_the_sentence_why(
     browser_of: BrowserOf, office: Office
 ) -> None:
-    await office.lead_in("2024-04")
+    await office.lead_in("2024-03", "2024-04")
+    more = lead("more", action("Call", at="2024-04-12T00:00:00Z"))
+    await bill(office.client, office.engine, office.policies, more)
     fay = await browser_of("fay", Role.FINANCE)
+    await office.make("2024-03")
     shown = await fay.get(f"/bills/{(await office.make())['bill_id']}")
     of_line, of_all = (
         "/activity?partner=acme&amp;period=2024-04&amp;product=widget",
         "/activity?partner=acme&amp;period=2024-04",
     )
-    assert f'<a href="{of_line}">10.00</a>' in shown.response.text
-    assert f'<a href="{of_all}">12.00</a>' in shown.response.text
+    assert shown.response.text.count(f'<a href="{of_line}">20.00</a>') == 2  # the line, and what differs
+    for amount, places in (("24.00", 3), ("20.00", 2), ("4.00", 3)):  # gross, net, tax: on top, as a cause, below
+        assert shown.response.text.count(f'<a href="{of_all}">{amount}</a>') >= places, amount
+    before = [of.replace("2024-04", "2024-03") for of in (of_line, of_all)]
+    assert re.findall(r'<a href="(/activity[^"]*2024-03[^"]*)">([^<]+)</a>', shown.response.text) == [
+        *((before[0], "10.00"), (before[1], "2.00"), (before[1], "12.00")),
+    ]
     leads = await fay.get(html.unescape(of_line))
-    lead = re.search(r'class="row" href="([^"]+)"', leads.response.text)
-    assert lead is not None
-    assert "Billed in full: 10.00 EUR by the rate for" in (await fay.get(lead[1])).text
+    row = re.search(r'class="row" href="([^"]+)"', leads.response.text)
+    assert row is not None
+    assert "Billed in full: 10.00 EUR by the rate for" in (await fay.get(row[1])).text
 
 
 async def test_sales_sees_no_form_of_finance_and_is_refused_where_it_sends_one(

@@ -16,11 +16,11 @@ def bill(*figures: tuple[int, str]) -> Content:
 
 def test_causes_are_named_and_signed_the_largest_first() -> None:
     found = causes(bill((1000, "crm"), (500, "cloud")), bill((1500, "crm"), (100, "mail")))
-    assert [(each.kind, each.text, each.difference_minor) for each in found] == [
-        ("leads", "CRM", 500),
-        ("leads", "CLOUD", -500),
-        ("leads", "MAIL", 100),
-        ("tax", "Tax", 20),
+    assert [(each.kind, each.text, each.product, each.difference_minor) for each in found] == [
+        ("leads", "CRM", "crm", 500),
+        ("leads", "CLOUD", "cloud", -500),
+        ("leads", "MAIL", "mail", 100),
+        ("tax", "Tax", None, 20),
     ]
     assert causes(bill((1000, "crm")), bill((1000, "crm"))) == []
 
