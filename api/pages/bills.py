@@ -73,7 +73,8 @@ _COLUMNS = (
     "dispute",
     "bill_id",
 )
-_FILTERS = ("state", "partner", "period", "number")
+_NARROWING = ("partner", "period", "number")
+_FILTERS = ("state", *_NARROWING)
 _Place = tuple[datetime, UUID]
 _WORDS = {Move.SUBMIT: "Submit", Move.APPROVE: "Approve", Move.ISSUE: "Issue"}
 _DONE = {Move.SUBMIT: "submitted", Move.APPROVE: "approved", Move.ISSUE: "issued"}
@@ -156,10 +157,13 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
             language = await language_of_partner(connection, only.partner_id)
         except Problem as problem:
             form.refuse(problem)
-        wanted = [await _filter(request, connection, {}, each) for each in tabs]
-        counted = await records.counts(connection, wanted)
+        following = _following(found, PER_PAGE)
+        is_whole = form.status == 200 and not (before or following or any(asked[name] for name in _NARROWING))
+        wanted = {each: await _filter(request, connection, {}, each) for each in tabs}
+        unseen = [each for each in tabs if each != tab or not is_whole]
+        counted = await records.counts(connection, [wanted[each] for each in unseen])
         overdue_ids = await overdue.among(connection, found, datetime.now(UTC))
-    following = _following(found, PER_PAGE)
+    counts = dict.fromkeys(tabs, len(found)) | dict(zip(unseen, counted, strict=True))
     return page(
         request,
         "bills.html",
@@ -169,8 +173,12 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         asked=asked,
         tab=tab,
         tabs=[
-            (each, link("/bills", {**asked, "state": each.name}), up_to(count, most_counted(of)) if count else "")
-            for each, of, count in zip(tabs, wanted, counted, strict=True)
+            (
+                each,
+                link("/bills", {**asked, "state": each.name}),
+                up_to(counts[each], most_counted(wanted[each])) if counts[each] else "",
+            )
+            for each in tabs
         ],
         bills=found,
         overdue=overdue_ids,
