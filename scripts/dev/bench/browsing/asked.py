@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import quote_plus
 
 import asyncpg
 
@@ -44,6 +45,11 @@ async def all_asked(connection: asyncpg.Connection, cast: Cast) -> list[Asked]:
     found = await connection.fetchrow("SELECT external_id, id FROM leads WHERE partner_id = $1 LIMIT 1", small)
     assert found is not None
     lead, lead_id = found
+    typed = await connection.fetchrow(
+        "SELECT action_type, engagement_level FROM actions WHERE partner_id = $1 LIMIT 1", small
+    )
+    assert typed is not None
+    source = await connection.fetchval("SELECT source FROM leads WHERE source <> '' LIMIT 1") or "none"
     number = await connection.fetchval("SELECT number FROM bills WHERE partner_id = $1 AND number IS NOT NULL", small)
     user = await connection.fetchval("SELECT id FROM users LIMIT 1")
     paths = [
@@ -54,6 +60,7 @@ async def all_asked(connection: asyncpg.Connection, cast: Cast) -> list[Asked]:
         *("/partners", "/partners?q=partner-00", "/partners?q=partner-0001", "/partners?q=nobody"),
         *[f"/partners/{each}{tab}" for each in (big, small) for tab in _TABS_OF_PARTNER],
         *_activity(world.partner(0), world.partner(1), world.customer(0)),
+        *_by_words(world.partner(0), source, *typed),
         *(f"/activity/{lead_id}", f"/people/{world.customer(0)}", f"/people/{world.customer(1)}"),
         *[f"/search?q={each}" for each in (number, lead, lead_id, world.customer(1), world.email(1), cast.bill_id)],
         *("/search?q=partner", f"/search?q={world.product(1, 0)}", "/search?q=nothing-is-called-so"),
@@ -96,6 +103,16 @@ def _activity(big: str, other: str, customer: str) -> Iterator[str]:
     yield from (f"/activity?outcome={outcome}" for outcome in _OUTCOMES)
     yield from ("/activity?start=2023-06-01&end=2023-06-30", f"/activity?partner={other}&outcome=returned")
     yield f"/activity?partner={big}&customer={customer}&outcome=capped&period=2024-04"
+
+
+def _by_words(big: str, source: str, action_type: str, level: str) -> Iterator[str]:
+    """The activity filtered by what leads and actions say, alone and together, and by what none says."""
+    source, action_type, level = map(quote_plus, (source, action_type, level))
+    yield from (f"/activity?source={source}", "/activity?source=nobody", f"/activity?partner={big}&source={source}")
+    yield from (f"/activity?action_type={action_type}", "/activity?action_type=nothing")
+    yield from (f"/activity?engagement_level={level}", "/activity?engagement_level=nothing")
+    yield f"/activity?action_type={action_type}&engagement_level={level}&outcome=capped&period=2024-04"
+    yield f"/activity?partner={big}&action_type={action_type}&engagement_level={level}"
 
 
 async def _middle(connection: asyncpg.Connection, query: str) -> str:
