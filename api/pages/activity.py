@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, sees_people
 from api.ids import customer_id_of, partner_id_of, possible_lead_ids, product_id_of
-from api.pages.exports import KINDS
+from api.pages.exports import files_of
 from api.pages.forms import Form, submitted
 from api.pages.languages import language_of_partner
-from api.pages.lists import PER_PAGE, beside, day_in_utc, link, path_to
+from api.pages.lists import PER_PAGE, beside, day_in_utc, path_to
 from api.pages.own_returns import reason_from_form, reasons_of, said_of
 from api.pages.rendering import led_to, page
 from api.paging import After, cursor_from_place, place_from_cursor
@@ -89,7 +89,7 @@ async def show_activity(request: Request, asked: Annotated[Asked, Depends()], af
         is_by_receipt=newest_by is LeadOrder.RECEIVED,
         people=sees_people(request),
         links=beside(request, query, cursor_from_place(found.next) if found.next else None),
-        files=[(kind, link("/activity/export", {"kind": kind, **query})) for kind in KINDS],
+        files=files_of("/activity/export", query),
         is_filtered=any(query.values()),
     )
 

@@ -1,7 +1,7 @@
 """The bills: which of them needs me, and one move of many at once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -13,7 +13,7 @@ from api.access.movers import waiting_caller
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner
 from api.ids import partner_id_of
-from api.pages.exports import KINDS, ROWS_AT_ONCE, ExportKind, Rows, all_pages, exported, money
+from api.pages.exports import ExportKind, exported_list, files_of, money
 from api.pages.forms import Form, submitted
 from api.pages.languages import language_of_partner
 from api.pages.lists import PER_PAGE, beside, link, month_from_text, up_to
@@ -56,23 +56,23 @@ TABS = (
     Tab("overage", "With overage", for_partners=True),
     Tab("", "All", for_partners=True),
 )
-_COLUMNS = (
-    "number",
-    "kind",
-    "state",
-    "partner",
-    "partner_name",
-    "period",
-    "issued_on",
-    "due_on",
-    "net",
-    "tax",
-    "gross",
-    "open",
-    "currency",
-    "dispute",
-    "bill_id",
-)
+_COLUMNS: dict[str, Callable[[BillHead], Cell]] = {
+    "number": lambda head: head.number,
+    "kind": lambda head: "credit note" if head.corrects_id else "bill",
+    "state": lambda head: head.shown_state,
+    "partner": lambda head: head.partner,
+    "partner_name": lambda head: head.partner_name,
+    "period": lambda head: text_from_period(head.period),
+    "issued_on": lambda head: head.issued_on.isoformat() if head.issued_on else None,
+    "due_on": lambda head: head.due_on.isoformat() if head.due_on else None,
+    "net": lambda head: money(head.totals.net_minor),
+    "tax": lambda head: money(head.totals.tax_minor),
+    "gross": lambda head: money(head.totals.gross_minor),
+    "open": lambda head: money(head.open_minor),
+    "currency": lambda head: head.currency,
+    "dispute": lambda head: head.dispute,
+    "bill_id": lambda head: str(head.id),
+}
 _NARROWING = ("partner", "period", "number")
 _FILTERS = ("state", *_NARROWING)
 _Place = tuple[datetime, UUID]
@@ -100,22 +100,15 @@ async def export_bills(
 ) -> Response:
     """The same bills as a file, all of them."""
     asked = {"state": state, "partner": partner.strip(), "period": period.strip(), "number": number.strip()}
-    tab, engine = _tab(state), state_of(request).engine
-    async with transaction(engine, readonly=True) as connection:
-        only = await _filter(request, connection, asked, tab)
-        await records.page(connection, only, before=None, limit=1)  # what fails is told before a file begins
 
-    async def rows() -> Rows:
-        async with transaction(engine, readonly=True) as connection:
+    async def read(
+        connection: asyncpg.Connection, before: _Place | None, limit: int
+    ) -> tuple[list[BillHead], _Place | None]:
+        only = await _filter(request, connection, asked, _tab(state))
+        found = await records.page(connection, only, before=before, limit=limit)
+        return found, _following(found, limit)
 
-            async def read(before: _Place | None) -> tuple[list[list[Cell]], _Place | None]:
-                found = await records.page(connection, only, before=before, limit=ROWS_AT_ONCE)
-                return [_cells(head) for head in found], _following(found, ROWS_AT_ONCE)
-
-            async for some in all_pages(read):
-                yield some
-
-    return exported(request, kind, "bills", _COLUMNS, rows())
+    return await exported_list(request, kind, "bills", _COLUMNS, read)
 
 
 @router.post("/bills", dependencies=[requires(Permission.READ)])
@@ -185,7 +178,7 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         currencies={head.currency for head in found},
         move=tab.move if tab.move and _may(request, tab.move) else None,
         words_of_move=_WORDS,
-        files=[(kind, link("/bills/export", {"kind": kind, **asked})) for kind in KINDS],
+        files=files_of("/bills/export", asked),
         **beside(request, asked, cursor_from_place(following) if following else None),
     )
 
@@ -223,26 +216,6 @@ def _tab(state: str) -> Tab:
 
 def _following(found: Sequence[BillHead], limit: int) -> _Place | None:
     return (found[-1].created_at, found[-1].id) if len(found) == limit else None
-
-
-def _cells(head: BillHead) -> list[Cell]:
-    return [
-        head.number,
-        "credit note" if head.corrects_id else "bill",
-        head.shown_state,
-        head.partner,
-        head.partner_name,
-        text_from_period(head.period),
-        head.issued_on.isoformat() if head.issued_on else None,
-        head.due_on.isoformat() if head.due_on else None,
-        money(head.totals.net_minor),
-        money(head.totals.tax_minor),
-        money(head.totals.gross_minor),
-        money(head.open_minor),
-        head.currency,
-        head.dispute,
-        str(head.id),
-    ]
 
 
 def _may(request: Request, move: Move) -> bool:

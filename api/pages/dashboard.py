@@ -29,6 +29,7 @@ from db.fraud.held import HeldFilter
 from db.reports import day_totals
 from db.reports.day_totals import DayTotals
 from db.runs.records import newest as newest_runs
+from db.runs.records import zones as zones_of_runs
 from db.runs.wire import runs_out
 from db.telemetry import business_figures
 from db.telemetry.business_figures import Figures
@@ -61,7 +62,8 @@ async def show_dashboard(request: Request) -> Response:
         people = await _people_who_wait(request, connection)
         figures = await business_figures.read(connection)
         overage = await records.page(connection, BillFilter(with_overage=True), before=None, limit=_SHOWN)
-        runs = await runs_out(connection, await newest_runs(connection, _RUNS_SHOWN))
+        newest = await newest_runs(connection, _RUNS_SHOWN)
+        runs, zones = await runs_out(connection, newest), await zones_of_runs(connection, newest)
         worth = await held.at_risk(connection, HeldFilter())
     days = await _days(state, period) if period else []
     return page(
@@ -72,6 +74,7 @@ async def show_dashboard(request: Request) -> Response:
         overdue=overdue,
         overage=overage,
         runs=runs,
+        zones=zones,
         people=people,
         month=name_of_period(period) if period else "",
         period_text=text_from_period(period) if period else "",

@@ -61,6 +61,7 @@ async def retry_dead_letters_here(request: Request) -> Response:
 async def _show(request: Request, form: Form, after: str | None) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         found = await dead_letters.page(connection, after=place_from_cursor(after, int) or 0, limit=PER_PAGE)
+        zones = await dead_letters.zones(connection, [each.id for each in found])
     following = cursor_from_place(found[-1].id) if len(found) == PER_PAGE else None
     return page(
         request,
@@ -68,6 +69,7 @@ async def _show(request: Request, form: Form, after: str | None) -> Response:
         status=form.status,
         form=form,
         letters=found,
+        zones=zones,
         may_act=caller_of(request).may(Permission.ADMIN),
         links=beside(request, {}, following),
     )

@@ -1,19 +1,23 @@
 """Exports: all that a list finds by its filters, as CSV or XLSX."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Literal, TypeVar, get_args
 
+import asyncpg
 import xlsxwriter
 from fastapi import Request, Response
 
 from api.access.permissions import caller_of
+from api.pages.lists import link
 from api.state import state_of
+from db.core.engine import transaction
 from db.reports.csv_format import csv_row
 from db.reports.sheets import TEXTS_STAY_TEXTS, Cell, Sheet
 
+Row = TypeVar("Row")
 Place = TypeVar("Place")
 ExportKind = Literal["csv", "xlsx"]
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
@@ -26,7 +30,16 @@ _MEDIA_TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _ROWS_OF_SHEET = 1_000_000
-_WIDTHS = {"partner_name": 30, "customer_email": 30, "customer_name": 24, "why": 50}
+_WIDTHS = {
+    "partner_name": 30,
+    "name": 30,
+    "reason": 40,
+    "detail": 50,
+    "note": 50,
+    "customer_email": 30,
+    "customer_name": 24,
+    "why": 50,
+}
 _BLOCK_BYTES = 64 * 1024
 
 
@@ -37,15 +50,36 @@ def exported(request: Request, kind: ExportKind, name: str, head: Sequence[str],
     return downloads.start(caller_of(request).id, blocks, _MEDIA_TYPES[kind], f"{name}.{kind}")
 
 
-async def all_pages(
-    page: Callable[[Place | None], Awaitable[tuple[Sequence[Sequence[Cell]], Place | None]]],
-) -> AsyncGenerator[Sequence[Sequence[Cell]], None]:
-    """The rows of page after page; each names the place of the next one, the last names none."""
-    rows, place = await page(None)
-    yield rows
-    while place is not None:
-        rows, place = await page(place)
-        yield rows
+async def exported_list(
+    request: Request,
+    kind: ExportKind,
+    name: str,
+    columns: Mapping[str, Callable[[Row], Cell]],
+    read: Callable[[asyncpg.Connection, Place | None, int], Awaitable[tuple[Sequence[Row], Place | None]]],
+) -> Response:
+    """The file of all that a list finds: `columns` are cells by their titles.
+
+    `read` gives the rows after a place, so many at most, and the place of the next ones, if there are any. What it
+    refuses is told before a file begins.
+    """
+    engine = state_of(request).engine
+    async with transaction(engine, readonly=True) as connection:
+        await read(connection, None, 1)
+
+    async def rows() -> Rows:
+        async with transaction(engine, readonly=True) as connection:
+            found, place = await read(connection, None, ROWS_AT_ONCE)
+            yield [[cell(each) for cell in columns.values()] for each in found]
+            while place is not None:
+                found, place = await read(connection, place, ROWS_AT_ONCE)
+                yield [[cell(each) for cell in columns.values()] for each in found]
+
+    return exported(request, kind, name, list(columns), rows())
+
+
+def files_of(path: str, query: Mapping[str, object]) -> list[tuple[str, str]]:
+    """The files of a list that is exported at a path: their kinds and links."""
+    return [(kind, link(path, {"kind": kind, **query})) for kind in KINDS]
 
 
 def money(minor: int) -> Decimal:

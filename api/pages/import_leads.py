@@ -33,7 +33,7 @@ from billing.lead_files.lead_entries import Unreadable
 from billing.leads import Lead
 from db.core.engine import transaction
 from db.core.settings import Settings
-from db.intake import request_status
+from db.intake import batch_partners, request_status
 from db.reports.csv_format import csv_row
 from db.reports.dry_run_leads import TriedLead, try_leads
 
@@ -129,10 +129,12 @@ async def show_batch(request: Request, batch_id: UuidPath) -> Response:
         if status is None:
             raise _no_batch(batch_id)
         problems = await request_status.problems(connection, batch_id, after=None, limit=_PROBLEMS_SHOWN + 1)
+        zone = await batch_partners.zone(connection, batch_id)
     return page(
         request,
         "import_batch.html",
         batch=status,
+        zone=zone or "UTC",
         decided=sum(status.leads.values()),
         problems=problems[:_PROBLEMS_SHOWN],
         has_more=len(problems) > _PROBLEMS_SHOWN,

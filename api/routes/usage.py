@@ -18,7 +18,7 @@ from api.state import state_of, unit_of_work
 from api.wire import json_response
 from billing.periods import period_from_text
 from db.contracts import usage
-from db.contracts.usage import Place, Usage, UsageFilter, UsageKey
+from db.contracts.usage import Usage, UsageFilter, UsageKey
 from db.core.engine import transaction
 
 router = APIRouter(route_class=Route, prefix="/api/usage", tags=["contracts"])
@@ -64,12 +64,8 @@ async def list_usage(
         only = UsageFilter(one, period_from_text(period) if period else None, source, history)
         place = place_from_cursor(after, tuple[UUID, int, str, str, int])
         found = await usage.page(connection, only, after=place, limit=limit)
-    following = cursor_from_place(_place(found[-1])) if len(found) == limit else None
+    following = cursor_from_place(found[-1].place) if len(found) == limit else None
     return json_response({"items": [_usage_out(request, each) for each in found], "next": following})
-
-
-def _place(one: Usage) -> Place:
-    return one.key.partner_id, one.key.period, one.key.source, one.key.key, one.entry
 
 
 def _usage_out(request: Request, one: Usage) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What partners owe at the end of a day, by how long it has been due (B9)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
@@ -34,6 +35,14 @@ async def of_partner(connection: asyncpg.Connection, partner_id: UUID, as_of: da
     return found[0].columns if found else Ageing()
 
 
+async def of_partners(connection: asyncpg.Connection, partner_ids: Sequence[UUID], at: datetime) -> dict[UUID, Ageing]:
+    """What each of some partners owes on the day on which it books at an instant."""
+    partners = await connection.fetch(
+        "SELECT id, external_id, currency FROM partners WHERE id = ANY($1::uuid[])", partner_ids
+    )
+    return {partner_id: found.columns for partner_id, found in (await _read(connection, partners, at)).items()}
+
+
 async def page(
     connection: asyncpg.Connection,
     as_of: date | datetime,
@@ -57,6 +66,12 @@ async def page(
         limit,
         partner_id,
     )
+    return list((await _read(connection, partners, as_of)).values())
+
+
+async def _read(
+    connection: asyncpg.Connection, partners: Sequence[asyncpg.Record], as_of: date | datetime
+) -> dict[UUID, PartnerAgeing]:
     ids = [row["id"] for row in partners]
     if isinstance(as_of, datetime):
         days = await booking.booking_days(connection, ids, as_of)
@@ -87,4 +102,4 @@ async def page(
             row["id"], row["amount_minor"], row["due_on"], row["position"], row["rest_minor"], row["is_disputed"]
         )
         found[row["partner_id"]].items.add(one)
-    return list(found.values())
+    return found

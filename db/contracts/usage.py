@@ -39,6 +39,11 @@ class Usage:
     entered_at: datetime
     who: Actor
 
+    @property
+    def place(self) -> "Place":
+        """Where it stands in lists."""
+        return self.key.partner_id, self.key.period, self.key.source, self.key.key, self.entry
+
 
 @dataclass(frozen=True, slots=True)
 class UsageFilter:

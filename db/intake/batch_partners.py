@@ -1,5 +1,6 @@
 """Requests that hold leads of one partner only, told by the products that the leads name."""
 
+from contextlib import suppress
 from uuid import UUID
 
 import asyncpg
@@ -8,8 +9,9 @@ import msgspec
 from db.core.row_keys import product_uuid
 from db.intake.payloads import leads_from_payload
 from db.intake.request_status import RequestStatus
-from db.masters import products
+from db.masters import partners, products
 
+_MOST_LEADS_OF_ONE = 1_000
 MOST_LEADS_LOOKED_AT = 20_000
 """For one page; it may hold fewer requests than were asked for, even none, and yet not be the last."""
 
@@ -30,6 +32,25 @@ async def holds_only(connection: asyncpg.Connection, batch_id: UUID, partner_id:
         if any(known.get(product_id) != partner_id for product_id in named):
             return False
     return bool(rows)
+
+
+async def zone(connection: asyncpg.Connection, batch_id: UUID) -> str | None:
+    """The time zone of the partner whom a request is about; None of one about several, or with many leads."""
+    rows = await connection.fetch(
+        """
+        SELECT payload FROM inbox
+        WHERE batch_id = $1 AND (SELECT sum(lead_count) FROM inbox WHERE batch_id = $1) <= $2
+        """,
+        batch_id,
+        _MOST_LEADS_OF_ONE,
+    )
+    named: set[UUID] = set()
+    for row in rows:
+        with suppress(msgspec.MsgspecError):
+            named |= {product_uuid(lead.product) for lead in leads_from_payload(row["payload"])}
+    owners = set((await products.partners_of(connection, named)).values())
+    zones = await partners.zones(connection, owners)
+    return zones[owners.pop()] if len(owners) == 1 else None
 
 
 async def of_partner(

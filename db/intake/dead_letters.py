@@ -1,22 +1,28 @@
 """Dead letters: leads that could not be decided because of a fault, kept with its error until somebody retries them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from billing.leads import Lead
 from db.core import locks
+from db.core.row_keys import product_uuid
 from db.core.unit_of_work import UnitOfWork
 from db.intake import inbox
 from db.intake.payloads import lead_from_payload
+from db.masters import partners, products
 from db.tasks.notifications import PROCESS_LEADS
 
 _LONGEST_ERROR = 2000
 MOST_RETRIED = 1000
 """Dead letters that one call puts back."""
+_MOST_BYTES_LOOKED_AT = 20_000
+"""Of one dead letter, to see whom it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,25 @@ async def page(connection: asyncpg.Connection, *, after: int, limit: int) -> lis
         limit,
     )
     return [DeadLetter(**row) for row in rows]
+
+
+async def zones(connection: asyncpg.Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The time zones of the partners whose products dead letters name; those of which that is not told are left out."""
+    rows = await connection.fetch(
+        """
+        SELECT id, payload FROM dead_letters
+        WHERE id = ANY($1::bigint[]) AND lead_id IS NOT NULL AND octet_length(payload) <= $2
+        """,
+        ids,
+        _MOST_BYTES_LOOKED_AT,
+    )
+    named = {}
+    for row in rows:
+        with suppress(msgspec.MsgspecError):
+            named[row["id"]] = product_uuid(lead_from_payload(row["payload"]).product)
+    owners = await products.partners_of(connection, set(named.values()))
+    found = await partners.zones(connection, set(owners.values()))
+    return {row_id: found[owners[product_id]] for row_id, product_id in named.items() if product_id in owners}
 
 
 async def find_lead(connection: asyncpg.Connection, lead_id: UUID) -> Lead | None:

@@ -41,12 +41,16 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """A mail; `id` is its Message-ID on every try. `bill_id` and `number` are None for a notice to people of ours."""
+    """A mail; `id` is its Message-ID on every try.
+
+    `bill_id`, its number and its partner are None for a notice to people of ours.
+    """
 
     id: UUID
     kind: MailKind
     bill_id: UUID | None
     number: str | None
+    partner_id: UUID | None
     subject: str
     text: str
     created_at: datetime
@@ -59,7 +63,7 @@ class OutgoingMail:
         return [each.address for each in self.recipients if each.state is MailState.WAITING]
 
 
-_MAILS = "SELECT mails.*, bills.number FROM mails LEFT JOIN bills ON bills.id = bill_id"
+_MAILS = "SELECT mails.*, bills.number, bills.partner_id FROM mails LEFT JOIN bills ON bills.id = bill_id"
 
 
 async def add(
@@ -192,6 +196,7 @@ def _mail_from_row(row: asyncpg.Record, recipients: Sequence[Recipient]) -> Outg
         kind=MailKind(row["kind"]),
         bill_id=row["bill_id"],
         number=row["number"],
+        partner_id=row["partner_id"],
         subject=row["subject"],
         text=row["text"],
         created_at=row["created_at"],

@@ -1,6 +1,6 @@
 """Partners: reading and creating them, and changing what is not versioned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -45,6 +45,18 @@ class NewPartner:
 
 LATEST_ZONE = "SELECT timezone FROM partner_time_zones WHERE partner_id = {0} ORDER BY from_period DESC LIMIT 1"
 """A query of the time zone of a partner as it is newest, whose row key stands at {0}."""
+
+
+async def zones(connection: asyncpg.Connection, partner_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The newest time zone of each partner that exists."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT ON (partner_id) partner_id, timezone FROM partner_time_zones
+        WHERE partner_id = ANY($1::uuid[]) ORDER BY partner_id, from_period DESC
+        """,
+        list(partner_ids),
+    )
+    return {row["partner_id"]: row["timezone"] for row in rows}
 
 
 async def exists(connection: asyncpg.Connection, partner_id: UUID) -> bool:

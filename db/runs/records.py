@@ -13,6 +13,7 @@ from billing.runs import Outcome, retry_after_s
 from billing.webhooks.events import Event
 from db.core.actor import Actor, ActorKind
 from db.core.unit_of_work import UnitOfWork
+from db.masters import partners
 from db.outgoing import events
 from db.tasks import records as tasks
 from db.telemetry import counters
@@ -216,6 +217,15 @@ async def open_items(connection: asyncpg.Connection, run_id: UUID, portion: int 
         portion,
     )
     return [item_from_row(row) for row in rows]
+
+
+async def zones(connection: asyncpg.Connection, runs: Sequence[Run]) -> dict[UUID, str]:
+    """The time zones of the partners of runs that bill one partner only."""
+    alone = {
+        run.id: run.asked.partner_ids[0] for run in runs if run.asked.partner_ids and len(run.asked.partner_ids) == 1
+    }
+    found = await partners.zones(connection, set(alone.values()))
+    return {run_id: found[partner_id] for run_id, partner_id in alone.items() if partner_id in found}
 
 
 async def items(

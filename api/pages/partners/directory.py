@@ -1,8 +1,14 @@
 """All partners, and a new one."""
 
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import asyncpg
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
+from api.pages.exports import ExportKind, exported_list, files_of, money
 from api.pages.forms import Form, submitted
 from api.pages.lists import PER_PAGE, beside, path_to
 from api.pages.rendering import led_to, page
@@ -11,12 +17,46 @@ from api.routes.partners import create_partner
 from api.routing import Route
 from api.schemas.partners import PartnerIn
 from api.state import state_of
+from billing.bills.ageing import Ageing
+from billing.periods import text_from_period
+from db.account import ageing
 from db.contracts import reading
+from db.contracts.reading import Contract
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
 from db.masters import partners
+from db.masters.partners import Partner
+from db.reports.sheets import Cell
 
 router = APIRouter(route_class=Route, include_in_schema=False)
+
+
+class _Found(NamedTuple):
+    """A partner, what is agreed with it, and what it owes today."""
+
+    partner: Partner
+    contract: Contract
+    owed: Ageing
+
+
+_COLUMNS: dict[str, Callable[[_Found], Cell]] = {
+    "partner": lambda found: found.partner.external_id,
+    "name": lambda found: found.partner.name,
+    "closed_through": lambda found: (
+        text_from_period(found.partner.closed_through) if found.partner.closed_through else None
+    ),
+    "time_zone": lambda found: found.partner.timezone,
+    "customer_success_manager": lambda found: found.contract.csm.name if found.contract.csm else None,
+    "currency": lambda found: found.partner.currency,
+    "not_due": lambda found: money(found.owed.not_due_minor),
+    "days_1_30": lambda found: money(found.owed.days_1_30_minor),
+    "days_31_60": lambda found: money(found.owed.days_31_60_minor),
+    "days_61_90": lambda found: money(found.owed.days_61_90_minor),
+    "over_90": lambda found: money(found.owed.over_90_minor),
+    "open": lambda found: money(found.owed.open_minor),
+    "disputed": lambda found: money(found.owed.disputed_minor),
+    "credit_left": lambda found: money(found.owed.left_minor),
+}
 
 
 @router.get("/partners", dependencies=[requires(Permission.READ)])
@@ -25,9 +65,9 @@ async def show_partners(request: Request, q: str = "", after: After = None) -> R
     text = q.strip()
     async with transaction(state_of(request).engine, readonly=True) as connection:
         place = place_from_cursor(after, str)
-        found = await partners.read_page(connection, after=place, limit=PER_PAGE, search=text or None)
+        found = await _page(connection, text, place, PER_PAGE)
         contracts = await reading.read_many(connection, [each.id for each in found])
-    following = cursor_from_place(found[-1].external_id) if len(found) == PER_PAGE else None
+    following = _following(found, PER_PAGE)
     return page(
         request,
         "partners/directory.html",
@@ -35,8 +75,31 @@ async def show_partners(request: Request, q: str = "", after: After = None) -> R
         partners=found,
         contracts=contracts,
         may_create=caller_of(request).may(Permission.ADMIN),
-        links=beside(request, {"q": text}, following),
+        links=beside(request, {"q": text}, cursor_from_place(following) if following else None),
+        files=files_of("/partners/export", {"q": text}),
     )
+
+
+@router.get("/partners/export", dependencies=[requires(Permission.READ)])
+async def export_partners(request: Request, kind: ExportKind = "csv", q: str = "") -> Response:
+    """The same partners as a file, all of them, each with what it owes today by age."""
+    now = datetime.now(UTC)
+
+    async def read(connection: asyncpg.Connection, after: str | None, limit: int) -> tuple[list[_Found], str | None]:
+        found = await _page(connection, q.strip(), after, limit)
+        ids = [each.id for each in found]
+        contracts, owed = await reading.read_many(connection, ids), await ageing.of_partners(connection, ids, now)
+        return [_Found(each, contracts[each.id], owed[each.id]) for each in found], _following(found, limit)
+
+    return await exported_list(request, kind, "partners", _COLUMNS, read)
+
+
+async def _page(connection: asyncpg.Connection, text: str, after: str | None, limit: int) -> list[Partner]:
+    return await partners.read_page(connection, after=after, limit=limit, search=text or None)
+
+
+def _following(found: Sequence[Partner], limit: int) -> str | None:
+    return found[-1].external_id if len(found) == limit else None
 
 
 @router.get("/customers", dependencies=[requires(Permission.READ)])

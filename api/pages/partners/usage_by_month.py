@@ -1,12 +1,14 @@
 """Usage of a partner by month, against its limit, and a new entry."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import asyncpg
 from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.pages.charts import Series, line_chart
+from api.pages.exports import ExportKind, exported_list, files_of
 from api.pages.forms import Form, number_from_text, submitted
 from api.pages.lists import path_to
 from api.pages.partners.heading import heading_of
@@ -15,13 +17,24 @@ from api.routes.usage import enter_usage
 from api.routing import Route
 from api.schemas.contracts import UsageIn
 from api.state import state_of
+from api.wire import instant_out
 from billing.contracts.usage import units_charged
-from billing.periods import name_of_period
+from billing.periods import name_of_period, text_from_period
 from db.contracts import usage
+from db.contracts.usage import Place, Usage, UsageFilter
 from db.core.engine import transaction
+from db.reports.sheets import Cell
 
 router = APIRouter(route_class=Route, include_in_schema=False, prefix="/partners/{partner}/usage")
 _MONTHS = 12
+_COLUMNS: dict[str, Callable[[Usage], Cell]] = {
+    "partner": lambda entry: entry.partner,
+    "period": lambda entry: text_from_period(entry.key.period),
+    "source": lambda entry: entry.key.source,
+    "key": lambda entry: entry.key.key,
+    "units": lambda entry: entry.units,
+    "entered_at": lambda entry: instant_out(entry.entered_at),
+}
 _HUNDREDTHS = 100
 """Charts count in hundredths, as money does."""
 
@@ -30,6 +43,18 @@ _HUNDREDTHS = 100
 async def show_usage(request: Request, partner: str) -> Response:
     """The units of the last months by source, and the limit."""
     return await _show(request, Form(), partner)
+
+
+@router.get("/export", dependencies=[requires(Permission.READ, within_partner=True)])
+async def export_usage(request: Request, partner: str, kind: ExportKind = "csv") -> Response:
+    """The entries that count, of all months, as a file."""
+
+    async def read(connection: asyncpg.Connection, after: Place | None, limit: int) -> tuple[list[Usage], Place | None]:
+        only = UsageFilter((await heading_of(request, connection, partner)).partner.id)
+        found = await usage.page(connection, only, after=after, limit=limit)
+        return found, found[-1].place if len(found) == limit else None
+
+    return await exported_list(request, kind, "usage", _COLUMNS, read)
 
 
 @router.post("", dependencies=[requires(Permission.BILL)])
@@ -69,6 +94,7 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         charged=charged,
         limit=terms.monthly_api_limit,
         chart=line_chart(_labels(list(charged)), series) if len(charged) > 1 else None,
+        files=files_of(f"{heading.path}/usage/export", {}),
         may_enter=caller_of(request).may(Permission.BILL),
     )
 

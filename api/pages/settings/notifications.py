@@ -18,6 +18,7 @@ from api.state import state_of
 from db.core.engine import transaction
 from db.mail import outgoing
 from db.mail.outgoing import MailKind, MailState
+from db.masters import partners
 
 router = APIRouter(
     route_class=Route,
@@ -69,6 +70,7 @@ async def _show(request: Request, form: Form, state: str, kind: str, after: str 
             before=place_from_cursor(after, tuple[datetime, UUID]),
             limit=PER_PAGE,
         )
+        zones = await partners.zones(connection, {mail.partner_id for mail in found if mail.partner_id})
     following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == PER_PAGE else None
     path = "/settings/notifications"
     return page(
@@ -82,6 +84,7 @@ async def _show(request: Request, form: Form, state: str, kind: str, after: str 
         kinds=_KINDS,
         states_of_mail=_STATES,
         mails=found,
+        zones=zones,
         may_retry=tab == MailState.GIVEN_UP,
         is_sent=bool(state_of(request).settings.smtp_url),
         links=beside(request, {"state": tab, "kind": only}, following),

@@ -17,7 +17,8 @@ from api.schemas.fields import UuidPath
 from api.state import state_of
 from billing.webhooks.events import Event
 from db.core.engine import transaction
-from db.core.row_keys import uuid_from_text
+from db.core.row_keys import partner_uuid, uuid_from_text
+from db.masters import partners
 from db.outgoing import deliveries, webhooks
 
 router = APIRouter(
@@ -129,8 +130,18 @@ async def _show(request: Request, form: Form, webhook_id: UUID, after: str | Non
         webhook = await routes.known_webhook(connection, webhook_id)
         place = place_from_cursor(after, int)
         found = await deliveries.page(connection, webhook_id, state=None, before=place, limit=PER_PAGE)
+        about = {each.id: partner_uuid(each.body["data"].get("partner") or "") for each in found}
+        of_webhook = partner_uuid(webhook.partner or "")
+        zones = await partners.zones(connection, {of_webhook, *about.values()})
     following = cursor_from_place(found[-1].id) if len(found) == PER_PAGE else None
     links = beside(request, {}, following)
     return page(
-        request, "settings/webhook.html", status=form.status, form=form, webhook=webhook, deliveries=found, links=links
+        request,
+        "settings/webhook.html",
+        status=form.status,
+        form=form,
+        webhook=webhook,
+        zone=zones.get(of_webhook, "UTC"),
+        deliveries=[(each, zones.get(about[each.id], "UTC")) for each in found],
+        links=links,
     )

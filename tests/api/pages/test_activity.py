@@ -9,7 +9,7 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
-from api.pages import activity, activity_export, person, search
+from api.pages import activity, exports, person, search
 from billing.roles import Role
 from db.reports import customer_months, leads_on_record
 from tests.api.office import Office
@@ -120,7 +120,7 @@ async def test_the_leads_behind_an_old_bill_are_found_behind_newer_ones(
 async def test_exactly_what_is_filtered_is_exported(
     browser_of: BrowserOf, found: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity_export, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(exports, "ROWS_AT_ONCE", 1)
     sam, pat = await browser_of("sam", Role.SALES), await browser_of("pat", Role.PARTNER, "acme")
     page = await sam.get("/activity?partner=acme&lead_type=")
     assert "/activity/export?kind=csv&amp;partner=acme" in page.response.text

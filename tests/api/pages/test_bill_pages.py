@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from api.pages import bills
+from api.pages import exports
 from billing.roles import Role
 from db.bills import records
 from db.bills.filters import BillFilter
@@ -93,7 +93,7 @@ async def test_whoever_issues_many_bills_says_how_many(browser_of: BrowserOf, of
 async def test_exactly_the_bills_that_are_filtered_are_exported(
     browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bills, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(exports, "ROWS_AT_ONCE", 1)
     await office.lead_in("2024-03")
     await office.lead_in("2024-04")
     issued, draft = await office.issued(await office.make("2024-03")), await office.make("2024-04")

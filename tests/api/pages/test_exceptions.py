@@ -1,15 +1,18 @@
 """Quarantine, held actions and dead letters as pages: many decided at once, and only by those who may."""
 
 import re
+from uuid import UUID
 
 import pytest
 
 from billing.roles import Role
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
+from db.intake.payloads import leads_from_payload, payload_from_lead
 from tests.api.office import Office
 from tests.api.pages.conftest import BrowserOf
 from tests.api.world import action, bill, get, get_all, lead
+from worker.tasks import runs
 
 MARKUP = "<script>alert(1)</script>&\"'"
 
@@ -115,6 +118,60 @@ async def test_sales_looks_at_what_is_held_and_decides_nothing(
     assert ("1 Apr 2024, 12:00 CEST" in tasks, "1 Apr 2024, 10:00 UTC" in tasks) == (True, True)
     for path in ("/held", "/dead-letters", "/dead-letters/tasks", "/month", "/what-if", "/settings/keys", "/partners"):
         assert (await pat.get(path)).status == 403, path
+
+
+async def test_what_is_about_one_partner_has_its_time(
+    browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "TURN_S", 60.0)
+    ada = await browser_of("ada", Role.ADMIN)
+    await office.lead_in("2024-04")
+    await office.make()
+    assert (await office.client.patch("/api/partners/acme", json={"timezone": "Europe/Berlin"})).is_success
+    hook = {"url": "https://hooks.example.com/x", "events": ["bill.issued"]}
+    webhook = (await office.client.post("/api/webhooks", json=hook)).json()["webhook_id"]
+    form = (await ada.get("/month?period=2024-04")).filled("/month/run") | {"dry_run": "1", "shop_ids": "acme"}
+    alone = (await ada.send("/month/run", form)).response.headers["location"]
+    await office.work()
+    async with transaction(office.engine) as connection:
+        batch_id = await connection.fetchval("SELECT batch_id FROM inbox")
+        payload = payload_from_lead(leads_from_payload(await connection.fetchval("SELECT payload FROM inbox"))[0])
+        for bill_id in (await connection.fetchval("SELECT id FROM bills"), None):
+            mail = "INSERT INTO mails (id, kind, bill_id, subject, text) VALUES (gen_random_uuid(), $1, $2, 'x', 'x')"
+            await connection.execute(mail, "bill" if bill_id else "notice", bill_id)
+        for known, content in ((True, payload), (True, b"{}"), (False, payload)):
+            await connection.execute(
+                """
+                INSERT INTO dead_letters (inbox_id, batch_id, lead_id, payload, received_at, error)
+                VALUES (1, gen_random_uuid(), CASE WHEN $1 THEN gen_random_uuid() END, $2, now(), 'x')
+                """,
+                known,
+                content,
+            )
+        for data in ('{"partner": "acme"}', '{"partner": "nobody"}', "{}"):
+            await connection.execute(
+                """
+                WITH message AS (
+                    INSERT INTO outgoing_messages (id, event, body)
+                    VALUES (gen_random_uuid(), 'bill.issued', $1) RETURNING id
+                )
+                INSERT INTO deliveries (message_id, webhook_id, state, next_attempt_at)
+                SELECT id, $2, 'delivered', NULL FROM message
+                """,
+                f'{{"type": "bill.issued", "data": {data}}}',
+                UUID(webhook),
+            )
+    for path, own, other in (
+        ("/settings/notifications", 1, 1),
+        (f"/settings/webhooks/{webhook}", 1, 3),  # the webhook itself is about everybody
+        ("/dead-letters", 2, 4),
+        (f"/import/{batch_id}", 2, 0),
+        (alone, 2, 0),
+        ("/month", 1, 0),
+        ("/dashboard", 1, 0),
+    ):
+        times = re.findall(r"<time[^>]*>[^<]* (CES?T|UTC)</time>", (await ada.get(path)).response.text)
+        assert (len([each for each in times if each != "UTC"]), times.count("UTC")) == (own, other), path
 
 
 async def test_dead_letters_are_decided_again(browser_of: BrowserOf, office: Office) -> None:

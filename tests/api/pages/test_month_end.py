@@ -42,6 +42,8 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
     assert "Dry run of April 2024" in dry.text
     assert "Would be billed 1" in dry.text
     assert "Acme acme Pending April 2024 12.00 EUR" in dry.text
+    for href in ("/activity?period=2024-04", "/activity?partner=acme&amp;period=2024-04"):
+        assert re.search(f'href="{re.escape(href)}"[^>]*>12.00</a>', dry.response.text), href
     assert await get_all(office.client, "/api/bills") == []
     assert 'href="/bills/' not in dry.response.text
     for confirmed in ("", "2024-03", "April"):

@@ -23,7 +23,7 @@ MOST_BYTES = 60_000
 LED_ON = ("/settings", "/customers")
 """Paths that lead on to a page."""
 OF_PARTNERS = ("/partner", "/partner/reconciliation", "/partner/returns")
-FILES = ("/activity/export", "/bills/export")
+FILES = ("/activity/export", "/bills/export", "/held/export", "/partners/export", "/quarantine/export")
 MARKUP = "<script>alert(1)</script>&\"'"
 
 
@@ -150,7 +150,9 @@ async def test_everybody_is_led_only_to_what_is_open_to_them(
     assert home.status == 200
     links = set(re.findall(r'<a href="(/[a-z-]+)"', home.response.text))
     for path in links:
-        assert (await browser.get(path)).status == (303 if path in LED_ON else 200), path
+        page = await browser.get(path)
+        assert page.status == (303 if path in LED_ON else 200), path
+        assert re.findall(r'<p class="empty">[^<]+</p>', page.response.text) == [], path
     assert ("/dashboard" in links) is (role not in (Role.PARTNER, None))
     assert ("/bills" in links) is (role is not None)
 
