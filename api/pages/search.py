@@ -109,6 +109,8 @@ async def _users(request: Request, connection: asyncpg.Connection, text: str) ->
 async def _leads(request: Request, connection: asyncpg.Connection, text: str) -> list[Hit]:
     source, _, of_source = text.partition("/")
     ids = [*possible_lead_ids("", text), *(possible_lead_ids(source, of_source) if of_source else [])]
+    for recent in await leads_on_record.recent_sources(connection):
+        ids += possible_lead_ids(recent, text)
     if (own := uuid_from_text(text)) and (line := await action_line(connection, own)):
         ids.append(line.explained.verdict.action.lead_id)
     found = await leads_on_record.rows(connection, ids)

@@ -17,6 +17,8 @@ from db.reports.explained_actions import Line, lines_of_lead
 
 MOST_LEADS_SEARCHED = 2_000
 """By a page of leads, whatever it filters by: what it reads does not grow with what is stored."""
+_RECENT_LEADS = 1_000
+_MOST_SOURCES = 50
 
 _LOWEST_ID = UUID(int=0)
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
@@ -122,6 +124,19 @@ def view_from_lines(lead: LeadRow, lines: list[Line]) -> LeadView:
         verdict = line.explained.verdict
         totals.add(verdict.outcome, verdict.action.value_minor, verdict.billed_minor)
     return LeadView(lead, totals, lines)
+
+
+async def recent_sources(connection: asyncpg.Connection) -> list[str]:
+    """The sources of the leads that were received last."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT source FROM (SELECT source FROM leads ORDER BY received_at DESC, id DESC LIMIT $1) AS newest
+        WHERE source <> '' LIMIT $2
+        """,
+        _RECENT_LEADS,
+        _MOST_SOURCES,
+    )
+    return [row["source"] for row in rows]
 
 
 def order_of(only: LeadFilter) -> LeadOrder:

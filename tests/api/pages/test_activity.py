@@ -225,6 +225,7 @@ async def test_the_search_leads_to_whatever_is_called_so(
         ("mine", f"/activity/{found['id']}"),
         (found["actions"][0]["action_id"], f"/activity/{found['id']}"),
         ("ads/theirs too", f"/activity/{with_source}"),
+        ("theirs too", f"/activity/{with_source}"),
         ("ANNA SMITH", f"/people/{person}"),
         ("spanner", f"/partners/{partner}/products"),
         (batch["batch_id"], f"/import/{batch['batch_id']}"),
