@@ -1,20 +1,26 @@
 """Activity, a lead and a person as pages: what became of each action and why, and decisions about one."""
 
 import csv
+import gzip
 import html
 import io
+import random
 import re
+import string
 
 import httpx
 import pytest
 from openpyxl import load_workbook
 
 from api.pages import activity, exports, person, search
+from api.pages import activity, exports, person
+from api.pages.lists import PER_PAGE
 from billing.roles import Role
 from db.reports import customer_months, leads_on_record
 from tests.api.office import Office
 from tests.api.pages.browser import Browser
 from tests.api.pages.conftest import BrowserOf
+from tests.api.pages.test_pages import MOST_BYTES
 from tests.api.world import Json, action, bill, get, lead, make
 
 MARKUP = "<script>alert(1)</script>&\"'"
@@ -115,6 +121,21 @@ async def test_the_leads_behind_an_old_bill_are_found_behind_newer_ones(
     await bill(client, office.engine, office.policies, *leads)
     sam = await browser_of("sam", Role.SALES)
     assert "lead 1" in (await sam.get("/activity?partner=acme&period=2024-01")).text
+
+
+@pytest.mark.slow
+async def test_a_crowded_list_is_small(client: httpx.AsyncClient, browser_of: BrowserOf, office: Office) -> None:
+    """Fifty leads whose names, as long as they may be, have nothing in common."""
+    chance = random.Random(1)
+
+    def name() -> str:
+        return "".join(chance.choices(string.ascii_letters, k=200))
+
+    crowd = [lead(name(), action(name()), lead_type=name(), source=name()) for _ in range(PER_PAGE)]
+    await bill(client, office.engine, office.policies, *crowd)
+    page = await (await browser_of("sam", Role.SALES)).get("/activity")
+    assert page.response.text.count('<tr class="link">') == len(crowd)
+    assert len(gzip.compress(page.response.content)) <= MOST_BYTES
 
 
 async def test_exactly_what_is_filtered_is_exported(

@@ -32,8 +32,10 @@ async def test_two_people_at_once_one_wins_and_the_other_is_told_who(browser_of:
     assert "The bill is approved, by sam" in late.text
     twice = await sam.send(f"{path}/move", forms[0])
     assert twice.status == 303
+    undo = (await sam.get(path)).form(f"{path}/move", move="withdraw")
+    assert "Your approval is withdrawn." in (await sam.follow(await sam.send(f"{path}/move", undo))).text
     history = await get_all(office.client, f"/api{path}/actions")
-    assert [each["move"] for each in history] == ["create", "submit", "approve"]
+    assert [each["move"] for each in history] == ["create", "submit", "approve", "withdraw"]
 
 
 async def test_a_bill_that_was_made_anew_is_not_approved_as_it_was_seen(browser_of: BrowserOf, office: Office) -> None:

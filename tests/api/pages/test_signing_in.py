@@ -133,6 +133,8 @@ async def test_what_was_typed_is_kept_over_a_session_that_has_ended(
     led = await browser.send(f"{path}/move", again.form(f"{path}/move"))
     assert led.status == 303
     assert (await office.live("2024-04"))["state"] == "rejected"
+    assert (await browser.send("/account/sign-out", again.form("/account/sign-out"))).status == 303
+    assert (await browser.get(path)).status != 200
 
 
 async def test_every_form_is_kept_over_a_session_that_has_ended(
