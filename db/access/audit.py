@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
-from db.core.actor import Actor, ActorKind
+from db.core.actor import Actor, actor_from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,10 @@ async def page(connection: asyncpg.Connection, only: AuditFilter, *, before: int
 
 
 def _line_from_row(row: asyncpg.Record) -> AuditLine:
-    who: UUID | None = row["who_id"]
     return AuditLine(
         id=row["id"],
         at=row["at"],
-        who=Actor(ActorKind(row["who_kind"]), who, row["who_name"]),
+        who=actor_from_row(row),
         request_id=row["request_id"],
         address=row["address"],
         what=row["what"],

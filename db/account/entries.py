@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from billing.bills.account import EntryKind
-from db.core.actor import Actor, ActorKind
+from db.core.actor import Actor, actor_from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _entry_from_row(row: asyncpg.Record) -> AccountEntry:
         ),
         booked_on=row["booked_on"],
         entered_at=row["entered_at"],
-        who=Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]),
+        who=actor_from_row(row),
         rest_minor=row["rest_minor"] or 0,
         reversal=_reversal_from_row(row),
     )
@@ -183,5 +183,5 @@ def _entry_from_row(row: asyncpg.Record) -> AccountEntry:
 def _reversal_from_row(row: asyncpg.Record) -> Reversal | None:
     if row["reversed_at"] is None:
         return None
-    who = Actor(ActorKind(row["reversal_who_kind"]), row["reversal_who_id"], row["reversal_who_name"])
+    who = actor_from_row(row, "reversal_who")
     return Reversal(row["reversed_at"], who, row["reversal_reason"])

@@ -11,7 +11,7 @@ import asyncpg
 from billing.bills.lines import Adjustment
 from billing.bills.values import LineTax
 from billing.contracts.tax import TaxCategory
-from db.core.actor import Actor, ActorKind
+from db.core.actor import Actor, actor_from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ async def makers(
         partner_ids,
         periods,
     )
-    return [(row["partner_id"], row["period"], _who_from_row(row)) for row in rows]
+    return [(row["partner_id"], row["period"], actor_from_row(row)) for row in rows]
 
 
 def _entry_from_row(row: asyncpg.Record) -> AdjustmentEntry:
@@ -150,10 +150,6 @@ def _entry_from_row(row: asyncpg.Record) -> AdjustmentEntry:
         period=row["period"],
         adjustment=Adjustment(row["text"], row["amount_minor"], row["reason"], tax, row["own_tax"]),
         entered_at=row["entered_at"],
-        who=_who_from_row(row),
+        who=actor_from_row(row),
         taken_back_at=row["taken_back_at"],
     )
-
-
-def _who_from_row(row: asyncpg.Record) -> Actor:
-    return Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"])

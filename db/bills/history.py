@@ -9,7 +9,7 @@ import asyncpg
 
 from billing.bills.history import Made
 from billing.bills.states import Move, State
-from db.core.actor import Actor, ActorKind
+from db.core.actor import Actor, actor_from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _action_from_row(row: asyncpg.Record) -> BillAction:
     return BillAction(
         position=row["position"],
         at=row["at"],
-        who=Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]),
+        who=actor_from_row(row),
         move=row["move"],
         from_state=None if from_state is None else State(from_state),
         to_state=State(row["to_state"]),

@@ -9,7 +9,7 @@ import asyncpg
 
 from billing.actions import HoldStatus
 from billing.bills.return_reasons import ReturnReason
-from db.core.actor import Actor, ActorKind
+from db.core.actor import Actor, actor_from_row
 
 
 class ReturnState(StrEnum):
@@ -149,7 +149,6 @@ async def page(
 
 
 def _record_from_row(row: asyncpg.Record) -> ReturnRecord:
-    decided_by = row["decided_by_kind"]
     return ReturnRecord(
         action_id=row["action_id"],
         partner=row["partner"],
@@ -160,8 +159,8 @@ def _record_from_row(row: asyncpg.Record) -> ReturnRecord:
         state=ReturnState(row["state"]),
         reason=ReturnReason(row["reason"], row["text"]),
         asked_at=row["asked_at"],
-        who=Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]),
+        who=actor_from_row(row),
         decided_at=row["decided_at"],
-        decided_by=Actor(ActorKind(decided_by), row["decided_by_id"], row["decided_by_name"]) if decided_by else None,
+        decided_by=actor_from_row(row, "decided_by") if row["decided_by_kind"] else None,
         answer=row["answer"],
     )

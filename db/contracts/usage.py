@@ -14,7 +14,7 @@ from billing.errors import RuleViolation
 from billing.periods import name_of_period, start_of_period, text_from_period
 from db.contracts.issued_periods import issued_periods
 from db.core import locks
-from db.core.actor import Actor, ActorKind
+from db.core.actor import Actor, actor_from_row
 from db.core.unit_of_work import UnitOfWork
 
 
@@ -199,11 +199,6 @@ def usage_from_row(row: asyncpg.Record) -> Usage:
         entered_at=row["entered_at"],
         who=actor_from_row(row),
     )
-
-
-def actor_from_row(row: asyncpg.Record) -> Actor:
-    """The columns `who_…` of a row."""
-    return Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"])
 
 
 async def _newest(connection: asyncpg.Connection, key: UsageKey) -> asyncpg.Record | None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+import asyncpg
+
 
 class ActorKind(StrEnum):
     """A person who has signed in, an API key, or Leadger itself when no request is behind a change."""
@@ -20,6 +22,11 @@ class Actor:
     kind: ActorKind
     id: UUID | None
     name: str
+
+
+def actor_from_row(row: asyncpg.Record, role: str = "who") -> Actor:
+    """The actor whose kind, id and name are the columns of a role: `who_kind`, `who_id`, `who_name`."""
+    return Actor(ActorKind(row[f"{role}_kind"]), row[f"{role}_id"], row[f"{role}_name"])
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, None, "system")

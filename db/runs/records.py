@@ -11,7 +11,7 @@ import asyncpg
 from billing.money import amount_from_minor
 from billing.runs import Outcome, retry_after_s
 from billing.webhooks.events import Event
-from db.core.actor import Actor, ActorKind
+from db.core.actor import Actor, actor_from_row
 from db.core.unit_of_work import UnitOfWork
 from db.masters import partners
 from db.outgoing import events
@@ -395,7 +395,7 @@ def _run_from_row(row: asyncpg.Record) -> Run:
             key=row["key"],
             commit=row["commit"],
         ),
-        who=Actor(ActorKind(row["who_kind"]), row["who_id"], row["who_name"]),
+        who=actor_from_row(row),
         started_at=row["started_at"],
         planned_at=row["planned_at"],
         completed_at=row["completed_at"],
