@@ -187,13 +187,3 @@ def browser_from_user_agent(text: str | None) -> str:
         next((name for sign, name in known if sign in (text or "")), "") for known in (_BROWSERS, _SYSTEMS)
     )
     return f"{browser} on {system}" if browser and system else (text or "")[:_LONGEST_AGENT] or "unknown"
-
-
-def ago(value: datetime, now: datetime) -> str:
-    """How long ago, in the largest whole unit."""
-    minutes = int((now - value).total_seconds() // 60)
-    for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
-        if minutes >= size:
-            count = minutes // size
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return "just now"

@@ -16,9 +16,6 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-LIVE = frozenset(State) - {State.VOID, State.CANCELLED}
-"""States of which a partner has at most one bill for a period (B1)."""
-
 PAID, WRITTEN_OFF = "paid", "written_off"
 
 

@@ -11,7 +11,7 @@ from billing.totals import Totals
 from db.reports.live_report import Report
 from db.reports.report_customers import CustomerTotals
 from db.reports.totals_in_words import explanation
-from db.reports.typesetting import breaking, set_pages
+from db.reports.typesetting import breaking, pdf_from_template
 
 MOST_CUSTOMERS = 200
 """So many are listed, which is some ten pages and takes half a second; the file says that there are more."""
@@ -25,8 +25,7 @@ def pdf_file(report: Report, customers: Sequence[CustomerTotals], *, people: boo
     Without `people` customers have no name, and their id in place of the e-mail.
     """
     year, month = divmod(report.period, 100)
-    pdf: bytes = set_pages(_TEMPLATE, _texts(report, customers, people), date(year, month, 1), format="pdf")
-    return pdf
+    return pdf_from_template(_TEMPLATE, _texts(report, customers, people), date(year, month, 1))
 
 
 def _texts(report: Report, customers: Sequence[CustomerTotals], people: bool) -> dict[str, Any]:

@@ -17,19 +17,20 @@ _ZERO_WIDTH_SPACE = "\u200b"
 _PAPER = Path(__file__).with_name("paper.typ")
 
 
-def set_pages(template: Path, texts: Mapping[str, Any], day: date, **how: Any) -> Any:
-    """What Typst makes of a template below `paper.typ`; `texts` are JSON, so none is read as markup.
+def pdf_from_template(template: Path, texts: Mapping[str, Any], day: date) -> bytes:
+    """The PDF that Typst makes of a template below `paper.typ`; `texts` are JSON, so none is read as markup.
 
     A character that no font has is named by its number.
     """
-    return typst.compile(
+    pdf: bytes = typst.compile(
         _PAPER.read_bytes() + template.read_bytes(),
         font_paths=_fonts(),
         ignore_system_fonts=True,
         sys_inputs={"doc": fonts.spelled(json.dumps(texts, ensure_ascii=False))},
         timestamp=datetime.combine(day, time(), UTC),
-        **how,
+        format="pdf",
     )
+    return pdf
 
 
 @cache

@@ -77,10 +77,5 @@ def table(figures: Sequence[Figure]) -> list[list[str]]:
     return [list(COLUMNS), *([column(figure) for column in COLUMNS.values()] for figure in figures)]
 
 
-def not_built(name: str, target: str) -> Figure:
-    """A row that cannot be measured yet; it is counted, not faked."""
-    return Figure(name, target, "", [], notes=["not built yet"], check="not built yet")
-
-
 def _shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

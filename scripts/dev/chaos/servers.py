@@ -9,9 +9,6 @@ from scripts.dev.chaos import trees
 from scripts.dev.chaos.load import Stuck
 from scripts.dev.chaos.scene import Scene
 
-_FREEZE_S = {"full": 120.0, "short": 8.0}
-_LONG_TIMES = 5
-
 
 def redis_emptied(scene: Scene) -> None:
     """SIGKILL to Valkey, and its files are gone before it starts again: every message is lost."""

@@ -10,7 +10,7 @@ from billing.bills.approvals import Review, approved
 from billing.bills.callers import SYSTEM, Caller
 from billing.bills.history import Made, is_repeated
 from billing.bills.moves import MoveRefused, Moving, moved, open_moves
-from billing.bills.states import LIVE, MOVES, Move, State, shown_state
+from billing.bills.states import MOVES, Move, State, shown_state
 from billing.contracts.preferences import Approver
 from billing.errors import InvalidValue
 from billing.roles import Role
@@ -265,7 +265,7 @@ class AnyMoves(RuleBasedStateMachine):
         assert is_open
         if move in (Move.CREATE, Move.REFRESH, Move.ADJUST, Move.SUBMIT):
             self.makers.add(caller.person)
-        if self.bill.state not in LIVE:
+        if self.bill.state in (State.VOID, State.CANCELLED):
             self.bill, self.makers = Moving(None), set()
 
     @invariant()

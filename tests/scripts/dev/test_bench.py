@@ -22,7 +22,7 @@ from scripts.dev.bench.__main__ import print_figures
 from scripts.dev.bench.bench import percentile
 from scripts.dev.bench.check import WrongTotals, check
 from scripts.dev.bench.expected import Job, expected
-from scripts.dev.bench.figures import Figure, not_built, table
+from scripts.dev.bench.figures import Figure, table
 from scripts.dev.bench.filled import fill_of, periods_before
 from scripts.dev.bench.load import Plan, Result
 from scripts.dev.bench.masters import create
@@ -157,14 +157,8 @@ def test_a_ratio_is_taken_repeat_by_repeat() -> None:
     figure = Figure("row", "≥ 0.8 ×", "leads/s", [100, 300, 90], yardsticks={"bare": [200, 300, 100]})
     assert figure.ratio("bare") == 0.9
     assert figure.measured == "100 (90 to 300) leads/s"
-
-
-def test_what_is_not_built_is_a_row_that_says_so() -> None:
-    header, line = table([not_built("monthly run", "≤ 60 s")])
-    assert dict(zip(header, line, strict=True)) | {
-        "measured: median (least to most)": "–",
-        "oracle": "not built yet",
-    } == dict(zip(header, line, strict=True))
+    header, line = table([figure])
+    assert dict(zip(header, line, strict=True))["measured: median (least to most)"] == "100 (90 to 300) leads/s"
 
 
 @pytest.mark.parametrize(

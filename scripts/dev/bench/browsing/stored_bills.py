@@ -8,8 +8,6 @@ from uuid import UUID
 
 import asyncpg
 
-UNFINISHED = ("draft", "pending", "approved", "rejected")
-
 
 async def fill_bills(connection: asyncpg.Connection, model: UUID, periods: tuple[int, ...]) -> int:
     """One bill for each partner and period, and returns how many bills there are.
