@@ -35,7 +35,8 @@ from scripts.samples.sample_bills import name_seller
 from scripts.samples.sample_leads import load, print_reports
 from scripts.samples.sample_people import make_people
 
-_START_S = 60.0
+_START_S = 180.0
+"""Enough for a machine that is busy with something else; what ends by itself is told at once."""
 _RELOADED = ("api", "worker", "background", "beat")
 
 
@@ -83,7 +84,7 @@ def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, 
         _require_redis(servers.redis_url)
         processes_env = _environment(home, servers, settings.log_level, port)
         _start_leadger(supervisor, home, port, processes_env)
-        _wait_until(lambda: _is_ready(port), supervisor, "The API")
+        wait_until(lambda: _is_ready(port), supervisor, "The API")
         known = read_dev_env(home.path)
         key = development_key(servers.database_url, home.path)
         env = DevEnv(_url(port), key, known.logins if known else {})
@@ -133,12 +134,12 @@ def _start_servers(supervisor: Supervisor, home: Home) -> Servers:
         postgres = prepare_postgres(home.postgres)
         command = replace(postgres.command, env=mark(home.path))
         supervisor.start("postgres", command, before=postgres.clear_leftovers)
-        _wait_until(postgres.is_ready, supervisor, "PostgreSQL")
+        wait_until(postgres.is_ready, supervisor, "PostgreSQL")
         database_url = postgres.url
     if not redis_url:
         valkey = prepare_valkey(home.valkey)
         supervisor.start("valkey", replace(valkey.command, env=mark(home.path)))
-        _wait_until(valkey.is_ready, supervisor, "Valkey")
+        wait_until(valkey.is_ready, supervisor, "Valkey")
         redis_url = valkey.url
     return Servers(database_url, redis_url)
 
@@ -176,11 +177,15 @@ def _start_leadger(supervisor: Supervisor, home: Home, port: int, env: dict[str,
     supervisor.start("beat", commands.beat(home, env))
 
 
-def _wait_until(is_ready: Callable[[], bool], supervisor: Supervisor, what: str) -> None:
-    deadline = time.monotonic() + _START_S
+def wait_until(is_ready: Callable[[], bool], supervisor: Supervisor, what: str, patience_s: float = _START_S) -> None:
+    """Return when it is ready; raises CannotStart if that takes longer, or as soon as a process has given up."""
+    deadline = time.monotonic() + patience_s
     while not is_ready():
         if time.monotonic() > deadline:
-            raise CannotStart(f"{what} did not become ready within {_START_S:.0f} seconds.")
+            raise CannotStart(
+                f"{what} did not become ready within {patience_s:.0f} seconds. What it said is above, and in the logs "
+                "of the home folder; on a busy machine the same command may get further."
+            )
         supervisor.wait(0.05)
 
 

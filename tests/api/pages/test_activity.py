@@ -13,7 +13,6 @@ import pytest
 from openpyxl import load_workbook
 
 from api.pages import activity, exports, person, search
-from api.pages import activity, exports, person
 from api.pages.lists import PER_PAGE
 from billing.roles import Role
 from db.reports import customer_months, leads_on_record

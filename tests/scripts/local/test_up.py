@@ -9,9 +9,11 @@ import asyncpg
 import pytest
 from rich.console import Console
 
+from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port
 from scripts.local.launcher.home import hold_home
-from scripts.local.launcher.up import up
+from scripts.local.launcher.supervisor import Supervisor
+from scripts.local.launcher.up import up, wait_until
 from tests.databases import execute
 
 
@@ -87,6 +89,16 @@ def test_an_environment_that_cannot_be_used(
     assert said in error
     assert error.count("\n") == 1
     assert "secret" not in error
+
+
+def test_what_does_not_become_ready_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """Failed before: it named a minute, and nothing to look at or to try."""
+    with Supervisor(tmp_path, Console(quiet=True)) as supervisor, pytest.raises(CannotStart) as refused:
+        wait_until(lambda: False, supervisor, "The API", patience_s=0)
+    assert str(refused.value) == (
+        "The API did not become ready within 0 seconds. What it said is above, and in the logs of the home folder; "
+        "on a busy machine the same command may get further."
+    )
 
 
 @pytest.mark.slow
