@@ -87,7 +87,7 @@ def test_the_api_lines_work_as_typed(running: Running, turn: str) -> None:
     assert "# Billing report: Initech, April 2024" in done.stdout
 
 
-@pytest.mark.parametrize("turn", ["first", "second"])
+@pytest.mark.parametrize("turn", ["first", pytest.param("second", marks=pytest.mark.slow)])
 def test_a_month_becomes_a_bill_as_typed(running: Running, turn: str) -> None:
     block = re.search(r"## A month becomes a bill\n.*?```bash\n(.*?)```", README, re.DOTALL)
     assert block

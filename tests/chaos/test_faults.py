@@ -14,7 +14,6 @@ SHORT = (
     "worker-child-killed",
     "postgres-killed",
     "cut-at-commit",
-    "ten-at-once",
 )
 """What every test run does, once each, on one stack; the others are slow."""
 

@@ -147,7 +147,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
 
 
 @pytest.mark.parametrize(("kind", "module", "step"), [(kind, *step) for kind, steps in STEPS.items() for step in steps])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
 async def test_a_task_killed_at_any_step_is_resumed(
     runtime: Runtime, world: World, monkeypatch: pytest.MonkeyPatch, kind: str, module: Any, step: str, when: str
 ) -> None:

@@ -108,11 +108,11 @@ async def test_leads_that_fail_only_together_are_isolated_and_the_rest_is_billed
     "fault",
     [
         asyncpg.UndefinedTableError,
-        asyncpg.UndefinedFunctionError,
-        asyncpg.InsufficientPrivilegeError,
-        asyncpg.IndexCorruptedError,
+        pytest.param(asyncpg.UndefinedFunctionError, marks=pytest.mark.slow),
+        pytest.param(asyncpg.InsufficientPrivilegeError, marks=pytest.mark.slow),
+        pytest.param(asyncpg.IndexCorruptedError, marks=pytest.mark.slow),
         MemoryError,
-        PermissionError,
+        pytest.param(PermissionError, marks=pytest.mark.slow),
     ],
 )
 async def test_a_fault_of_the_environment_blames_no_lead(
@@ -221,11 +221,11 @@ async def test_a_payload_that_cannot_be_read_is_a_dead_letter(world: World) -> N
     "fault",
     [
         asyncpg.SerializationError,
-        asyncpg.DeadlockDetectedError,
-        asyncpg.LockNotAvailableError,
-        asyncpg.AdminShutdownError,
-        asyncpg.ConnectionDoesNotExistError,
-        asyncpg.TooManyConnectionsError,
+        pytest.param(asyncpg.DeadlockDetectedError, marks=pytest.mark.slow),
+        pytest.param(asyncpg.LockNotAvailableError, marks=pytest.mark.slow),
+        pytest.param(asyncpg.AdminShutdownError, marks=pytest.mark.slow),
+        pytest.param(asyncpg.ConnectionDoesNotExistError, marks=pytest.mark.slow),
+        pytest.param(asyncpg.TooManyConnectionsError, marks=pytest.mark.slow),
         asyncpg.DiskFullError,
         asyncpg.InterfaceError,
         ConnectionResetError,

@@ -1,6 +1,7 @@
 """A page of leads reads about as much as it shows, or looks through so many and says where to go on: never all."""
 
 from datetime import datetime
+from itertools import product
 from uuid import UUID
 
 import asyncpg
@@ -27,6 +28,15 @@ FILTERS = {
     "end": LeadFilter(end=EXACT_DAY.replace(month=1, day=2)),
 }
 """Each finds the three old leads."""
+
+WITHOUT_INDEX = {
+    "type": LeadFilter(lead_type="Referral"),
+    "outcome": LeadFilter(outcome="returned"),
+    "product": LeadFilter(partner_id=ACME, product_id=GADGET),
+    "source": LeadFilter(source="ads"),
+    "action type": LeadFilter(action_type="Click"),
+}
+MODES = ("force_custom_plan", "force_generic_plan")
 
 
 @pytest.fixture(autouse=True)
@@ -86,41 +96,33 @@ def ids(page: LeadPage) -> list[str]:
     return [lead.external_id for lead, *_ in page.leads]
 
 
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-@pytest.mark.parametrize("name", FILTERS)
-async def test_old_leads_are_found_without_reading_newer_ones_of_others(stored: World, name: str, mode: str) -> None:
-    """Failed before: the index of all leads by time was read from its newest end."""
-    page, count = await read(stored, FILTERS[name], mode=mode)
-    assert (ids(page), page.next) == (["lead-3", "lead-2", "lead-1"], None)
-    assert count < 30
-
-
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-@pytest.mark.parametrize(
-    "only",
-    [
-        LeadFilter(lead_type="Referral"),
-        LeadFilter(outcome="returned"),
-        LeadFilter(partner_id=ACME, product_id=GADGET),
-        LeadFilter(source="ads"),
-        LeadFilter(action_type="Click"),
-    ],
-    ids=["type", "outcome", "product", "source", "action type"],
-)
-async def test_what_has_no_index_looks_through_so_many_leads_and_says_where_to_go_on(
-    stored: World, only: LeadFilter, mode: str
+async def test_old_leads_are_found_without_reading_newer_ones_of_others(
+    stored: World, subtests: pytest.Subtests
 ) -> None:
-    page, count = await read(stored, only, mode=mode)
-    assert page.leads == []
-    assert count <= 3 * SEARCHED + 30  # the spellings, the search, the place where it ended
-    if only.product_id:
-        assert page.next is None, "Acme has three leads"
-    else:
-        assert page.next is not None
-        following, count = await read(stored, only, before=page.next, mode=mode)
-        assert following.next is not None
-        assert following.next < page.next
-        assert count <= 3 * SEARCHED + 30
+    """Failed before: the index of all leads by time was read from its newest end."""
+    for name, mode in product(FILTERS, MODES):
+        with subtests.test(name, mode=mode):
+            page, count = await read(stored, FILTERS[name], mode=mode)
+            assert (ids(page), page.next) == (["lead-3", "lead-2", "lead-1"], None)
+            assert count < 30
+
+
+async def test_what_has_no_index_looks_through_so_many_leads_and_says_where_to_go_on(
+    stored: World, subtests: pytest.Subtests
+) -> None:
+    for (name, only), mode in product(WITHOUT_INDEX.items(), MODES):
+        with subtests.test(name, mode=mode):
+            page, count = await read(stored, only, mode=mode)
+            assert page.leads == []
+            assert count <= 3 * SEARCHED + 30  # the spellings, the search, the place where it ended
+            if only.product_id:
+                assert page.next is None, "Acme has three leads"
+            else:
+                assert page.next is not None
+                following, count = await read(stored, only, before=page.next, mode=mode)
+                assert following.next is not None
+                assert following.next < page.next
+                assert count <= 3 * SEARCHED + 30
 
 
 @pytest.mark.parametrize("name", ["partner", "customer"])
