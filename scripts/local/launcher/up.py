@@ -89,10 +89,9 @@ def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, 
         key = development_key(servers.database_url, home.path)
         env = DevEnv(_url(port), key, known.logins if known else {})
         write_dev_env(home, env)
-        is_own = not os.environ.get("DATABASE_URL")
-        if admin := first_admin(servers.database_url) if is_own else None:
+        if admin := first_admin(servers.database_url) if is_database_of_ours() else None:
             add_logins(home, {"admin": admin})
-        if is_own if samples is None else samples:
+        if bills_samples(samples):
             with Client(env.url, env.api_key) as client:
                 try:
                     load(client)
@@ -110,6 +109,16 @@ def _run(port: int, home: Home, once: bool, samples: bool | None, reload: bool, 
             _print_addresses(console, home, env, f"http://127.0.0.1:{flower_port}", login, admin)
             with suppress(KeyboardInterrupt):
                 _stay(supervisor, reload)
+
+
+def is_database_of_ours() -> bool:
+    """Whether the database is the embedded one and no operator's."""
+    return not os.environ.get("DATABASE_URL")
+
+
+def bills_samples(asked: bool | None) -> bool:
+    """Whether to bill the samples: into a database of an operator only if that was asked for."""
+    return is_database_of_ours() if asked is None else asked
 
 
 def _settings(home: Home) -> Settings:

@@ -13,7 +13,7 @@ from scripts.errors import CannotStart
 from scripts.local.embedded.ports import free_port
 from scripts.local.launcher.home import hold_home
 from scripts.local.launcher.supervisor import Supervisor
-from scripts.local.launcher.up import up, wait_until
+from scripts.local.launcher.up import bills_samples, up, wait_until
 from tests.databases import execute
 
 
@@ -112,7 +112,19 @@ def test_it_starts_while_the_workers_are_paused(
     assert "The workers are paused: the sample leads wait until `leadger resume`.\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("samples", "partners"), [(None, 0), pytest.param(True, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("database_url", "asked", "billed"),
+    [("", None, True), ("", False, False), ("postgres://a/b", None, False), ("postgres://a/b", True, True)],
+)
+def test_samples_are_billed_into_a_database_of_ours_or_if_asked_for(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, asked: bool | None, billed: bool
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert bills_samples(asked) is billed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("samples", "partners"), [(None, 0), (True, 2)])
 def test_samples_come_into_a_database_of_the_operators_own_only_if_asked_for(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, samples: bool | None, partners: int
 ) -> None:
