@@ -37,6 +37,7 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
     page = await fay.get("/month?period=2024-04")
     assert "Acme acme Ready" in page.text
     assert "There was no run yet." in page.text
+    assert "to bill it (optional)" not in page.text  # Failed before: nothing is billed without it.
     form = page.filled("/month/run")
     dry = await run_of(office, fay, await fay.send("/month/run", form | {"dry_run": "1"}))
     assert "Dry run of April 2024" in dry.text
