@@ -1,5 +1,7 @@
 """Partners, their products, prices, usage, months and account as pages."""
 
+import re
+
 import pytest
 
 from billing.roles import Role
@@ -229,6 +231,8 @@ async def test_the_figures_of_a_month_and_of_the_account(browser_of: BrowserOf, 
     month = await sam.get(f"{acme}/months/2024-04")
     assert "Net 10.00 EUR Billed 10.00 Credited 0.00 Gross 10.00 Saved 0.00" in month.text
     assert issued["number"] in month.text
+    (pdf,) = re.findall(r'href="(/billing/reports/[^"]+format=pdf)"', month.response.text)
+    assert (await sam.client.get(pdf)).content.startswith(b"%PDF")
     overview = await sam.get(acme)
     assert "Open 12.00 EUR" in overview.text
     statement = await sam.get(f"{acme}/statement?start={issued['issued_on']}&end={issued['issued_on']}")
