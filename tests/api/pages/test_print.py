@@ -20,6 +20,7 @@ from billing.bills.tax import blocks_of, totals_of
 from billing.bills.values import TermsOfBill
 from billing.roles import Role
 from db.bills import records
+from db.bills.drafts import draft_from_content
 from db.bills.files.formats import BillFormat, file_from_bill
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
@@ -55,7 +56,7 @@ class Printed(NamedTuple):
 async def test_a_bill_prints_as_its_pdf_reads(browser_of: BrowserOf, office: Office, engine: AsyncEngine) -> None:
     bill_id = uuid4()
     async with transaction(engine) as connection:
-        await records.insert(connection, bill_id, partner_uuid("acme"), BILL)
+        await records.insert_all(connection, [(partner_uuid("acme"), draft_from_content(BILL, bill_id))])
         bill = await records.read(connection, bill_id)
         assert bill is not None
         await records.write_issue(connection, bill, ISSUE)

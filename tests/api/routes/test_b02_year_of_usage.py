@@ -10,7 +10,7 @@ from tests.api.office import TAXED, Office
 from tests.api.world import get_all
 
 YEAR = (Path(__file__).parents[3] / "samples/usage.csv").read_text().splitlines()
-TERMS = {
+TERMS: dict[str, dict[str, object]] = {
     "acme": {"monthly_api_limit": 10_000, "overage_unit_cost": "0.012500", **TAXED},
     "globex": {"monthly_api_limit": 1_000_000, "overage_unit_cost": "0.000750"},
     "initech": {"monthly_api_limit": 0, "overage_unit_cost": "0.250000", "usage_sources": ["sms"]},
