@@ -34,7 +34,7 @@ from worker.task_kinds import RUNNER
 from worker.tasks.background import run_last_free
 
 _NAME = "leadger-python"
-_POLL_INTERVAL_S = 0.2
+POLL_INTERVAL_S = 0.2
 _RUNS_SHOWN = 20
 _RESULTS_AT_ONCE = 1_000
 
@@ -116,7 +116,7 @@ async def _finished(runtime: Runtime, run_id: UUID) -> dict[str, Any]:
             assert run is not None
             if run.completed_at:
                 return await _with_results(connection, run)
-        await asyncio.sleep(_POLL_INTERVAL_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
 
 
 async def _with_results(connection: asyncpg.Connection, run: Run) -> dict[str, Any]:

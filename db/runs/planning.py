@@ -14,7 +14,7 @@ from billing.periods import Calendar
 from billing.runs import last_ended_period
 from db.bills import facts
 
-_PORTION_PARTNERS = 100
+PORTION_PARTNERS = 100
 _PORTION_ACTIONS = 20_000
 
 
@@ -136,11 +136,11 @@ def together(*lists: Iterable[Due]) -> list[Due]:
 def portions(found: Iterable[Due]) -> list[list[tuple[UUID, int, int]]]:
     """The items of a run, divided: many small partners together, a large one alone; all periods of one together."""
     divided: list[list[tuple[UUID, int, int]]] = []
-    partners, actions, last = _PORTION_PARTNERS, 0, None
+    partners, actions, last = PORTION_PARTNERS, 0, None
     for each in found:
         if each.partner_id != last:
             partners, last = partners + 1, each.partner_id
-            if partners > _PORTION_PARTNERS or actions + each.actions > _PORTION_ACTIONS:
+            if partners > PORTION_PARTNERS or actions + each.actions > _PORTION_ACTIONS:
                 divided.append([])
                 partners, actions = 1, 0
         actions += each.actions

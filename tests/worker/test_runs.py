@@ -147,10 +147,10 @@ async def test_m1_a_run_from_python_bills_two_portions_at_once_and_does_not_wait
 
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
     monkeypatch.setenv("REDIS_URL", settings.redis_url)
-    monkeypatch.setattr(planning, "_PORTION_PARTNERS", 1)
+    monkeypatch.setattr(planning, "PORTION_PARTNERS", 1)
     monkeypatch.setattr(runs, "TURN_S", 0.0)
     monkeypatch.setattr(runs, "bill_items", together)
-    monkeypatch.setattr(billing_scheduler, "_POLL_INTERVAL_S", 60.0)
+    monkeypatch.setattr(billing_scheduler, "POLL_INTERVAL_S", 60.0)
     await world.work()
     async with asyncio.timeout(30):
         done = await billing_scheduler.process_monthly_billing(period="2024-05")
