@@ -88,8 +88,10 @@ async def without_bill(connection: asyncpg.Connection, partner_ids: Sequence[UUI
                 SELECT FROM billing_reports WHERE partner_id = partners.id AND billing_reports.period = $2 AND final
             ) AS reopened
         FROM partners
-        LEFT JOIN bills AS live ON live.partner_id = partners.id AND live.period = $2 AND live.corrects_id IS NULL
-            AND live.state NOT IN ('void', 'cancelled')
+        LEFT JOIN LATERAL (
+            SELECT id, state FROM bills WHERE partner_id = partners.id AND period = $2 AND corrects_id IS NULL
+                AND state NOT IN ('void', 'cancelled') LIMIT 1
+        ) AS live ON true
         LEFT JOIN LATERAL (
             SELECT state FROM bills WHERE partner_id = partners.id AND period = $2 AND corrects_id IS NULL
                 AND state IN ('void', 'cancelled') ORDER BY created_at DESC LIMIT 1

@@ -61,7 +61,8 @@ async def due(
             WHERE counted.partner_id = wanted.partner_id AND counted.period = month.period
         ) AS actions
         FROM unnest($1::uuid[], $2::int[], $3::int[], $5::int[]) AS wanted (partner_id, first, last, last_old)
-        JOIN partners ON partners.id = partner_id
+        -- A worker has no hash joins: LIMIT has each partner looked up by its key, where a join compares all with all.
+        CROSS JOIN LATERAL (SELECT closed_through FROM partners WHERE partners.id = wanted.partner_id LIMIT 1) AS closed
         CROSS JOIN LATERAL (
             SELECT month / 12 * 100 + month % 12 + 1 AS period
             FROM generate_series(first / 100 * 12 + first % 100 - 1, last / 100 * 12 + last % 100 - 1) AS month

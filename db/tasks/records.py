@@ -215,14 +215,9 @@ async def zones(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> dic
 
 async def unfinished(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> list[UUID]:
     """Those of some tasks that have not ended, in the order given."""
-    rows = await connection.fetch(
-        """
-        SELECT id FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN tasks USING (id)
-        WHERE finished_at IS NULL ORDER BY place
-        """,
-        task_ids,
-    )
-    return [row["id"] for row in rows]
+    rows = await connection.fetch("SELECT id FROM tasks WHERE id = ANY($1::uuid[]) AND finished_at IS NULL", task_ids)
+    found = {row["id"] for row in rows}
+    return [task_id for task_id in task_ids if task_id in found]
 
 
 async def progress_of_all(connection: asyncpg.Connection, task_ids: Sequence[UUID]) -> tuple[int, int]:
