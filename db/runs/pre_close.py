@@ -9,6 +9,7 @@ import asyncpg
 
 from db.intake import waiting_partners
 from db.ledger import after_end
+from db.runs.starting import IS_DEAD_LETTER
 
 MOST_COUNTED = 10_000
 """Of each kind no more rows are counted."""
@@ -66,7 +67,7 @@ async def _of_partners(
     connection: asyncpg.Connection, period: int, waiting: Mapping[UUID, int], after: str, limit: int
 ) -> list[Findings]:
     rows = await connection.fetch(
-        """
+        f"""
         SELECT partners.id, external_id AS partner, (
             SELECT count(*) FROM (
                 SELECT FROM products JOIN quarantine ON product_id = products.id
@@ -82,11 +83,10 @@ async def _of_partners(
                 LIMIT $4
             ) AS first
         ) AS stale, (
-            SELECT count(*) FROM billing_run_items WHERE partner_id = partners.id AND billing_run_items.period <= $1
-                AND outcome = 'failed' AND retried_at IS NULL
-                AND NOT (SELECT dry_run FROM billing_runs WHERE billing_runs.id = run_id)
+            SELECT count(*) FROM billing_run_items AS items
+            WHERE items.partner_id = partners.id AND items.period <= $1 AND {IS_DEAD_LETTER}
         ) AS dead_letters, coalesce((
-            SELECT monthly_api_limit IS NOT NULL AND overage_unit_cost IS NOT NULL AND usage_sources <> '{leadger}'
+            SELECT monthly_api_limit IS NOT NULL AND overage_unit_cost IS NOT NULL AND usage_sources <> '{{leadger}}'
             FROM billing_terms WHERE partner_id = partners.id AND from_period <= $1 ORDER BY from_period DESC LIMIT 1
         ), false) AND NOT EXISTS (
             SELECT FROM usage WHERE usage.partner_id = partners.id AND usage.period = $1
@@ -94,7 +94,7 @@ async def _of_partners(
             SELECT FROM rates WHERE rates.partner_id = partners.id AND ended_at IS NULL
         ) AS only_shipped_prices
         FROM partners WHERE external_id > $2 ORDER BY external_id LIMIT $3
-        """,
+        """,  # noqa: S608 - IS_DEAD_LETTER is a constant
         period,
         after,
         limit,

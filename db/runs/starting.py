@@ -15,7 +15,7 @@ from db.ledger.policies import Policies
 from db.runs import records
 from db.runs.records import ITEMS, Asked, Item, item_from_row
 
-_IS_DEAD_LETTER = """
+IS_DEAD_LETTER = """
     outcome = 'failed' AND retried_at IS NULL
     AND NOT (SELECT dry_run FROM billing_runs WHERE billing_runs.id = run_id)
     AND NOT EXISTS (
@@ -23,6 +23,8 @@ _IS_DEAD_LETTER = """
             AND corrects_id IS NULL AND bills.state NOT IN ('void', 'cancelled')
     )
 """
+"""Of `items`."""
+
 _FIRST_ZONE = "Etc/GMT-14"
 """Where a month ends first on earth."""
 
@@ -73,7 +75,7 @@ async def retry(uow: UnitOfWork, item_ids: Sequence[UUID]) -> list[UUID]:
 
 async def count_dead_letters(connection: asyncpg.Connection) -> int:
     """How many there are."""
-    count: int = await connection.fetchval(f"SELECT count(*) FROM ({ITEMS} WHERE {_IS_DEAD_LETTER}) AS found")  # noqa: S608 - constants
+    count: int = await connection.fetchval(f"SELECT count(*) FROM ({ITEMS} WHERE {IS_DEAD_LETTER}) AS found")  # noqa: S608 - constants
     return count
 
 
@@ -84,7 +86,7 @@ async def dead_letters(
     finished_at, item_id = before or (None, None)
     rows = await connection.fetch(
         f"""
-        {ITEMS} WHERE {_IS_DEAD_LETTER} AND ($1::timestamptz IS NULL OR (finished_at, items.id) < ($1, $2::uuid))
+        {ITEMS} WHERE {IS_DEAD_LETTER} AND ($1::timestamptz IS NULL OR (finished_at, items.id) < ($1, $2::uuid))
         ORDER BY finished_at DESC, items.id DESC LIMIT $3
         """,
         finished_at,

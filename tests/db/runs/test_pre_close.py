@@ -67,3 +67,11 @@ async def test_each_finding_is_named_where_it_belongs_and_nowhere_else(world: Wo
         "globex": {"quarantined": 1, "stale": 1},
         "everybody": {"unknown_product": 1},
     }
+    async with transaction(world.engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO bills (id, partner_id, period, currency, state, digest, content, net_minor, tax_minor)
+            SELECT gen_random_uuid(), id, 202404, 'EUR', 'draft', '', '', 0, 0 FROM partners WHERE external_id = 'acme'
+            """
+        )
+    assert (await findings(world))["acme"] == as_shipped | {"waiting": 1, "held": 1, "usage_missing": True}
