@@ -45,6 +45,10 @@ class FieldError:
         return {"pointer": self.pointer, **index, "detail": self.detail}
 
 
+SENT_TWICE = " A lead that is sent twice counts once."
+"""What programs that send leads are told where they may try again."""
+
+
 class Problem(HTTPException):
     """A refused request: the status, one message, the bad fields if there are any, and members of its own.
 
@@ -127,7 +131,7 @@ def _database_unavailable(error: Exception) -> Problem:
     """Postgres cannot do it just now: nothing was acknowledged, and trying again soon is right."""
     return Problem(
         503,
-        f"{unavailable_because(error)}; try again in a moment. A lead that is sent twice counts once.",
+        f"{unavailable_because(error)}; try again in a moment.{SENT_TWICE}",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 

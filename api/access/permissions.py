@@ -41,6 +41,14 @@ ROLES: Mapping[Role, tuple[Permission, ...]] = MappingProxyType(
 _NOBODY = UUID(int=0)
 
 
+class NotPermitted(Problem):
+    """Problem 403 for a caller without a permission."""
+
+    def __init__(self, detail: str, permission: Permission) -> None:
+        super().__init__(403, detail)
+        self.permission = permission
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who makes a request, and what it may do: a key, or a person who has signed in."""
@@ -73,7 +81,7 @@ class Caller:
     def check(self, permission: Permission, *, within_partner: bool = False) -> None:
         """Problem 403 unless the caller has the permission; for all partners, unless the caller keeps to its own."""
         if not self.may(permission, self.partner_id):
-            raise Problem(403, f"{self._what_it_has()}; {permission.value!r} is needed here.")
+            raise NotPermitted(f"{self._what_it_has()}; {permission.value!r} is needed here.", permission)
         if self.partner_id is not None and not within_partner:
             who, others = ("You are", "people") if self.session else ("This key is", "keys")
             raise Problem(403, f"{who} bound to a partner, and what is asked for is not open to such {others}.")

@@ -83,7 +83,8 @@ async def test_refusals_are_pages_for_browsers_and_documents_for_programs(browse
     for path, status, title in (
         ("/nothing", 404, "There is nothing here"),
         ("/bills/00000000-0000-0000-0000-000000000000", 404, "There is nothing here"),
-        ("/api/keys", 403, "This is not open to you"),
+        ("/api/keys", 403, "This is not open to you Your role is Sales; this is for Admin. An Admin gives roles."),
+        ("/what-if", 403, "Your role is Sales; this is for Admin and Finance."),
         ("/bills?unknown=1", 400, "This cannot be read"),
     ):
         page = await browser.get(path)
@@ -109,8 +110,9 @@ async def test_a_database_that_is_away_is_a_page(browser_of: BrowserOf, app: Fas
     assert (await browser.get("/bills")).status == 200
     async with transaction(engine) as connection:
         await connection.execute("ALTER TABLE bills RENAME TO gone")
-    page = await browser.get("/bills")
-    assert (page.status, "Not available just now" in page.text) == (503, True)
+    page = await browser.get("/bills?state=draft")
+    assert (page.status, "Not available just now" in page.text, "counts once" in page.text) == (503, True, False)
+    assert '<a class="button primary" href="/bills?state=draft">Try again</a>' in page.response.text
 
 
 async def test_markup_stays_text_in_every_field(
