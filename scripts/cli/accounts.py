@@ -6,6 +6,7 @@ from urllib.parse import quote
 import typer
 
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import Partner
 from scripts.client import Client
 from scripts.console import Json, Limit, add_row, console, new_table, print_json, print_list, some_pages
 
@@ -16,7 +17,7 @@ _TITLES = ("Not due", "1-30", "31-60", "61-90", "Over 90", "Open", "Disputed", "
 @api_command
 def statement(
     client: Client,
-    partner: Annotated[str, typer.Argument(help="The partner's id.")],
+    partner: Partner,
     start: Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day, like 2024-04-01.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day, included; else today.")] = None,
     as_json: Json = False,

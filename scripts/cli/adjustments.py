@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import OnlyPartner, OnlyPeriod, Partner, Period
 from scripts.client import Client
 from scripts.console import Json, Limit, add_row, console, moment, new_table, note, print_json, print_list, some_pages
 from scripts.errors import CannotStart
@@ -20,8 +21,8 @@ adjustments = typer.Typer(
 @api_command
 def add(
     client: Client,
-    partner: Annotated[str, typer.Argument(help="The partner's id.")],
-    month: Annotated[str, typer.Argument(help="The month, like 2024-04.")],
+    partner: Partner,
+    period: Period,
     amount: Annotated[str, typer.Argument(help="How much before tax, like 30.00, or -2.50 to take off.")],
     text: Annotated[str, typer.Option("--text", help="What the line of the bill says.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is printed on the bill, too.")],
@@ -35,13 +36,13 @@ def add(
 
     A draft takes it over at once; a closed month without a bill gets one.
     """
-    body = {"partner": partner, "period": month, "text": text, "amount": amount, "reason": reason}
+    body = {"partner": partner, "period": period, "text": text, "amount": amount, "reason": reason}
     entered = client.post("/api/adjustments", body | _own_tax(tax), repeatable=False)
     if as_json:
         print_json(entered)
         return
     figure = f"{entered['amount']} {entered['currency']}"
-    console().print(f"{partner} has an adjustment of {figure} in {month}: {text}.", markup=False, soft_wrap=True)
+    console().print(f"{partner} has an adjustment of {figure} in {period}: {text}.", markup=False, soft_wrap=True)
     note(f"It is taken back with `leadger adjustments take-back {entered['adjustment_id']}`.")
 
 
@@ -49,13 +50,13 @@ def add(
 @api_command
 def list_adjustments(
     client: Client,
-    partner: Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")] = None,
-    month: Annotated[str | None, typer.Option(help="Only this month's, like 2024-04.")] = None,
+    partner: OnlyPartner = None,
+    period: OnlyPeriod = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
     """List adjustments with who entered them, the newest first; those that were taken back say so."""
-    items, more = some_pages(client, "/api/adjustments", limit, partner=partner, period=month)
+    items, more = some_pages(client, "/api/adjustments", limit, partner=partner, period=period)
     table = new_table(
         ("Partner", "Month", "What", "Amount", "Reason", "Entered by", "Taken back", "Id"),
         right=("Amount",),

@@ -27,6 +27,7 @@ from scripts.cli.migrate import migrate
 from scripts.cli.partners import partners
 from scripts.cli.payments import payments
 from scripts.cli.periods import close, rebuild, reopen
+from scripts.cli.products import products
 from scripts.cli.quarantine import dead_letters, quarantine
 from scripts.cli.rates import rates
 from scripts.cli.reconcile import reconcile
@@ -103,6 +104,7 @@ app.command(rich_help_panel=_BILLING)(correct)
 app.add_typer(rates, name="rates", rich_help_panel=_BILLING)
 app.command("what-if", rich_help_panel=_BILLING)(what_if)
 app.add_typer(partners, name="partners", rich_help_panel=_BILLING)
+app.add_typer(products, name="products", rich_help_panel=_BILLING)
 app.add_typer(usage, name="usage", rich_help_panel=_BILLING)
 app.add_typer(adjustments, name="adjustments", rich_help_panel=_BILLING)
 app.add_typer(billing, name="billing", rich_help_panel=_BILLING)

@@ -7,7 +7,8 @@ import typer
 
 from billing.attribution.models import By, Model
 from scripts.cli.connection import api_command
-from scripts.cli.periods import Partner, Period, month
+from scripts.cli.parameters import Partner, Period
+from scripts.cli.periods import month
 from scripts.client import Client
 from scripts.console import Json, add_row, new_table, print_list
 

@@ -8,7 +8,8 @@ import typer
 
 from billing.periods import previous_period, text_from_period
 from scripts.cli.connection import api_command
-from scripts.cli.periods import Partner, Period, month
+from scripts.cli.parameters import Partner, Period
+from scripts.cli.periods import month
 from scripts.client import Client
 from scripts.console import (
     Json,

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from scripts.cli.connection import api_command, signed_in
-from scripts.cli.periods import Partner, Period, month, name_undecided
+from scripts.cli.parameters import OnlyPartner, OnlyPeriod, Partner, Period
+from scripts.cli.periods import month, name_undecided
 from scripts.client import Client
 from scripts.console import (
     Json,
@@ -67,8 +68,8 @@ def make(client: Client, partner: Partner, period: Period, as_json: Json = False
 @api_command
 def list_bills(
     client: Client,
-    partner: Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")] = None,
-    period: Annotated[str | None, typer.Option(metavar="PERIOD", help="Only this month's, like 2024-04.")] = None,
+    partner: OnlyPartner = None,
+    period: OnlyPeriod = None,
     state: Annotated[str | None, typer.Option(help="Only those in this state, like pending.")] = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only issued ones whose due date has passed.")] = False,
     limit: Limit = 100,

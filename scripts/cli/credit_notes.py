@@ -6,6 +6,7 @@ import typer
 
 from scripts.cli.bills import send_bill
 from scripts.cli.connection import api_command, signed_in
+from scripts.cli.parameters import OnlyPartner
 from scripts.client import Client
 from scripts.console import Json, Limit, add_row, console, new_table, note, print_json, print_list, some_pages
 from scripts.errors import CannotStart
@@ -39,7 +40,7 @@ def create(
 @api_command
 def list_notes(
     client: Client,
-    partner: Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:

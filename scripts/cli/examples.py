@@ -43,7 +43,11 @@ EXAMPLES = {
     "rates set": "12.00 --partner acme --action-type Click --level High --from 2024-05 --dry-run",
     "rates end": "17 --dry-run",
     "what-if": "acme globex --from 2024-04 --to 2024-06 --cap 80.00",
+    "partners create": "acme 'Acme Corporation' currency=EUR timezone=Europe/Berlin cap=80.00",
+    "partners list": "",
     "partners terms": "acme payment_days=14 cap=80.00 --from 2024-05",
+    "products create": "acme-abc 'Product ABC' --partner acme",
+    "products list": "",
     "usage set": "acme 2024-04 12500 --source api",
     "usage import": "usage.csv",
     "usage list": "--partner acme --period 2024-04",
@@ -70,6 +74,9 @@ EXAMPLES = {
     "bills approve": f"acme 2024-04 {_APPROVER}",
     "bills reject": f"acme 2024-04 {_APPROVER} --reason 'The PO number is missing'",
     "bills withdraw": f"acme 2024-04 {_APPROVER}",
+    "adjustments add": "acme 2024-04 -5.00 --text Goodwill --reason 'The import was late'",
+    "adjustments list": "--partner acme --period 2024-04",
+    "adjustments take-back": "0198c0de-0000-7000-8000-00000000000b",
     "credit-notes create": "ACME-0001 --line 1=20.00 --reason 'Two leads were tests'",
     "credit-notes list": "--partner acme",
     "credit-notes submit": "0198c0de-0000-7000-8000-000000000002",
@@ -130,7 +137,8 @@ def add_examples(app: typer.Typer, *groups: str) -> None:
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__.replace("_", "-") if command.callback else "")
         words = " ".join([*groups, name])
-        command.epilog = f"Example: `{f'leadger {words} {EXAMPLES[words]}'.strip()}`"
+        if words in EXAMPLES:
+            command.epilog = f"Example: `{f'leadger {words} {EXAMPLES[words]}'.strip()}`"
     for group in app.registered_groups:
         if group.typer_instance and group.name:
             add_examples(group.typer_instance, *groups, group.name)

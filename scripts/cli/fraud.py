@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from scripts.cli.connection import api_command
-from scripts.cli.periods import Partner, Period, month
+from scripts.cli.parameters import Partner, Period
+from scripts.cli.periods import month
 from scripts.client import Client
 from scripts.console import (
     Json,

@@ -6,6 +6,7 @@ from uuid import UUID
 import typer
 
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import OnlyPartner, OnlyPeriod
 from scripts.client import Client
 from scripts.console import Json, Limit, add_row, console, new_table, note, print_json, print_list, some_pages
 from scripts.errors import CannotStart
@@ -14,8 +15,6 @@ held = typer.Typer(help="Held actions: list them, release or confirm them.", no_
 
 _AT_ONCE = 500
 
-Partner = Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")]
-Period = Annotated[str | None, typer.Option(metavar="PERIOD", help="Only this month's, like 2024-04.")]
 Rule = Annotated[str | None, typer.Option(help="Only what this fraud rule holds.")]
 Actions = Annotated[list[UUID] | None, typer.Argument(metavar="[ACTION]…", help="Actions by their UUIDs.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it becomes part of the explanation.")]
@@ -25,8 +24,8 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it becomes part 
 @api_command
 def list_held(
     client: Client,
-    partner: Partner = None,
-    period: Period = None,
+    partner: OnlyPartner = None,
+    period: OnlyPeriod = None,
     rule: Rule = None,
     limit: Limit = 50,
     as_json: Json = False,
@@ -57,8 +56,8 @@ def _command(decision: str, verb: str, explanation: str) -> None:
         client: Client,
         reason: Reason,
         actions: Actions = None,
-        partner: Partner = None,
-        period: Period = None,
+        partner: OnlyPartner = None,
+        period: OnlyPeriod = None,
         rule: Rule = None,
         as_json: Json = False,
     ) -> None:

@@ -1,4 +1,4 @@
-"""`leadger partners`: what is agreed with a partner, by month, shown and changed."""
+"""`leadger partners`: the companies that pay, made and listed; what is agreed with one, by month, shown and changed."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -7,25 +7,63 @@ from urllib.parse import quote
 import typer
 
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import Partner
 from scripts.client import Client
-from scripts.console import Json, add_row, console, follow_task, new_table, print_json, print_list, print_panel
+from scripts.console import (
+    Json,
+    Limit,
+    add_row,
+    console,
+    follow_task,
+    new_table,
+    print_json,
+    print_list,
+    print_panel,
+    some_pages,
+)
 from scripts.errors import CannotStart
 
-partners = typer.Typer(help="Partners: what is agreed with them.", no_args_is_help=True)
+partners = typer.Typer(help="Partners: make and list them; what is agreed with them.", no_args_is_help=True)
 
 _SHOWN = ("po_number", "address", "tax_id", "start_date", "end_date", "return_days", "return_reasons", "billing_from")
 
 
-@partners.callback()
-def _group() -> None:
-    """Keep `terms` a word of its own, although it is the only command."""
+@partners.command("create")
+@api_command
+def create(
+    client: Client,
+    partner: Annotated[str, typer.Argument(metavar="ID", help="Your own id of the partner.")],
+    name: Annotated[str, typer.Argument(help="The partner's name.")],
+    terms: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME=VALUE", help="Terms, like currency=EUR, timezone=Europe/Berlin or cap=80.00."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a partner; the same again changes nothing. Values are written as for `leadger partners terms`."""
+    made = client.post("/api/partners", {"external_id": partner, "name": name} | _body(terms or []))
+    if as_json:
+        print_json(made)
+    else:
+        console().print(f"There is {made['name']}, {partner}: {made['currency']}, {made['timezone']}.", markup=False)
+
+
+@partners.command("list")
+@api_command
+def list_partners(client: Client, limit: Limit = 100, as_json: Json = False) -> None:
+    """List partners by id."""
+    items, more = some_pages(client, "/api/partners", limit)
+    table = new_table(("Id", "Name", "Currency", "Time zone", "Closed through"))
+    for each in items:
+        add_row(table, each["external_id"], each["name"], each["currency"], each["timezone"], each["closed_through"])
+    print_list(items, more, table, "There is no partner.", as_json=as_json)
 
 
 @partners.command("terms")
 @api_command
 def terms(
     client: Client,
-    partner: Annotated[str, typer.Argument(help="The partner's id.")],
+    partner: Partner,
     changes: Annotated[
         list[str] | None,
         typer.Argument(

@@ -10,6 +10,7 @@ import typer
 
 from scripts.cli.bank_csv import BankPayment, read_payments
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import OnlyPartner, Partner
 from scripts.client import Client, Refused
 from scripts.console import Json, Limit, add_row, console, new_table, note, print_json, print_list, some_pages
 from scripts.errors import CannotStart
@@ -23,7 +24,7 @@ payments = typer.Typer(help="Payments: what partners paid, and which bills that 
 @api_command
 def add(
     client: Client,
-    partner: Annotated[str, typer.Argument(help="The partner's id.")],
+    partner: Partner,
     amount: Annotated[str, typer.Argument(help="How much, like 12.00.")],
     name: Annotated[str, typer.Option("--id", help="The payment's own id; the same again changes nothing.")],
     paid_on: Annotated[str, typer.Option("--paid-on", metavar="DAY", help="The day, like 2024-06-01.")],
@@ -44,7 +45,7 @@ def add(
 @api_command
 def list_payments(
     client: Client,
-    partner: Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:

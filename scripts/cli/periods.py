@@ -8,12 +8,10 @@ from urllib.parse import quote
 import typer
 
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import Partner, Period
 from scripts.client import Client
 from scripts.console import Json, add_row, console, follow_task, new_table, note, outcome, print_json
 from scripts.errors import CannotStart
-
-Partner = Annotated[str, typer.Argument(help="The partner's id.")]
-Period = Annotated[str, typer.Argument(metavar="PERIOD", help="The month, like 2024-04.")]
 
 
 @api_command

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import OnlyPartner
 from scripts.client import Client
 from scripts.console import Json, Limit, add_row, console, new_table, note, print_json, print_list, some_pages
 from scripts.errors import CannotStart
@@ -36,7 +37,7 @@ def ask(
 @api_command
 def list_returns(
     client: Client,
-    partner: Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     state: Annotated[str | None, typer.Option(help="Only those asked, returned or refused.")] = None,
     limit: Limit = 100,
     as_json: Json = False,

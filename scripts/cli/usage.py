@@ -8,6 +8,7 @@ import typer
 
 from billing.csv_rows import CsvRow, InvalidRows, rows_from_csv
 from scripts.cli.connection import api_command
+from scripts.cli.parameters import OnlyPartner, OnlyPeriod, Partner, Period
 from scripts.client import Client
 from scripts.console import (
     Json,
@@ -33,8 +34,8 @@ usage = typer.Typer(help="Usage: units that bills charge above a limit.", no_arg
 @api_command
 def set_usage(
     client: Client,
-    partner: Annotated[str, typer.Argument(help="The partner's id.")],
-    period: Annotated[str, typer.Argument(metavar="PERIOD", help="The month, like 2024-04.")],
+    partner: Partner,
+    period: Period,
     units: Annotated[int, typer.Argument(help="How many.")],
     source: Annotated[str, typer.Option(help="Who counts.")] = "api",
     name: Annotated[str, typer.Option(help="The entry's own key within partner, month and source.")] = "total",
@@ -99,8 +100,8 @@ def _units(row: CsvRow) -> int:
 @api_command
 def list_usage(
     client: Client,
-    partner: Annotated[str | None, typer.Option(metavar="ID", help="Only this partner's.")] = None,
-    period: Annotated[str | None, typer.Option(metavar="PERIOD", help="Only this month's, like 2024-04.")] = None,
+    partner: OnlyPartner = None,
+    period: OnlyPeriod = None,
     source: Annotated[str | None, typer.Option(help="Only from here.")] = None,
     history: Annotated[bool, typer.Option("--history", help="Also what was replaced.")] = False,
     limit: Limit = 100,

@@ -95,7 +95,7 @@ def test_a_month_is_adjusted_and_an_adjustment_is_taken_back(stack: Stack) -> No
     assert as_json(stack, "bills", "show", *month)["net"] == "28.50"
     assert "is taken back" in leadger(stack, "adjustments", "take-back", off["adjustment_id"])
     assert as_json(stack, "bills", "show", *month)["net"] == "31.00"
-    listed = as_json(stack, "adjustments", "list", "--partner", partner, "--month", "2024-04")
+    listed = as_json(stack, "adjustments", "list", "--partner", partner, "--period", "2024-04")
     assert [(each["amount"], each["taken_back_at"] is None) for each in listed] == [
         ("1.00", True),
         ("30.00", True),

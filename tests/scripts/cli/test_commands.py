@@ -544,6 +544,24 @@ def test_b3_terms_are_shown_and_changed(leadger: Leadger, partner: str) -> None:
     assert "NAME=VALUE" in leadger("partners", "terms", partner, "soon", status=1).stderr
 
 
+def test_partners_and_products_are_made_and_listed(leadger: Leadger) -> None:
+    made = ("partners", "create", "made/1", "Made [b]& Sons", "currency=GBP", "timezone=Europe/London", "cap=80.00")
+    for _ in range(2):
+        assert leadger(*made).stdout == "There is Made [b]& Sons, made/1: GBP, Europe/London.\n"
+    assert _json(leadger(*made, "--json"))["cap"] == "80.00"
+    refused = leadger(*made[:4], "currency=EUR", status=1).stderr
+    assert refused == "leadger: Partner 'made/1' exists with another currency: 'GBP'.\n"
+    product = ("products", "create", "made-crm", "CRM", "--partner", "made/1")
+    assert leadger(*product).stdout == "There is CRM, made-crm, of made/1.\n"
+    assert ("made/1", None) in [
+        (each["external_id"], each["closed_through"])
+        for each in _json(leadger("partners", "list", "--limit", 0, "--json"))
+    ]
+    listed = _json(leadger("products", "list", "--limit", 0, "--json"))
+    assert ("made-crm", "made/1") in [(each["external_id"], each["partner"]) for each in listed]
+    assert "made-crm" in leadger("products", "list", "--limit", 0).stdout
+
+
 def test_b2_usage_is_entered_and_listed(leadger: Leadger, partner: str, tmp_path: Path) -> None:
     said = leadger("usage", "set", partner, "2024-04", 1500, "--source", "API", "--name", "calls")
     assert said.stdout == f"{partner} has 1,500 units of api calls in 2024-04.\n"
