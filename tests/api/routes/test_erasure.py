@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 from uuid import UUID
@@ -25,7 +26,7 @@ from db.intake import worker_batch
 from db.ledger import report_changes
 from db.ledger.policies import Policies
 from db.privacy import erased_files, erased_payloads
-from db.reports import report_files, snapshots
+from db.reports import report_files, report_versions, snapshots
 from tests.api.world import (
     Json,
     accept,
@@ -453,6 +454,43 @@ async def test_a_report_that_is_recorded_late_shows_no_name(
     assert next(shares) == 5  # it was written once more
     assert await traces(engine, settings) == []
     await checksums(engine)
+
+
+@pytest.mark.usefixtures("lived")
+async def test_a_report_that_is_being_recorded_keeps_its_checksums(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    policies: Policies,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The erasure waits until the files are on record with their checksums, and rewrites both."""
+    await bill(client, engine, policies, lead("16", action("Fair", at=MAY), customer_id=ID))
+    add, erasing = report_versions.add, list[asyncio.Task[Json]]()
+
+    async def erase_beside(*arguments: Any) -> int:
+        if not erasing:
+            erasing.append(asyncio.create_task(erase(client, engine, settings)))
+            deadline = time.monotonic() + 30
+            while not erasing[0].done() and not await _waiting_for_locks(engine):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            assert not erasing[0].done()
+        return await add(*arguments)
+
+    monkeypatch.setattr(report_versions, "add", erase_beside)
+    await snapshot(engine, settings)
+    await erasing[0]
+    assert await traces(engine, settings) == []
+    await checksums(engine)
+
+
+async def _waiting_for_locks(engine: AsyncEngine) -> int:
+    async with transaction(engine, readonly=True) as connection:
+        waiting: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    return waiting
 
 
 @pytest.mark.usefixtures("lived")
