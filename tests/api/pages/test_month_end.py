@@ -59,6 +59,8 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
     assert f"/bills/{bill['bill_id']}" in live.response.text
     assert bill["state"] == "pending"
     assert "fay" in (await sam.get("/month?period=2024-04")).text
+    other = await make(office.client, "partners", external_id="a/b", name="Any id")
+    assert f'/partners/{other["partner_id"]}/months/2024-04' in (await fay.get("/month?period=2024-04")).response.text
 
 
 async def test_what_waits_from_before_the_scheduler_is_named_until_people_bill_it(
