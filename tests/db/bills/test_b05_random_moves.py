@@ -5,7 +5,7 @@ Who of two at once is first differs from run to run, and so does all that follow
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ from db.bills import adjusting, creation, credit_notes, documents, issuing, move
 from db.bills.credit_notes import Wanted
 from db.bills.documents import Document
 from db.bills.moves import Asked, Mover
-from db.bills.records import Bill, BillHead
+from db.bills.records import Bill
 from db.contracts import billing_settings, billing_terms, seller
 from db.contracts.seller import Seller
 from db.core import locks
@@ -254,12 +254,23 @@ class Company:
         return True
 
     async def found(self) -> tuple[object, ...]:
-        """What is on record: bills by month and state with their gross, numbers, and the account; all seals true."""
+        """What is on record: bills by month, state, gross and makers, numbers, and the account; all seals true.
+
+        The makers are read from the history, because two who make a bill at once leave only there who came first.
+        """
         async with transaction(self.engine, readonly=True) as connection:
             rows = await connection.fetch(
                 "SELECT id FROM bills WHERE partner_id = $1 ORDER BY period, created_at", self.partner_id
             )
             bills = [await records.read(connection, row["id"]) for row in rows]
+            rows = await connection.fetch(
+                """
+                SELECT bill_id, array_agg(DISTINCT who_name) AS who FROM bill_actions
+                WHERE bill_id = ANY($1::uuid[]) AND move IN ('create', 'refresh', 'adjust', 'submit') GROUP BY bill_id
+                """,
+                [row["id"] for row in rows],
+            )
+            makers = {row["bill_id"]: sorted(row["who"]) for row in rows}
             items = await open_items.read(connection, self.partner_id)
             assert await conservation.difference(connection, self.partner_id) is None
         numbers: dict[bool, list[int]] = {False: [], True: []}
@@ -271,7 +282,8 @@ class Company:
             if bill.issue is not None:
                 assert seal_of(bill.content, bill.issue) == bill.head.seal
                 numbers[is_note].append(int(bill.issue.number.rpartition("-")[2]))
-            lives.append((is_note, bill.head.period, bill.head.state.value, bill.head.totals.gross_minor))
+            shown = is_note, bill.head.period, bill.head.state.value, bill.head.totals.gross_minor
+            lives.append((*shown, makers[bill.head.id]))
         rests = (
             [each.open_minor for each in items.charges.values()],
             [each.left_minor for each in items.credits_left.values()],
@@ -284,7 +296,9 @@ class Company:
 
 def expected(oracle: Bills) -> tuple[object, ...]:
     """The same by the oracle: numbers without a gap."""
-    lives = sorted((life.of is not None, life.period, life.state, life.gross) for life in oracle.lives)
+    lives = sorted(
+        (life.of is not None, life.period, life.state, life.gross, sorted(life.makers)) for life in oracle.lives
+    )
     return lives, [*range(1, oracle.issued + 1)], [*range(1, oracle.notes + 1)], oracle.balance
 
 
@@ -351,8 +365,8 @@ async def _nothing(*_: object) -> None:
     return
 
 
-async def _nobody(_: object, heads: Iterable[BillHead]) -> dict[UUID, set[UUID]]:
-    return {head.id: set() for head in heads}
+async def _nobody(*_: object) -> set[UUID]:
+    return set()
 
 
 async def _as_it_was(_: object, note: Bill) -> Content:
