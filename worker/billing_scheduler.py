@@ -35,6 +35,7 @@ from worker.tasks.background import run_last_free
 
 _NAME = "leadger-python"
 POLL_INTERVAL_S = 0.2
+"""How often it looks whether a worker that has the run has ended it."""
 _RUNS_SHOWN = 20
 _RESULTS_AT_ONCE = 1_000
 

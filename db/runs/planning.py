@@ -15,6 +15,7 @@ from billing.runs import last_ended_period
 from db.bills import facts
 
 PORTION_PARTNERS = 100
+"""A portion has so many partners at most."""
 _PORTION_ACTIONS = 20_000
 
 
