@@ -257,7 +257,7 @@ async def test_r14_each_view_of_a_month_says_what_is_credited(browser_of: Browse
     assert " Billed Credited " in customers
     assert " 0 0.00 0.00 0.00 10.00" in customers
     person = await sam.get(f"/people/{sold['customer']['customer_id']}?partner=acme&period=2024-05")
-    assert "May 2024 with acme Billed 0.00 EUR Credited 10.00 Net −10.00 Gross 0.00" in person.text
+    assert "May 2024 with Acme Billed 0.00 EUR Credited 10.00 Net −10.00 Gross 0.00" in person.text
     assert "10.00 are credited, which leaves −10.00." in (await pat.get("/partner")).text
 
 
