@@ -123,11 +123,12 @@ def test_every_command_about_bills_works_as_typed(running: Running) -> None:
     assert file.read_bytes().startswith(b"%PDF-")
 
 
-def test_a_run_bills_all_partners_as_typed(running: Running) -> None:
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_a_run_bills_all_partners_as_typed(running: Running, turn: str) -> None:
     block = re.search(r"\nAll partners at once.*?```bash\n(.*?)```", README, re.DOTALL)
     assert block
     said = _typed(running, block[1])
-    assert "nothing was written." in said
+    assert "nothing was written." in said, turn
     assert "0 failed" in said
     assert "new customers" in said
 
@@ -143,14 +144,15 @@ def test_there_is_a_person_of_each_role_who_can_sign_in(running: Running) -> Non
     assert (running.home / "dev.env").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_python_client_works(running: Running) -> None:
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_the_python_client_works(running: Running, turn: str) -> None:
     block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert block
     assert len(block[1].splitlines()) == 10
     done = subprocess.run(
         [sys.executable, "-c", block[1]], capture_output=True, text=True, env=running.environment, timeout=60
     )
-    assert done.stdout.startswith("10.00 EUR – Billed in full: 10.00 EUR by the rate for High"), done.stderr
+    assert done.stdout.startswith("10.00 EUR – Billed in full: 10.00 EUR by the rate for High"), (turn, done.stderr)
 
 
 def test_every_setting_is_in_the_configuration_table() -> None:
