@@ -60,7 +60,7 @@ async def test_a_run_dry_and_live(browser_of: BrowserOf, office: Office) -> None
     assert bill["state"] == "pending"
     assert "fay" in (await sam.get("/month?period=2024-04")).text
     other = await make(office.client, "partners", external_id="a/b", name="Any id")
-    assert f'/partners/{other["partner_id"]}/months/2024-04' in (await fay.get("/month?period=2024-04")).response.text
+    assert f"/partners/{other['partner_id']}/months/2024-04" in (await fay.get("/month?period=2024-04")).response.text
 
 
 async def test_what_waits_from_before_the_scheduler_is_named_until_people_bill_it(
@@ -89,10 +89,10 @@ async def test_what_waits_is_shown_with_its_partner(browser_of: BrowserOf, offic
     page = await fay.get("/month?period=2024-04")
     rows = [re.findall(r">([^<>]+)</(?:a|span|td)>", row) for row in page.response.text.split("<tr")]
     assert [row[:3] for row in rows if row and row[0] in ("acme", "globex")] == [
-        ["acme", "Ready", "no price of its own"],
+        ["acme", "Ready", "No price of its own"],
         ["globex", "Look first", "1"],
     ]
-    assert "1 leads wait that are counted for no partner" in page.text
+    assert "1 lead waits that is counted for no partner" in page.text
 
 
 async def test_a_run_shows_its_partners_in_pages(

@@ -91,7 +91,7 @@ async def test_a_person_is_erased_by_whoever_types_their_id(browser_of: BrowserO
     for browser in (ada, fay):
         done = await browser.get(path)
         assert ("This person was erased" in done.text, "anna" in done.text) == (True, False)
-        assert "April 2024 with acme Billed 10.00 EUR" in done.text
+        assert "April 2024 with Acme Billed 10.00 EUR" in done.text
     lines = await get_all(office.client, "/api/audit", what="customer.erased")
     assert [each["who"]["name"] for each in lines] == ["ada"]
 
