@@ -202,13 +202,16 @@ def _print_run(run: dict[str, Any]) -> None:
     if run["results"]:
         console().print(table)
     counts = ", ".join(f"{run[name]:,} {name}" for name in ("successful", "failed", "skipped", "waiting"))
-    sums = " and ".join(f"{amount} {currency}" for currency, amount in run["totals"].items()) or "nothing"
+    sums = " and ".join(f"{amount} {currency}" for currency, amount in run["totals"].items()) or "Nothing"
     what = "would be billed; nothing was written" if run["dry_run"] else "billed"
     if run["errors_left_out"]:
         note(f"{run['errors_left_out']:,} more have an error; it is not shown here.")
     if run["error"]:
         console().print(f"The run failed: {run['error']}", markup=False, soft_wrap=True)
-    console().print(f"{run['processed']:,} processed: {counts}. {sums} {what}.", markup=False, soft_wrap=True)
+    processed = f"{run['processed']:,} processed"
+    if run["state"] in ("waiting", "running"):
+        processed = f"Not over yet, {run['processed']:,} of {run['progress']['total']:,} processed"
+    console().print(f"{processed}: {counts}. {sums} {what}.", markup=False, soft_wrap=True)
 
 
 def _print_runs(found: dict[str, Any]) -> None:

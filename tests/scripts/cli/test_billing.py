@@ -59,6 +59,22 @@ def test_a_dry_run_then_the_run_then_the_status(stack: Stack, partner: str) -> N
     assert "The scheduler looks next at" in shown
 
 
+def test_the_status_of_a_run_says_whether_it_is_over(stack: Stack, partner: str) -> None:
+    with Client(stack.url, stack.key) as client:
+        client.post("/api/workers/pause", {"reason": "A test."})
+        try:
+            action = {"action_type": "Click", "engagement_level": "Low", "timestamp": "2024-04-02T10:00:00Z"}
+            about = {"lead_id": f"{partner}-2", "customer_id": partner, "product_id": partner, "lead_type": "Visit"}
+            client.post("/leads", about | {"actions": [action]})
+            run = client.post("/api/billing-scheduler/process-shop-billing/" + partner, {"period": "2024-04"})
+            assert "Not over yet, 0 of 0 processed: " in leadger(stack, "status", run["run_id"]).stdout
+        finally:
+            client.post("/api/workers/resume", {})
+        client.wait_for(f"/api/tasks/{run['task_id']}")
+    shown = leadger(stack, "status", run["run_id"]).stdout
+    assert "\n1 processed: 1 successful, 0 failed, 0 skipped, 0 waiting. 12.00 EUR billed." in shown
+
+
 def dead_letter(stack: Stack, partner: str) -> str:
     """April of the partner has failed three times; returns its id."""
 
