@@ -102,7 +102,7 @@ async def _show_run(request: Request, form: Form, run_id: UUID, after: str | Non
         (shown,) = await runs_out(connection, [run])
         zones = await records.zones(connection, [run])
         ended = await records.items(connection, run_id, after=place_from_cursor(after, tuple[str, int]), limit=PER_PAGE)
-        letters = await records.failing(connection, run_id, PER_PAGE)
+        letters = await starting.dead_letters_of(connection, run_id, PER_PAGE)
     following = _following(ended, PER_PAGE)
     return page(
         request,
@@ -114,7 +114,7 @@ async def _show_run(request: Request, form: Form, run_id: UUID, after: str | Non
         results=[result_out(each) | {"name": each.partner_name} for each in ended],
         links=beside(request, {}, cursor_from_place(following) if following else None),
         files=files_of(f"/runs/{run_id}/export", {}),
-        letters=[each for each in letters if each.outcome == "failed"],
+        letters=letters,
         may_bill=caller_of(request).may(Permission.BILL),
     )
 

@@ -94,3 +94,11 @@ async def dead_letters(
         limit,
     )
     return [item_from_row(row) for row in rows]
+
+
+async def dead_letters_of(connection: asyncpg.Connection, run_id: UUID, limit: int) -> list[UUID]:
+    """The ids of those of a run, by partner and period."""
+    rows = await connection.fetch(
+        f"{ITEMS} WHERE run_id = $1 AND {IS_DEAD_LETTER} ORDER BY external_id, items.period LIMIT $2", run_id, limit
+    )
+    return [row["id"] for row in rows]

@@ -113,6 +113,15 @@ async def test_a_run_shows_its_partners_in_pages(
     second = await sam.get(html.unescape(older))
     assert [each.text.count(" Needs no bill ") for each in (first, second)] == [2, 1]
     assert "Older" not in second.text
+    async with transaction(office.engine) as connection:
+        await connection.execute("UPDATE billing_run_items SET outcome = 'failed', error = 'It broke.'")
+    fay = await browser_of("fay", Role.FINANCE)
+    for letters in (2, 1):
+        page = await fay.get(f"/runs/{run_id}")
+        items = re.findall('name="item" value="([^"]+)"', page.response.text)
+        assert len(items) == letters
+        await fay.send(f"/runs/{run_id}/retry", page.filled(f"/runs/{run_id}/retry") | {"item": items})
+    assert "Bill these again" not in (await fay.get(f"/runs/{run_id}")).text
 
 
 async def test_a_run_that_cannot_be_stays_typed(browser_of: BrowserOf, office: Office) -> None:
@@ -137,6 +146,7 @@ async def test_what_failed_is_billed_again(browser_of: BrowserOf, office: Office
     run = await run_of(office, fay, led := await fay.send("/month/run", form))
     async with transaction(office.engine) as connection:
         await connection.execute("UPDATE billing_run_items SET outcome = 'failed', error = 'It <b>broke</b>.'")
+        await connection.execute("UPDATE bills SET state = 'void'")
         await connection.execute("UPDATE billing_runs SET error = 'All of <i>it</i>.'")
         await connection.execute("DELETE FROM billing_run_figures")  # a failed run keeps none
     run = await fay.follow(led)
