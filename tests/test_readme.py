@@ -1,5 +1,6 @@
 """The README and the page about bills are true: their commands run as typed and print what they show."""
 
+import json
 import os
 import re
 import signal
@@ -85,6 +86,14 @@ def test_the_api_lines_work_as_typed(running: Running, turn: str) -> None:
     assert '"outcome":"billed"' in done.stdout
     assert '"dry_run":true' in done.stdout
     assert "# Billing report: Initech, April 2024" in done.stdout
+
+
+def test_the_samples_leave_a_bill_waiting_if_that_is_asked(running: Running) -> None:
+    said = _typed(
+        running, "leadger samples --month\nleadger samples --month\nleadger bills history acme 2024-04 --json\n"
+    )
+    history = json.loads(said[said.index("\n[") :])
+    assert [(each["move"], each["to"]) for each in history] == [("create", "draft"), ("submit", "pending")]
 
 
 @pytest.mark.parametrize("turn", ["first", pytest.param("second", marks=pytest.mark.slow)])
