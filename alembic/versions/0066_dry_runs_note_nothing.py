@@ -9,15 +9,16 @@ _TABLES = {"INSERT": "NEW TABLE AS added", "UPDATE": "OLD TABLE AS removed NEW T
 
 
 def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '500ms'")
     _replace_triggers("WHEN (current_setting('leadger.dry_run', true) IS DISTINCT FROM 'on')")
 
 
 def downgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '500ms'")
     _replace_triggers("")
 
 
 def _replace_triggers(condition: str) -> None:
-    op.execute("SET LOCAL lock_timeout = '500ms'")
     for event, tables in _TABLES.items():
         op.execute(
             f"""

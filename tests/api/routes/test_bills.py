@@ -218,7 +218,8 @@ async def test_b06_of_two_at_once_one_wins_and_the_same_again_changes_nothing(of
     issued = await office.moved(pending, "issue")
     sent = [(UUID(pending["bill_id"]), State.ISSUED, State.ISSUED, pending["digest"], None)] * 60
     async with transaction(office.engine) as connection:
-        await bill_history.add_all(connection, SYSTEM, "send", sent)
+        for each in sent:
+            await bill_history.add_all(connection, SYSTEM, "send", [each])
     assert (await office.moved(pending, "issue"))["number"] == issued["number"]
 
 

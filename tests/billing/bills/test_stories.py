@@ -31,7 +31,6 @@ from billing.bills import (
 )
 from billing.bills.account import Charge, Credit, Use, automatic_uses
 from billing.bills.approvals import Review
-from billing.bills.canonical_json import Json
 from billing.bills.conservation import Ledger
 from billing.bills.credit_notes import TakenBack
 from billing.bills.digest import document_from_bill
@@ -40,8 +39,7 @@ from billing.bills.lines import Adjustment, CreditFigures
 from billing.bills.moves import MoveRefused, Moving
 from billing.bills.states import Move, State
 from billing.bills.tax import BillTotals, TaxBlock
-from billing.bills.values import Content, Issue, Line, LineTax, TermsOfBill
-from billing.bills.wire import json_from_content
+from billing.bills.values import Content, Line, LineTax, TermsOfBill
 from billing.contracts.preferences import Approver
 from billing.contracts.tax import TaxCategory
 from billing.errors import InvalidValue, RuleViolation
@@ -225,8 +223,8 @@ def _difference_to_limit(terms: TermsOfBill, usage: Mapping[str, int]) -> Iterat
     yield Line(0, values.LineKind.OVERAGE, "Usage", terms.overage_unit_cost, quantity=units, unit=values.Unit.USAGE)
 
 
-def _content_only(document: Content, _: Issue) -> dict[str, Json]:
-    return {"bill": json_from_content(document)}
+def _of_content_only(content: str, _: str) -> str:
+    return digest.digest_of_text(content)
 
 
 def _newest_is(made: Iterable[Made], asked: Made) -> bool:
@@ -264,7 +262,7 @@ STORIES = {
         Told(unused_units_give_no_money_back, lines, "_overage", _difference_to_limit),
         Told(what_is_below_zero_is_not_lost, BillTotals, "carried_forward_minor", 0),
     ],
-    "B4": [Told(a_file_cannot_have_another_number, digest, "_sealed", _content_only)],
+    "B4": [Told(a_file_cannot_have_another_number, digest, "seal_of_texts", _of_content_only)],
     "B5": [
         Told(each_place_is_filled_whoever_comes_first, approvals, "_NARROWEST_FIRST", list(reversed(Approver))),
         Told(two_approvals_are_of_two_people, Review, "has_approval_of", lambda *_: False),

@@ -20,8 +20,8 @@ from tests.db.bills.test_b05_random_moves import MONTHS, Company, company
 @pytest.fixture
 async def of(engine: AsyncEngine, policies: Policies) -> Company:
     """A partner whose bill of the first month is void, so that another one can be made."""
-    of = await company(engine, policies, Random(0), {"fay": SYSTEM})
-    await of.do(of.entering("fay", MONTHS[0], 100))
+    of = await company(engine, policies, Random(0), {"system": SYSTEM})
+    await of.do(of.entering("system", MONTHS[0], 100))
     async with transaction(engine) as connection:
         bill_id = await records.live_of(connection, of.partner_id, MONTHS[0])
         assert bill_id is not None
@@ -31,7 +31,7 @@ async def of(engine: AsyncEngine, policies: Policies) -> Company:
 
 async def made_by_two(of: Company) -> list[object]:
     async def make() -> object:
-        async with of.unit("fay") as uow:
+        async with of.unit("system") as uow:
             return await creation.make(uow, of.policies, of.partner_id, MONTHS[0])
 
     return list(await asyncio.gather(make(), make(), return_exceptions=True))
