@@ -11,15 +11,22 @@ from typing import Any
 from billiard import pool
 from billiard.util import get_logger
 from celery import Celery
-from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    beat_init,
+    celeryd_after_setup,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
 
 from db.core.garbage_collector import OF_A_WORKER, tune_garbage_collector
 from db.core.settings import Settings
-from db.tasks.notifications import START_DUE_RUN, broker_configuration
+from db.tasks.notifications import START_DUE_RUN, SWEEP, broker_configuration
 from db.telemetry import tracing
 from db.telemetry.logs import configure_logging
 from worker import priority, process
-from worker.follow_up import from_beat
+from worker.follow_up import from_start
 from worker.schedule import beat_schedule
 from worker.traced import TracedCelery, TracedTask
 
@@ -98,12 +105,18 @@ def _share_memory(**_: Any) -> None:
     tune_garbage_collector(OF_A_WORKER)
 
 
+@worker_ready.connect
+def _go_on(**_: Any) -> None:
+    """What another worker was killed with goes on as soon as this one is there, and not at the next interval."""
+    from_start(SWEEP)
+
+
 @beat_init.connect
 def _start_beat(**_: Any) -> None:
     """Look for ended months at once: the first look enables the scheduler, and an interval is an hour."""
     tracing.start("leadger-beat")
     atexit.register(tracing.stop)
-    from_beat(START_DUE_RUN)
+    from_start(START_DUE_RUN)
 
 
 app = create_app(Settings())

@@ -1,4 +1,4 @@
-"""Messages that follow no commit: a Celery task tells itself that there is more to do, beat that it has begun."""
+"""Messages that follow no commit: a Celery task tells itself that there is more to do, a process that it has begun."""
 
 from celery.app.task import Context
 
@@ -17,6 +17,6 @@ def follow_up(request: Context, task: str, *arguments: str, send: Publish = publ
     send(Message(task, arguments), request_id_of(request))
 
 
-def from_beat(task: str, send: Publish = publish) -> None:
-    """Send a message when beat starts, before the first interval is over; if Redis is away, the interval comes."""
+def from_start(task: str, send: Publish = publish) -> None:
+    """Send a message when a process starts, before the first interval is over; if Redis is away, the interval comes."""
     send(Message(task), "")

@@ -17,6 +17,7 @@ import redis
 from db.access.api_keys import SCOPES
 from db.core.migrate import ROOT
 from db.core.settings import Settings
+from db.tasks.notifications import LEADS
 from scripts.dev.chaos.judgement import judge
 from scripts.dev.chaos.scene import opened_scene
 from scripts.dev.chaos.stack import Place
@@ -78,6 +79,21 @@ async def test_the_batch_under_way_is_finished_and_acknowledged(
     assert worker.wait() == 0
     assert (await client.get(batch_url)).json()["state"] == "done"
     assert _unacknowledged(settings) == 0
+
+
+async def test_what_lost_its_message_is_done_as_soon_as_a_worker_starts(
+    leadger: Release, client: httpx.AsyncClient, settings: Settings
+) -> None:
+    """Failed before: nobody looked until the next interval of beat, of which there is none here."""
+    batch_url = await _accepted(client)
+    with redis.Redis.from_url(settings.redis_url) as broker:
+        await asyncio.to_thread(wait_until, lambda: broker.keys(f"{LEADS}\x06*"), "the message is sent", _ENDS_S)
+        broker.flushall()
+    leadger.start("worker")
+    deadline = time.monotonic() + 30
+    while (await client.get(batch_url)).json()["state"] != "done":
+        assert time.monotonic() < deadline, "nobody looked"
+        await asyncio.sleep(0.1)
 
 
 @pytest.mark.slow
