@@ -146,11 +146,15 @@ def _supervisor_to_kill(home: Path) -> tuple["subprocess.Popen[bytes]", list[int
 
 def test_kill_9_of_the_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
     supervisor, pids = _supervisor_to_kill(tmp_path)
-    keepers = [pid for pid in descendants(supervisor.pid) if pid not in pids]
-    assert len(keepers) == 2
+
+    def keepers() -> list[int]:
+        return [pid for pid in descendants(supervisor.pid) if pid not in pids]
+
+    wait_until(lambda: len(keepers()) == 2, "each has its keeper, and nothing else is starting", 10)
+    all_of_them = pids + keepers()
     supervisor.kill()
     supervisor.wait()
-    wait_until_gone(pids + keepers)
+    wait_until_gone(all_of_them)
 
 
 def test_kill_9_of_everything_but_the_grandchildren_is_cleared_by_the_next_start(tmp_path: Path) -> None:
