@@ -122,14 +122,14 @@ def test_postgres_has_the_sizes_that_the_embedded_server_would_choose() -> None:
     assert service["deploy"]["resources"]["limits"]["memory"] == "1g"
     size = size_of(1024**3, 16 * 1024**3).settings()
     assert size == {
-        "shared_buffers": "170MB",
+        "shared_buffers": "256MB",
         "max_wal_size": "4096MB",
         "checkpoint_timeout": "30min",
         "wal_init_zero": "off",
     }
     assert service["command"] == [
         "postgres",
-        "-cshared_buffers=${POSTGRES_SHARED_BUFFERS:-170MB}",
+        "-cshared_buffers=${POSTGRES_SHARED_BUFFERS:-256MB}",
         "-cmax_wal_size=${POSTGRES_MAX_WAL_SIZE:-4GB}",
         "-ccheckpoint_timeout=30min",
         "-cwal_init_zero=off",

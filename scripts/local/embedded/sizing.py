@@ -14,7 +14,7 @@ from pathlib import Path
 
 _MB = 1024 * 1024
 _MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_SHARED_BUFFERS_OF_MEMORY = 1 / 6  # of a machine of its own a quarter; here other programs run beside it
+_SHARED_BUFFERS_OF_MEMORY = 1 / 4  # PostgreSQL's own advice, and what RDS takes
 _LEAST_BUFFERS_MB, _MOST_BUFFERS_MB = 128, 8192
 _LOG_OF_FREE_DISK = 1 / 4
 _LEAST_LOG_MB, _MOST_LOG_MB = 512, 16 * 1024

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.reports.leads_on_record import MOST_LEADS_SEARCHED
+from db.telemetry.business_figures import MOST_COUNTED
 from scripts.dev.bench.plans.reading import Reading, most
 
 LARGE = 25_000
@@ -25,6 +26,7 @@ _BOUNDED = {
     "db.intake.inbox.waiting_leads · inbox": "looks through what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.intake.inbox.waiting_up_to · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
     "db.telemetry.business_figures.read · inbox": "counts what waits, at most LEADGER_MAX_INBOX_LEADS",
+    "db.telemetry.business_figures.read · quarantine": f"counts {MOST_COUNTED:,} open leads at most",
 }
 """What may grow with something that has an end of its own; it may not read the table for that."""
 
