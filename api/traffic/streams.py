@@ -31,8 +31,8 @@ class Streams:
         if self._by_person.total() >= MOST or self._by_person[person_id] >= MOST_OF_PERSON:
             raise Problem(
                 429,
-                f"Too many live pages are open: {MOST_OF_PERSON} of one person are taken; "
-                f"try again in {_RETRY_AFTER_S} s.",
+                f"Too many live pages are open; a person has {MOST_OF_PERSON} at most. "
+                f"Try again in {_RETRY_AFTER_S} s.",
                 headers={"Retry-After": str(_RETRY_AFTER_S)},
             )
         self._by_person[person_id] += 1
