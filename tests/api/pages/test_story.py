@@ -106,7 +106,7 @@ def billed(page: Page) -> str:
     page.get_by_text("Bill February 2024").first.click()
     page.get_by_label("Type 2024-02 to bill it").fill("2024-02")
     page.get_by_role("button", name="Bill February 2024").click()
-    page.get_by_role("row").filter(has_text="story").get_by_role("link").click()
+    page.get_by_role("row").filter(has_text="story").locator("a.row").click()
     expect(page.locator(".figures .first dd")).to_have_text("10.00")
     return page.url.removeprefix(page.url[: page.url.index("/bills/")])
 
