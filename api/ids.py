@@ -4,14 +4,14 @@ from uuid import UUID
 
 import asyncpg
 
+from api.paging import cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from billing.bills.account import EntryKind
 from billing.errors import InvalidValue
 from billing.identity import check_id
 from db.bills import records
 from db.core.row_keys import customer_uuid, document_uuid, lead_uuid, partner_uuid, product_uuid, uuid_from_text
-from db.masters import customers, partners, products
-from db.reports import leads_on_record
+from db.masters import carried_ids, customers, partners, products
 
 
 async def partner_id_of(connection: asyncpg.Connection, text: str, *, within: UUID | None = None) -> UUID:
@@ -34,13 +34,24 @@ async def product_id_of(connection: asyncpg.Connection, text: str, *, within: UU
 async def customer_id_of(connection: asyncpg.Connection, text: str, *, within: UUID | None = None) -> UUID:
     """Row key of the person behind a customer id or alias; Problem 404 if there is none.
 
-    So it is for a person without a lead of the partner that a caller is bound to.
+    So it is for an id that no lead carried of the partner that a caller is bound to.
     """
     row_id = customer_uuid(_checked(text))
-    known = await customers.resolve(connection, [row_id])
-    if row_id not in known or (within and not await leads_on_record.any_of(connection, within, known[row_id])):
+    known = (await customers.resolve(connection, [row_id])).get(row_id)
+    if known is None or (within and not await carried_ids.is_carried(connection, within, known, row_id)):
         raise Problem(404, f"There is no customer {text!r}.")
-    return known[row_id]
+    return known
+
+
+def cursor_after(external_id: str) -> str:
+    """`next` of a page of customers: the key of the id by which the caller is shown the last one."""
+    return cursor_from_place(customer_uuid(external_id))
+
+
+async def customer_before(connection: asyncpg.Connection, after: str | None) -> UUID | None:
+    """Row key of the customer after whom a page begins, see `cursor_after`."""
+    shown = place_from_cursor(after, UUID)
+    return shown and (await customers.resolve(connection, [shown])).get(shown, shown)
 
 
 async def bill_id_of(connection: asyncpg.Connection, text: str) -> UUID:

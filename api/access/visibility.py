@@ -1,7 +1,7 @@
 """What a caller sees that is bound to a partner: what is that partner's, and no names of people or of other callers.
 
 What is another partner's is answered like what does not exist. Who a lead user is, the installation learnt from leads
-of all partners, and what the leads of one partner carried is not kept apart: so such callers see no name and no e-mail.
+of all partners: so such callers see no name and no e-mail, and the id that leads of their partner carried.
 """
 
 from typing import Any

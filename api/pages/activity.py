@@ -74,7 +74,7 @@ async def show_activity(request: Request, asked: Annotated[Asked, Depends()], af
         async with transaction(state_of(request).engine, readonly=True) as connection:
             only = await filter_from_asked(request, connection, asked)
             newest_by, before = leads_on_record.order_of(only), place_from_cursor(after, tuple[datetime, UUID])
-            found = await _found(connection, only, before, newest_by)
+            found = await _found(connection, only, before, newest_by, sees_people(request))
             language = await language_of_partner(connection, only.partner_id)
     except Problem as problem:
         form.refuse(problem)
@@ -140,11 +140,17 @@ async def ask_return_here(request: Request, lead_id: str) -> Response:
 
 
 async def _found(
-    connection: asyncpg.Connection, only: LeadFilter, before: tuple[datetime, UUID] | None, newest_by: LeadOrder
+    connection: asyncpg.Connection,
+    only: LeadFilter,
+    before: tuple[datetime, UUID] | None,
+    newest_by: LeadOrder,
+    people: bool,
 ) -> LeadPage:
     """The first page with leads in it: the leads behind an old bill are not the newest of the partner."""
     for _ in range(_MOST_SEARCHES):
-        found = await leads_on_record.page(connection, only, before=before, limit=PER_PAGE, newest_by=newest_by)
+        found = await leads_on_record.page(
+            connection, only, before=before, limit=PER_PAGE, newest_by=newest_by, people=people
+        )
         if found.leads or not found.next:
             break
         before = found.next
@@ -173,7 +179,7 @@ async def _show_lead(request: Request, form: Form, lead_id: str) -> Response:
     within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
         found = await leads_on_record.rows(connection, possible_lead_ids("", lead_id))
-        view = await leads_on_record.view(connection, next(iter(found))) if found else None
+        view = await leads_on_record.view(connection, next(iter(found)), people=within is None) if found else None
         if view is None or within not in (None, partner_uuid(view.lead.partner)):
             raise Problem(404, "There is no such lead on record.")
         partner_id = partner_uuid(view.lead.partner)

@@ -67,7 +67,7 @@ async def export_activity(request: Request, asked: Annotated[Asked, Depends()], 
     ) -> tuple[list[_Found], _Place | None]:
         only = await filter_from_asked(request, connection, asked)
         order = leads_on_record.order_of(only)
-        found = await leads_on_record.page(connection, only, before=before, limit=limit, newest_by=order)
+        found = await leads_on_record.page(connection, only, before=before, limit=limit, newest_by=order, people=people)
         return [_Found(*each) for each in found.leads], found.next
 
     columns = {name: cell for name, cell in _COLUMNS.items() if people or name not in _OF_PEOPLE}

@@ -23,7 +23,7 @@ from billing.periods import text_from_period
 from billing.terms import CapScope
 from db.core.engine import transaction
 from db.core.row_keys import customer_uuid
-from db.masters import customers
+from db.masters import carried_ids, customers
 from db.privacy import erased_names
 from db.reports import customer_months
 from db.reports.customer_months import CustomerMonth
@@ -89,6 +89,7 @@ async def _show(request: Request, form: Form, customer: str, partner: str, perio
     async with transaction(state_of(request).engine, readonly=True) as connection:
         customer_id = await customer_id_of(connection, customer, within=within)
         person = await customers.read(connection, customer_id)
+        own_id = await carried_ids.first(connection, within, customer_id) if within else person.external_id
         erasure = await erased_names.stage(connection, customer_id, [person.external_id, *person.aliases])
         months = await customer_months.newest(connection, customer_id, partner_id=within, limit=MONTHS + 1)
         shown = next(
@@ -112,8 +113,9 @@ async def _show(request: Request, form: Form, customer: str, partner: str, perio
         may_erase=erasure is None and caller_of(request).may(Permission.ADMIN),
         language=language,
         person=person,
+        own_id=own_id,
         people=sees_people(request),
-        months=[(each, link(f"/people/{customer_id}", _query(each))) for each in months[:MONTHS]],
+        months=[(each, link(f"/people/{customer_uuid(own_id)}", _query(each))) for each in months[:MONTHS]],
         most_months=MONTHS if len(months) > MONTHS else None,
         shown=shown,
         lines=lines[:MOST_ACTIONS],

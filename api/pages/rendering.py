@@ -18,6 +18,7 @@ from api.pages.assets import takes_gzip, url_of
 from api.pages.forms import Form
 from api.pages.navigation import groups_for, paths_of
 from api.state import state_of
+from db.core.row_keys import customer_uuid
 
 POLICY = "; ".join(
     (
@@ -112,6 +113,7 @@ def environment() -> Environment:
         "day": words.day,
         "date": words.brief_day,
         "instant": words.instant,
+        "customer_key": customer_uuid,
     }
     return made
 

@@ -17,10 +17,10 @@ from api.state import state_of
 from db.access import users
 from db.bills import records
 from db.core.engine import transaction
-from db.core.row_keys import partner_uuid, uuid_from_text
+from db.core.row_keys import customer_uuid, partner_uuid, uuid_from_text
 from db.intake import request_status
 from db.ledger import what_if
-from db.masters import customers, partners, products
+from db.masters import carried_ids, customers, partners, products
 from db.reports import leads_on_record
 from db.reports.explained_actions import action_line
 from db.runs import records as runs
@@ -95,7 +95,10 @@ async def _people(request: Request, connection: asyncpg.Connection, text: str) -
         found = [await customers.read(connection, by_email or await customer_id_of(connection, text, within=within))]
     except Problem:
         found = await customers.find_by_name(connection, text, limit=MOST_OF_A_KIND + 1) if within is None else []
-    return [Hit("Person", each.name if within is None else each.external_id, f"/people/{each.id}") for each in found]
+    if within:
+        named = [await carried_ids.first(connection, within, each.id) for each in found]
+        return [Hit("Person", own_id, f"/people/{customer_uuid(own_id)}") for own_id in named]
+    return [Hit("Person", each.name, f"/people/{each.id}") for each in found]
 
 
 async def _users(request: Request, connection: asyncpg.Connection, text: str) -> list[Hit]:

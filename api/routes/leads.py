@@ -232,7 +232,7 @@ async def list_leads(
             end=end_date,
         )
         before = place_from_cursor(after, tuple[datetime, UUID])
-        page = await leads_on_record.page(connection, only, before=before, limit=limit)
+        page = await leads_on_record.page(connection, only, before=before, limit=limit, people=within is None)
     return json_response(
         {
             "items": [lead_summary_out(*each, people=within is None) for each in page.leads],
@@ -286,7 +286,7 @@ async def _find_lead(request: Request, source: str, lead_id: str) -> dict[str, A
 
 
 async def _found_on_record(request: Request, connection: asyncpg.Connection, row_id: UUID) -> dict[str, Any] | None:
-    view = await leads_on_record.view(connection, row_id)
+    view = await leads_on_record.view(connection, row_id, people=sees_people(request))
     if view is None or own_partner(request) not in (None, partner_uuid(view.lead.partner)):
         return None
     return lead_out_from_view(view, people=sees_people(request))

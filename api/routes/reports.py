@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, sees_people
-from api.ids import customer_id_of, partner_id_of
+from api.ids import cursor_after, customer_before, customer_id_of, partner_id_of
 from api.negotiation import accepted
 from api.paging import After, Limit, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -141,7 +141,9 @@ async def get_report(
             return json_response(await _with_customers(request, connection, report))
         if chosen == "pdf":
             most = pdf_format.MOST_CUSTOMERS + 1
-            customers = await report_customers.page(connection, partner_id, period, limit=most)
+            customers = await report_customers.page(
+                connection, partner_id, period, limit=most, people=sees_people(request)
+            )
     if chosen == "pdf":
         pdf = await run_in_threadpool(pdf_format.pdf_file, report, customers, people=sees_people(request))
         name = f"{text_from_period(period)}-{report_id}.pdf"
@@ -159,9 +161,14 @@ async def list_report_customers(
     async with transaction(state_of(request).engine, readonly=True) as connection:
         partner_id, period = await _found(request, connection, report_id)
         page = await report_customers.page(
-            connection, partner_id, period, after=place_from_cursor(after, UUID), limit=limit
+            connection,
+            partner_id,
+            period,
+            after=await customer_before(connection, after),
+            limit=limit,
+            people=sees_people(request),
         )
-    following = cursor_from_place(page[-1].customer_id) if len(page) == limit else None
+    following = cursor_after(page[-1].external_id) if len(page) == limit else None
     return json_response(
         {"items": [customer_out(customer, people=sees_people(request)) for customer in page], "next": following}
     )
@@ -241,10 +248,13 @@ async def _with_customers(
 ) -> dict[str, Any]:
     """A report with the first of its customers, and where the others begin; or with one customer only."""
     most = _CUSTOMERS_SHOWN
-    found = await report_customers.page(connection, report.partner_id, report.period, only=only, limit=most + 1)
+    people = sees_people(request)
+    found = await report_customers.page(
+        connection, report.partner_id, report.period, only=only, limit=most + 1, people=people
+    )
     shown = found[:most]
-    following = cursor_from_place(shown[-1].customer_id) if len(found) > most else None
-    return report_out(report, shown, following, people=sees_people(request))
+    following = cursor_after(shown[-1].external_id) if len(found) > most else None
+    return report_out(report, shown, following, people=people)
 
 
 def _month(day: date) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from api.wire import instant_out, totals_out
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
+from db.core.row_keys import customer_uuid
 from db.reports.live_report import ProductTotals, Report
 from db.reports.report_customers import CustomerTotals
 from db.reports.report_versions import ReportVersion
@@ -39,7 +40,7 @@ def customer_out(customer: CustomerTotals, *, people: bool) -> dict[str, Any]:
     """One customer's part of a report; without `people` the customer has no name and no e-mail."""
     return {
         "customer": {
-            "customer_id": customer.customer_id,
+            "customer_id": customer_uuid(customer.external_id),
             "external_id": customer.external_id,
             "name": customer.name if people else None,
             "email": customer.email if people else None,

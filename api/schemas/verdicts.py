@@ -7,7 +7,7 @@ from billing.leads import Lead
 from billing.money import amount_from_minor
 from billing.periods import text_from_period
 from billing.totals import Totals
-from db.core.row_keys import lead_uuid
+from db.core.row_keys import customer_uuid, lead_uuid
 from db.reports.explained_actions import Line
 from db.reports.leads_on_record import LeadRow, LeadView
 
@@ -22,7 +22,7 @@ def lead_out_from_view(view: LeadView, *, people: bool) -> dict[str, Any]:
         "source": lead.source or None,
         "partner": lead.partner,
         "customer": {
-            "customer_id": lead.customer_id,
+            "customer_id": customer_uuid(lead.customer),
             "external_id": lead.customer,
             "name": lead.customer_name if people else None,
             "email": lead.customer_email if people else None,
@@ -46,7 +46,7 @@ def lead_summary_out(lead: LeadRow, totals: Totals, credited_minor: int, *, peop
         "source": lead.source or None,
         "partner": lead.partner,
         "customer": {
-            "customer_id": lead.customer_id,
+            "customer_id": customer_uuid(lead.customer),
             "external_id": lead.customer,
             "email": lead.customer_email if people else None,
         },

@@ -37,6 +37,10 @@ class Arrival:
     customer_id: UUID = field(init=False)
     lead_type_key: str = field(init=False)
     customer: Customer = field(init=False)
+    carried_id: UUID = field(init=False)
+    """The customer id that the lead carried, which may be an alias."""
+    has_aliases: bool = False
+    """Whether the person had several ids when the lead came."""
     is_erased: bool = False
     """Whether the person was erased; the lead names them by the key then, and what was sent must not be kept."""
     problem: str | None = None
@@ -53,7 +57,7 @@ class Arrival:
     def __post_init__(self) -> None:
         self.id = lead_uuid(self.lead.source, self.lead.external_id)
         self.product_id = product_uuid(self.lead.product)
-        self.customer_id = customer_uuid(self.lead.customer)
+        self.customer_id = self.carried_id = customer_uuid(self.lead.customer)
         self.lead_type_key = text_key(self.lead.lead_type)
 
     def set_problem(self, problem: str, detail: str) -> None:

@@ -15,6 +15,7 @@ from db.ledger import judging, reevaluation, verdicts
 from db.ledger.case import Case
 from db.ledger.periods import store_periods
 from db.ledger.policies import Policies
+from db.masters import carried_ids
 
 
 async def process(
@@ -50,6 +51,7 @@ async def process(
     known = await stored_leads.find(connection, [arrival.id for arrival in complete])
     await stored_leads.add(connection, matching.merge(complete, known))
     await own_ids.detect_conflicts(connection, complete, known)
+    await _keep_carried_ids(connection, complete)
     if known.quarantined:
         for arrival in complete:
             arrival.has_quarantined = arrival.id in known.quarantined
@@ -73,6 +75,16 @@ async def process(
     await own_ids.add(connection, complete)
     await possible_corrections.find(connection, complete)
     return {verdict.action: verdict.outcome for case in cases.values() for verdict in case.verdicts}
+
+
+async def _keep_carried_ids(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> None:
+    """Keep by which ids leads name people who have several; few do."""
+    taken = [arrival for arrival in arrivals if not arrival.problem]
+    named = {each.customer for each in taken if each.has_aliases or each.carried_id != each.customer_id}
+    if named:
+        await carried_ids.keep(
+            connection, [(each.customer, each.carried_id) for each in taken if each.customer in named]
+        )
 
 
 def _periods_of(cases: Iterable[Case]) -> dict[UUID, set[int]]:

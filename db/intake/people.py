@@ -47,12 +47,14 @@ async def ensure_people_in_own_transaction(
 
 async def _known(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
     """The person behind each known customer id. Leads of people who were erased name them by the key from now on."""
-    known, erased = await customers.resolve_with_erased(connection, {arrival.customer_id for arrival in arrivals})
-    if erased:
+    people = await customers.resolve_people(connection, {arrival.customer_id for arrival in arrivals})
+    if people.erased or people.with_aliases:
         for arrival in arrivals:
-            if known.get(arrival.customer_id) in erased:
+            meant = people.meant.get(arrival.customer_id)
+            if meant in people.erased:
                 arrival.erase_person()
-    return known
+            arrival.has_aliases = meant in people.with_aliases
+    return people.meant
 
 
 def _described(arrivals: Sequence[Arrival], known: Mapping[UUID, UUID]) -> dict[str, Person]:

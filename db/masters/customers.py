@@ -32,19 +32,28 @@ class Customer:
 
 async def resolve(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """The customer that each known customer id or alias means."""
-    known, _ = await resolve_with_erased(connection, ids)
-    return known
+    return (await resolve_people(connection, ids)).meant
 
 
-async def resolve_with_erased(
-    connection: asyncpg.Connection, ids: Iterable[UUID]
-) -> tuple[dict[UUID, UUID], set[UUID]]:
-    """The customer that each known customer id or alias means; and which of these customers were erased."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """The customer that each known customer id or alias means; which of them were erased, and which have aliases."""
+
+    meant: dict[UUID, UUID]
+    erased: set[UUID]
+    with_aliases: set[UUID]
+
+
+async def resolve_people(connection: asyncpg.Connection, ids: Iterable[UUID]) -> People:
+    """The people behind customer ids and aliases, as far as they are known."""
     rows = await connection.fetch(
         """
         SELECT known.*, EXISTS (
             SELECT FROM erased_customers WHERE erased_customers.customer_id = known.customer_id
-        ) AS is_erased
+        ) AS is_erased, (
+            -- LIMIT asks for each; EXISTS may read all aliases there are.
+            SELECT true FROM customer_aliases AS others WHERE others.customer_id = known.customer_id LIMIT 1
+        ) AS has_aliases
         FROM (
             SELECT id, id AS customer_id FROM customers WHERE id = ANY($1::uuid[])
             UNION ALL
@@ -53,7 +62,11 @@ async def resolve_with_erased(
         """,
         list(ids),
     )
-    return {row["id"]: row["customer_id"] for row in rows}, {row["customer_id"] for row in rows if row["is_erased"]}
+    return People(
+        {row["id"]: row["customer_id"] for row in rows},
+        {row["customer_id"] for row in rows if row["is_erased"]},
+        {row["customer_id"] for row in rows if row["has_aliases"]},
+    )
 
 
 async def is_erased(connection: asyncpg.Connection, customer_id: UUID) -> bool:

@@ -106,7 +106,6 @@ async def _new_rows(connection: asyncpg.Connection, new: dict[UUID, Arrival], de
             currency=product["currency"],
             timezone=product["timezone"],
             product=product["product"],
-            customer_id=arrival.customer_id,
             customer=customer,
             customer_name=customer_name,
             customer_email=customer_email,

@@ -23,6 +23,7 @@ from db.core.slices import in_slices
 from db.ledger import cap_used, correction_links, period_counters, reading, winners
 from db.ledger.case import Case, Customer
 from db.ledger.policies import terms_from_row
+from db.masters.carried_ids import first_carried
 
 ACTIONS_AT_ONCE = 2_000
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -86,15 +87,16 @@ async def lines_of_customers(
     customer_ids: Sequence[UUID],
     *,
     until: datetime = _NEVER,
+    people: bool = True,
 ) -> AsyncIterator[list[Line]]:
     """All actions of some customers in one billing period, explained, by customer and evaluation order, in pieces.
 
     About `ACTIONS_AT_ONCE` are in memory at a time, however many a customer has. Call it in a transaction. What
-    happened after `until` is left out.
+    happened after `until` is left out. Without `people` customers have the id that leads of the partner carried.
     """
     terms, currency = await _terms(connection, partner_id)
     in_force = terms.at(period)
-    customers = await _customers(connection, customer_ids)
+    customers = await _customers(connection, customer_ids, None if people else partner_id)
     versions = await _versions(connection, {((partner_id, customer_id), period) for customer_id in customer_ids})
     periods = await period_counters.read(connection, [((partner_id, customer), 0) for customer in customer_ids])
     used = dict.fromkeys(customer_ids, 0)
@@ -383,9 +385,16 @@ async def _rules(connection: asyncpg.Connection, ids: Iterable[int]) -> dict[int
     }
 
 
-async def _customers(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, LineCustomer]:
+async def _customers(
+    connection: asyncpg.Connection, ids: Iterable[UUID], named_by: UUID | None = None
+) -> dict[UUID, LineCustomer]:
+    """Customers by their row keys, with their own ids or those that leads of a partner carried."""
     rows = await connection.fetch(
-        "SELECT id, external_id, name, email FROM customers WHERE id = ANY($1::uuid[])", list(ids)
+        f"""
+        SELECT id, {first_carried("$2::uuid")} AS external_id, name, email FROM customers WHERE id = ANY($1::uuid[])
+        """,  # noqa: S608 - an id of ours
+        list(ids),
+        named_by,
     )
     return {row["id"]: LineCustomer(row["external_id"], row["name"], row["email"]) for row in rows}
 

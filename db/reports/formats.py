@@ -42,11 +42,11 @@ async def blocks(
 ) -> AsyncIterator[tuple[str, ...]]:
     """The text of a report, block by block, in each of some formats; without totals that would stand among rows.
 
-    Without `people` customers have no name, and their id in place of the e-mail.
+    Without `people` customers have no name, and the id that leads of the partner carried in place of the e-mail.
     """
     yield tuple(each.head(report) for each in formats)
     block: list[Line] = []
-    async for line in report_lines.lines(connection, report.partner_id, report.period):
+    async for line in report_lines.lines(connection, report.partner_id, report.period, people=people):
         block.append(line if people else line._replace(customer=_unnamed(line.customer)))
         if len(block) == LINES_PER_BLOCK:
             yield await _text(block, formats)
@@ -54,7 +54,7 @@ async def blocks(
     if block:
         yield await _text(block, formats)
     heads = tuple(each.credits_head() for each in formats)
-    async for credited in report_lines.booked_credits(connection, report.partner_id, report.period):
+    async for credited in report_lines.booked_credits(connection, report.partner_id, report.period, people=people):
         if not people:
             credited = [replace(each, email=each.customer, customer_name="") for each in credited]
         yield tuple(

@@ -12,6 +12,7 @@ from billing.texts import text_key
 from billing.totals import Totals
 from db.core.totals_rows import COUNTED_TOTALS, totals_from_row
 from db.masters import products
+from db.masters.carried_ids import first_carried
 from db.masters.partners import LATEST_ZONE
 from db.reports.explained_actions import Line, lines_of_lead
 
@@ -36,7 +37,6 @@ class LeadRow:
     currency: str
     timezone: str
     product: str
-    customer_id: UUID
     customer: str
     customer_name: str
     customer_email: str
@@ -97,23 +97,15 @@ class LeadPage:
     next: tuple[datetime, UUID] | None
 
 
-async def view(connection: asyncpg.Connection, lead_id: UUID) -> LeadView | None:
+async def view(connection: asyncpg.Connection, lead_id: UUID, *, people: bool = True) -> LeadView | None:
     """A lead with its actions; None if it is not on record (it may still wait or be in quarantine)."""
-    row = (await rows(connection, [lead_id])).get(lead_id)
+    row = (await rows(connection, [lead_id], people=people)).get(lead_id)
     return view_from_lines(row, await lines_of_lead(connection, lead_id)) if row else None
 
 
-async def any_of(connection: asyncpg.Connection, partner_id: UUID, customer_id: UUID) -> bool:
-    """Whether a customer has leads on record of a partner."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM leads WHERE customer_id = $1 AND partner_id = $2)", customer_id, partner_id
-    )
-    return found
-
-
-async def rows(connection: asyncpg.Connection, lead_ids: Sequence[UUID]) -> dict[UUID, LeadRow]:
-    """The leads that are on record among these, by id."""
-    found = await connection.fetch(f"{_named_leads('leads')} WHERE leads.id = ANY($1::uuid[])", lead_ids)
+async def rows(connection: asyncpg.Connection, lead_ids: Sequence[UUID], *, people: bool = True) -> dict[UUID, LeadRow]:
+    """The leads that are on record among these, by id. Without `people` customers have the id that leads carried."""
+    found = await connection.fetch(f"{_named_leads('leads', people)} WHERE leads.id = ANY($1::uuid[])", lead_ids)
     return {row["id"]: _lead_from_row(row) for row in found}
 
 
@@ -152,6 +144,7 @@ async def page(
     before: tuple[datetime, UUID] | None,
     limit: int,
     newest_by: LeadOrder = LeadOrder.CREATED,
+    people: bool = True,
 ) -> LeadPage:
     """Leads before the place `before`; RECEIVED is for what `order_of` says so of.
 
@@ -197,7 +190,7 @@ async def page(
         filtered.append(f"EXISTS (SELECT FROM actions WHERE {conditions} OFFSET 0)")
     rows = await connection.fetch(
         f"""
-        {_named_leads(f"({searched if filtered else f'{first} LIMIT {limit:d}'})")}
+        {_named_leads(f"({searched if filtered else f'{first} LIMIT {limit:d}'})", people)}
         WHERE {" AND ".join(["true", *filtered])} ORDER BY {order} LIMIT {limit:d}
         """,
         *arguments,
@@ -275,11 +268,12 @@ async def _totals_of_leads(connection: asyncpg.Connection, lead_ids: Sequence[UU
     return {lead_id: found.get(lead_id, (Totals(leads=1), 0)) for lead_id in lead_ids}
 
 
-def _named_leads(source: str) -> str:
+def _named_leads(source: str, people: bool) -> str:
     """A query of leads with the names of what they refer to.
 
     OFFSET 0 has them looked up one by one; as joins Postgres may read all customers for a page.
     """
+    customer = "external_id" if people else first_carried("leads.partner_id")
     return f"""
         SELECT leads.*, partners.external_id AS partner, partners.currency, partners.timezone,
                products.external_id AS product, customers.external_id AS customer, customers.name, customers.email
@@ -290,7 +284,7 @@ def _named_leads(source: str) -> str:
         ) AS partners
         CROSS JOIN LATERAL (SELECT external_id FROM products WHERE id = leads.product_id OFFSET 0) AS products
         CROSS JOIN LATERAL (
-            SELECT external_id, name, email FROM customers WHERE id = leads.customer_id OFFSET 0
+            SELECT {customer} AS external_id, name, email FROM customers WHERE id = leads.customer_id OFFSET 0
         ) AS customers
     """  # noqa: S608 - a query of this module
 
@@ -304,7 +298,6 @@ def _lead_from_row(row: asyncpg.Record) -> LeadRow:
         currency=row["currency"],
         timezone=row["timezone"],
         product=row["product"],
-        customer_id=row["customer_id"],
         customer=row["customer"],
         customer_name=row["name"],
         customer_email=row["email"],

@@ -18,6 +18,7 @@ from billing.zones import zone
 from db.core.engine import transaction
 from db.core.row_keys import lead_uuid, uuid_from_text
 from db.core.unit_of_work import UnitOfWork
+from db.masters.carried_ids import first_carried
 from db.masters.emails import email_from_wire
 from db.tasks import records as tasks
 from db.tasks.records import Task
@@ -122,9 +123,9 @@ async def _delete_oldest(connection: asyncpg.Connection, partner_id: str) -> Non
 async def page(connection: asyncpg.Connection, task_id: UUID, part: Part, *, after: int = 0, limit: int) -> list[Entry]:
     """Entries of a part in the order of the list; those that only we have by lead or customer and time."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT position, line, coalesce(entries.lead_id, leads.external_id, lead_of_action.external_id) AS lead_id,
-            actions.id AS action_id, customers.external_id AS customer, nullif(day, $5::date) AS day,
+            actions.id AS action_id, {first_carried("task.partner_id")} AS customer, nullif(day, $5::date) AS day,
             theirs_minor, ours_minor
         FROM reconciliation_entries AS entries
         JOIN (SELECT id, (arguments ->> 'partner_id')::uuid AS partner_id FROM tasks) AS task ON task.id = task_id
@@ -136,7 +137,7 @@ async def page(connection: asyncpg.Connection, task_id: UUID, part: Part, *, aft
             SELECT FROM leads AS theirs WHERE theirs.customer_id = key AND theirs.partner_id = task.partner_id
         )
         WHERE task_id = $1 AND part = $2 AND position > $3 ORDER BY position LIMIT $4
-        """,
+        """,  # noqa: S608 - an id of ours
         task_id,
         part,
         after,

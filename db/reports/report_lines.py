@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from db.masters.carried_ids import first_carried
 from db.reports import explained_actions
 from db.reports.explained_actions import Line, lines_of_customers
 
@@ -34,7 +35,9 @@ class BookedCredit:
     billing_period: int
 
 
-async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -> AsyncIterator[Line]:
+async def lines(
+    connection: asyncpg.Connection, partner_id: UUID, period: int, *, people: bool = True
+) -> AsyncIterator[Line]:
     """All actions of a report, explained, by customer; a few thousand of them are in memory at a time."""
     after = None
     while True:
@@ -59,29 +62,30 @@ async def lines(connection: asyncpg.Connection, partner_id: UUID, period: int) -
         if not rows:
             return
         customer_ids = [row["customer_id"] for row in rows]
-        async for piece in lines_of_customers(connection, partner_id, period, customer_ids):
+        async for piece in lines_of_customers(connection, partner_id, period, customer_ids, people=people):
             for line in piece:
                 yield line
         after = customer_ids[-1]
 
 
 async def booked_credits(
-    connection: asyncpg.Connection, partner_id: UUID, period: int
+    connection: asyncpg.Connection, partner_id: UUID, period: int, *, people: bool = True
 ) -> AsyncIterator[Sequence[BookedCredit]]:
     """What is credited in a period for returned actions of closed periods, in the order it was booked, in pieces.
 
     They are read with a cursor, so call it in a transaction.
     """
+    customer = "customers.external_id" if people else first_carried("$1")
     cursor = await connection.cursor(
-        """
+        f"""
         SELECT credits.amount_minor, credits.reason, credits.action_id, customers.email,
-               customers.external_id AS customer, customers.name AS customer_name, products.external_id AS product,
+               {customer} AS customer, customers.name AS customer_name, products.external_id AS product,
                products.name AS product_name, leads.external_id AS lead, leads.lead_type,
                actions.action_type, actions.engagement_level, actions.occurred_at, actions.billing_period
         FROM credits JOIN actions ON actions.id = credits.action_id JOIN leads ON leads.id = actions.lead_id
         JOIN customers ON customers.id = credits.customer_id JOIN products ON products.id = credits.product_id
         WHERE credits.partner_id = $1 AND credits.period = $2 ORDER BY credits.created_at, credits.action_id
-        """,
+        """,  # noqa: S608 - an id of ours
         partner_id,
         period,
     )

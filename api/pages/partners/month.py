@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request, Response
 
 from api.access.permissions import Permission, caller_of, requires
 from api.access.visibility import own_partner, sees_people
+from api.ids import cursor_after, customer_before
 from api.pages.forms import Act, Form, submitted
 from api.pages.lists import PER_PAGE, beside, path_to
 from api.pages.partners.heading import heading_of
 from api.pages.rendering import led_to, page
-from api.paging import After, cursor_from_place, place_from_cursor
+from api.paging import After
 from api.problems import FieldError, Problem
 from api.routes.adjustments import enter_adjustment, take_back_adjustment
 from api.routes.periods import close_period, reopen_period
@@ -119,15 +120,17 @@ async def _show(request: Request, form: Form, partner: str, period: str, after: 
         heading = await heading_of(request, connection, partner)
         partner_id = heading.partner.id
         report = await live_report.read(connection, partner_id, month)
-        place = place_from_cursor(after, UUID)
-        customers = await report_customers.page(connection, partner_id, month, after=place, limit=PER_PAGE)
+        place = await customer_before(connection, after)
+        customers = await report_customers.page(
+            connection, partner_id, month, after=place, limit=PER_PAGE, people=sees_people(request)
+        )
         policy = (await state.policies.load(connection, [partner_id]))[partner_id]
         left = await undecided.count(connection, policy, month) if within is None and not report.final else None
         ended = 0 if left is None else (await after_end.count(connection, [partner_id], month))[partner_id]
         bill = await _bill(connection, partner_id, month, is_inner=within is None)
         adjusted = (await adjustments.standing(connection, [partner_id], month))[partner_id] if within is None else []
     may_bill = caller_of(request).may(Permission.BILL)
-    following = cursor_from_place(customers[-1].customer_id) if len(customers) == PER_PAGE else None
+    following = cursor_after(customers[-1].external_id) if len(customers) == PER_PAGE else None
     return page(
         request,
         "partners/month.html",

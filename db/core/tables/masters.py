@@ -133,6 +133,16 @@ customer_aliases = Table(
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
 )
 
+carried_ids = Table(
+    "carried_ids",
+    metadata,
+    # No foreign keys: a batch that adds a row would wait for an erasure of the person.
+    Column("partner_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("number", BigInteger, Identity(), nullable=False),
+)
+
 erased_customers = Table(
     "erased_customers",
     metadata,

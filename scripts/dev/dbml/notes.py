@@ -11,6 +11,7 @@ GROUPS = {
         "products": "what leads are interested in; belongs to one partner for ever",
         "customers": "a person, known by e-mail",
         "customer_aliases": "another id of a person",
+        "carried_ids": "an id by which leads of a partner named a person who has several",
         "erased_customers": "a person who was erased, so that nobody takes what stands in the row for a name",
         "rates": "one rule of the rate card, in force or ended; empty conditions match everything",
         "rate_spans": "where a rule starts later or ends for one partner, because it had closed periods",

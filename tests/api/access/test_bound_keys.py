@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.roles import Role
 from db.access import api_keys
 from db.core.engine import transaction
+from db.core.row_keys import customer_uuid
 from db.core.settings import Settings
 from db.ledger.policies import Policies
 from tests.api.access.walk import ASKED, NAME_NOBODY, NEEDED, OPEN, OPEN_FORMS, Anybody, Route, queries_of, routes_of
@@ -405,3 +407,79 @@ async def test_a_bound_key_prices_by_rules_of_its_partner_only(
         ):
             assert check_problem(response, 403)["detail"] == detail
     assert await row_counts(engine) == before
+
+
+async def test_a_bound_caller_is_told_of_a_person_what_leads_of_its_partner_carried(
+    bound: httpx.AsyncClient,
+    client: httpx.AsyncClient,
+    person: httpx.AsyncClient,
+    engine: AsyncEngine,
+    policies: Policies,
+    settings: Settings,
+) -> None:
+    """Another partner met the person first, by an id of its own; both carried the same e-mail."""
+    first, second = "11111111-2222-3333-4444-555555555555", "mine"
+    ann = {"name": "Ann", "email": "ann@example.com"}
+    theirs = lead("theirs", product_id="gadget", customer_id=first, customer=ann)
+    await bill(client, engine, policies, theirs, lead("own", customer_id=second, customer=ann))
+    (known,) = (await get(client, "/api/customers", customer=first))["items"]
+    assert (known["external_id"], known["aliases"]) == (first, [second])
+    action_id = (await get(client, "/leads/own"))["actions"][0]["action_id"]
+    (report,) = (await get(bound, "/billing/reports"))["items"]
+    live = f"/billing/reports/{report['report_id']}"
+    compared = await bound.post(
+        "/api/reconciliations?partner=acme&period=2024-04",
+        content="email,day,amount\nbob@example.com,2024-04-01,7.00\n",
+        headers={"Content-Type": "text/csv"},
+    )
+    await finish_tasks(engine, policies, settings)
+    answers = {
+        path: (await bound.get(path)).text
+        for path in (
+            "/leads/own",
+            "/leads?lead_id=own",
+            "/leads",
+            f"/leads?customer={second}",
+            f"/api/actions/{action_id}",
+            live,
+            f"{live}?format=csv",
+            f"{live}?format=md",
+            f"{live}/customers?limit=1",
+            f"/api/reconciliations/{compared.json()['task_id']}",
+        )
+    }
+    named = f"/people/{customer_uuid(second)}"
+    pages = ("/activity", "/activity/export", "/activity/own", "/partners/acme/months/2024-04", named)
+    answers |= {path: (await person.get(path)).text for path in pages}
+    for path, text in answers.items():
+        assert first not in text, path
+        assert second in text or path == f"/api/actions/{action_id}", path
+        for cursor in re.findall(r'"next":"([^"]+)"', text):
+            assert first not in b64decode(cursor + "==").decode(), path
+    shown = json.loads(answers["/leads/own"])["customer"]
+    assert (shown["external_id"], shown["customer_id"]) == (second, str(customer_uuid(second)))
+    for query in (f"/leads?customer={first}", f"/billing/reports?customer={first}"):
+        check_problem(await bound.get(query), 404)
+    assert (await person.get(f"/people/{first}")).status_code == 404
+    assert (await person.get(f"/search?q={second}")).headers["Location"] == named
+    assert "Location" not in (await person.get(f"/search?q={first}")).headers
+    assert (await get(client, "/leads/own"))["customer"]["external_id"] == first
+    page = await get(bound, f"{live}/customers", limit=1)
+    assert (await get(bound, f"{live}/customers", limit=1, after=page["next"]))["items"] == []
+
+
+async def test_an_id_is_open_to_a_bound_caller_once_leads_of_its_partner_carried_it(
+    bound: httpx.AsyncClient, client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies
+) -> None:
+    """What the partner's leads carried first goes on to be shown."""
+    await bill(client, engine, policies, lead("1"))
+    again = {"customer": {"name": "Anna", "email": "anna@example.com"}}
+    await bill(client, engine, policies, lead("2", customer_id="anna-2", **again))
+    check_problem(await bound.get("/leads?customer=anna-3"), 404)
+    await bill(client, engine, policies, lead("3", product_id="gadget", customer_id="anna-3", **again))
+    check_problem(await bound.get("/leads?customer=anna-3"), 404)
+    await bill(client, engine, policies, lead("4", customer_id="anna-3", **again))
+    for own_id in ("anna", "anna-2", "anna-3"):
+        found = (await get(bound, "/leads", customer=own_id))["items"]
+        assert {each["lead_id"] for each in found} == {"1", "2", "4"}
+        assert {each["customer"]["external_id"] for each in found} == {"anna"}

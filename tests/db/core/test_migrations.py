@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -16,6 +16,7 @@ from db.core.migrate import alembic_config, downgrade, upgrade
 from db.core.settings import Settings
 from db.core.tables import metadata
 from db.ledger.policies import Policies
+from db.masters import carried_ids, customers
 from tests.databases import execute, url_of_database
 
 SCHEMA = {
@@ -158,6 +159,54 @@ def test_the_last_instant_that_an_older_release_kept_as_infinity_prices_and_ends
         return rate.amount_minor, until
 
     assert asyncio.run(read()) == (1000, datetime(9999, 12, 31, 23, 59, 59, 999998, UTC))
+
+
+def test_partners_of_a_person_with_several_ids_are_told_none_that_an_older_release_may_have_from_others(
+    database_url: str,
+) -> None:
+    """Which partner sent which id, nobody kept; of a person whom one partner alone knows, that one sent all."""
+    downgrade(database_url, "0066")
+    people = {each: uuid4() for each in ("shared", "own", "plain")}
+    partners = {each: uuid4() for each in ("acme", "rival")}
+    named = " UNION ALL ".join(f"SELECT '{row}'::uuid AS id, '{each}' AS name" for each, row in people.items())
+    met = [("acme", "shared"), ("rival", "shared"), ("acme", "own"), ("acme", "plain"), ("rival", "plain")]
+    states = ", ".join(f"('{partners[partner]}', '{people[each]}', 1)" for partner, each in met)
+    execute(
+        database_url,
+        f"""
+        INSERT INTO partners (id, external_id, name, currency)
+            VALUES {", ".join(f"('{row}', '{each}', '{each}', 'EUR')" for each, row in partners.items())};
+        INSERT INTO customers (id, external_id, name, email)
+            SELECT id, name, name, name || '@x.com' FROM ({named}) AS one;
+        INSERT INTO customer_aliases (id, external_id, customer_id)
+            SELECT gen_random_uuid(), name || '-2', id FROM ({named}) AS one WHERE name <> 'plain';
+        INSERT INTO customer_states (partner_id, customer_id, policy_version) VALUES {states}
+        """,
+    )
+    upgrade(database_url)
+
+    async def read() -> dict[tuple[str, str], str]:
+        engine = create_engine(Settings(database_url=database_url, redis_url="redis://unused"))
+        async with transaction(engine) as connection:
+            found = {
+                (partner, each): await carried_ids.first(connection, partners[partner], people[each])
+                for partner, each in met
+            }
+            await carried_ids.keep(connection, [((partners["rival"], people["shared"]), people["shared"])])
+            found["rival", "later"] = await carried_ids.first(connection, partners["rival"], people["shared"])
+            made = await customers.resolve(connection, map(UUID, (found["acme", "shared"], found["rival", "shared"])))
+        await engine.dispose()
+        assert set(made.values()) == {people["shared"]}, "an id that is shown finds its person"
+        return found
+
+    found = asyncio.run(read())
+    assert {found.pop(("acme", "shared")), found.pop(("rival", "shared"))}.isdisjoint({"shared", "shared-2"})
+    assert found == {
+        ("acme", "own"): "own",
+        ("acme", "plain"): "plain",
+        ("rival", "plain"): "plain",
+        ("rival", "later"): "shared",
+    }
 
 
 async def _create_all(url: str) -> None:
