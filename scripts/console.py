@@ -148,8 +148,13 @@ def follow_task(client: Client, accepted: Mapping[str, Any], description: str) -
 
 def some_pages(client: Client, path: str, limit: int, **query: Any) -> tuple[list[Any], bool]:
     """Up to `limit` items of a list (0: all), and whether there are more."""
+    return cut_off(client.pages(path, **query), limit)
+
+
+def cut_off(items: Iterable[Any], limit: int) -> tuple[list[Any], bool]:
+    """Up to `limit` of some items (0: all), and whether there are more."""
     found: list[Any] = []
-    for item in client.pages(path, **query):
+    for item in items:
         if limit and len(found) == limit:
             return found, True
         found.append(item)

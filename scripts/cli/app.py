@@ -14,6 +14,7 @@ from scripts.cli.backup import backup, restore
 from scripts.cli.billing import billing
 from scripts.cli.bills import bills
 from scripts.cli.credit_notes import credit_notes
+from scripts.cli.disputes import disputes
 from scripts.cli.doctor.command import doctor
 from scripts.cli.erase import erase
 from scripts.cli.examples import add_examples
@@ -24,6 +25,7 @@ from scripts.cli.ingest.command import ingest
 from scripts.cli.keys import keys
 from scripts.cli.mails import mails
 from scripts.cli.migrate import migrate
+from scripts.cli.opening_items import opening_items
 from scripts.cli.partners import partners
 from scripts.cli.payments import payments
 from scripts.cli.periods import close, rebuild, reopen
@@ -31,6 +33,7 @@ from scripts.cli.products import products
 from scripts.cli.quarantine import dead_letters, quarantine
 from scripts.cli.rates import rates
 from scripts.cli.reconcile import reconcile
+from scripts.cli.refunds import refunds
 from scripts.cli.replay import replay
 from scripts.cli.report import report
 from scripts.cli.returns import returns
@@ -44,6 +47,7 @@ from scripts.cli.verify import verify
 from scripts.cli.webhooks import webhooks
 from scripts.cli.what_if import what_if
 from scripts.cli.workers import pause, resume, stuck
+from scripts.cli.write_offs import write_offs
 
 app = typer.Typer(name="leadger", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -113,6 +117,10 @@ app.add_typer(credit_notes, name="credit-notes", rich_help_panel=_BILLING)
 app.add_typer(mails, name="mails", rich_help_panel=_BILLING)
 app.add_typer(returns, name="returns", rich_help_panel=_BILLING)
 app.add_typer(payments, name="payments", rich_help_panel=_BILLING)
+app.add_typer(refunds, name="refunds", rich_help_panel=_BILLING)
+app.add_typer(opening_items, name="opening-items", rich_help_panel=_BILLING)
+app.add_typer(write_offs, name="write-offs", rich_help_panel=_BILLING)
+app.add_typer(disputes, name="disputes", rich_help_panel=_BILLING)
 app.command(rich_help_panel=_BILLING)(statement)
 app.command(rich_help_panel=_BILLING)(ageing)
 app.command(rich_help_panel=_BILLING)(attribution)

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -163,6 +164,23 @@ def remind(
         to = ", ".join(each["to"]) or each["not_sent"]
         add_row(table, each["partner"], each["number"], each["due_on"], each["days"], each["open"], to)
     print_list(items, more, table, "No reminder is due.", as_json=as_json)
+
+
+def numbered(client: Client, number_or_id: str) -> dict[str, Any]:
+    """The bill or credit note with a number or an id; raises CannotStart if the text is neither."""
+    listed = client.get("/api/bills", number=number_or_id)["items"]
+    if not listed and not _is_id(number_or_id):
+        raise CannotStart(f"There is no bill with the number {number_or_id}.")
+    found: dict[str, Any] = client.get(f"/api/bills/{listed[0]['bill_id'] if listed else number_or_id}")
+    return found
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def send_bill(client: Client, found: dict[str, Any], dry_run: bool, as_json: bool) -> None:

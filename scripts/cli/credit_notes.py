@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts.cli.bills import send_bill
+from scripts.cli.bills import numbered, send_bill
 from scripts.cli.connection import api_command, signed_in
 from scripts.cli.parameters import OnlyPartner
 from scripts.client import Client
@@ -88,7 +88,7 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send an issued credit note with its PDF to the partner."""
-    send_bill(client, _found(client, number_or_id), dry_run, as_json)
+    send_bill(client, numbered(client, number_or_id), dry_run, as_json)
 
 
 @credit_notes.command("void")
@@ -99,14 +99,8 @@ def void(client: Client, number_or_id: Note, reason: Reason, as_json: Json = Fal
 
 
 def _move(client: Client, number_or_id: str, name: str, body: dict[str, Any], as_json: bool) -> None:
-    found = _found(client, number_or_id)
+    found = numbered(client, number_or_id)
     _print(client.patch(f"/api/bills/{found['bill_id']}/{name}", {"digest": found["digest"]} | body), as_json)
-
-
-def _found(client: Client, number_or_id: str) -> dict[str, Any]:
-    listed = client.get("/api/bills", number=number_or_id)["items"]
-    found: dict[str, Any] = client.get(f"/api/bills/{listed[0]['bill_id'] if listed else number_or_id}")
-    return found
 
 
 def _line(text: str) -> dict[str, Any]:

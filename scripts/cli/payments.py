@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from scripts.cli import documents
 from scripts.cli.bank_csv import BankPayment, read_payments
 from scripts.cli.connection import api_command
 from scripts.cli.parameters import OnlyPartner, Partner
@@ -53,8 +54,8 @@ def list_payments(
     items, more = some_pages(client, "/api/payments", limit, partner=partner)
     table = new_table(("Id", "Partner", "Paid on", "Amount", "Used for", "Left"), right=("Amount", "Left"))
     for each in items:
-        used = "reversed" if each["reversed"] else _used(each)
-        add_row(table, each["external_id"], each["partner"], each["paid_on"], each["amount"], used, each["left"])
+        figures = (each["amount"], documents.uses(each), each["left"])
+        add_row(table, each["external_id"], each["partner"], each["paid_on"], *figures)
     print_list(items, more, table, "There are no payments.", as_json=as_json)
 
 
@@ -67,11 +68,7 @@ def reverse(
     as_json: Json = False,
 ) -> None:
     """Take a payment back: what it was used for is open again."""
-    reversed_ = client.post(f"/api/payments/{quote(name, safe='')}/reverse", {"reason": reason})
-    if as_json:
-        print_json(reversed_)
-    else:
-        console().print(f"Payment {name} of {reversed_['partner']} is reversed.", markup=False)
+    documents.reverse(client, "/api/payments", name, reason, "Payment", as_json)
 
 
 @payments.command("import")
@@ -156,15 +153,11 @@ def _allocation(text: str) -> dict[str, str]:
     return {"bill": bill, "amount": amount}
 
 
-def _used(payment: dict[str, Any]) -> str:
-    return ", ".join(f"{each['document']} {each['amount']}" for each in payment["allocations"])
-
-
 def _print(payment: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(payment)
         return
-    used = _used(payment) or "nothing yet"
+    used = documents.allocated(payment) or "nothing yet"
     console().print(
         f"{payment['amount']} {payment['currency']} of {payment['partner']}: used for {used}; {payment['left']} left.",
         markup=False,

@@ -1,4 +1,4 @@
-"""`leadger payments`, `credit-notes`, `statement` and `ageing`, as a person types them."""
+"""`leadger payments`, `refunds`, `credit-notes`, `statement` and the other commands of an account, as typed."""
 
 import json
 from datetime import date
@@ -106,6 +106,62 @@ def test_a_month_is_adjusted_and_an_adjustment_is_taken_back(stack: Stack) -> No
     for wrong, said in (((*month, "1.00", *words, "--tax", "S"), "like S=20.00"), ((*month, "0.00", *words), "0.00")):
         refused = CliRunner().invoke(app, ["adjustments", "add", *wrong], env=stack.env)
         assert (refused.exit_code, said in refused.output) == (1, True), refused.output
+
+
+def test_a_bill_is_disputed_and_written_off_and_what_is_left_is_refunded(stack: Stack) -> None:
+    partner = f"rest{uuid4().hex[:8]}"
+    with Client(stack.url, stack.key) as client:
+        client.post("/api/partners", {"external_id": partner, "name": partner})
+        client.send("PUT", "/api/seller", json={"name": "Leadger Ltd"})
+        client.patch(f"/api/partners/{partner}", {"preferences": {"approvals": []}, "billing_from": "2024-04"})
+    month, of_it = (partner, "2024-04"), ("--partner", partner)
+    leadger(stack, "adjustments", "add", *month, "30.00", "--text", "Setup", "--reason", "agreed")
+    for move in ("make", "submit", "issue"):
+        leadger(stack, "bills", move, *month)
+    bill = as_json(stack, "bills", "show", *month)
+    number = bill["number"]
+
+    said = leadger(stack, "disputes", "add", number, "--reason", "One lead less.")
+    assert said == f"{number} of {partner} is disputed: 30.00 of 30.00 EUR is open.\n"
+    assert "One lead less." in leadger(stack, "disputes", "list", *of_it)
+    assert [each["number"] for each in as_json(stack, "disputes", "list", *of_it)] == [number]
+    assert as_json(stack, "disputes", "end", bill["bill_id"])["disputed"] is None
+    assert as_json(stack, "disputes", "list", *of_it) == []
+
+    said = leadger(stack, "write-offs", "add", number, "--reason", "Too little.")
+    assert said == f"{number} of {partner} is written off: 0.00 of 30.00 EUR is open.\n"
+    assert number in leadger(stack, "write-offs", "list", *of_it)
+    assert [each["number"] for each in as_json(stack, "write-offs", "list", *of_it)] == [number]
+    assert as_json(stack, "write-offs", "take-back", number, "--reason", "Paid after all.")["open"] == "30.00"
+    assert as_json(stack, "write-offs", "list", *of_it) == []
+
+    said = leadger(stack, "opening-items", "add", partner, "-50.00", "--id", f"{partner}/1")
+    assert said == f"-50.00 EUR of {partner} from before: 0.00 open, 20.00 left.\n"
+    owed = as_json(stack, "opening-items", "add", partner, "5.00", "--id", f"{partner}/2", "--due-on", "2024-06-01")
+    assert (owed["due_on"], owed["open"]) == ("2024-06-01", "0.00")
+    shown = leadger(stack, "opening-items", "list", *of_it)
+    assert f"{number} 30.00, {partner}/2 5.00" in shown
+    assert [each["left"] for each in as_json(stack, "opening-items", "list", *of_it)] == ["0.00", "15.00"]
+
+    refund = ("refunds", "add", partner, "15.00", "--id", f"{partner}/back", "--paid-on", "2024-06-10")
+    assert leadger(stack, *refund) == f"15.00 EUR were paid back to {partner}, of {partner}/1 15.00.\n"
+    assert as_json(stack, *refund)["reference"] == f"{partner}/back"  # typed again it changes nothing
+    assert f"{partner}/1 15.00" in leadger(stack, "refunds", "list", *of_it)
+    assert "is reversed" in leadger(stack, "refunds", "reverse", f"{partner}/back", "--reason", "It came back.")
+    assert [each["reversed"]["reason"] for each in as_json(stack, "refunds", "list", *of_it)] == ["It came back."]
+    undone = as_json(stack, "opening-items", "reverse", f"{partner}/1", "--reason", "Not theirs.")
+    assert (undone["reversed"]["reason"], undone["allocations"]) == ("Not theirs.", [])
+    assert as_json(stack, "statement", partner)["closing"] == "35.00"
+
+    for wrong, why in (
+        ((*refund[:3], "0.01", *refund[4:5], "more", *refund[6:]), "left"),
+        (("write-offs", "take-back", number, "--reason", "Again."), "that was written off"),
+        (("disputes", "end", "NONE-0001"), "There is no bill with the number NONE-0001."),
+        (("disputes", "end", str(uuid4())), "There is no bill "),
+        (("opening-items", "reverse", "none", "--reason", "x"), "There is no opening item 'none'."),
+    ):
+        refused = CliRunner().invoke(app, list(wrong), env=stack.env)
+        assert (refused.exit_code, why in refused.output) == (1, True), refused.output
 
 
 def test_a_row_of_the_bank_keeps_its_name_and_a_twin_gets_its_own(tmp_path: Path) -> None:
