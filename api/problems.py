@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from billing.bills.moves import MoveRefused
-from billing.errors import CommentMissing, InvalidValue, RuleViolation
+from billing.errors import CommentMissing, InvalidValue, RuleViolation, TooManyWaiting
 from db.bills.moves import StaleBill
 from db.core.errors import DATABASE_UNAVAILABLE, UNFIT_DATABASE, BeingReevaluated, FileUnavailable, unavailable_because
 
@@ -88,6 +88,8 @@ def problem_from(error: Exception, request: Request) -> Problem | None:
         case StaleBill():
             where, bill, now = error.difference
             return Problem(409, str(error), members={"stale": {"where": where, "bill": bill, "now": now}})
+        case TooManyWaiting():
+            return Problem(429, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
         case RuleViolation():
             return Problem(409, str(error))
         case CommentMissing():

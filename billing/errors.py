@@ -4,6 +4,7 @@ BillingError
 ├── InvalidValue     a text that is not an amount, a period, an id …
 │   └── CommentMissing
 └── RuleViolation    a request that the rules refuse in the present state (answered with 409)
+    └── TooManyWaiting   more of what takes long than somebody has at a time (answered with 429)
 """
 
 
@@ -21,3 +22,7 @@ class CommentMissing(InvalidValue):
 
 class RuleViolation(BillingError):
     """A request that is well formed and refused in the present state."""
+
+
+class TooManyWaiting(RuleViolation):
+    """A request for more of what takes long, while what was asked for before has not ended."""

@@ -130,7 +130,9 @@ _PROBLEM_RESPONSE = {
 _RETRY_RESPONSE = _PROBLEM_RESPONSE | {
     "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
 }
-_RATE_RESPONSE = _RETRY_RESPONSE | {"description": "the key makes more requests than it may"}
+_RATE_RESPONSE = _RETRY_RESPONSE | {
+    "description": "the key makes more requests than it may, or too much that it asked for has not ended"
+}
 _BACKPRESSURE_RESPONSE = _RETRY_RESPONSE | {
     "description": "too many leads wait to be decided, or the key makes more requests than it may; nothing was stored"
 }

@@ -8,6 +8,7 @@ FileUnavailable         503, try again soon             tries again later
 BeingReevaluated        503, try again soon             is not raised there
 InvalidValue            400 with its message            ends the task with its message (`billing.errors`)
 RuleViolation           409 with its message            ends the task with its message (`billing.errors`)
+TooManyWaiting          429 with its message            is not raised there
 Paused                  is not raised there             leaves it to the next sweep; no attempt counts
 SubtaskFailed           is not raised there             ends the task with the message of its subtask, counted once
 BatchTooLarge           is not raised there             decides half of the leads

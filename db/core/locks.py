@@ -30,9 +30,10 @@ A transaction takes its locks in this order, whichever of them it needs:
 
 The table of API keys is locked alone in a transaction, by whoever creates the first key or revokes one; so is the lock
 of users, by whoever changes a role or deactivates somebody, and a person's row, shared, by a sign-in. A task's dedup
-key (unique key) is inserted last, or the row of the unfinished task that has it is locked; the task that judges stale
-customers locks its own row, and nothing else, to end. Retention updates decided rows of the inbox, which nobody
-else locks any more.
+key (unique key) is inserted last, or the row of the unfinished task that has it is locked; just before, whoever starts
+a task of which a caller or a partner has only some at a time locks these (advisory, exclusive), so that two who count
+them do not both find one place. The task that judges stale customers locks its own row, and nothing else, to end.
+Retention updates decided rows of the inbox, which nobody else locks any more.
 
 Three locks are held by a session and not by a transaction: that of a background task for as long as the task runs,
 that of the deliveries while a process sends messages to webhooks, so that none is sent twice at a time, and that of the
@@ -63,6 +64,7 @@ _USERS_LOCK = 0x4C454144_00000005
 _DELIVERIES_LOCK = 0x4C454144_00000006
 _JUDGING_LOCK = 0x4C454144_00000007
 _BILLS_LOCKS = 0x4C454146_00000000
+_WAITING_LOCKS = 0x4C454147_00000000
 _PAUSE_S = 0.2
 QUEUED_S, PASSING_S = 0.5, 0.25
 """For so long whoever wants a lock alone keeps those waiting who share it, and then lets them pass."""
@@ -573,6 +575,12 @@ async def lock_unfinished_task(connection: asyncpg.Connection, kind: str, dedup_
         dedup_key,
     )
     return task_id
+
+
+async def lock_waiting(connection: asyncpg.Connection, whose_id: UUID | None) -> None:
+    """Be the only one who adds to what waits for a caller or of a partner until the transaction ends; None: Leadger."""
+    key = _WAITING_LOCKS ^ (_key(whose_id) if whose_id else 0)
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", key)
 
 
 async def lock_task_row(connection: asyncpg.Connection, task_id: UUID) -> None:

@@ -23,7 +23,7 @@ from db.ledger.case import Case
 from db.ledger.policies import PARTNERS, read_policies
 from db.masters import rates
 from db.masters.rates import NewRate
-from db.tasks import records as tasks
+from db.tasks import waiting
 
 KIND = "preview_rate"
 """The kind of the task that previews a change."""
@@ -60,14 +60,17 @@ class _RolledBack(Exception):
 
 
 async def start(uow: UnitOfWork, change: NewRate | int, *amount_minor: int | None) -> UUID:
-    """Start the task that previews a new rule, another amount for a rule or, without an amount, its end."""
+    """Start the task that previews a new rule, another amount for a rule or, without an amount, its end.
+
+    TooManyWaiting if too many of the caller wait.
+    """
     if isinstance(change, int):
         arguments: dict[str, Any] = {"rule_id": change, "amount_minor": list(amount_minor)}
     else:
         arguments = {"rate": asdict(change)}
         if isinstance(change.start, datetime):
             arguments["rate"]["start"] = change.start.isoformat()
-    return await tasks.start(uow, KIND, arguments)
+    return await waiting.start(uow, KIND, "price previews", arguments)
 
 
 async def preview(engine: AsyncEngine, arguments: dict[str, Any], most_actions: int = MOST_ACTIONS) -> Preview:

@@ -25,14 +25,13 @@ from db.ledger.policies import PARTNERS, read_policies
 from db.ledger.what_if_results import Difference
 from db.ledger.winners import frozen_by_key
 from db.tasks import records as tasks
+from db.tasks import waiting
 from db.tasks.records import Progress
 
 KIND = "what_if"
 """The kind of its background task."""
 
 LONGEST_S = 600.0
-MOST_WAITING = 5
-"""So many what-ifs of one caller wait at a time; those of others and all other tasks do not wait for more of them."""
 _ACTIONS_AT_ONCE = 5_000  # more of them no longer fit into the cache of a processor
 _MOST_CUSTOMERS_AT_ONCE = 500
 
@@ -68,21 +67,11 @@ class _Part:
 async def start(uow: UnitOfWork, partner_ids: Sequence[UUID], supposed: Supposed) -> UUID:
     """Start the task that looks at partners; while one with the same settings runs, that one's id.
 
-    RuleViolation if too many of the caller wait.
+    TooManyWaiting if too many of the caller wait.
     """
     arguments = {"partners": sorted(map(str, partner_ids)), "supposed": supposed}
-    task_id = await tasks.start(uow, KIND, arguments, dedup_key=sha256(msgspec.json.encode(arguments)).hexdigest())
-    waiting = await uow.connection.fetchval(
-        """
-        SELECT count(*) FROM tasks
-        WHERE finished_at IS NULL AND kind = $1 AND requested_by_id IS NOT DISTINCT FROM $2
-        """,
-        KIND,
-        uow.actor.id,
-    )
-    if waiting > MOST_WAITING:
-        raise RuleViolation(f"{MOST_WAITING} what-ifs of yours have not ended; ask for this one after them.")
-    return task_id
+    dedup_key = sha256(msgspec.json.encode(arguments)).hexdigest()
+    return await waiting.start(uow, KIND, "what-ifs", arguments, dedup_key=dedup_key)
 
 
 async def cancel(uow: UnitOfWork, task_id: UUID) -> bool:

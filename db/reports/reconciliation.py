@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.errors import InvalidValue, RuleViolation
+from billing.errors import InvalidValue, TooManyWaiting
 from billing.reconciliation import By, ListedRow, Part, PartnersList
 from billing.zones import zone
+from db.core import locks
 from db.core.engine import transaction
 from db.core.row_keys import lead_uuid, uuid_from_text
 from db.core.unit_of_work import UnitOfWork
@@ -61,13 +62,14 @@ async def start(
 ) -> UUID:
     """Store a list and start the task that compares it; with the id of a task that is there, nothing happens.
 
-    RuleViolation if too many lists of the partner wait.
+    TooManyWaiting if too many lists of the partner wait.
     """
     task_id = task_id or uuid4()
+    await locks.lock_waiting(uow.connection, partner_id)
     if not await tasks.start_once(uow, task_id, KIND, {"partner_id": partner_id, "period": period, "by": given.by}):
         return task_id
     if await _waiting(uow.connection, partner_id) > MOST_WAITING:
-        raise RuleViolation(f"{MOST_WAITING} lists of this partner wait to be compared; send another one after them.")
+        raise TooManyWaiting(f"{MOST_WAITING} lists of this partner wait to be compared; send another one after them.")
     people = await _people(uow.connection, partner_id, given.rows) if given.by is By.PERSON else {}
     await uow.connection.copy_records_to_table(
         "reconciliation_entries",

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.settings import Settings
 from db.ledger.policies import Policies
+from db.tasks import waiting
 from tests.api.world import (
     Json,
     action,
@@ -219,6 +220,34 @@ async def test_the_rules_of_a_partner(client: httpx.AsyncClient) -> None:
     assert acme[8]["counts"]["since"] == "2024-05-01T00:00:00Z"
     assert globex[6]["counts"]["since"] == "2024-04-30T22:00:00Z"
     check_problem(await client.get("/api/rate-cards", params={"partner": "nobody"}), 404)
+
+
+async def test_a_caller_has_so_many_previews_waiting(
+    client: httpx.AsyncClient, engine: AsyncEngine, policies: Policies, settings: Settings
+) -> None:
+    """Failed before: one caller filled the queue with previews, each of which judges up to 100,000 actions."""
+    await make_masters(client)
+    rule = await make(client, "rate-cards", partner="acme", amount="3.00")
+    ways: list[tuple[str, str, Json | None]] = [
+        ("POST", "/api/rate-cards", {"engagement_level": "Low", "amount": "2.50"}),
+        ("PATCH", f"/api/rate-cards/{rule['rule_id']}", {"amount": "60.00"}),
+        ("DELETE", f"/api/rate-cards/{rule['rule_id']}", None),
+    ]
+
+    async def preview(method: str, path: str, body: Json | None) -> httpx.Response:
+        return await client.request(method, path, params={"dry_run": "true"}, json=body)
+
+    for at in range(waiting.MOST):
+        assert (await preview(*ways[at % len(ways)])).status_code == 202
+    before = await row_counts(engine)
+    for way in ways:
+        answer = await preview(*way)
+        refused = check_problem(answer, 429)
+        assert refused["detail"] == "5 price previews of yours have not ended; ask for this one after them."
+        assert answer.headers["Retry-After"] == "2"
+    assert await row_counts(engine) == before
+    await finish_tasks(engine, policies, settings)
+    assert (await preview(*ways[0])).status_code == 202
 
 
 async def test_a_preview_says_what_would_differ_and_changes_nothing(

@@ -206,7 +206,7 @@ async def test_a_partner_has_so_many_lists_waiting_and_so_many_results(
     text = "lead_id,amount\na,20\nx,1\n"
     first, second = [(await post(office, text)).json()["task_id"] for _ in range(2)]
     before = await row_counts(engine)
-    refused = check_problem(await post(office, text), 409)
+    refused = check_problem(await post(office, text), 429)
     assert refused["detail"] == "2 lists of this partner wait to be compared; send another one after them."
     assert await row_counts(engine) == before
     assert (await post(office, text, path=PATH.replace("acme", "rival"))).status_code == 202

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.settings import Settings
-from db.ledger import what_if
 from db.ledger.policies import Policies
+from db.tasks import waiting
 from tests.api.world import (
     Json,
     action,
@@ -119,10 +119,12 @@ async def test_what_cannot_be_supposed_is_refused(client: httpx.AsyncClient) -> 
 async def test_a_caller_has_so_many_waiting(
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(what_if, "MOST_WAITING", 1)
+    monkeypatch.setattr(waiting, "MOST", 1)
     first = await client.post("/api/what-if", json=MONTHS | {"cap": "5.00"})
     before = await row_counts(engine)
-    refused = check_problem(await client.post("/api/what-if", json=MONTHS | {"cap": "6.00"}), 409)
+    answer = await client.post("/api/what-if", json=MONTHS | {"cap": "6.00"})
+    refused = check_problem(answer, 429)
+    assert answer.headers["Retry-After"] == "2"
     assert refused["detail"] == "1 what-ifs of yours have not ended; ask for this one after them."
     assert await row_counts(engine) == before
     assert (await client.post("/api/what-if", json=MONTHS | {"cap": "5.00"})).json() == first.json()
