@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from api.body import BOM
 from api.problems import FieldError, Problem
@@ -23,18 +24,31 @@ _MOST_LINES = 100_000
 """Of CSV and NDJSON: each line that is no lead is kept with why, and lines are many times smaller than what is kept."""
 
 
+class Heading(NamedTuple):
+    """A heading of a CSV file: its name in small letters, as it is written, and the first value below it."""
+
+    name: str
+    written: str
+    sample: str
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a file holds, and of CSV what stands between its values, and its headings with the first value of each."""
+    """What a file holds, and of CSV what stands between its values, and its headings."""
 
     kind: Format
     delimiter: str = ""
-    columns: Sequence[tuple[str, str]] = ()
+    headings: Sequence[Heading] = ()
 
     @property
-    def unknown(self) -> list[tuple[str, str]]:
+    def unknown(self) -> list[Heading]:
         """The headings that name no column of ours."""
-        return [each for each in self.columns if each[0] not in CSV_COLUMNS]
+        return [each for each in self.headings if each.name not in CSV_COLUMNS]
+
+    def written(self, chosen: Mapping[str, str | None]) -> dict[str, str]:
+        """How the file writes each column of ours; empty if it is no CSV."""
+        columns = {chosen.get(each.name, each.name): each.written for each in self.headings}
+        return {column: written for column, written in columns.items() if column}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +89,16 @@ def look_at(content: bytes, name: str) -> Look:
     if len(names) > _MOST_COLUMNS or len(first) >= _BEGINNING_BYTES:
         raise Unreadable(f"The first line is too long: {_MOST_COLUMNS} columns are the most that are taken here.")
     values += [""] * (len(names) - len(values))
-    return Look(kind, delimiter, list(zip(names, values, strict=False)))
+    return Look(
+        kind, delimiter, [Heading(name.casefold(), name, value) for name, value in zip(names, values, strict=False)]
+    )
 
 
 def read_file(
-    content: bytes, kind: Format, chosen: Mapping[str, str | None], now: datetime, settings: Settings
+    content: bytes, look: Look, chosen: Mapping[str, str | None], now: datetime, settings: Settings
 ) -> FileOfLeads:
     """Read all of an unpacked file, CSV with the columns that were chosen; raises Unreadable, Problem 413."""
+    kind = look.kind
     if kind is not Format.JSON and content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n") > _MOST_LINES:
         raise Problem(413, f"The file holds more than {_MOST_LINES:,} lines, {_TOO_MANY}")
     stream = io.BufferedReader(io.BytesIO(content.removeprefix(BOM)))
@@ -96,9 +113,11 @@ def read_file(
         if len(entries) > settings.max_batch_leads:
             raise Problem(413, f"The file holds more than {settings.max_batch_leads:,} leads, {_TOO_MANY}")
     read = _leads(entries, now, settings)
+    written = look.written(chosen)
     reasons: dict[int, list[str]] = defaultdict(list)
     for error in read.errors:
-        reasons[_index(error)].append(_reason(error))
+        index = _index(error)
+        reasons[index].append(_reason_in_csv(error, entries[index], written) if written else _reason(error))
     good = {lead.index for lead in read.leads}
     refused += [
         _refused(entry, reasons[index] or ["is not valid"]) for index, entry in enumerate(entries) if index not in good
@@ -125,6 +144,22 @@ def _index(error: FieldError) -> int:
 def _reason(error: FieldError) -> str:
     """Without the number of the lead, which is not the line of the file."""
     return f"{'/'.join(error.pointer.split('/')[2:])} {error.detail}".strip()
+
+
+def _reason_in_csv(error: FieldError, entry: Entry, written: Mapping[str, str]) -> str:
+    """By the heading of the file, and by the line where that is not the first one of the lead."""
+    line = entry.lines[0]
+    match error.pointer.split("/")[2:]:
+        case ["actions", number, column]:
+            line = entry.lines[int(number)]
+        case ["customer", part]:
+            column = f"customer_{part}"
+        case [column]:
+            pass
+        case _:
+            return _reason(error)
+    where = "" if line == entry.lines[0] else f" (line {line.number})"
+    return f"{written.get(column, column)} {error.detail}{where}"
 
 
 def _refused(found: Entry | BadLines, reasons: Sequence[str]) -> Refused:

@@ -193,10 +193,10 @@ def _read(file: SentFile, form: Form, now: datetime, settings: Settings) -> Read
         look = look_at(file.content, file.name)
     except Unreadable as error:
         raise Problem(400, str(error)) from None
-    chosen = {name: form.value(f"column-{at}", _guess(name)) or None for at, (name, _) in enumerate(look.unknown)}
+    chosen = {each.name: form.value(f"column-{at}", _guess(each.name)) or None for at, each in enumerate(look.unknown)}
     digest = sha256(repr((file.name, sorted(chosen.items()))).encode() + file.content).hexdigest()
     try:
-        found, fault = read_file(file.content, look.kind, chosen, now, settings), ""
+        found, fault = read_file(file.content, look, chosen, now, settings), ""
     except Unreadable as error:
         found, fault = None, str(error)
     return Reading(file, look, chosen, digest, found, fault)

@@ -48,9 +48,9 @@ def csv_leads(
 ) -> Iterator[Entry | BadLines]:
     """One action per row; rows with the same lead, wherever they stand, are one lead, in the order of their first rows.
 
-    `chosen` says which column a heading stands for, None to pass over it. `table_in` is where SQLite keeps the rows.
-    Rows that name one lead but another customer, product or lead type are a lead of their own: what that means is for
-    the engine to say.
+    `chosen` says which column a heading, in small letters, stands for, None to pass over it. `table_in` is where SQLite
+    keeps the rows. Rows that name one lead but another customer, product or lead type are a lead of their own: what
+    that means is for the engine to say.
     """
     # With an empty name SQLite keeps the table in memory while it is small and in a temporary file when it is not.
     with closing(sqlite3.connect(table_in, isolation_level=None)) as table:
@@ -70,13 +70,13 @@ def csv_leads(
 
 
 def heading(first_line: str) -> tuple[list[str], str]:
-    """The names that a first line has, in small letters, and what stands between them; raises Unreadable."""
+    """The names that a first line has, as they are written, and what stands between them; raises Unreadable."""
     delimiter = max(",;\t", key=first_line.count)
     try:
         names = next(csv.reader([first_line], delimiter=delimiter), [])
     except csv.Error as error:
         raise Unreadable(f"The first line is not valid CSV: {error}.") from None
-    return [name.strip().casefold() for name in names], delimiter
+    return [name.strip() for name in names], delimiter
 
 
 def _csv_rows(
@@ -145,7 +145,7 @@ def _misfit(values: list[str], columns: int) -> str:
 def _header(lines: "_Lines", chosen: Mapping[str, str | None]) -> tuple[list[str | None], str]:
     first = next(lines, "")
     names, delimiter = heading(first)
-    header = [chosen.get(name, name) for name in names]
+    header = [chosen.get(name.casefold(), name.casefold()) for name in names]
     known = [name for name in header if name is not None]
     missing, unknown = _NEEDED - set(known), set(known) - set(CSV_COLUMNS)
     if first and missing:

@@ -48,7 +48,7 @@ async def test_a_file_is_shown_tried_and_sent(
     read = await upload(browser, CSV)
     assert "CSV, separated by comma" in read.text
     assert "Leads 2 with 3 actions" in read.text
-    assert "5 actions/0/engagement_level" in read.text
+    assert "5 engagement_level must be High, Medium or Low" in read.text
     assert "6 has 2 fields where the heading has 7" in read.text
 
     tried = await press(browser, read, "try")
@@ -76,15 +76,27 @@ async def test_a_file_is_shown_tried_and_sent(
 
 async def test_headings_of_other_names_are_chosen(browser_of: BrowserOf, office: Office, engine: AsyncEngine) -> None:
     browser = await browser_of("ada", Role.ADMIN)
-    renamed = CSV.replace(b"lead_id,customer_id", b"Lead ID,<b>Kunde</b>")
+    rows = (
+        "l5,bob,widget,Event,Call,High,2024-04-01T10:00:00Z",
+        "l5,bob,widget,Event,Open,Low,yesterday",
+        "l6,,widget,Event,Open,Low,2024-04-01T10:00:00Z",
+    )
+    renamed = "\n".join((CSV.decode(), *rows)).encode()
+    renamed = renamed.replace(b"lead_id,customer_id", b"Lead ID,<b>Kunde</b>").replace(b"timestamp", b"Wann (UTC)")
     read = await upload(browser, renamed)
-    assert "The first line lacks the columns customer_id. Say below which column is which." in read.text
+    assert "The first line lacks the columns customer_id, timestamp. Say below which column is which." in read.text
     assert "For example anna" in read.text
     assert "<b>" not in read.response.text.partition("<form")[2].partition("Which column")[2]
     assert ">Send" not in read.response.text
-    chosen = {"column-0": "lead_id", "column-1": "customer_id"}
+    chosen = {"column-0": "lead_id", "column-1": "customer_id", "column-2": "timestamp"}
     again = await press(browser, read, "send", **chosen)  # what was not shown is not sent
     assert (again.status, "Send 2 leads" in again.text) == (200, True)
+    for reason in (
+        "5 engagement_level must be High, Medium or Low",
+        '7 Wann (UTC) must be an RFC 3339 string with a time zone, like "2024-04-01T10:00:00Z" (line 8)',
+        "9 <b>Kunde</b> is required",
+    ):
+        assert reason in again.text
     assert (await row_counts(engine))["inbox"] == 0
     assert (await press(browser, again, "send", **chosen)).status == 303
 
