@@ -135,10 +135,12 @@ def reason_text(
 
 
 def totals_text(totals: Totals) -> str:
-    """What became of the actions of a lead: "12 actions: 10 billed, 1 duplicate, 1 above the cap."."""
+    """What became of a lead's actions: "12 actions: 10 billed, 2 duplicate." or "1 action: billed."."""
     counts = {outcome: getattr(totals, outcome.value) for outcome in _COUNTED}
+    if totals.actions == 1:
+        return f"1 action: {next((_COUNTED[each] for each, count in counts.items() if count), 'nothing is billed')}."
     parts = ", ".join(f"{count:,} {_COUNTED[outcome]}" for outcome, count in counts.items() if count)
-    return f"{totals.actions:,} {'action' if totals.actions == 1 else 'actions'}: {parts or 'nothing is billed'}."
+    return f"{totals.actions:,} actions: {parts or 'nothing is billed'}."
 
 
 def _cap_used(line: Explained, terms: Terms, currency: str, month: str, amount: Amount) -> str:

@@ -79,7 +79,8 @@ async def _new_rows(connection: asyncpg.Connection, new: dict[UUID, Arrival], de
         row["id"]: row
         for row in await connection.fetch(
             f"""
-            SELECT products.id, products.external_id AS product, partners.external_id AS partner, currency,
+            SELECT products.id, products.external_id AS product, products.name AS product_name,
+                partners.external_id AS partner, partners.name AS partner_name, currency,
                 ({LATEST_ZONE.format("partners.id")}) AS timezone
             FROM products JOIN partners ON partners.id = partner_id WHERE products.id = ANY($1::uuid[])
             """,  # noqa: S608 - a query of ours
@@ -103,9 +104,11 @@ async def _new_rows(connection: asyncpg.Connection, new: dict[UUID, Arrival], de
             external_id=arrival.lead.external_id,
             source=arrival.lead.source,
             partner=product["partner"],
+            partner_name=product["partner_name"],
             currency=product["currency"],
             timezone=product["timezone"],
             product=product["product"],
+            product_name=product["product_name"],
             customer=customer,
             customer_name=customer_name,
             customer_email=customer_email,

@@ -34,9 +34,11 @@ class LeadRow:
     external_id: str
     source: str
     partner: str
+    partner_name: str
     currency: str
     timezone: str
     product: str
+    product_name: str
     customer: str
     customer_name: str
     customer_email: str
@@ -275,14 +277,15 @@ def _named_leads(source: str, people: bool) -> str:
     """
     customer = "external_id" if people else first_carried("leads.partner_id")
     return f"""
-        SELECT leads.*, partners.external_id AS partner, partners.currency, partners.timezone,
-               products.external_id AS product, customers.external_id AS customer, customers.name, customers.email
+        SELECT leads.*, partners.external_id AS partner, partners.name AS partner_name, partners.currency,
+               partners.timezone, products.external_id AS product, products.name AS product_name,
+               customers.external_id AS customer, customers.name, customers.email
         FROM {source} AS leads
         CROSS JOIN LATERAL (
-            SELECT external_id, currency, ({LATEST_ZONE.format("partners.id")}) AS timezone
+            SELECT external_id, name, currency, ({LATEST_ZONE.format("partners.id")}) AS timezone
             FROM partners WHERE id = leads.partner_id OFFSET 0
         ) AS partners
-        CROSS JOIN LATERAL (SELECT external_id FROM products WHERE id = leads.product_id OFFSET 0) AS products
+        CROSS JOIN LATERAL (SELECT external_id, name FROM products WHERE id = leads.product_id OFFSET 0) AS products
         CROSS JOIN LATERAL (
             SELECT {customer} AS external_id, name, email FROM customers WHERE id = leads.customer_id OFFSET 0
         ) AS customers
@@ -295,9 +298,11 @@ def _lead_from_row(row: asyncpg.Record) -> LeadRow:
         external_id=row["external_id"],
         source=row["source"],
         partner=row["partner"],
+        partner_name=row["partner_name"],
         currency=row["currency"],
         timezone=row["timezone"],
         product=row["product"],
+        product_name=row["product_name"],
         customer=row["customer"],
         customer_name=row["name"],
         customer_email=row["email"],

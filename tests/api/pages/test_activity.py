@@ -45,6 +45,7 @@ async def test_leads_are_filtered_and_each_action_says_why(
     page = await sam.get("/activity")
     assert "120.00 100.00 EUR 20.00" in page.text
     assert "12 actions: 10 billed, 1 above the cap, 1 duplicate." in page.text
+    assert "Website Visit · 1 action: billed. anna@ example.com Other Globex " in page.text
     assert MARKUP in page.text
     for query, mine, theirs in (
         ("partner=globex", False, True),
@@ -215,6 +216,8 @@ async def test_an_action_is_held_released_and_returned_for_a_reason(
         assert "<script>alert" not in done.response.text
         actions = (await get(office.client, "/leads/mine"))["actions"]
         assert {each["action_id"]: each["outcome"] for each in actions}[one] == outcome
+        listed = (await fay.get("/activity?partner=acme")).text
+        assert ("1 held. Held anna@ example.com" in listed) == (decision == "hold")
     forged = (await sam.get(path)).form("/account/sign-out") | form | {"decision": "hold", "reason": "mine"}
     assert (await sam.send(f"{path}/decide", forged)).status == 403
 
