@@ -42,6 +42,7 @@ from db.bills.files import stored
 from db.bills.files.formats import BillFormat
 from db.bills.filters import BillFilter
 from db.bills.mail import sending
+from db.bills.mail.composing import NoAddress
 from db.bills.moves import Asked
 from db.bills.records import Bill, BillHead
 from db.core.engine import transaction
@@ -305,6 +306,7 @@ async def _facts(connection: asyncpg.Connection, bill: Bill) -> dict[str, Any]:
         "mails": [],
         "sending": None,
         "why_not_sent": "",
+        "lacks_address": False,
     }
 
 
@@ -323,12 +325,12 @@ async def _inner(request: Request, connection: asyncpg.Connection, bill: Bill) -
         if not taken.was_written_off:
             cancelling = totals_of(cancelling_note(bill.content, taken, ""))
         returned_minor = sum(taken.returned_minor.values())
-    sent, why_not_sent = None, ""
+    sent, why_not_sent, lacks_address = None, "", False
     if head.state is State.ISSUED and caller.may(Permission.BILL):
         try:
             sent = await sending.preview(connection, head.id, None)
         except RuleViolation as refusal:
-            why_not_sent = str(refusal)
+            why_not_sent, lacks_address = str(refusal), isinstance(refusal, NoAddress)
     return {
         "can": [move.value for move in can],
         "review": review,
@@ -343,6 +345,7 @@ async def _inner(request: Request, connection: asyncpg.Connection, bill: Bill) -
         "mails": await outgoing.of_bill(connection, head.id),
         "sending": sent,
         "why_not_sent": why_not_sent,
+        "lacks_address": lacks_address,
     }
 
 

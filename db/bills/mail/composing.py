@@ -21,6 +21,10 @@ TASK = "send_mail"
 """The kind of the background task that hands a mail over."""
 
 
+class NoAddress(RuleViolation):
+    """A partner to whom nothing can be sent before an address is entered."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartnerMail:
     """A mail to a partner with the PDF of a bill, which is not written yet."""
@@ -39,9 +43,9 @@ async def compose(connection: asyncpg.Connection, bill: Bill, letter: Letter) ->
         address = await connection.fetchval("SELECT billing_email FROM partners WHERE id = $1", head.partner_id)
         to = (address,) if address else ()
     if not to:
-        raise RuleViolation(
-            f"There is no address to send bills of {head.partner} to: "
-            "its terms need e-mails for bills or a billing e-mail."
+        raise NoAddress(
+            "There is no address to send bills to: "
+            "the partner needs e-mails for bills in its terms, or a billing e-mail."
         )
     files = await stored.read(connection, head.id)
     pdf = next((file for file in files if file.format is BillFormat.PDF), None)

@@ -132,6 +132,12 @@ async def test_each_tab_has_its_count_which_stops_somewhere(
 
     assert await counts(fay) == {"For you": "1", "Draft": "1", "To be paid": "1", "All": "2"}
     assert await counts(pat) == {"To be paid": "1", "All": "1"}
+    for browser, query, heads in (
+        (fay, "", "Partner State Month Number Gross (EUR) Open (EUR) Due Acme"),
+        (fay, "?state=draft", "Choose Partner State Month Gross (EUR) Acme Draft April 2024 12.00 Submit"),
+        (pat, "", "Month State Number Gross (EUR) Open (EUR) Due March 2024"),
+    ):
+        assert heads in (await browser.get(f"/bills{query}")).text, heads
     paid = {"external_id": "p1", "partner": "acme", "amount": "12.00", "paid_on": "2024-05-20", "reference": "SEPA"}
     assert (await office.client.post("/api/payments", json=paid)).status_code == 201
     assert await counts(pat) == {"Paid": "1", "All": "1"}
@@ -261,10 +267,9 @@ async def test_a_bill_is_sent_once_its_mail_was_shown(browser_of: BrowserOf, off
     await office.lead_in("2024-04")
     path = f"/bills/{(await office.issued(await office.make()))['bill_id']}"
     fay = await browser_of("fay", Role.FINANCE)
-    why = (
-        "It cannot be sent: There is no address to send bills of acme to: its terms need e-mails for bills or a billing"
-    )
-    assert why in (await fay.get(path)).text
+    refused = await fay.get(path)
+    assert "It cannot be sent. There is no address to send bills to: the partner needs e-mails" in refused.text
+    assert re.search(r'<a href="(/partners/[^"]+/terms)">Open the terms', refused.response.text)
     changed = await office.client.patch("/api/partners/acme", json={"preferences": {"emails": ["pay@acme.example"]}})
     assert changed.status_code == 200, changed.text
     await office.work()
@@ -317,6 +322,7 @@ async def test_sales_sees_no_form_of_finance_and_is_refused_where_it_sends_one(
     page = await sam.get(path)
     assert set(page.forms) == {"/account/sign-out"}
     assert "Finance works on this draft." in page.text
+    assert "Who approves is read from the terms when the bill is submitted." in page.text
     token = page.form("/account/sign-out")
     for form, fields in (
         ("move", {"move": "submit", "digest": draft["digest"]}),

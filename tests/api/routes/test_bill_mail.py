@@ -121,7 +121,9 @@ async def test_b06_what_cannot_be_sent_is_refused_and_nothing_is_written(office:
     refused = check_problem(await send(office, draft), 409)
     assert refused["detail"] == "The bill is draft; only an issued one is sent."
     issued = await office.issued(draft)
-    no_address = "There is no address to send bills of acme to: its terms need e-mails for bills or a billing e-mail."
+    no_address = (
+        "There is no address to send bills to: the partner needs e-mails for bills in its terms, or a billing e-mail."
+    )
     assert check_problem(await send(office, issued), 409)["detail"] == no_address
     assert (
         await office.client.patch("/api/partners/acme", json={"billing_email": "b@acme.example"})
@@ -177,7 +179,7 @@ async def test_a_bill_that_cannot_be_sent_by_itself_has_its_files_and_the_task_s
     bill = await issued_bill(office)
     (task,) = (await get(office.client, "/api/tasks", kind="bill_files"))["items"]
     assert (task["state"], len(bill["files"])) == ("done", 4)
-    assert task["result"]["not_sent"].startswith("There is no address to send bills of acme to")
+    assert task["result"]["not_sent"].startswith("There is no address to send bills to: ")
     async with transaction(office.engine, readonly=True) as connection:
         commits = await connection.fetchval("SELECT count(DISTINCT xmin::text) FROM bill_files")
     assert commits == 1
