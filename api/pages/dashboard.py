@@ -122,7 +122,7 @@ def _health_out(figures: Figures | None) -> dict[str, Any] | None:
     is_well = not figures.violations and not figures.dead_letters and figures.oldest_s < _WAITS_LONG_S
     return {
         "waiting": figures.waiting,
-        "oldest_s": round(figures.oldest_s, 1),
+        "oldest_s": round(figures.oldest_s),
         "decided": decided,
         "quarantined": figures.quarantined,
         "dead_letters": figures.dead_letters,

@@ -45,6 +45,7 @@ class Held:
     lead: str
     partner_id: UUID
     partner: str
+    partner_name: str
     timezone: str
     product: str
     customer_id: UUID
@@ -69,9 +70,9 @@ async def page(
     rows = await connection.fetch(
         f"""
         SELECT actions.id AS action_id, leads.external_id AS lead, actions.partner_id, partners.external_id AS partner,
-            ({LATEST_ZONE.format("actions.partner_id")}) AS timezone, products.external_id AS product,
-            actions.customer_id, action_type, engagement_level, occurred_at, billing_period, currency, value_minor,
-            standing_reason AS reason, rule, version, score, facts, held_at
+            partners.name AS partner_name, ({LATEST_ZONE.format("actions.partner_id")}) AS timezone,
+            products.external_id AS product, actions.customer_id, action_type, engagement_level, occurred_at,
+            billing_period, currency, value_minor, standing_reason AS reason, rule, version, score, facts, held_at
         FROM actions JOIN leads ON leads.id = lead_id JOIN partners ON partners.id = actions.partner_id
         JOIN products ON products.id = actions.product_id
         LEFT JOIN fraud_holds ON action_id = actions.id AND fraud_holds.reason = standing_reason

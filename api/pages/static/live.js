@@ -11,7 +11,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
     last = now; failed = 0;
     for (const [name, value] of Object.entries(figures)) {
       const place = part.querySelector(`[data-name="${name}"]`);
-      if (place) place.textContent = name === "oldest_s" ? value : value.toLocaleString();
+      if (place) place.textContent = value.toLocaleString();
     }
     if (before && now > before.at) rate.textContent = `${Math.max(0, Math.round((figures.decided - before.decided) * 1000 / (now - before.at))).toLocaleString()} a second`;
     before = { at: now, decided: figures.decided };

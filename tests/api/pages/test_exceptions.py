@@ -84,7 +84,9 @@ async def test_held_actions_are_released_and_confirmed_many_at_once(
         assert (kept["partner"], kept["period"], kept["reason"]) == ("acme", "2024-04", fields.get("reason", ""))
     led = await fay.send("/held", form | {"decision": "release", "action": held[:2], "reason": "They are people."})
     assert led.response.headers["location"] == "/held?partner=acme&period=2024-04"
-    assert "2 of 2 actions are released." in (await fay.follow(led)).text
+    released = (await fay.follow(led)).text
+    assert "2 of 2 actions are released." in released
+    assert ("10.00 EUR, 1 action " in released, "See the customer Acme " in released) == (True, True)
     again = await fay.send("/held", form | {"decision": "confirm", "action": held[1:], "reason": "A robot."})
     assert "1 of 2 actions are confirmed and returned." in (await fay.follow(again)).text
     assert "Nothing is held." in (await fay.get("/held")).text
