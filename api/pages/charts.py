@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-WIDTH, HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 96, 26, 30
+WIDTH, HEIGHT = 720, 232
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 96, 26, 42
 _STEPS = (1, 2, 5, 10)
 _LINES = 4
 _NEAREST = 24

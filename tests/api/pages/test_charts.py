@@ -2,10 +2,14 @@
 
 from api.pages.charts import Series, line_chart
 
+SIZE_ON_A_PHONE = 24
+"""Of letters in a chart, in its own units: `--size-chart-small` of tokens.css."""
+
 
 def test_an_axis_begins_at_zero_and_ends_at_a_round_figure() -> None:
     chart = line_chart(["1", "2", "3"], [Series("Billed", "billed", [0, 123_400, 50_000])])
     assert [value for _, value in chart.marks] == [0, 50_000, 100_000, 150_000]
+    assert chart.height - 6 - SIZE_ON_A_PHONE >= chart.bottom + 4  # Failed before: the month stood on the zero.
     assert chart.marks[0][0] == chart.bottom
     (line,) = chart.lines
     spots = [tuple(map(float, spot.split(","))) for spot in line.points.split()]

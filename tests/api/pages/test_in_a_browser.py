@@ -72,6 +72,8 @@ def test_another_person_approves_and_finance_issues(place: Place) -> None:
     finance.goto(f"/partners/{place.client.get('/api/partners/paged').json()['partner_id']}/statement")
     booked = finance.get_by_role("row").filter(has_text="PAGED-0001").locator("td")
     assert [cell.is_visible() for cell in booked.all()] == [True, True, True, False]
+    tops = "[...document.querySelectorAll('.tabs a')].map(each => each.getBoundingClientRect().top)"
+    assert len(set(finance.evaluate(tops))) == 1  # Failed before: the last tab stood in a line of its own.
 
 
 def test_a_bill_is_rejected_on_a_phone_without_script_with_the_keyboard(place: Place) -> None:
