@@ -87,11 +87,8 @@ async def test_what_waits_is_shown_with_its_partner(browser_of: BrowserOf, offic
     sent = [lead("1", action("Click"), product_id="gps"), lead("2", action("Click"), product_id="no")]
     assert (await office.client.post("/leads", json=sent)).status_code == 202
     page = await fay.get("/month?period=2024-04")
-    rows = [re.findall(r">([^<>]+)</(?:a|span|td)>", row) for row in page.response.text.split("<tr")]
-    assert [row[:3] for row in rows if row and row[0] in ("acme", "globex")] == [
-        ["acme", "Ready", "No price of its own"],
-        ["globex", "Look first", "1"],
-    ]
+    assert "Acme acme Ready No price of its own" in page.text
+    assert "Globex globex Look first 1 lead waits · No price of its own" in page.text
     assert "1 lead waits that is counted for no partner" in page.text
 
 
