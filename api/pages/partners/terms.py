@@ -73,7 +73,7 @@ GROUPS = (
             Field("preferences.emails", "E-mails for bills", "With commas; empty: the billing e-mail.", "list"),
             Field("preferences.send", "Send an issued bill at once", kind="yes"),
             Field("preferences.auto_issue", "A run issues approved bills", kind="yes"),
-            Field("preferences.language", "Language of bills", "Like en, de or de-AT."),
+            Field("preferences.language", "Language of bills", "Like en, de or de-AT.", "language"),
             Field("preferences.paper", "Paper", kind="choice", options=(("A4", "A4"), ("Letter", "Letter"))),
         ),
     ),
@@ -89,7 +89,7 @@ GROUPS = (
                 "cap_scope",
                 "The cap counts",
                 kind="choice",
-                options=(("period", "within a month"), ("lifetime", "for ever")),
+                options=(("period", "Within a month"), ("lifetime", "For ever")),
             ),
             Field("dedup_window", "Duplicates within", "forever, period, or a number of days.", "window"),
             Field("timezone", "Time zone", "Its months begin and end in it."),
@@ -149,6 +149,7 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         versions = await _versions(request, connection, heading)
     now = versions[-1][1]
     reader = Reader(words_of(request, heading.language), heading.partner.currency)
+    shown = {name: reader.read(_FIELDS[name], text) for name, text in now.items()}
     return page(
         request,
         "partners/terms.html",
@@ -159,7 +160,8 @@ async def _show(request: Request, form: Form, partner: str) -> Response:
         changeable=[group for group in GROUPS if _is_open(caller_of(request), group)],
         agreed=GROUPS,
         now=now,
-        shown={name: reader.read(_FIELDS[name], text) for name, text in now.items()},
+        shown=shown,
+        unset={group.name: [field.label for field in group.fields if not shown[field.name]] for group in GROUPS},
         changes=_changes(versions, reader),
         labels={name: field.label for name, field in _FIELDS.items()} | {"effective_period": "From which month on"},
     )

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from api.pages.words import ROLES, Words, day, period
 from billing.periods import period_from_text
+from db.bills.files.language import language_of
 
-_WINDOWS = {"forever": "for ever", "period": "within a month"}
+_WINDOWS = {"forever": "For ever", "period": "A month"}
 _APPROVERS = ROLES | {"csm": "Customer success manager", "any": "Anybody who may"}
 
 
@@ -35,7 +36,7 @@ class Reader:
         if field.kind == "choice":
             return dict(field.options).get(text, text) if text else ""
         if field.kind == "yes":
-            return text or "no"
+            return text.capitalize() or "No"
         return self._value(field, text) if text else ""
 
     def _value(self, field: Field, text: str) -> str:
@@ -50,6 +51,8 @@ class Reader:
                 return self._counted(int(text), field.unit)
             case "window":
                 return self._counted(int(text), "days") if text.isdecimal() else _WINDOWS.get(text, text)
+            case "language":
+                return str(language_of(text).locale.get_display_name("en"))
             case "date":
                 return day(date.fromisoformat(text))
             case "month":

@@ -36,6 +36,7 @@ async def test_terms_are_read_in_words_with_their_currency_and_units(browser_of:
         "tax": {"category": "S", "rate": "20.00"},
         "start_date": "2024-01-01",
         "dedup_window": 30,
+        "preferences": {"language": "en-GB"},
     }
     assert (await office.client.patch("/api/partners/acme", json=terms)).is_success
     sam = await browser_of("sam", Role.SALES)
@@ -47,7 +48,11 @@ async def test_terms_are_read_in_words_with_their_currency_and_units(browser_of:
         "Days for returns 1 day",
         "Start of the contract 1 January 2024",
         "Cap 100.00 EUR",
+        "The cap counts Within a month",
+        "Language of bills English (United Kingdom)",
+        "Send an issued bill at once No",
         "Duplicates within 30 days",
+        "Not set: Approvals, First month with a bill, ",
     ):
         assert text in shown, text
     fay = await browser_of("fay", Role.FINANCE)
@@ -96,7 +101,7 @@ async def test_a_change_is_told_in_the_history(browser_of: BrowserOf, office: Of
     assert "The terms are changed" in changed.text
     assert "From May 2024" in changed.text
     assert "Cap 100.00 EUR 250.00 EUR" in changed.text
-    assert "Duplicates within for ever 30 days" in changed.text
+    assert "Duplicates within For ever 30 days" in changed.text
     approvals = changed.filled(action, "billing_from") | {"preferences.approvals": "csm\r\nsales above 1000.00"}
     assert (await ada.send(action, approvals)).status == 303
     assert "Customer success manager Sales above 1,000.00 EUR" in (await ada.get(PATH)).text
