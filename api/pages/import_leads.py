@@ -193,7 +193,10 @@ def _read(file: SentFile, form: Form, now: datetime, settings: Settings) -> Read
         look = look_at(file.content, file.name)
     except Unreadable as error:
         raise Problem(400, str(error)) from None
-    chosen = {each.name: form.value(f"column-{at}", _guess(each.name)) or None for at, each in enumerate(look.unknown)}
+    guesses = _guesses(look)
+    chosen = {
+        each.name: form.value(f"column-{at}", guesses[each.name]) or None for at, each in enumerate(look.unknown)
+    }
     digest = sha256(repr((file.name, sorted(chosen.items()))).encode() + file.content).hexdigest()
     try:
         found, fault = read_file(file.content, look, chosen, now, settings), ""
@@ -202,10 +205,15 @@ def _read(file: SentFile, form: Form, now: datetime, settings: Settings) -> Read
     return Reading(file, look, chosen, digest, found, fault)
 
 
-def _guess(name: str) -> str:
-    """The column that a heading means if it is only written in another way."""
-    column = name.replace(" ", "_").replace("-", "_")
-    return column if column in CSV_COLUMNS else ""
+def _guesses(look: Look) -> dict[str, str]:
+    """The column that each unknown heading means: one of ours that no heading has, with "_id" left out or not."""
+    free = [each for each in CSV_COLUMNS if each not in {one.name for one in look.headings}]
+    guesses = {}
+    for each in look.unknown:
+        column = each.name.replace(" ", "_").replace("-", "_")
+        guesses[each.name] = next((one for one in free if one in (column, f"{column}_id")), "")
+        free = [one for one in free if one != guesses[each.name]]
+    return guesses
 
 
 async def _try(request: Request, leads: Sequence[Lead], now: datetime) -> Tried:

@@ -101,6 +101,15 @@ async def test_headings_of_other_names_are_chosen(browser_of: BrowserOf, office:
     assert (await press(browser, again, "send", **chosen)).status == 303
 
 
+async def test_a_heading_without_its_id_is_guessed_once(browser_of: BrowserOf) -> None:
+    browser = await browser_of("ada", Role.ADMIN)
+    for heading, guessed in (("Lead,customer", ["lead_id", "customer_id"]), ("lead,lead id", ["lead_id", ""])):
+        read = await upload(browser, CSV.replace(b"lead_id,customer_id", heading.encode()))
+        assert [read.filled("/import", "digest")[f"column-{at}"] for at in range(2)] == guessed
+    both = await upload(browser, CSV.replace(b"customer_id", b"lead"))
+    assert both.filled("/import", "digest")["column-0"] == ""  # the column that it means stands beside it
+
+
 @pytest.mark.parametrize(
     ("content", "name"),
     [
