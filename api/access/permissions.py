@@ -83,8 +83,8 @@ class Caller:
         if not self.may(permission, self.partner_id):
             raise NotPermitted(f"{self._what_it_has()}; {permission.value!r} is needed here.", permission)
         if self.partner_id is not None and not within_partner:
-            who, others = ("You are", "people") if self.session else ("This key is", "keys")
-            raise Problem(403, f"{who} bound to a partner, and what is asked for is not open to such {others}.")
+            who, others = ("You are", "people who") if self.session else ("This key is", "keys that")
+            raise Problem(403, f"{who} bound to a partner; this is open only to {others} are not.")
 
     def _what_it_has(self) -> str:
         if self.session is None:

@@ -155,7 +155,7 @@ async def test_every_other_route_refuses_bound_keys(
             continue
         detail = f"This key has the scopes {', '.join(SCOPES)}; {str(needed)!r} is needed here."
         if needed in SCOPES:
-            detail = "This key is bound to a partner, and what is asked for is not open to such keys."
+            detail = "This key is bound to a partner; this is open only to keys that are not."
             refused.add(route.name)
         for response in (await route.send(bound), await route.send_invalid(bound)):
             if (response.status_code, response.json().get("detail")) != (403, detail):

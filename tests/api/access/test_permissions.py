@@ -61,7 +61,7 @@ def refusal_of(who: Who, route: Route) -> tuple[int, str] | None:
     if not {permission, Permission.ADMIN, AS_WELL.get(route.name)} & set(MAY[who]):
         return 403, f"{_what_it_has(who)}; {permission.value!r} is needed here."
     if who.name == "partner" and route.name not in OPEN:
-        return 403, "You are bound to a partner, and what is asked for is not open to such people."
+        return 403, "You are bound to a partner; this is open only to people who are not."
     return None
 
 
