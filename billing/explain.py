@@ -1,6 +1,7 @@
 """Explaining verdicts (R15): every figure behind one, and one sentence for a person."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -31,6 +32,8 @@ _COUNTED = {
 }
 Amount = Callable[[int], str]
 """How an amount in minor units is written."""
+Other = Callable[[UUID, datetime | None], str]
+"""How another action is named, by its id and, where that tells it apart, when it happened."""
 _CAPS_CACHED = 1_000  # most lines of a report name the same cap
 
 
@@ -85,6 +88,13 @@ def explain_one(verdict: Verdict, holders: Iterable[Winner], terms: Terms, used_
     return Explained(verdict, winner, used_minor, used_minor + verdict.billed_minor)
 
 
+def action_by_id(action_id: UUID, occurred_at: datetime | None) -> str:
+    """Another action as programs find it: "action 0190… of 2024-04-01 09:00:00 UTC"."""
+    if occurred_at is None:
+        return f"action {action_id}"
+    return f"action {action_id} of {occurred_at.isoformat(' ', 'seconds').removesuffix('+00:00')} UTC"
+
+
 def reason_text(
     line: Explained,
     terms: Terms,
@@ -93,10 +103,11 @@ def reason_text(
     decision: Decision,
     credit: Credit | None,
     amount: Amount = amount_from_minor,
+    other: Other = action_by_id,
 ) -> str:
     """Why the action was or was not billed, in one sentence.
 
-    `rule` names the conditions of the rate that prices it; `amount` writes money.
+    `rule` names the conditions of the rate that prices it; `amount` writes money, `other` names other actions.
     """
     verdict = line.verdict
     action = verdict.action
@@ -116,7 +127,8 @@ def reason_text(
             text = f"Not billed: {_cap_text(terms, currency, month, amount)} was already used up"
             text += f"; its value is {value} (rate for {rule})"
         case Outcome.DUPLICATE:
-            text = f"Not billed: duplicate of {_winner_text(line.winner)}; its value is {value} (rate for {rule})"
+            text = f"Not billed: duplicate of {_winner_text(line.winner, other)}; its value is {value}"
+            text += f" (rate for {rule})"
         case Outcome.HELD:
             text = f"Not billed while it is held{reason}; its value is {value} (rate for {rule})"
         case Outcome.RETURNED:
@@ -128,9 +140,9 @@ def reason_text(
         text += f"; {amount(credit.amount_minor)} {currency} are credited in {name_of_period(credit.period)}"
         text += f", because it was returned{reason}"
     if decision.corrected_by is not None:
-        text += f"; it was corrected, and action {decision.corrected_by} stands for it"
+        text += f"; it was corrected, and {other(decision.corrected_by, None)} stands for it"
     if decision.corrects is not None:
-        text += f"; it corrects action {decision.corrects}"
+        text += f"; it corrects {other(decision.corrects, None)}"
     return text + "."
 
 
@@ -155,8 +167,5 @@ def _cap_text(terms: Terms, currency: str, month: str, amount: Amount) -> str:
     return f"{cap} for all time" if terms.cap_scope is CapScope.LIFETIME else f"{cap} in {month}"
 
 
-def _winner_text(winner: Winner | None) -> str:
-    if winner is None:
-        return "an earlier action"
-    at = winner.occurred_at.isoformat(" ", "seconds").removesuffix("+00:00")
-    return f"action {winner.action_id} of {at} UTC"
+def _winner_text(winner: Winner | None, other: Other) -> str:
+    return "an earlier action" if winner is None else other(winner.action_id, winner.occurred_at)

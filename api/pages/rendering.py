@@ -106,6 +106,7 @@ def environment() -> Environment:
         "roles": words.ROLES,
         "taxes": words.TAXES,
         "nothing": NOTHING,
+        "other_action": words.other_action,
     }
     made.filters |= {
         "period": words.period,

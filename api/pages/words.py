@@ -9,6 +9,7 @@ from decimal import Decimal
 from babel import Locale, UnknownLocaleError
 from markupsafe import Markup
 
+from billing.explain import Other
 from billing.money import amount_from_minor, minor_from_amount
 from billing.periods import name_of_period, next_period
 from billing.zones import zone
@@ -170,11 +171,20 @@ def brief_day(value: date) -> str:
 def instant(value: datetime | str, timezone: str = "UTC") -> Markup:
     """An instant in a time zone, with its UTC form for machines and on hover."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    local, utc = at.astimezone(zone(timezone)), at.astimezone(UTC)
-    shown = f"{local.day} {local:%b %Y, %H:%M} {local.tzname()}"
+    utc = at.astimezone(UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S}", shown
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S}", _local(at, timezone)
     )
+
+
+def other_action(timezone: str) -> Other:
+    """How a sentence names another action: by its instant in a time zone; a link beside it has the id."""
+    return lambda _, at: f"the action of {_local(at, timezone)}" if at else "another action"
+
+
+def _local(at: datetime, timezone: str) -> str:
+    local = at.astimezone(zone(timezone))
+    return f"{local.day} {local:%b %Y, %H:%M} {local.tzname()}"
 
 
 def _minor_from_wire(amount: str) -> int:

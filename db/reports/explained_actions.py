@@ -16,7 +16,17 @@ import asyncpg
 from billing.actions import WINNING, Action, Outcome, Verdict, Winner, in_evaluation_order
 from billing.affected_range import PeriodCounters
 from billing.duplicates import winner_from_action
-from billing.explain import Amount, Credit, Decision, Explained, explain, explain_one, reason_text
+from billing.explain import (
+    Amount,
+    Credit,
+    Decision,
+    Explained,
+    Other,
+    action_by_id,
+    explain,
+    explain_one,
+    reason_text,
+)
 from billing.money import amount_from_minor
 from billing.terms import CapScope, Terms, TermsHistory
 from db.core.slices import in_slices
@@ -75,9 +85,11 @@ class Line(NamedTuple):
         """Why the action was or was not billed, in one sentence."""
         return self.reason_with(amount_from_minor)
 
-    def reason_with(self, amount: Amount) -> str:
-        """The same sentence with money as a reader writes it."""
-        return reason_text(self.explained, self.terms, self.currency, self.rule, self.decision, self.credit, amount)
+    def reason_with(self, amount: Amount, other: Other = action_by_id) -> str:
+        """The same sentence with money as a reader writes it, and with other actions as they are named there."""
+        return reason_text(
+            self.explained, self.terms, self.currency, self.rule, self.decision, self.credit, amount, other
+        )
 
 
 async def lines_of_customers(

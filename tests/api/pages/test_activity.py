@@ -76,6 +76,8 @@ async def test_leads_are_filtered_and_each_action_says_why(
     assert "Not billed: the cap of 100.00 EUR per customer in April 2024 was already used up" in shown.text
     assert "<script>alert" not in shown.response.text
     (earlier,) = re.findall(r'href="(/search[?]q=[^"]+)">See that action', shown.response.text)
+    assert "Not billed: duplicate of the action of 1 Apr 2024, 10:00 UTC; its value is 10.00 EUR" in shown.text
+    assert earlier.partition("=")[2] not in shown.text
     assert (await sam.get(earlier)).response.headers["location"] == f"/activity/{found['id']}"
     assert set(shown.forms) == {"/account/sign-out", f"/activity/{found['id']}/ask-return"}
     assert (await sam.get("/activity/00000000-0000-0000-0000-000000000000")).status == 404

@@ -1,10 +1,13 @@
 """Money as readers of a language write it: shown, and typed again."""
 
+from datetime import UTC, datetime
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.words import periods, words_for
+from api.pages.words import other_action, periods, words_for
 from billing.money import amount_from_minor
 
 LANGUAGES = ("en", "en-IN", "de", "de-AT", "de-CH", "fr", "es", "pl", "pt-BR", "sv", "hi", "ar", "xx")
@@ -45,6 +48,13 @@ def test_money_is_read_as_it_is_typed(language: str, typed: str, wire: str) -> N
 )
 def test_months_that_follow_each_other_are_one_span(numbers: list[int], written: str) -> None:
     assert periods(numbers) == written
+
+
+def test_a_sentence_names_another_action_by_its_instant_in_the_partners_zone() -> None:
+    """Failed before: it named the id, and the instant in UTC."""
+    named = other_action("Europe/Berlin")
+    assert named(UUID(int=1), datetime(2024, 4, 1, 9, tzinfo=UTC)) == "the action of 1 Apr 2024, 11:00 CEST"
+    assert named(UUID(int=1), None) == "another action"
 
 
 @given(language=st.sampled_from(LANGUAGES), minor=st.integers(-(10**14), 10**14))
