@@ -20,12 +20,16 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShownDifference:
-    """A difference with the names of its partner and customer; `position` is its place in the result."""
+    """A difference with the own ids and names of its partner and customer; `position` is its place in the result."""
 
     position: int
+    partner_id: UUID
     partner: str
+    partner_name: str
     currency: str
+    customer_id: UUID
     customer: str
+    customer_name: str
     period: int
     before_minor: int
     after_minor: int
@@ -49,7 +53,8 @@ async def page(connection: asyncpg.Connection, task_id: UUID, *, after: int, lim
     """Differences by partner, customer and period."""
     rows = await connection.fetch(
         """
-        SELECT position, partners.external_id AS partner, partners.currency, customers.external_id AS customer,
+        SELECT position, partner_id, partners.external_id AS partner, partners.name AS partner_name,
+            partners.currency, customer_id, customers.external_id AS customer, customers.name AS customer_name,
             period, before_minor, after_minor
         FROM what_if_differences JOIN partners ON partners.id = partner_id JOIN customers ON customers.id = customer_id
         WHERE task_id = $1 AND position > $2 ORDER BY position LIMIT $3
