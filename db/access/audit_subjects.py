@@ -8,7 +8,7 @@ import asyncpg
 
 
 class Subject(NamedTuple):
-    """A partner, product, customer, user, webhook, or a bill, which has the name of its partner and its period."""
+    """A partner, product, customer, user, key, webhook, or a bill, which has the name of its partner and its period."""
 
     kind: str
     name: str
@@ -23,6 +23,7 @@ async def named(connection: asyncpg.Connection, ids: Collection[UUID]) -> dict[U
         UNION ALL SELECT id, 'product', name, NULL FROM products WHERE id = ANY($1::uuid[])
         UNION ALL SELECT id, 'customer', name, NULL FROM customers WHERE id = ANY($1::uuid[])
         UNION ALL SELECT id, 'user', name, NULL FROM users WHERE id = ANY($1::uuid[])
+        UNION ALL SELECT id, 'key', name, NULL FROM api_keys WHERE id = ANY($1::uuid[])
         UNION ALL SELECT id, 'webhook', url, NULL FROM webhooks WHERE id = ANY($1::uuid[]) AND url IS NOT NULL
         UNION ALL
         SELECT bills.id, 'bill', partners.name, period FROM bills JOIN partners ON partners.id = partner_id

@@ -213,6 +213,8 @@ async def test_the_audit_names_what_was_changed_and_leads_to_it(browser_of: Brow
         page = await ada.get(f"/settings/audit?what={what}")
         assert f'<a class="cut" href="{path}" dir="auto">{name}</a>' in page.response.text
         assert (await ada.get(path)).status in (200, 303)
+    assert (await office.client.post("/api/keys", json={"name": "crm", "scopes": ["ingest"]})).is_success
+    assert "key.created crm Show the change" in (await ada.get("/settings/audit?what=key")).text
     assert "seller.changed seller Show" in (await ada.get("/settings/audit?what=seller")).text
 
 
