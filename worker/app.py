@@ -114,6 +114,7 @@ def _go_on(**_: Any) -> None:
 @beat_init.connect
 def _start_beat(**_: Any) -> None:
     """Look for ended months at once: the first look enables the scheduler, and an interval is an hour."""
+    tune_garbage_collector(OF_A_WORKER)
     tracing.start("leadger-beat")
     atexit.register(tracing.stop)
     from_start(START_DUE_RUN)

@@ -14,6 +14,8 @@ def tune_garbage_collector(thresholds: tuple[int, int, int]) -> None:
     A batch of leads makes a hundred thousand small objects without a cycle. With the default of one search per 700
     allocations, searching took a third of a worker's time (`scripts/bench profile-worker`).
     """
-    gc.collect()
+    if gc.isenabled():  # otherwise nothing was done yet but imports, which leave next to no garbage
+        gc.collect()
     gc.freeze()
     gc.set_threshold(*thresholds)
+    gc.enable()
