@@ -42,7 +42,7 @@ def _check(place: Any) -> None:
                 _check(part)
         case str() if "\0" in place:
             raise ValueError
-        case int() if not 0 <= place < 2**63:
+        case int() if not -(2**63) <= place < 2**63:
             raise ValueError
         case datetime():
             place.astimezone(UTC)

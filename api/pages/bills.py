@@ -18,6 +18,7 @@ from api.pages.forms import Form, submitted
 from api.pages.languages import language_of_partner
 from api.pages.lists import PER_PAGE, beside, link, month_from_text, up_to
 from api.pages.rendering import led_to, page
+from api.pages.sorting import Sorting, column_of, in_query, order_from_text
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
 from api.routes.bills import moved_bills
@@ -28,6 +29,7 @@ from billing.bills.states import Move
 from billing.periods import text_from_period
 from db.bills import overdue, records
 from db.bills.filters import BillFilter
+from db.bills.orders import BillOrder, Place
 from db.bills.records import BillHead, most_counted
 from db.core.engine import transaction
 from db.reports.sheets import Cell
@@ -36,25 +38,27 @@ router = APIRouter(route_class=Route, include_in_schema=False)
 
 
 class Tab(NamedTuple):
-    """A stage of bills, and what can be done there with many at once."""
+    """A stage of bills, and what can be done there with many at once; `sorts` are columns that differ there."""
 
     name: str
     label: str
     for_partners: bool = False
     move: Move | None = None
+    sorts: tuple[str, ...] = ("created", "gross")
 
 
+_ALL_SORTS = ("created", "gross", "open", "due")
 TABS = (
     Tab("mine", "For you"),
     Tab("draft", "Draft", move=Move.SUBMIT),
     Tab("pending", "Pending", move=Move.APPROVE),
     Tab("approved", "Approved", move=Move.ISSUE),
     Tab("rejected", "Rejected"),
-    Tab("issued", "To be paid", for_partners=True),
-    Tab("overdue", "Overdue", for_partners=True),
-    Tab("paid", "Paid", for_partners=True),
-    Tab("overage", "With overage", for_partners=True),
-    Tab("", "All", for_partners=True),
+    Tab("issued", "To be paid", for_partners=True, sorts=_ALL_SORTS),
+    Tab("overdue", "Overdue", for_partners=True, sorts=_ALL_SORTS),
+    Tab("paid", "Paid", for_partners=True, sorts=("created", "gross", "due")),
+    Tab("overage", "With overage", for_partners=True, sorts=("created", "gross", "due")),
+    Tab("", "All", for_partners=True, sorts=_ALL_SORTS),
 )
 _COLUMNS: dict[str, Callable[[BillHead], Cell]] = {
     "number": lambda head: head.number,
@@ -73,9 +77,17 @@ _COLUMNS: dict[str, Callable[[BillHead], Cell]] = {
     "dispute": lambda head: head.dispute,
     "bill_id": lambda head: str(head.id),
 }
+_WAYS: dict[str, str] = {
+    BillOrder.NEWEST: "newest first",
+    BillOrder.OLDEST: "oldest first",
+    BillOrder.LARGEST: "largest gross first",
+    BillOrder.SMALLEST: "smallest gross first",
+    BillOrder.MOST_OPEN: "most open first",
+    BillOrder.FIRST_DUE: "earliest due date first",
+    BillOrder.LAST_DUE: "latest due date first",
+}
 _NARROWING = ("partner", "period", "number")
-_FILTERS = ("state", *_NARROWING)
-_Place = tuple[datetime, UUID]
+_FILTERS = ("state", *_NARROWING, "order")
 _WORDS = {Move.SUBMIT: "Submit", Move.APPROVE: "Approve", Move.ISSUE: "Issue"}
 _DONE = {Move.SUBMIT: "submitted", Move.APPROVE: "approved", Move.ISSUE: "issued"}
 
@@ -87,26 +99,32 @@ async def show_bills(
     partner: str = "",
     period: Annotated[str, Query(description="a month like 2024-04")] = "",
     number: str = "",
+    order: BillOrder = BillOrder.NEWEST,
     after: After = None,
 ) -> Response:
-    """Bills and credit notes of one stage, the newest first."""
-    asked = {"state": state, "partner": partner.strip(), "period": period.strip(), "number": number.strip()}
-    return await _show(request, Form(), asked, after)
+    """Bills and credit notes of one stage, the newest first unless another order is asked for."""
+    return await _show(request, Form(), _asked(state, partner, period, number, order), after)
 
 
 @router.get("/bills/export", dependencies=[requires(Permission.READ, within_partner=True)])
 async def export_bills(
-    request: Request, kind: ExportKind = "csv", state: str = "", partner: str = "", period: str = "", number: str = ""
+    request: Request,
+    kind: ExportKind = "csv",
+    state: str = "",
+    partner: str = "",
+    period: str = "",
+    number: str = "",
+    order: BillOrder = BillOrder.NEWEST,
 ) -> Response:
-    """The same bills as a file, all of them."""
-    asked = {"state": state, "partner": partner.strip(), "period": period.strip(), "number": number.strip()}
+    """The same bills as a file, all of them, in the same order."""
+    asked = _asked(state, partner, period, number, order)
 
     async def read(
-        connection: asyncpg.Connection, before: _Place | None, limit: int
-    ) -> tuple[list[BillHead], _Place | None]:
+        connection: asyncpg.Connection, before: Place | None, limit: int
+    ) -> tuple[list[BillHead], Place | None]:
         only = await _filter(request, connection, asked, _tab(state))
-        found = await records.page(connection, only, before=before, limit=limit)
-        return found, _following(found, limit)
+        found = await records.page(connection, only, before=before, limit=limit, order=order)
+        return found, _following(order, found, limit)
 
     return await exported_list(request, kind, "bills", _COLUMNS, read)
 
@@ -140,17 +158,18 @@ async def move_many_bills(request: Request) -> Response:
 
 async def _show(request: Request, form: Form, asked: dict[str, str], after: str | None) -> Response:
     tabs = [each for each in TABS if own_partner(request) is None or each.for_partners]
-    tab, before = _tab(asked["state"]), place_from_cursor(after, tuple[datetime, UUID])
+    tab, order = _tab(asked["state"]), order_from_text(asked["order"], BillOrder, BillOrder.NEWEST)
+    before = place_from_cursor(after, order.place_kind)
     found: list[BillHead] = []
     language = ""
     async with transaction(state_of(request).engine, readonly=True) as connection:
         try:
             only = await _filter(request, connection, asked, tab)
-            found = await records.page(connection, only, before=before, limit=PER_PAGE)
+            found = await records.page(connection, only, before=before, limit=PER_PAGE, order=order)
             language = await language_of_partner(connection, only.partner_id)
         except Problem as problem:
             form.refuse(problem)
-        following = _following(found, PER_PAGE)
+        following = _following(order, found, PER_PAGE)
         is_whole = form.status == 200 and not (before or following or any(asked[name] for name in _NARROWING))
         wanted = {each: await _filter(request, connection, {}, each) for each in tabs}
         unseen = [each for each in tabs if each != tab or not is_whole]
@@ -168,11 +187,14 @@ async def _show(request: Request, form: Form, asked: dict[str, str], after: str 
         tabs=[
             (
                 each,
-                link("/bills", {**asked, "state": each.name}),
+                link("/bills", {**asked, "state": each.name, "order": asked["order"] if _sorts(each, order) else ""}),
                 up_to(counts[each], most_counted(wanted[each])) if counts[each] else "",
             )
             for each in tabs
         ],
+        sorting=Sorting(
+            "/bills", asked, order, {each: _WAYS[each] for each in _WAYS if _sorts(tab, each) or each == order}
+        ),
         bills=found,
         overdue=overdue_ids,
         currencies={head.currency for head in found},
@@ -210,12 +232,26 @@ async def _filter(request: Request, connection: asyncpg.Connection, asked: Mappi
     )
 
 
+def _asked(state: str, partner: str, period: str, number: str, order: BillOrder) -> dict[str, str]:
+    asked = {"state": state, "partner": partner.strip(), "period": period.strip(), "number": number.strip()}
+    return asked | {"order": in_query(order, _WAYS)}
+
+
+def _sorts(tab: Tab, order: str) -> bool:
+    return column_of(order) in tab.sorts
+
+
+def _sorting(asked: Mapping[str, str], tab: Tab, order: BillOrder) -> Sorting:
+    ways = {each: words for each, words in _WAYS.items() if _sorts(tab, each) or each == order}
+    return Sorting("/bills", asked, order, ways)
+
+
 def _tab(state: str) -> Tab:
     return next((each for each in TABS if each.name == state), TABS[-1])
 
 
-def _following(found: Sequence[BillHead], limit: int) -> _Place | None:
-    return (found[-1].created_at, found[-1].id) if len(found) == limit else None
+def _following(order: BillOrder, found: Sequence[BillHead], limit: int) -> Place | None:
+    return records.place_of(order, found[-1]) if len(found) == limit else None
 
 
 def _may(request: Request, move: Move) -> bool:

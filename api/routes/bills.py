@@ -28,6 +28,7 @@ from db.bills.files import stored
 from db.bills.files.formats import MEDIA_TYPES, BillFormat
 from db.bills.filters import BillFilter
 from db.bills.moves import Asked
+from db.bills.orders import BillOrder
 from db.bills.records import Bill
 from db.core.engine import transaction
 from db.mail import outgoing
@@ -74,10 +75,14 @@ async def list_bills(
         bool, Query(description="only open ones whose due date has passed where the partner is")
     ] = False,
     waiting_for: Annotated[Literal["me"] | None, Query(description="only those with a move open to you")] = None,
+    order: Annotated[
+        BillOrder,
+        Query(description="what they are sorted by, a minus turns it round: one without a due date is due after all"),
+    ] = BillOrder.NEWEST,
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
-    """Bills and credit notes, the newest first."""
+    """Bills and credit notes, the newest first unless another order is asked for."""
     within = own_partner(request)
     async with transaction(state_of(request).engine, readonly=True) as connection:
         only = BillFilter(
@@ -90,9 +95,9 @@ async def list_bills(
             issued_only=within is not None,
             waiting_for=waiting_caller(request) if waiting_for else None,
         )
-        before = place_from_cursor(after, tuple[datetime, UUID])
-        found = await records.page(connection, only, before=before, limit=limit)
-    following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == limit else None
+        before = place_from_cursor(after, order.place_kind)
+        found = await records.page(connection, only, before=before, limit=limit, order=order)
+    following = cursor_from_place(records.place_of(order, found[-1])) if len(found) == limit else None
     return json_response({"items": [head_out(head) for head in found], "next": following})
 
 

@@ -9,9 +9,11 @@ from uuid import UUID
 import asyncpg
 
 from billing.bills.callers import Caller
+from billing.bills.states import PAID, WRITTEN_OFF, State
 from billing.zones import zone
 from db.bills import waiting
 
+SHOWN_STATES = (*State, PAID, WRITTEN_OFF)
 _HAS_OVERAGE = """content LIKE '%"kind":"overage"%'"""  # as an index has it; in texts quotes have a backslash
 _IS_OPEN = """
     shown_state = 'issued' AND (corrects_id IS NULL OR net_minor + tax_minor < 0)
@@ -44,6 +46,17 @@ class BillFilter:
     waiting_for: Caller | None = None
     with_overage: bool = False
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether they are few enough to be sorted: those of a partner, of a month, with a number or of one bill."""
+        return any(each is not None for each in (self.partner_id, self.period, self.number, self.corrects_id))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether all states are among them, so that an index of each state has a part of them."""
+        others = self.state, self.overdue_at, self.is_note, self.with_overage, self.waiting_for
+        return not (self.is_narrow or any(others))
+
 
 @dataclass(slots=True)
 class Where:
@@ -67,10 +80,9 @@ class Where:
         """One more condition for all."""
         self.common.append(self.numbered(condition, *values))
 
-    @property
-    def sources(self) -> list[str]:
+    def sources(self, tables: str = "bills") -> list[str]:
         """What to select from, each bill in one of them at most."""
-        return [f"bills WHERE {' AND '.join([*self.common, each])}" for each in self.either]
+        return [f"{tables} WHERE {' AND '.join([*self.common, each])}" for each in self.either]
 
 
 async def add(connection: asyncpg.Connection, where: Where, only: BillFilter) -> None:
@@ -112,5 +124,5 @@ def _add_overdue(where: Where, today: Mapping[str, date]) -> None:
     first, *others = sorted(zones) or [date.min]
     later = [where.numbered(_IS_IN_ZONES, day, day.year * 100 + day.month, zones[day]) for day in others]
     where.add(_IS_OPEN)
-    where.add("due_on < {}", max(zones, default=first))
+    where.add("coalesce(due_on, 'infinity') < {}", max(zones, default=first))  # as an index has it
     where.common.append(f"({' OR '.join([where.numbered('due_on < {}', first), *later])})")

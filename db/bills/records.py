@@ -19,6 +19,7 @@ from billing.contracts.preferences import Approver
 from db.bills import filters
 from db.bills.drafts import Draft, draft_from_content
 from db.bills.filters import BillFilter, Where
+from db.bills.orders import BillOrder, Part, Place
 
 _OPEN_MINOR = "(CASE WHEN entry.amount_minor > 0 THEN account_rests.rest_minor ELSE 0 END)"
 _WAS_WRITTEN_OFF = """
@@ -127,29 +128,59 @@ async def live_of_partners(
 
 
 async def page(
-    connection: asyncpg.Connection, only: BillFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    connection: asyncpg.Connection,
+    only: BillFilter,
+    *,
+    before: Place | None,
+    limit: int,
+    order: BillOrder = BillOrder.NEWEST,
 ) -> list[BillHead]:
-    """Bills and credit notes, the newest first."""
-    where = Where()
+    """Bills and credit notes in an order; `before` is the place of the last one of the page before."""
+    found: list[BillHead] = []
+    for part in order.parts:
+        if (before is None or isinstance(before[0], part.kind)) and len(found) < limit:
+            found += await _read_part(connection, only, order, part, before, limit - len(found))
+            before = None
+    return found
+
+
+async def _read_part(
+    connection: asyncpg.Connection, only: BillFilter, order: BillOrder, part: Part, before: Place | None, limit: int
+) -> list[BillHead]:
+    where = Where(common=[part.condition])
     await filters.add(connection, where, only)
-    if before is not None:
-        where.add("(created_at, id) < ({}, {})", *before)
-    found = " UNION ALL ".join(
-        f"(SELECT created_at, id FROM {each} ORDER BY created_at DESC, id DESC LIMIT {limit:d})"  # noqa: S608 - conditions of ours
-        for each in where.sources
-    )
+    if part.by_state and only.is_wide:
+        where.either = [f"shown_state = '{state}'" for state in filters.SHOWN_STATES]
+    place = "true" if before is None else where.numbered(f"(value, id) {order.following} ({{}}, {{}})", *before)
+    # Postgres would take an index of the order for few bills, guessing that some come soon, where all come late: those
+    # of the last month by their due date.
+    fence = "OFFSET 0" if only.is_narrow and part.value != "created_at" else ""
+    every = [f"SELECT {part.value} AS value, bills.id FROM {each} {fence}" for each in where.sources(part.tables)]  # noqa: S608 - conditions of ours
+    sort = f"ORDER BY value {order.direction}, id {order.direction} LIMIT {limit:d}"
+    found = " UNION ALL ".join(f"(SELECT value, id FROM ({each}) AS every WHERE {place} {sort})" for each in every)  # noqa: S608 - the same
     if not found:
         return []
     rows = await connection.fetch(
         f"""
-        SELECT {_HEAD} FROM {_BILLS} WHERE bills.id IN (
-            SELECT id FROM ({found}) AS found ORDER BY created_at DESC, id DESC LIMIT {limit:d}
-        )
-        ORDER BY bills.created_at DESC, bills.id DESC
+        SELECT {_HEAD} FROM (SELECT value, id FROM ({found}) AS found {sort}) AS listed CROSS JOIN {_BILLS}
+        WHERE bills.id = listed.id ORDER BY listed.value {order.direction}, listed.id {order.direction}
         """,  # noqa: S608 - constants
         *where.values,
     )
     return [_head_from_row(row) for row in rows]
+
+
+def place_of(order: BillOrder, head: BillHead) -> Place:
+    """Where a bill stands in a list in this order."""
+    match order.column:
+        case "due":
+            return head.due_on or date.max, head.id
+        case "gross":
+            return head.totals.gross_minor, head.id
+        case "open" if head.open_minor:
+            return head.open_minor, head.id
+        case _:
+            return head.created_at, head.id
 
 
 async def read_heads(connection: asyncpg.Connection, bill_ids: Sequence[UUID]) -> list[BillHead]:
@@ -182,7 +213,7 @@ async def counts(connection: asyncpg.Connection, wanted: Iterable[BillFilter]) -
         where.begin()
         await filters.add(connection, where, only)
         most = most_counted(only) + 1
-        found = " UNION ALL ".join(f"(SELECT FROM {each} LIMIT {most})" for each in where.sources)
+        found = " UNION ALL ".join(f"(SELECT FROM {each} LIMIT {most})" for each in where.sources())
         counted = f"(SELECT count(*) FROM (SELECT FROM ({found}) AS found LIMIT {most}) AS counted)"  # noqa: S608 - conditions of ours
         sums.append(counted if found else "0")
     row = await connection.fetchrow(f"SELECT {', '.join(sums)}", *where.values)

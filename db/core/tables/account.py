@@ -64,4 +64,5 @@ account_rests = Table(
     Column("rest_minor", BigInteger, nullable=False),
     CheckConstraint("rest_minor >= 0", name="rest"),
     Index("ix_account_rests_partner_id", "partner_id", postgresql_where=text("rest_minor > 0")),
+    Index("ix_account_rests_rest", "rest_minor", "entry_id", postgresql_where=text("rest_minor > 0")),
 )

@@ -78,6 +78,8 @@ bills = Table(
     Index("ix_bills_notes", "created_at", "id", postgresql_where=text("corrects_id IS NOT NULL")),
     Index("ix_bills_overage", "created_at", "id", postgresql_where=text('content LIKE \'%"kind":"overage"%\'')),
     Index("ix_bills_period", "period", "created_at", "id"),
+    Index("ix_bills_due_on", "shown_state", text("coalesce(due_on, 'infinity'::date)"), "id"),
+    Index("ix_bills_gross", "shown_state", text("(net_minor + tax_minor)"), "id"),
 )
 
 bill_actions = Table(

@@ -5,10 +5,12 @@ import html
 import io
 import re
 from collections.abc import Sequence
+from uuid import UUID
 
 import asyncpg
 import pytest
 
+from api.pages import bills as bills_page
 from api.pages import exports
 from billing.roles import Role
 from db.bills import records
@@ -116,6 +118,80 @@ async def test_exactly_the_bills_that_are_filtered_are_exported(
     (own,) = await rows(pat, "")
     assert (own["number"], own["gross"], own["open"], own["currency"]) == ("ACME-0001", "12.00", "12.00", "EUR")
     assert await rows(pat, "&state=draft") == []
+
+
+async def test_bills_are_sorted_by_links_which_hold_all_that_was_asked_for(
+    browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(bills_page, "PER_PAGE", 1)
+    await office.lead_in("2024-02", "2024-03", "2024-04")
+    march_only = {"partner": "acme", "period": "2024-03", "text": "More", "amount": "5.00", "reason": "agreed"}
+    assert (await office.client.post("/api/adjustments", json=march_only)).status_code == 201
+    february, march = [await office.issued(await office.make(month)) for month in ("2024-02", "2024-03")]
+    april = await office.make("2024-04")
+    fay = await browser_of("fay", Role.FINANCE)
+    wanted = {
+        "": [april, march, february],
+        "created": [february, march, april],
+        "-gross": [march, *sorted([february, april], key=lambda each: UUID(each["bill_id"]), reverse=True)],
+        "-open": [march, february, april],
+        "-due": [april, *sorted([february, march], key=lambda each: UUID(each["bill_id"]), reverse=True)],
+    }
+
+    async def of_pages(path: str) -> list[str]:
+        """The ids of all rows, one a page, by the link to what follows."""
+        text = (await fay.get(path)).response.text
+        older = re.search(r'href="([^"]+)" rel="next"', text)
+        return re.findall(r'class="row" href="/bills/([^"]+)"', text) + (
+            await of_pages(html.unescape(older[1])) if older else []
+        )
+
+    for order, bills in wanted.items():
+        ids = [each["bill_id"] for each in bills]
+        assert await of_pages(f"/bills?order={order}" if order else "/bills") == ids, order
+        exported = await fay.client.get(f"/bills/export?order={order}" if order else "/bills/export")
+        assert [each["bill_id"] for each in csv.DictReader(io.StringIO(exported.text))] == ids, order
+        answered = await office.client.get("/api/bills", params={"order": order} if order else {})
+        assert [each["bill_id"] for each in answered.json()["items"]] == ids, order
+
+    text = (await fay.get("/bills?state=issued&partner=acme&order=-gross")).response.text
+    assert re.findall(r'<th scope="col" class="number" aria-sort="([a-z]+)"><a href="([^"]+)">Gross', text) == [
+        ("descending", "/bills?state=issued&amp;partner=acme&amp;order=gross")
+    ]
+    assert "sorted: largest gross first, sort: smallest gross first" in text
+    assert text.count("aria-sort") == 1
+    due = "/bills?state=issued&amp;partner=acme&amp;order=due"
+    assert text.count(f'href="{due}"') == 2  # the head of the column, and a line for phones, which show no heads
+    for link in (
+        "/bills?state=issued&amp;partner=acme",  # as usual
+        "/bills?partner=acme&amp;order=-gross",  # another stage
+        "/bills/export?kind=xlsx&amp;state=issued&amp;partner=acme&amp;order=-gross",
+    ):
+        assert f'href="{link}"' in text, link
+    assert '<input type="hidden" name="order" value="-gross">' in text  # of the filters
+    assert "/bills?state=draft&amp;partner=acme&amp;order" not in (
+        (await fay.get("/bills?state=issued&partner=acme&order=due")).response.text
+    )  # where no bill is due
+
+
+async def test_an_order_that_is_none_is_refused(browser_of: BrowserOf, office: Office) -> None:
+    fay = await browser_of("fay", Role.FINANCE)
+    refused = await fay.get("/bills?order=digest")
+    assert (refused.status, "<h1>" in refused.response.text) == (400, True)
+    assert (await fay.get("/bills/export?order=open")).status == 400
+    assert (await office.client.get("/api/bills", params={"order": "-digest"})).status_code == 400
+    of_another = (await office.client.get("/api/bills", params={"order": "-gross", "after": "WyJhIiwiYiJd"})).json()
+    assert of_another["errors"][0]["pointer"] == "query:after"
+    sam = await browser_of("sam", Role.SALES)
+    await office.lead_in("2024-04")
+    pending = await office.moved(await office.make(), "submit")
+    form = (await sam.get("/bills?state=pending&order=-gross")).form("/bills")
+    assert form["order"] == "-gross"
+    chosen = {"bill": f"{pending['bill_id']}:{pending['digest']}"}
+    assert "The list cannot be sorted so." in (await sam.send("/bills", form | {"order": "digest"})).text
+    led = await sam.send("/bills", form | chosen)
+    assert led.response.headers["location"] == "/bills?state=pending&order=-gross"
 
 
 async def test_each_tab_has_its_count_which_stops_somewhere(

@@ -8,6 +8,7 @@ import asyncpg
 
 from api.pages.bills import TABS
 from api.paging import cursor_from_place
+from db.bills.orders import BillOrder
 from db.core.row_keys import partner_uuid
 from scripts.dev.bench.browsing.cast import BILLED, Cast
 
@@ -20,6 +21,7 @@ class Asked(NamedTuple):
 
 
 _BILLS = "SELECT created_at, id FROM bills {} ORDER BY created_at DESC, id DESC"
+_GROSS = "SELECT net_minor + tax_minor, id FROM bills"
 _MIDDLES = {
     "/partners": "SELECT external_id FROM partners ORDER BY external_id",
     "/month": "SELECT external_id FROM partners ORDER BY external_id",
@@ -27,12 +29,15 @@ _MIDDLES = {
     "/bills?state=draft": _BILLS.format("WHERE state = 'draft'"),
     "/bills?state=paid": _BILLS.format("WHERE state = 'issued'"),
     "/bills?state=overdue": _BILLS.format("WHERE state = 'issued'"),
+    "/bills?order=due": "SELECT coalesce(due_on, 'infinity'), id FROM bills ORDER BY 1, 2",
+    "/bills?state=paid&order=-gross": f"{_GROSS} WHERE shown_state = 'paid' ORDER BY 1 DESC, 2 DESC",
     "/activity": "SELECT created_at, id FROM leads ORDER BY created_at DESC, id DESC",
     "/quarantine": "SELECT id FROM quarantine ORDER BY id",
     "/held": "SELECT partner_id, id FROM actions WHERE standing = 'held' ORDER BY partner_id, id",
     "/settings/audit": "SELECT id FROM audit ORDER BY id",
 }
 """What a list goes through, by its path."""
+_SORTED = ("state=paid&", "state=issued&", "state=overdue&", "state=overage&", "period=2023-04&")
 _RETURNS = "SELECT asked_at, action_id FROM returns WHERE partner_id = '{}' ORDER BY asked_at DESC, action_id DESC"
 _OUTCOMES = ("billed", "partly_billed", "capped", "duplicate", "held", "returned")
 _TABS_OF_PARTNER = ("", "/terms", "/products", "/prices", "/usage", "/statement", "/months/2024-04", "/months/2023-05")
@@ -91,6 +96,8 @@ def _bills(partner: str, number: str) -> Iterator[str]:
     yield from (f"/bills?partner={partner}", f"/bills?period={BILLED[3] // 100}-{BILLED[3] % 100:02d}")
     yield from (f"/bills?number={number}", "/bills?number=none", f"/bills?state=overdue&partner={partner}")
     yield "/bills?state=pending&period=2023-04"
+    for order in BillOrder:
+        yield from (f"/bills?{asked}order={order}" for asked in ("", *_SORTED))
 
 
 def _bills_at(state: str) -> str:
