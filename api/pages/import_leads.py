@@ -194,9 +194,7 @@ def _read(file: SentFile, form: Form, now: datetime, settings: Settings) -> Read
     except Unreadable as error:
         raise Problem(400, str(error)) from None
     guesses = _guesses(look)
-    chosen = {
-        each.name: form.value(f"column-{at}", guesses[each.name]) or None for at, each in enumerate(look.unknown)
-    }
+    chosen = {each.name: form.value(f"column-{at}", guesses[each.name]) or None for at, each in enumerate(look.unknown)}
     digest = sha256(repr((file.name, sorted(chosen.items()))).encode() + file.content).hexdigest()
     try:
         found, fault = read_file(file.content, look, chosen, now, settings), ""
