@@ -71,6 +71,7 @@ async def test_a_list_is_compared_once_and_shown_with_its_file(
         assert (await gus.get(away)).status == 404
     assert path in (await pat.get(LIST)).response.text
     assert path not in (await gus.get(LIST)).response.text
+    assert "billed for 1 action so far" in (await gus.get("/partner")).text
     other = await sent(pat, LIST, form, text + "b,10.00\n")
     foreign = await sent(gus, LIST, (await gus.get(LIST)).form(LIST) | form | _token(await gus.get(LIST)), text)
     assert len({each.response.headers["location"] for each in (first, other, foreign)}) == 3
