@@ -124,8 +124,9 @@ async def test_a_person_is_invited_given_a_role_and_let_go(
     await new_person(engine, "nora", None)
     page = await ada.get(path)
     assert "1 person waits for a role." in page.text
+    assert page.filled(f"{path}/invite")["role"] == "", "failed before: who chose no role invited an Admin"
     form = page.filled(f"{path}/invite") | {"name": MARKUP, "email": "ida@example.com", "role": "sales"}
-    for fields, error in (({"email": "ida"}, "email"), ({"name": ""}, "name")):
+    for fields, error in (({"email": "ida"}, "email"), ({"name": ""}, "name"), ({"role": ""}, "role")):
         refused = await ada.send(f"{path}/invite", form | fields)
         assert (refused.status, f'id="invited-{error}-error"' in refused.response.text) == (400, True), fields
         assert f'<a href="#invited-{error}">' in refused.response.text
