@@ -12,6 +12,7 @@ from billing.errors import RuleViolation
 from billing.roles import Role
 from db.access import sessions
 from db.core import locks
+from db.core.orders import Order
 from db.core.unit_of_work import Cache, UnitOfWork
 
 
@@ -39,6 +40,34 @@ class User:
     deputy: Deputy | None
 
 
+class UserOrder(Order):
+    """What people are sorted by; of equal ones the id decides. Who waits for a role comes before all roles."""
+
+    NEWEST = "-created"
+    OLDEST = "created"
+    BY_NAME = "name"
+    BY_NAME_BACKWARDS = "-name"
+    BY_ROLE = "role"
+    BY_ROLE_BACKWARDS = "-role"
+
+    @property
+    def place_kind(self) -> type["UserPlace"]:
+        """The type of its places."""
+        return tuple[datetime, UUID] if self.column == "created" else tuple[str, UUID]
+
+    def place_of(self, user: User) -> "UserPlace":
+        """Where a person stands in it."""
+        values: dict[str, datetime | str] = {"created": user.created_at, "name": user.name, "role": user.role or ""}
+        return values[self.column], user.id
+
+
+UserPlace = tuple[datetime | str, UUID]
+"""What a person is sorted by, and their id."""
+_SORTED_BY = {
+    "created": ("users.created_at", "$6"),
+    "name": ("lower(users.name)", "lower($6)"),
+    "role": ("coalesce(role, '')", "$6"),
+}
 _USERS = """
     SELECT users.id, users.name, email, role, users.partner_id, external_id, password_hash IS NOT NULL AS has_password,
         deactivated_at IS NULL AS is_active, users.created_at, deputy_id, until
@@ -92,27 +121,27 @@ async def page(
     waiting: bool,
     email: str | None,
     active: bool | None,
-    before: tuple[datetime, UUID] | None,
+    before: UserPlace | None,
     limit: int,
+    order: UserOrder = UserOrder.NEWEST,
 ) -> list[User]:
-    """People, the newest first: with a role, or those who wait for one, with an e-mail, who may sign in or not."""
-    created_at, user_id = before or (None, None)
+    """People in an order: with a role, or those who wait for one, with an e-mail, who may sign in or not."""
+    (value, after), direction = _SORTED_BY[order.column], order.direction
+    place = "true" if before is None else f"({value}, users.id) {order.following} ({after}, $7)"
     rows = await connection.fetch(
         f"""
         {_USERS}
         WHERE ($1::text IS NULL OR role = $1) AND (NOT $2::bool OR role IS NULL AND deactivated_at IS NULL)
             AND ($3::bool IS NULL OR (deactivated_at IS NULL) = $3)
-            AND ($4::timestamptz IS NULL OR (users.created_at, users.id) < ($4, $5::uuid))
-            AND ($6::text IS NULL OR email = $6)
-        ORDER BY users.created_at DESC, users.id DESC LIMIT $7
+            AND ($4::text IS NULL OR email = $4) AND {place}
+        ORDER BY {value} {direction}, users.id {direction} LIMIT $5
         """,
         role,
         waiting,
         active,
-        created_at,
-        user_id,
         email,
         limit,
+        *(before or ()),
     )
     return [_user_from_row(row) for row in rows]
 

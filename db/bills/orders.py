@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
+
+from db.core.orders import Order
 
 Place = tuple[date | datetime | int, UUID]
 """What a bill is sorted by, and its id."""
 
 
-class BillOrder(StrEnum):
-    """What bills are sorted by; a minus turns it round. Of equal ones the id decides.
+class BillOrder(Order):
+    """What bills are sorted by; of equal ones the id decides.
 
     A bill without a due date is due after all others. Those of which nothing is open follow all others, the newest
     first; the other way round nobody asks for them, and each of the others would be looked at.
@@ -23,21 +24,6 @@ class BillOrder(StrEnum):
     LARGEST = "-gross"
     SMALLEST = "gross"
     MOST_OPEN = "-open"
-
-    @property
-    def column(self) -> str:
-        """What is sorted by."""
-        return self.removeprefix("-")
-
-    @property
-    def direction(self) -> str:
-        """The word of SQL."""
-        return "DESC" if self.startswith("-") else "ASC"
-
-    @property
-    def following(self) -> str:
-        """How what follows a place compares with it, in SQL."""
-        return "<" if self.startswith("-") else ">"
 
     @property
     def parts(self) -> list["Part"]:

@@ -9,6 +9,7 @@ import asyncpg
 
 from billing.errors import RuleViolation
 from db.core import locks
+from db.core.orders import Order
 from db.core.row_keys import partner_uuid
 from db.core.unit_of_work import UnitOfWork
 from db.masters.terms import PartnerTerms, partner_terms_from_row, write_terms
@@ -101,6 +102,75 @@ async def read_page(
         search,
     )
     return [partner_from_row(row) for row in rows]
+
+
+class PartnerOrder(Order):
+    """What partners are sorted by; of equal ones their own id decides. Without a closed month or a CSM is least."""
+
+    BY_ID = "id"
+    BY_ID_BACKWARDS = "-id"
+    BY_NAME = "name"
+    BY_NAME_BACKWARDS = "-name"
+    MOST_CLOSED = "-closed"
+    LEAST_CLOSED = "closed"
+    BY_CSM = "csm"
+    BY_CSM_BACKWARDS = "-csm"
+
+    @property
+    def place_kind(self) -> type["PartnerPlace"]:
+        """The type of its places."""
+        return tuple[int, str] if self.column == "closed" else tuple[str, str]
+
+
+PartnerPlace = tuple[str | int, str]
+"""What a partner is sorted by, and its own id."""
+_SORTED_BY = {
+    "id": ("partners.external_id", ""),
+    "name": ("lower(partners.name)", ""),
+    "closed": ("coalesce(closed_through, 0)", ""),
+    "csm": (
+        "coalesce(lower(users.name), '')",
+        """
+        LEFT JOIN (
+            SELECT DISTINCT ON (partner_id) partner_id, csm_id FROM billing_terms ORDER BY partner_id, from_period DESC
+        ) AS newest ON newest.partner_id = partners.id
+        LEFT JOIN users ON users.id = csm_id
+        """,
+    ),
+}
+
+
+async def sorted_page(
+    connection: asyncpg.Connection,
+    order: PartnerOrder,
+    *,
+    before: PartnerPlace | None,
+    limit: int,
+    search: str | None = None,
+) -> tuple[list[Partner], PartnerPlace | None]:
+    """The same in an order, and the place of the last one if there may be more; `before` is that of the page before."""
+    value, joined = _SORTED_BY[order.column]
+    values: list[object] = [None, search, limit]
+    place = "true"
+    if before is not None:
+        place = f"(value, external_id) {order.following} ($4, $5)"
+        values += before
+    rows = await connection.fetch(
+        f"""
+        SELECT listed.value, found.* FROM (
+            SELECT id, value FROM (
+                SELECT partners.id, partners.external_id, {value} AS value FROM partners {joined}
+                WHERE $2::text IS NULL
+                    OR strpos(lower(partners.external_id || ' ' || partners.name), lower($2)) > 0
+            ) AS every
+            WHERE {place} ORDER BY value {order.direction}, external_id {order.direction} LIMIT $3
+        ) AS listed CROSS JOIN LATERAL ({_PARTNERS} WHERE partners.id = listed.id) AS found
+        ORDER BY value {order.direction}, external_id {order.direction}
+        """,  # noqa: S608 - constants
+        *values,
+    )
+    following = (rows[-1]["value"], rows[-1]["external_id"]) if len(rows) == limit else None
+    return [partner_from_row(row) for row in rows], following
 
 
 def partner_from_row(row: asyncpg.Record) -> Partner:

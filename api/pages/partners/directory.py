@@ -1,6 +1,6 @@
 """All partners, and a new one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from api.pages.exports import ExportKind, exported_list, files_of, money
 from api.pages.forms import Form, submitted
 from api.pages.lists import PER_PAGE, beside, path_to
 from api.pages.rendering import led_to, page
+from api.pages.sorting import Sorting, in_query
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.routes.partners import create_partner
 from api.routing import Route
@@ -25,7 +26,7 @@ from db.contracts.reading import Contract
 from db.core.engine import transaction
 from db.core.row_keys import partner_uuid
 from db.masters import partners
-from db.masters.partners import Partner
+from db.masters.partners import Partner, PartnerOrder, PartnerPlace
 from db.reports.sheets import Cell
 
 router = APIRouter(route_class=Route, include_in_schema=False)
@@ -59,47 +60,63 @@ _COLUMNS: dict[str, Callable[[_Found], Cell]] = {
 }
 
 
+_WAYS: dict[str, str] = {
+    PartnerOrder.BY_ID: "own id, A to Z",
+    PartnerOrder.BY_ID_BACKWARDS: "own id, Z to A",
+    PartnerOrder.BY_NAME: "name, A to Z",
+    PartnerOrder.BY_NAME_BACKWARDS: "name, Z to A",
+    PartnerOrder.MOST_CLOSED: "closed furthest first",
+    PartnerOrder.LEAST_CLOSED: "closed least far first",
+    PartnerOrder.BY_CSM: "customer success manager, A to Z",
+    PartnerOrder.BY_CSM_BACKWARDS: "customer success manager, Z to A",
+}
+
+
 @router.get("/partners", dependencies=[requires(Permission.READ)])
-async def show_partners(request: Request, q: str = "", after: After = None) -> Response:
-    """Partners by their own ids; with `q` those whose id or name has it."""
-    text = q.strip()
+async def show_partners(
+    request: Request, q: str = "", order: PartnerOrder = PartnerOrder.BY_ID, after: After = None
+) -> Response:
+    """Partners by their own ids, or in another order; with `q` those whose id or name has it."""
+    asked = {"q": q.strip(), "order": in_query(order, _WAYS)}
     async with transaction(state_of(request).engine, readonly=True) as connection:
-        place = place_from_cursor(after, str)
-        found = await _page(connection, text, place, PER_PAGE)
+        before = place_from_cursor(after, order.place_kind)
+        found, following = await _page(connection, asked["q"], order, before, PER_PAGE)
         contracts = await reading.read_many(connection, [each.id for each in found])
-    following = _following(found, PER_PAGE)
     return page(
         request,
         "partners/directory.html",
-        q=text,
+        asked=asked,
+        sorting=Sorting("/partners", asked, order, _WAYS),
         partners=found,
         contracts=contracts,
         may_create=caller_of(request).may(Permission.ADMIN),
-        links=beside(request, {"q": text}, cursor_from_place(following) if following else None),
-        files=files_of("/partners/export", {"q": text}),
+        links=beside(request, asked, cursor_from_place(following) if following else None),
+        files=files_of("/partners/export", asked),
     )
 
 
 @router.get("/partners/export", dependencies=[requires(Permission.READ)])
-async def export_partners(request: Request, kind: ExportKind = "csv", q: str = "") -> Response:
-    """The same partners as a file, all of them, each with what it owes today by age."""
+async def export_partners(
+    request: Request, kind: ExportKind = "csv", q: str = "", order: PartnerOrder = PartnerOrder.BY_ID
+) -> Response:
+    """The same partners as a file, all of them in the same order, each with what it owes today by age."""
     now = datetime.now(UTC)
 
-    async def read(connection: asyncpg.Connection, after: str | None, limit: int) -> tuple[list[_Found], str | None]:
-        found = await _page(connection, q.strip(), after, limit)
+    async def read(
+        connection: asyncpg.Connection, before: PartnerPlace | None, limit: int
+    ) -> tuple[list[_Found], PartnerPlace | None]:
+        found, following = await _page(connection, q.strip(), order, before, limit)
         ids = [each.id for each in found]
         contracts, owed = await reading.read_many(connection, ids), await ageing.of_partners(connection, ids, now)
-        return [_Found(each, contracts[each.id], owed[each.id]) for each in found], _following(found, limit)
+        return [_Found(each, contracts[each.id], owed[each.id]) for each in found], following
 
     return await exported_list(request, kind, "partners", _COLUMNS, read)
 
 
-async def _page(connection: asyncpg.Connection, text: str, after: str | None, limit: int) -> list[Partner]:
-    return await partners.read_page(connection, after=after, limit=limit, search=text or None)
-
-
-def _following(found: Sequence[Partner], limit: int) -> str | None:
-    return found[-1].external_id if len(found) == limit else None
+async def _page(
+    connection: asyncpg.Connection, text: str, order: PartnerOrder, before: PartnerPlace | None, limit: int
+) -> tuple[list[Partner], PartnerPlace | None]:
+    return await partners.sorted_page(connection, order, before=before, limit=limit, search=text or None)
 
 
 @router.get("/customers", dependencies=[requires(Permission.READ)])

@@ -1,6 +1,5 @@
 """People: who waits for a role, who may do what, invitations."""
 
-from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -9,6 +8,7 @@ from api.access.permissions import Permission, caller_of, requires
 from api.pages.forms import Act, Form, submitted
 from api.pages.lists import PER_PAGE, beside, link
 from api.pages.rendering import led_to, page
+from api.pages.sorting import Sorting, in_query
 from api.pages.words import ROLES
 from api.paging import After, cursor_from_place, place_from_cursor
 from api.problems import FieldError, Problem
@@ -19,6 +19,7 @@ from api.schemas.users import Invitation, UserChange
 from api.state import state_of
 from billing.roles import Role
 from db.access import users
+from db.access.users import UserOrder
 from db.core.engine import transaction
 
 router = APIRouter(
@@ -33,10 +34,22 @@ _TABS = (
 )
 
 
+_WAYS: dict[str, str] = {
+    UserOrder.NEWEST: "newest first",
+    UserOrder.OLDEST: "oldest first",
+    UserOrder.BY_NAME: "name, A to Z",
+    UserOrder.BY_NAME_BACKWARDS: "name, Z to A",
+    UserOrder.BY_ROLE: "role, A to Z",
+    UserOrder.BY_ROLE_BACKWARDS: "role, Z to A",
+}
+
+
 @router.get("")
-async def show_people(request: Request, tab: str = "", email: str = "", after: After = None) -> Response:
-    """The people who sign in, the newest first."""
-    return await _show_people(request, Form(), tab, email.strip().lower(), after)
+async def show_people(
+    request: Request, tab: str = "", email: str = "", order: UserOrder = UserOrder.NEWEST, after: After = None
+) -> Response:
+    """The people who sign in, the newest first unless another order is asked for."""
+    return await _show_people(request, Form(), tab, email.strip().lower(), order, after)
 
 
 @router.post("/invite")
@@ -48,7 +61,7 @@ async def invite_user_here(request: Request) -> Response:
         return led_to(request, f"/settings/people/{user.id}", f"Send this link to {user.name}:", shown_once=url)
 
     async def show(asked: Request, form: Form) -> Response:
-        return await _show_people(asked, form, "", "", None)
+        return await _show_people(asked, form, "", "", UserOrder.NEWEST, None)
 
     return await submitted(request, act, show)
 
@@ -109,7 +122,9 @@ async def _submitted(request: Request, user_id: UUID, act: Act) -> Response:
     return await submitted(request, act, show)
 
 
-async def _show_people(request: Request, form: Form, tab: str, email: str, after: str | None) -> Response:
+async def _show_people(
+    request: Request, form: Form, tab: str, email: str, order: UserOrder, after: str | None
+) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         found = await users.page(
             connection,
@@ -117,20 +132,22 @@ async def _show_people(request: Request, form: Form, tab: str, email: str, after
             waiting=tab == "waiting",
             email=email or None,
             active=None if email else tab != "inactive",
-            before=place_from_cursor(after, tuple[datetime, UUID]),
+            before=place_from_cursor(after, order.place_kind),
             limit=PER_PAGE,
+            order=order,
         )
         waiting = await users.count_waiting(connection)
-    query = {"tab": tab, "email": email}
-    following = cursor_from_place((found[-1].created_at, found[-1].id)) if len(found) == PER_PAGE else None
+    query = {"tab": tab, "email": email, "order": in_query(order, _WAYS)}
+    following = cursor_from_place(order.place_of(found[-1])) if len(found) == PER_PAGE else None
     return page(
         request,
         "settings/people.html",
         status=form.status,
         form=form,
         tab=tab,
-        tabs=[(name, label, link(request.url.path, {"tab": name})) for name, label in _TABS],
+        tabs=[(name, label, link(request.url.path, {"tab": name, "order": query["order"]})) for name, label in _TABS],
         email=email,
+        sorting=Sorting("/settings/people", query, order, _WAYS),
         waiting=waiting,
         people=found,
         **beside(request, query, following),

@@ -102,3 +102,10 @@ class Browser:
         """The page that a form led to."""
         assert page.status == 303, page.text
         return await self.get(page.response.headers["location"])
+
+    async def rows(self, path: str) -> list[str]:
+        """What a list leads to, row by row, with the pages that follow."""
+        text = (await self.get(path)).response.text
+        following = re.search(r'href="([^"]+)" rel="next"', text)
+        rows = re.findall(r'class="row" href="([^"]+)"', text)
+        return rows + (await self.rows(html.unescape(following[1])) if following else [])

@@ -1,13 +1,20 @@
 """Partners, their products, prices, usage, months and account as pages."""
 
+import csv
+import io
 import re
 
 import pytest
 
+from api.pages import exports
+from api.pages.partners import directory
 from billing.roles import Role
+from db.core.engine import transaction
+from db.core.row_keys import partner_uuid
 from tests.api.office import Office
 from tests.api.pages.conftest import BrowserOf
 from tests.api.world import bill, get, get_all, lead
+from tests.people import new_person
 
 MARKUP = "<script>alert(1)</script>&\"'"
 
@@ -36,6 +43,44 @@ async def test_a_partner_is_found_and_created(browser_of: BrowserOf, office: Off
     assert "<script>alert" not in created.response.text
     made = await get(office.client, "/api/partners/globex")
     assert (made["name"], made["currency"], made["cap"]) == (MARKUP, "EUR", "100.00")
+
+
+async def test_partners_are_sorted_by_links_which_hold_the_search(
+    browser_of: BrowserOf, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "PER_PAGE", 1)
+    monkeypatch.setattr(exports, "ROWS_AT_ONCE", 1)
+    names = {"a-1": "berta", "a-2": "Anton", "b-3": "Caesar", "a-4": "Berta"}
+    csm = await new_person(office.engine, "Cleo", Role.CUSTOMER_SUCCESS)
+    for partner, name in names.items():
+        made = {"external_id": partner, "name": name}
+        assert (await office.client.post("/api/partners", json=made)).is_success
+    for partner in ("a-4", "b-3"):
+        assert (await office.client.patch(f"/api/partners/{partner}", json={"csm": str(csm.id)})).is_success
+    async with transaction(office.engine) as connection:
+        await connection.execute("UPDATE partners SET closed_through = 202404 WHERE external_id = 'a-2'")
+    sam = await browser_of("sam", Role.SALES)
+    for order, wanted in {
+        "": "a-1 a-2 a-4",
+        "-id": "a-4 a-2 a-1",
+        "name": "a-2 a-1 a-4",
+        "-name": "a-4 a-1 a-2",
+        "-closed": "a-2 a-4 a-1",
+        "closed": "a-1 a-4 a-2",
+        "csm": "a-1 a-2 a-4",
+        "-csm": "a-4 a-2 a-1",
+    }.items():
+        asked = f"?q=a-&order={order}" if order else "?q=a-"
+        assert await sam.rows(f"/partners{asked}") == [f"/partners/{partner_uuid(each)}" for each in wanted.split()], (
+            order
+        )
+        exported = await sam.client.get(f"/partners/export{asked}")
+        assert [each["partner"] for each in csv.DictReader(io.StringIO(exported.text))] == wanted.split(), order
+    text = (await sam.get("/partners?q=a-&order=-closed")).response.text
+    head = '<th scope="col" aria-sort="descending"><a href="/partners?q=a-&amp;order=closed">Closed through'
+    assert (head in text, text.count("aria-sort")) == (True, 1)
+    assert '<input type="hidden" name="order" value="-closed">' in text
+    assert (await sam.get("/partners?order=cap")).status == 400
 
 
 async def test_the_billed_companies_are_customers_to_approval_apps(browser_of: BrowserOf, acme: str) -> None:

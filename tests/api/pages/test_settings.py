@@ -2,11 +2,13 @@
 
 import asyncio
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.pages.settings import people as people_page
 from billing.roles import Role
 from db.core.engine import transaction
 from db.mail import outgoing
@@ -149,6 +151,33 @@ async def test_a_person_is_invited_given_a_role_and_let_go(
     for word in ("No", "Yes"):
         form = (await ada.get(mine)).filled(f"{mine}/active") | {"email": "nora@example.com"}
         assert f"May sign in {word}" in (await ada.follow(await ada.send(f"{mine}/active", form))).text
+
+
+async def test_people_are_sorted_by_name_and_role(
+    browser_of: BrowserOf, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people_page, "PER_PAGE", 1)
+    ada = await browser_of("ada", Role.ADMIN)
+    sam, zoe, bob = [
+        (await new_person(engine, name, role)).id
+        for name, role in (("Sam", Role.SALES), ("zoe", None), ("Bob", Role.SALES))
+    ]
+    ada_id = UUID((await ada.rows("/settings/people?tab=admin"))[0].rpartition("/")[2])
+    for order, wanted in {
+        "-created": [bob, zoe, sam, ada_id],
+        "created": [ada_id, sam, zoe, bob],
+        "name": [ada_id, bob, sam, zoe],
+        "-name": [zoe, sam, bob, ada_id],
+        "role": [zoe, ada_id, *sorted([sam, bob])],
+        "-role": [*sorted([sam, bob], reverse=True), ada_id, zoe],
+    }.items():
+        found = await ada.rows(f"/settings/people?order={order}")
+        assert found == [f"/settings/people/{each}" for each in wanted], order
+    text = (await ada.get("/settings/people?tab=sales&order=name")).response.text
+    head = '<th scope="col" aria-sort="ascending"><a href="/settings/people?tab=sales&amp;order=-name">Name'
+    assert (head in text, text.count("aria-sort")) == (True, 1)
+    assert "/settings/people?tab=finance&amp;order=name" in text
+    assert (await ada.get("/settings/people?order=email")).status == 400
 
 
 async def test_mails_are_listed_and_what_was_given_up_is_sent_again(

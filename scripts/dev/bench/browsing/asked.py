@@ -10,6 +10,7 @@ from api.pages.bills import TABS
 from api.paging import cursor_from_place
 from db.bills.orders import BillOrder
 from db.core.row_keys import partner_uuid
+from db.masters.partners import PartnerOrder
 from scripts.dev.bench.browsing.cast import BILLED, Cast
 
 
@@ -23,7 +24,8 @@ class Asked(NamedTuple):
 _BILLS = "SELECT created_at, id FROM bills {} ORDER BY created_at DESC, id DESC"
 _GROSS = "SELECT net_minor + tax_minor, id FROM bills"
 _MIDDLES = {
-    "/partners": "SELECT external_id FROM partners ORDER BY external_id",
+    "/partners": "SELECT external_id, external_id FROM partners ORDER BY 1",
+    "/partners?order=-name": "SELECT lower(name), external_id FROM partners ORDER BY 1 DESC, 2 DESC",
     "/month": "SELECT external_id FROM partners ORDER BY external_id",
     "/bills": _BILLS.format(""),
     "/bills?state=draft": _BILLS.format("WHERE state = 'draft'"),
@@ -62,6 +64,7 @@ async def all_asked(connection: asyncpg.Connection, cast: Cast) -> list[Asked]:
         *(f"/import/{cast.batch_id}", f"/runs/{cast.run_id}", "/month", "/month?period=2024-03", "/nothing"),
         *_bills(world.partner(0), number),
         *[f"/bills/{each['id']}" for each in await connection.fetch(_ONE_OF_EACH)],
+        *[f"/partners?order={order}" for order in PartnerOrder],
         *("/partners", "/partners?q=partner-00", "/partners?q=partner-0001", "/partners?q=nobody"),
         *[f"/partners/{each}{tab}" for each in (big, small) for tab in _TABS_OF_PARTNER],
         *_activity(world.partner(0), world.partner(1), world.customer(0)),
