@@ -201,11 +201,14 @@ async def test_each_tab_has_its_count_which_stops_somewhere(
     assert await counts(fay) == {"For you": "1", "Draft": "1", "To be paid": "1", "All": "2"}
     assert await counts(pat) == {"To be paid": "1", "All": "1"}
     for browser, query, heads in (
-        (fay, "", "Partner State Month Number Gross (EUR) Open (EUR) Due Acme"),
-        (fay, "?state=draft", "Choose Partner State Month Gross (EUR) Acme Draft April 2024 12.00 Submit"),
-        (pat, "", "Month State Number Gross (EUR) Open (EUR) Due March 2024"),
+        (fay, "", ["Partner", "State", "Month", "Number", "Gross (EUR)", "Open (EUR)", "Due"]),
+        (fay, "?state=draft", ["Choose", "Partner", "State", "Month", "Gross (EUR)"]),
+        (pat, "", ["Month", "State", "Number", "Gross (EUR)", "Open (EUR)", "Due"]),
     ):
-        assert heads in (await browser.get(f"/bills{query}")).text, heads
+        found = re.findall(
+            r'<th scope="col"[^>]*>(?:<[^>]+>)?([^<]+)', (await browser.get(f"/bills{query}")).response.text
+        )
+        assert found == heads, query
     paid = {"external_id": "p1", "partner": "acme", "amount": "12.00", "paid_on": "2024-05-20", "reference": "SEPA"}
     assert (await office.client.post("/api/payments", json=paid)).status_code == 201
     assert await counts(pat) == {"Paid": "1", "All": "1"}
