@@ -78,13 +78,13 @@ _COLUMNS: dict[str, Callable[[BillHead], Cell]] = {
     "bill_id": lambda head: str(head.id),
 }
 _WAYS: dict[str, str] = {
-    BillOrder.NEWEST: "newest first",
-    BillOrder.OLDEST: "oldest first",
-    BillOrder.LARGEST: "largest gross first",
-    BillOrder.SMALLEST: "smallest gross first",
-    BillOrder.MOST_OPEN: "most open first",
-    BillOrder.FIRST_DUE: "earliest due date first",
-    BillOrder.LAST_DUE: "latest due date first",
+    BillOrder.NEWEST: "newest",
+    BillOrder.OLDEST: "oldest",
+    BillOrder.LARGEST: "largest gross",
+    BillOrder.SMALLEST: "smallest gross",
+    BillOrder.MOST_OPEN: "most open",
+    BillOrder.FIRST_DUE: "earliest due",
+    BillOrder.LAST_DUE: "latest due",
 }
 _NARROWING = ("partner", "period", "number")
 _FILTERS = ("state", *_NARROWING, "order")

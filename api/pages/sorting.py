@@ -12,7 +12,7 @@ Order = TypeVar("Order", bound=StrEnum)
 
 
 class Way(NamedTuple):
-    """One way to sort: where its link leads, and what comes first then, in words."""
+    """One way to sort: where its link leads, and by what it sorts, in words."""
 
     href: str
     words: str
@@ -30,8 +30,8 @@ class Head(NamedTuple):
 class Sorting:
     """How a list is sorted, and can be.
 
-    `ways` are the orders in the words of what comes first, the usual one first. An order is the name of a column, with
-    a minus where the largest comes first.
+    `ways` are the orders, each in words that follow "sort by", the usual one first. An order is the name of a column,
+    with a minus where the largest comes first.
     """
 
     path: str
@@ -47,7 +47,7 @@ class Sorting:
 
     @property
     def words(self) -> str:
-        """What comes first."""
+        """By what it is sorted, in words."""
         return self.ways.get(self.order, "")
 
     @property

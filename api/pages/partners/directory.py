@@ -61,14 +61,14 @@ _COLUMNS: dict[str, Callable[[_Found], Cell]] = {
 
 
 _WAYS: dict[str, str] = {
-    PartnerOrder.BY_ID: "own id, A to Z",
+    PartnerOrder.BY_ID: "own id",
     PartnerOrder.BY_ID_BACKWARDS: "own id, Z to A",
-    PartnerOrder.BY_NAME: "name, A to Z",
+    PartnerOrder.BY_NAME: "name",
     PartnerOrder.BY_NAME_BACKWARDS: "name, Z to A",
-    PartnerOrder.MOST_CLOSED: "closed furthest first",
-    PartnerOrder.LEAST_CLOSED: "closed least far first",
-    PartnerOrder.BY_CSM: "customer success manager, A to Z",
-    PartnerOrder.BY_CSM_BACKWARDS: "customer success manager, Z to A",
+    PartnerOrder.MOST_CLOSED: "closed furthest",
+    PartnerOrder.LEAST_CLOSED: "closed least far",
+    PartnerOrder.BY_CSM: "manager",
+    PartnerOrder.BY_CSM_BACKWARDS: "manager, Z to A",
 }
 
 

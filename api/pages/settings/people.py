@@ -35,11 +35,11 @@ _TABS = (
 
 
 _WAYS: dict[str, str] = {
-    UserOrder.NEWEST: "newest first",
-    UserOrder.OLDEST: "oldest first",
-    UserOrder.BY_NAME: "name, A to Z",
+    UserOrder.NEWEST: "newest",
+    UserOrder.OLDEST: "oldest",
+    UserOrder.BY_NAME: "name",
     UserOrder.BY_NAME_BACKWARDS: "name, Z to A",
-    UserOrder.BY_ROLE: "role, A to Z",
+    UserOrder.BY_ROLE: "role",
     UserOrder.BY_ROLE_BACKWARDS: "role, Z to A",
 }
 

@@ -151,7 +151,7 @@ async def test_bills_are_sorted_by_links_which_hold_all_that_was_asked_for(
     assert re.findall(r'<th scope="col" class="number" aria-sort="([a-z]+)"><a href="([^"]+)">Gross', text) == [
         ("descending", "/bills?state=issued&amp;partner=acme&amp;order=gross")
     ]
-    assert "sorted: largest gross first, sort: smallest gross first" in text
+    assert "sorted by largest gross, sort by smallest gross" in text
     assert text.count("aria-sort") == 1
     due = "/bills?state=issued&amp;partner=acme&amp;order=due"
     assert text.count(f'href="{due}"') == 2  # the head of the column, and a line for phones, which show no heads
