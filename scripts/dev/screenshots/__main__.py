@@ -17,12 +17,13 @@ from scripts.dev.screenshots.scene import PASSWORD, Scene
 _WIDTHS = (390, 768, 1440)
 _SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _HEIGHT = 900
+_DRAWN_MS = 3_000  # until the browser has loaded and drawn what is in a frame
 
 
 class Picture(NamedTuple):
     """What to look at: a name for the file, the role of who looks ("" for nobody), the path.
 
-    And what is pressed there, once a CSV file was chosen if there is one.
+    And what is pressed there, once a CSV file was chosen if there is one; or a frame in the page that is scrolled to.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Picture(NamedTuple):
     path: str
     press: str = ""
     file: str = ""
+    frame: str = ""
 
 
 _LEADS = """Lead,Person,Product,Kind,What,Level,When
@@ -65,6 +67,7 @@ def pictures(scene: Scene) -> Iterator[Picture]:
         ("markup", "sales", "markup"),
     ):
         yield Picture(f"bill-{state}", role, f"/bills/{scene.bill_of(partner)['bill_id']}")
+    yield Picture("bill-pdf", "finance", f"/bills/{scene.bill_of('umbrella')['bill_id']}", frame="iframe.pdf")
     yield from _records(scene)
     yield from _settings(scene)
     yield from _refused(scene)
@@ -171,7 +174,11 @@ def _take(
                 page.locator("input[type=file]").set_input_files(file)
             page.get_by_role("button", name=picture.press).first.click()
             page.wait_for_load_state()
-        page.screenshot(path=folder / f"{picture.name}-{width}-{scheme}.png", full_page=True)
+        if picture.frame and page.locator(picture.frame).is_visible():
+            page.locator(picture.frame).scroll_into_view_if_needed()
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(_DRAWN_MS)
+        page.screenshot(path=folder / f"{picture.name}-{width}-{scheme}.png", full_page=not picture.frame)
         page.close()
     for context in contexts.values():
         context.close()
