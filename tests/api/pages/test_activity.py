@@ -220,6 +220,8 @@ async def test_an_action_is_held_released_and_returned_for_a_reason(
         assert {each["action_id"]: each["outcome"] for each in actions}[one] == outcome
         listed = (await fay.get("/activity?partner=acme")).text
         assert ("1 held. Held anna@ example.com" in listed) == (decision == "hold")
+    theirs = (await get(office.client, "/leads/theirs", source="ads"))["id"]
+    assert "Call · Low · 1 Apr 2024, 12:00 CEST" in (await fay.get(f"/activity/{theirs}")).text
     forged = (await sam.get(path)).form("/account/sign-out") | form | {"decision": "hold", "reason": "mine"}
     assert (await sam.send(f"{path}/decide", forged)).status == 403
 
