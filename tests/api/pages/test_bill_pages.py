@@ -236,6 +236,10 @@ async def test_an_admin_approves_with_a_comment_only(browser_of: BrowserOf, offi
     refused = await ada.send(f"{path}/move", form)
     assert (refused.status, "Comment is missing: an approval of an Admin overrides" in refused.text) == (400, True)
     assert (await ada.send(f"{path}/move", form | {"comment": "The CSM is ill."})).status == 303
+    reject = (await ada.get(path)).form(f"{path}/move", move="reject")
+    assert (await ada.send(f"{path}/move", reject | {"reason": "A price is wrong."})).status == 303
+    text = (await ada.get(path)).text
+    assert "Approvals No approval stands. Submitted again, it is approved anew." in text
 
 
 async def test_an_issued_bill_is_paid_disputed_credited_and_cancelled(browser_of: BrowserOf, office: Office) -> None:
