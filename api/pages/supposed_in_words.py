@@ -27,7 +27,9 @@ def supposed_in_words(supposed: Supposed, names: Mapping[UUID, str], words: Word
         parts.append("there were no cap" if supposed.cap_minor is None else f"the cap were {money(supposed.cap_minor)}")
     if supposed.window:
         parts.append(f"duplicates were found {_window(supposed.window, words)}")
-    return f"{months}, as if {'; '.join(parts)}." if parts else f"{months}, with nothing supposed."
+    if not parts:
+        return f"{months}, with nothing supposed."
+    return f"{months}, as if {' and '.join(filter(None, ('; '.join(parts[:-1]), parts[-1])))}."
 
 
 def _price(rate: SupposedRate, names: Mapping[UUID, str], money: Callable[[int], str]) -> str:

@@ -97,11 +97,11 @@ ANY_ACTION = (None,) * 5
                 "changes_cap": True,
             },
             "as if one action of Acme · CRM · fair · high cost 1,250.00 EUR; "
-            "one action of Acme had no price of its own; the cap were 2,000.00 EUR.",
+            "one action of Acme had no price of its own and the cap were 2,000.00 EUR.",
         ),
         (
             {"rates": (SupposedRate(ANY_ACTION, 5_00),) * 7},
-            f"as if {'one action cost 5.00 EUR; ' * 5}2 more prices counted.",
+            f"as if {'; '.join(['one action cost 5.00 EUR'] * 5)} and 2 more prices counted.",
         ),
     ],
 )
