@@ -25,6 +25,17 @@ router = APIRouter(
     route_class=Route, include_in_schema=False, prefix="/settings/webhooks", dependencies=[requires(Permission.ADMIN)]
 )
 
+_WHAT_EVENTS_TELL = {
+    Event.LEAD_QUARANTINED: "leads went into quarantine",
+    Event.REPORT_READY: "the report of a closed month was written",
+    Event.BILL_PENDING: "a bill waits for approval",
+    Event.BILL_APPROVED: "a bill has every approval it needs",
+    Event.BILL_REJECTED: "somebody rejected a bill",
+    Event.BILL_ISSUED: "a bill has its number",
+    Event.BILL_PAID: "nothing of a bill is open any more",
+    Event.RUN_FINISHED: "a monthly run has ended",
+}
+
 
 @router.get("")
 async def show_webhooks(request: Request) -> Response:
@@ -113,14 +124,13 @@ async def _submitted(request: Request, webhook_id: UUID, act: Act) -> Response:
 async def _show_all(request: Request, form: Form) -> Response:
     async with transaction(state_of(request).engine, readonly=True) as connection:
         found = await webhooks.list_all(connection)
-    events = [event.value for event in Event]
     return page(
         request,
         "settings/webhooks.html",
         status=form.status,
         form=form,
         webhooks=found,
-        events=events,
+        events=_WHAT_EVENTS_TELL,
         new_id=uuid4(),
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.pages.settings import people as people_page
 from billing.roles import Role
+from billing.webhooks.events import Event
 from db.core.engine import transaction
 from db.mail import outgoing
 from db.mail.outgoing import MailKind
@@ -87,6 +88,8 @@ async def test_the_secret_of_a_webhook_is_shown_once(browser_of: BrowserOf, offi
     ada, path = await browser_of("ada", Role.ADMIN), "/settings/webhooks"
     page = await ada.get(path)
     assert "Nobody is told of anything yet." in page.text
+    choices = re.findall(r'name="events" value="([^"]+)"> <b>[^<]+</b> <span class="meta">\w', page.response.text)
+    assert choices == list(Event), "failed before: an event was told by its name only"
     form = page.filled(path) | {"url": "https://hooks.example.com/x", "events": ["bill.issued"]}
     for fields, error in (({"url": "http://x"}, "url"), ({"events": []}, "events"), ({"events": ["x"]}, "events")):
         refused = await ada.send(path, form | fields)
