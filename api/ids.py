@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
-from api.paging import cursor_from_place, place_from_cursor
+from api.paging import cursor_from_place, not_a_place, place_from_cursor
 from api.problems import FieldError, Problem
 from billing.bills.account import EntryKind
 from billing.errors import InvalidValue
@@ -48,10 +48,21 @@ def cursor_after(external_id: str) -> str:
     return cursor_from_place(customer_uuid(external_id))
 
 
-async def customer_before(connection: asyncpg.Connection, after: str | None) -> UUID | None:
-    """Row key of the customer after whom a page begins, see `cursor_after`."""
+async def customer_before(
+    connection: asyncpg.Connection, after: str | None, *, within: UUID | None = None
+) -> UUID | None:
+    """Row key of the customer after whom a page begins, see `cursor_after`.
+
+    Problem 400 for an id that no lead carried of the partner that a caller is bound to: by places of its own choice it
+    would find between which two a person stands, and so the key of an id that others sent.
+    """
     shown = place_from_cursor(after, UUID)
-    return shown and (await customers.resolve(connection, [shown])).get(shown, shown)
+    if shown is None:
+        return None
+    known = (await customers.resolve(connection, [shown])).get(shown, shown)
+    if within and not await carried_ids.is_carried(connection, within, known, shown):
+        raise not_a_place()
+    return known
 
 
 async def bill_id_of(connection: asyncpg.Connection, text: str) -> UUID:

@@ -28,10 +28,13 @@ def place_from_cursor(cursor: str | None, kind: type[Place]) -> Place | None:
         place = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
         _check(place)
     except (ValueError, OverflowError):
-        raise Problem(
-            400, "`after` must be `next` of an earlier page.", [FieldError("query:after", "is not a place")]
-        ) from None
+        raise not_a_place() from None
     return place
+
+
+def not_a_place() -> Problem:
+    """What is said of a text that is no `next` of the caller's."""
+    return Problem(400, "`after` must be `next` of an earlier page.", [FieldError("query:after", "is not a place")])
 
 
 def _check(place: Any) -> None:

@@ -164,7 +164,7 @@ async def list_report_customers(
             connection,
             partner_id,
             period,
-            after=await customer_before(connection, after),
+            after=await customer_before(connection, after, within=own_partner(request)),
             limit=limit,
             people=sees_people(request),
         )

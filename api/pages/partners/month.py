@@ -120,7 +120,7 @@ async def _show(request: Request, form: Form, partner: str, period: str, after: 
         heading = await heading_of(request, connection, partner)
         partner_id = heading.partner.id
         report = await live_report.read(connection, partner_id, month)
-        place = await customer_before(connection, after)
+        place = await customer_before(connection, after, within=within)
         customers = await report_customers.page(
             connection, partner_id, month, after=place, limit=PER_PAGE, people=sees_people(request)
         )

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.paging import cursor_from_place
 from billing.roles import Role
 from db.access import api_keys
 from db.core.engine import transaction
@@ -99,7 +101,7 @@ async def sides(
     """Of each partner a billed lead, one in quarantine, a written report, a rebuilt one, a rule and an issued bill."""
     own, foreign = [
         await _side(client, engine, policies, settings, partner, product, customer)
-        for partner, product, customer in (("acme", "widget", "anna"), ("rival", "gadget", "zelda"))
+        for partner, product, customer in (("acme", "widget", "own-id"), ("rival", "gadget", "zelda"))
     ]
     await finish_tasks(engine, policies, settings)
     return Sides(own, foreign)
@@ -115,7 +117,10 @@ async def _side(
     customer: str,
 ) -> Side:
     name = f"{partner}-lead"
-    batch = await bill(client, engine, policies, lead(name, product_id=product, customer_id=customer))
+    sent = lead(
+        name, product_id=product, customer_id=customer, customer={"name": "Zelda", "email": "zelda@rival.example"}
+    )
+    batch = await bill(client, engine, policies, sent)
     await bill(client, engine, policies, lead(f"{partner}-unknown", product_id=product, customer_id=f"{partner}-who"))
     found = await get(client, f"/leads/{name}")
     rebuilt = await client.post("/billing/reports/rebuild", json={"partner": partner, "period": "2024-04"})
@@ -239,7 +244,11 @@ def _tells(response: httpx.Response, foreign: Side, path: str) -> bool:
     text = response.text.replace(document.get("instance", ""), "") if response.status_code >= 400 else response.text
     for name in re.findall(r"{(\w+)(?::path)?}", path):  # a page shows what was typed
         text = text.replace(foreign.ids[name], "")
-    hidden = {"rival", "gadget", "zelda", *foreign.ids.values()} - {"2024-04", "json", foreign.ids["rule_id"]}
+    hidden = {"rival", "gadget", "zelda", str(customer_uuid("zelda")), *foreign.ids.values()} - {
+        "2024-04",
+        "json",
+        foreign.ids["rule_id"],
+    }
     if response.status_code >= 400:  # the detail says what was asked for
         hidden = {"zelda@", "Zelda"}
     return any(word in text for word in hidden | {"anna@example.com", '"Anna"'})
@@ -466,6 +475,10 @@ async def test_a_bound_caller_is_told_of_a_person_what_leads_of_its_partner_carr
     assert (await get(client, "/leads/own"))["customer"]["external_id"] == first
     page = await get(bound, f"{live}/customers", limit=1)
     assert (await get(bound, f"{live}/customers", limit=1, after=page["next"]))["items"] == []
+    for chosen in (UUID(first), UUID(int=UUID(first).int - 1)):
+        after = cursor_from_place(chosen)
+        check_problem(await bound.get(f"{live}/customers?after={after}"), 400)
+        assert (await person.get(f"/partners/acme/months/2024-04?after={after}")).status_code == 400
 
 
 async def test_an_id_is_open_to_a_bound_caller_once_leads_of_its_partner_carried_it(
