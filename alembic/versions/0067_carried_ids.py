@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.PrimaryKeyConstraint("partner_id", "customer_id", "id", name=op.f("pk_carried_ids")),
     )
+    op.create_index("ix_carried_ids_first", "carried_ids", ["partner_id", "customer_id", "number"])
     # A person whom one partner alone knows has all ids from its leads.
     op.execute(
         """

@@ -78,9 +78,13 @@ async def process(
 
 
 async def _keep_carried_ids(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> None:
-    """Keep by which ids leads name people who have several; few do."""
+    """Keep by which ids leads name people who have several; few do.
+
+    Another batch may have given a person a second id since this one looked.
+    """
     taken = [arrival for arrival in arrivals if not arrival.problem]
     named = {each.customer for each in taken if each.has_aliases or each.carried_id != each.customer_id}
+    named |= await carried_ids.kept(connection, {each.customer for each in taken} - named)
     if named:
         await carried_ids.keep(
             connection, [(each.customer, each.carried_id) for each in taken if each.customer in named]

@@ -4,7 +4,7 @@ A row is kept only where a person has more ids than one, for each that a partner
 a row the partner's leads carried the person's own id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -41,11 +41,28 @@ async def keep(connection: asyncpg.Connection, carried: Sequence[tuple[tuple[UUI
     )
 
 
+async def kept(connection: asyncpg.Connection, customers: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+    """The (partner, customer) of which ids are kept. Call it under the locks of these customers."""
+    rows = await connection.fetch(
+        """
+        SELECT partner_id, customer_id FROM unnest($1::uuid[], $2::uuid[]) AS wanted (partner_id, customer_id)
+        WHERE (
+            -- LIMIT asks for each; EXISTS may read all ids there are.
+            SELECT true FROM carried_ids
+            WHERE carried_ids.partner_id = wanted.partner_id AND carried_ids.customer_id = wanted.customer_id LIMIT 1
+        )
+        """,
+        [partner_id for partner_id, _ in customers],
+        [customer_id for _, customer_id in customers],
+    )
+    return {(row["partner_id"], row["customer_id"]) for row in rows}
+
+
 async def is_carried(connection: asyncpg.Connection, partner_id: UUID, customer_id: UUID, carried_id: UUID) -> bool:
     """Whether leads of a partner named the person by this id."""
     found: bool = await connection.fetchval(
         """
-        SELECT EXISTS (SELECT FROM leads WHERE customer_id = $2 AND partner_id = $1) AND coalesce(
+        SELECT EXISTS (SELECT FROM customer_periods WHERE partner_id = $1 AND customer_id = $2) AND coalesce(
             (SELECT bool_or(id = $3) FROM carried_ids WHERE partner_id = $1 AND customer_id = $2), $3 = $2
         )
         """,

@@ -141,6 +141,7 @@ carried_ids = Table(
     Column("customer_id", Uuid, primary_key=True),
     Column("id", Uuid, primary_key=True),
     Column("number", BigInteger, Identity(), nullable=False),
+    Index("ix_carried_ids_first", "partner_id", "customer_id", "number"),
 )
 
 erased_customers = Table(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.core.engine import transaction
 from db.core.row_keys import customer_uuid, partner_uuid
+from db.intake.arrival import Arrival
+from db.intake.decision import process
+from db.intake.people import ensure_people
 from db.masters import carried_ids, customers
 from tests.builders import lead, unique
 from tests.db.conftest import Examples
 from tests.db.histories import Draw
-from tests.world import World, forget_everything_waiting
+from tests.world import World, domain_leads, forget_everything_waiting
 
 IDS = 3
 """So many ids has each person; two partners use any of them."""
@@ -73,6 +77,42 @@ async def test_p1_nothing_is_kept_of_people_who_have_one_id(world: World, engine
             == 0
         )
         assert await carried_ids.first(connection, partner_uuid("acme"), customer_uuid("ann")) == "ann"
+
+
+async def test_p1_an_id_counts_whose_person_got_another_one_before_its_lead_was_decided(
+    world: World, engine: AsyncEngine
+) -> None:
+    """Two batches that begin at once, each with an id of a person whom the partner's leads did not name before."""
+    (late,) = domain_leads(lead(customer="ann", product="crm"))
+    arrivals = [Arrival(late, datetime.now(UTC))]
+    async with transaction(engine) as connection:
+        people = await ensure_people(connection, arrivals)
+    ann = {"customer": {"name": "Ann", "email": "ann@example.com"}}
+    await world.send(lead(customer="ann-2", product="crm") | ann)
+    async with transaction(engine) as connection:
+        await process(connection, world.policies, arrivals, people)
+        row = partner_uuid("acme"), customer_uuid("ann")
+        assert await carried_ids.first(connection, *row) == "ann-2"
+        for own_id in ("ann", "ann-2"):
+            assert await carried_ids.is_carried(connection, *row, customer_uuid(own_id)), own_id
+
+
+async def test_p1_the_first_of_many_ids_is_read_alone(world: World, engine: AsyncEngine) -> None:
+    """Not all ids that the partner's leads carried, for every row of a list."""
+    partner_id, ann = partner_uuid("acme"), customer_uuid("ann")
+    async with transaction(engine) as connection:
+        await connection.execute(
+            """
+            INSERT INTO carried_ids (partner_id, customer_id, id)
+            SELECT $1, $2, gen_random_uuid() FROM generate_series(1, 2000)
+            """,
+            partner_id,
+            ann,
+        )
+        query = f"EXPLAIN ANALYZE SELECT {carried_ids.first_carried('$1::uuid')} FROM customers WHERE id = $2"
+        plan = "\n".join(row[0] for row in await connection.fetch(query, partner_id, ann))
+    assert "ix_carried_ids_first" in plan, plan
+    assert "Sort" not in plan, plan
 
 
 async def test_p1_a_lead_that_conflicts_names_nobody_to_its_partner(world: World, engine: AsyncEngine) -> None:
