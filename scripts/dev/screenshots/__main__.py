@@ -17,7 +17,7 @@ from scripts.dev.screenshots.scene import PASSWORD, Scene
 _WIDTHS = (390, 768, 1440)
 _SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _HEIGHT = 900
-_DRAWN_MS = 3_000  # until the browser has loaded and drawn what is in a frame
+_DRAWN_MS = 5_000  # until the browser has loaded and drawn what is in a frame
 
 
 class Picture(NamedTuple):
@@ -176,7 +176,6 @@ def _take(
             page.wait_for_load_state()
         if picture.frame and page.locator(picture.frame).is_visible():
             page.locator(picture.frame).scroll_into_view_if_needed()
-            page.wait_for_load_state("networkidle")
             page.wait_for_timeout(_DRAWN_MS)
         page.screenshot(path=folder / f"{picture.name}-{width}-{scheme}.png", full_page=not picture.frame)
         page.close()
