@@ -39,8 +39,6 @@ class Arrival:
     customer: Customer = field(init=False)
     carried_id: UUID = field(init=False)
     """The customer id that the lead carried, which may be an alias."""
-    has_aliases: bool = False
-    """Whether the person had several ids when the lead came."""
     is_erased: bool = False
     """Whether the person was erased; the lead names them by the key then, and what was sent must not be kept."""
     problem: str | None = None

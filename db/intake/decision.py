@@ -78,12 +78,9 @@ async def process(
 
 
 async def _keep_carried_ids(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> None:
-    """Keep by which ids leads name people who have several; few do.
-
-    Another batch may have given a person a second id since this one looked.
-    """
+    """Keep by which ids leads name people whom the partner's leads do not name by the own one alone; few are so."""
     taken = [arrival for arrival in arrivals if not arrival.problem]
-    named = {each.customer for each in taken if each.has_aliases or each.carried_id != each.customer_id}
+    named = {each.customer for each in taken if each.carried_id != each.customer_id}
     named |= await carried_ids.kept(connection, {each.customer for each in taken} - named)
     if named:
         await carried_ids.keep(

@@ -47,14 +47,12 @@ async def ensure_people_in_own_transaction(
 
 async def _known(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> dict[UUID, UUID]:
     """The person behind each known customer id. Leads of people who were erased name them by the key from now on."""
-    people = await customers.resolve_people(connection, {arrival.customer_id for arrival in arrivals})
-    if people.erased or people.with_aliases:
+    known, erased = await customers.resolve_with_erased(connection, {arrival.customer_id for arrival in arrivals})
+    if erased:
         for arrival in arrivals:
-            meant = people.meant.get(arrival.customer_id)
-            if meant in people.erased:
+            if known.get(arrival.customer_id) in erased:
                 arrival.erase_person()
-            arrival.has_aliases = meant in people.with_aliases
-    return people.meant
+    return known
 
 
 def _described(arrivals: Sequence[Arrival], known: Mapping[UUID, UUID]) -> dict[str, Person]:

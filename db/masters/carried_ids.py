@@ -1,7 +1,6 @@
-"""By which ids the leads of a partner name a person who has several.
+"""By which ids the leads of a partner name a person, where that is not the person's own one alone.
 
-A row is kept only where a person has more ids than one, for each that a partner's leads carried. So of a person without
-a row the partner's leads carried the person's own id.
+Of a person without a row, the partner's leads carried the person's own id.
 """
 
 from collections.abc import Collection, Sequence

@@ -32,28 +32,19 @@ class Customer:
 
 async def resolve(connection: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """The customer that each known customer id or alias means."""
-    return (await resolve_people(connection, ids)).meant
+    known, _ = await resolve_with_erased(connection, ids)
+    return known
 
 
-@dataclass(frozen=True, slots=True)
-class People:
-    """The customer that each known customer id or alias means; which of them were erased, and which have aliases."""
-
-    meant: dict[UUID, UUID]
-    erased: set[UUID]
-    with_aliases: set[UUID]
-
-
-async def resolve_people(connection: asyncpg.Connection, ids: Iterable[UUID]) -> People:
-    """The people behind customer ids and aliases, as far as they are known."""
+async def resolve_with_erased(
+    connection: asyncpg.Connection, ids: Iterable[UUID]
+) -> tuple[dict[UUID, UUID], set[UUID]]:
+    """The customer that each known customer id or alias means; and which of these customers were erased."""
     rows = await connection.fetch(
         """
         SELECT known.*, EXISTS (
             SELECT FROM erased_customers WHERE erased_customers.customer_id = known.customer_id
-        ) AS is_erased, (
-            -- LIMIT asks for each; EXISTS may read all aliases there are.
-            SELECT true FROM customer_aliases AS others WHERE others.customer_id = known.customer_id LIMIT 1
-        ) AS has_aliases
+        ) AS is_erased
         FROM (
             SELECT id, id AS customer_id FROM customers WHERE id = ANY($1::uuid[])
             UNION ALL
@@ -62,11 +53,7 @@ async def resolve_people(connection: asyncpg.Connection, ids: Iterable[UUID]) ->
         """,
         list(ids),
     )
-    return People(
-        {row["id"]: row["customer_id"] for row in rows},
-        {row["customer_id"] for row in rows if row["is_erased"]},
-        {row["customer_id"] for row in rows if row["has_aliases"]},
-    )
+    return {row["id"]: row["customer_id"] for row in rows}, {row["customer_id"] for row in rows if row["is_erased"]}
 
 
 async def is_erased(connection: asyncpg.Connection, customer_id: UUID) -> bool:
