@@ -8,6 +8,7 @@ down_revision = "0067"
 
 
 def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '500ms'")
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = '0'")  # what is done concurrently waits for others, nobody for it
         for name in ("ix_bills_due_on", "ix_bills_gross", "ix_account_rests_rest"):

@@ -232,10 +232,10 @@ async def test_all_files_of_a_version_are_written_in_one_pass_over_its_lines(
     passes = 0
     lines = report_lines.lines
 
-    def counted(*arguments: Any) -> AsyncIterator[Line]:
+    def counted(*arguments: Any, **options: Any) -> AsyncIterator[Line]:
         nonlocal passes
         passes += 1
-        return lines(*arguments)
+        return lines(*arguments, **options)
 
     monkeypatch.setattr(report_lines, "lines", counted)
     async with transaction(engine) as connection:
