@@ -39,9 +39,11 @@ def upgrade() -> None:
         f"""
         WITH made AS (
             INSERT INTO carried_ids (partner_id, customer_id, id, number)
-            SELECT partner_id, customer_id, gen_random_uuid(), {_AFTER_ALL} FROM customer_states AS states
-            WHERE customer_id IN (SELECT customer_id FROM customer_aliases)
-                AND NOT EXISTS (SELECT FROM carried_ids WHERE carried_ids.customer_id = states.customer_id)
+            SELECT partner_id, customer_id, gen_random_uuid(), {_AFTER_ALL} FROM customer_states
+            JOIN (
+                SELECT customer_id FROM customer_states
+                WHERE customer_id IN (SELECT customer_id FROM customer_aliases) GROUP BY customer_id HAVING count(*) > 1
+            ) AS of_several USING (customer_id)
             RETURNING customer_id, id
         )
         INSERT INTO customer_aliases (id, external_id, customer_id) SELECT id, id::text, customer_id FROM made
