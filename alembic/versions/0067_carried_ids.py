@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partner_id", "customer_id", "id", name=op.f("pk_carried_ids")),
     )
     op.create_index("ix_carried_ids_first", "carried_ids", ["partner_id", "customer_id", "number"])
+    op.execute("SET LOCAL enable_nestloop = off")  # without statistics Postgres may read a table for each alias
     # A person whom one partner alone knows has all ids from its leads.
     op.execute(
         """
