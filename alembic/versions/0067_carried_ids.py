@@ -50,8 +50,19 @@ def upgrade() -> None:
         INSERT INTO customer_aliases (id, external_id, customer_id) SELECT id, id::text, customer_id FROM made
         """  # noqa: S608 - a number of ours
     )
+    # Last, because batches wait for it.
+    op.add_column(
+        "customer_states", sa.Column("has_carried_ids", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+    op.execute(
+        """
+        UPDATE customer_states AS states SET has_carried_ids = true FROM carried_ids
+        WHERE states.partner_id = carried_ids.partner_id AND states.customer_id = carried_ids.customer_id
+        """
+    )
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '500ms'")
+    op.drop_column("customer_states", "has_carried_ids")
     op.drop_table("carried_ids")

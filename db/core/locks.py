@@ -490,10 +490,28 @@ async def lock_customers(
     connection: asyncpg.Connection, customers: Iterable[tuple[UUID, UUID]]
 ) -> dict[tuple[UUID, UUID], int]:
     """Lock the state rows of (partner, customer) pairs and return the policy version each was judged by."""
+    return {
+        (row["partner_id"], row["customer_id"]): row["policy_version"]
+        for row in await _lock_states(connection, customers)
+    }
+
+
+async def lock_customers_of_leads(
+    connection: asyncpg.Connection, customers: Iterable[tuple[UUID, UUID]]
+) -> tuple[dict[tuple[UUID, UUID], int], set[tuple[UUID, UUID]]]:
+    """The same, and which of the customers the partner's leads did not name by the person's own id alone."""
+    rows = await _lock_states(connection, customers)
+    return (
+        {(row["partner_id"], row["customer_id"]): row["policy_version"] for row in rows},
+        {(row["partner_id"], row["customer_id"]) for row in rows if row["has_carried_ids"]},
+    )
+
+
+async def _lock_states(connection: asyncpg.Connection, customers: Iterable[tuple[UUID, UUID]]) -> list[asyncpg.Record]:
     ordered = sorted(customers)
-    rows = await connection.fetch(
+    return await connection.fetch(
         """
-        SELECT partner_id, customer_id, policy_version
+        SELECT partner_id, customer_id, policy_version, has_carried_ids
         FROM unnest($1::uuid[], $2::uuid[]) AS wanted (partner_id, customer_id)
         JOIN customer_states USING (partner_id, customer_id)
         ORDER BY partner_id, customer_id
@@ -502,7 +520,6 @@ async def lock_customers(
         [partner_id for partner_id, _ in ordered],
         [customer_id for _, customer_id in ordered],
     )
-    return {(row["partner_id"], row["customer_id"]): row["policy_version"] for row in rows}
 
 
 async def lock_customer_of_partner(connection: asyncpg.Connection, partner_id: UUID, customer_id: UUID) -> int:

@@ -1,7 +1,7 @@
 """The decision about one batch of leads: from arrivals to verdicts on record, in the caller's transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +12,7 @@ from db.core.errors import BatchTooLarge
 from db.intake import matching, own_ids, possible_corrections, stored_leads
 from db.intake.arrival import Arrival
 from db.ledger import judging, reevaluation, verdicts
-from db.ledger.case import Case
+from db.ledger.case import Case, Customer
 from db.ledger.periods import store_periods
 from db.ledger.policies import Policies
 from db.masters import carried_ids
@@ -45,13 +45,13 @@ async def process(
     await locks.lock_partners_shared(connection, partner_ids)
     in_force = await policies.load(connection, partner_ids)
     await locks.ensure_customer_states(connection, {customer: in_force[customer[0]].version for customer in customers})
-    versions = await locks.lock_customers(connection, customers)
+    versions, with_carried_ids = await locks.lock_customers_of_leads(connection, customers)
     if any(versions[customer] > in_force[customer[0]].version for customer in customers):
         in_force = await policies.load(connection, partner_ids)  # somebody has judged by rates that changed meanwhile
     known = await stored_leads.find(connection, [arrival.id for arrival in complete])
     await stored_leads.add(connection, matching.merge(complete, known))
     await own_ids.detect_conflicts(connection, complete, known)
-    await _keep_carried_ids(connection, complete)
+    await _keep_carried_ids(connection, complete, with_carried_ids)
     if known.quarantined:
         for arrival in complete:
             arrival.has_quarantined = arrival.id in known.quarantined
@@ -77,11 +77,12 @@ async def process(
     return {verdict.action: verdict.outcome for case in cases.values() for verdict in case.verdicts}
 
 
-async def _keep_carried_ids(connection: asyncpg.Connection, arrivals: Iterable[Arrival]) -> None:
+async def _keep_carried_ids(
+    connection: asyncpg.Connection, arrivals: Iterable[Arrival], with_carried_ids: Set[Customer]
+) -> None:
     """Keep by which ids leads name people whom the partner's leads do not name by the own one alone; few are so."""
     taken = [arrival for arrival in arrivals if not arrival.problem]
-    named = {each.customer for each in taken if each.carried_id != each.customer_id}
-    named |= await carried_ids.kept(connection, {each.customer for each in taken} - named)
+    named = with_carried_ids | {each.customer for each in taken if each.carried_id != each.customer_id}
     if named:
         await carried_ids.keep(
             connection, [(each.customer, each.carried_id) for each in taken if each.customer in named]

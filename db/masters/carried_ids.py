@@ -3,7 +3,7 @@
 Of a person without a row, the partner's leads carried the person's own id.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +13,8 @@ async def keep(connection: asyncpg.Connection, carried: Sequence[tuple[tuple[UUI
     """Keep the ids by which leads name people, each with (partner, customer), in the order given.
 
     Call it under the locks of these customers, before their totals are written. Whoever had leads with the partner
-    before there were several ids was named by the own one.
+    before there were several ids was named by the own one. `customer_states.has_carried_ids` says that there are rows,
+    so that batches need not look for them.
     """
     await connection.execute(
         """
@@ -29,6 +30,10 @@ async def keep(connection: asyncpg.Connection, carried: Sequence[tuple[tuple[UUI
                 SELECT FROM carried_ids AS kept
                 WHERE kept.partner_id = carried.partner_id AND kept.customer_id = carried.customer_id
             )
+        ), marked AS (
+            UPDATE customer_states AS states SET has_carried_ids = true FROM carried
+            WHERE states.partner_id = carried.partner_id AND states.customer_id = carried.customer_id
+                AND NOT has_carried_ids
         )
         INSERT INTO carried_ids (partner_id, customer_id, id)
         SELECT partner_id, customer_id, id FROM (SELECT * FROM before UNION ALL SELECT * FROM carried) AS each
@@ -38,23 +43,6 @@ async def keep(connection: asyncpg.Connection, carried: Sequence[tuple[tuple[UUI
         [customer_id for (_, customer_id), _ in carried],
         [carried_id for _, carried_id in carried],
     )
-
-
-async def kept(connection: asyncpg.Connection, customers: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
-    """The (partner, customer) of which ids are kept. Call it under the locks of these customers."""
-    rows = await connection.fetch(
-        """
-        SELECT partner_id, customer_id FROM unnest($1::uuid[], $2::uuid[]) AS wanted (partner_id, customer_id)
-        WHERE (
-            -- LIMIT asks for each; EXISTS may read all ids there are.
-            SELECT true FROM carried_ids
-            WHERE carried_ids.partner_id = wanted.partner_id AND carried_ids.customer_id = wanted.customer_id LIMIT 1
-        )
-        """,
-        [partner_id for partner_id, _ in customers],
-        [customer_id for _, customer_id in customers],
-    )
-    return {(row["partner_id"], row["customer_id"]) for row in rows}
 
 
 async def is_carried(connection: asyncpg.Connection, partner_id: UUID, customer_id: UUID, carried_id: UUID) -> bool:

@@ -5,6 +5,7 @@ Triggers keep the references of leads, actions and customer states, once per sta
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Enum,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
     text,
 )
 
@@ -120,6 +122,7 @@ customer_states = Table(
     Column("partner_id", Uuid, primary_key=True),
     Column("customer_id", Uuid, primary_key=True),
     Column("policy_version", BigInteger, nullable=False),
+    Column("has_carried_ids", Boolean, nullable=False, server_default=false()),
     Index("ix_customer_states_policy_version", "partner_id", "policy_version"),
     Index("ix_customer_states_customer_id", "customer_id"),
 )

@@ -83,14 +83,18 @@ async def test_r8_two_batches_of_one_customer_share_its_cap(world: World) -> Non
     await world.check()
 
 
+async def only_read(
+    connection: asyncpg.Connection, customers: Pairs
+) -> tuple[dict[tuple[UUID, UUID], int], set[tuple[UUID, UUID]]]:
+    """In the place of the lock: the version by which each customer was judged."""
+    return dict.fromkeys(customers, 1), set()
+
+
 async def test_r8_without_the_lock_of_the_customer_the_cap_is_passed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def only_read(connection: asyncpg.Connection, customers: Pairs) -> dict[tuple[UUID, UUID], int]:
-        return dict.fromkeys(customers, 1)
-
     await world.send(lead(customer="ann", product="crm"))
-    monkeypatch.setattr(locks, "lock_customers", only_read)
+    monkeypatch.setattr(locks, "lock_customers_of_leads", only_read)
     await two_batches_at_once(world)
     assert (await totals(world))[0] > 10_000
     await the_oracle_complains(world)
@@ -106,11 +110,8 @@ async def test_r8_two_batches_with_the_same_key_make_one_winner(world: World) ->
 async def test_r8_without_the_lock_the_key_of_the_winner_still_keeps_a_second_one_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def only_read(connection: asyncpg.Connection, customers: Pairs) -> dict[tuple[UUID, UUID], int]:
-        return dict.fromkeys(customers, 1)
-
     await world.send(lead(None, ("Call", "Low", AT), customer="ann", product="crm"))
-    monkeypatch.setattr(locks, "lock_customers", only_read)
+    monkeypatch.setattr(locks, "lock_customers_of_leads", only_read)
     await same_key_at_once(world)
     assert await winners(world) == 1
     await world.check()

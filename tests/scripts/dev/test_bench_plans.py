@@ -245,7 +245,7 @@ async def test_every_statement_on_the_way_of_a_lead_is_looked_at(place: Place) -
         "db.masters.customers.foresee · customers",
         "db.intake.stored_leads.find · leads",
         "db.intake.stored_leads.find · actions",
-        "db.core.locks.lock_customers · customer_states",
+        "db.core.locks._lock_states · customer_states",
         "db.ledger.period_counters.read · customer_periods",
         "db.ledger.winners.by_key · winners",
         "db.ledger.reading.verdicts_of_actions · actions",
